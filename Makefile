@@ -1,0 +1,51 @@
+# make            the default study: figures, tables and report under results/miniature/
+# make test       the tests
+# make models     re-make the two shipped models, then copy them to resources/models/
+# make prune      list cached files that no study refers to; DELETE=yes deletes them
+
+PYTHON ?= python3
+CORES ?= all
+STUDY ?= config/miniature.yaml
+
+VENV := .venv/bin
+SNAKESTEER := PYTHONPATH=workflow/scripts $(VENV)/python -m snakesteer
+NAME = $(shell $(SNAKESTEER) name $(STUDY))
+
+.PHONY: all test check models prune docs
+
+all: .venv/installed
+	$(VENV)/snakemake --cores $(CORES) --configfile $(STUDY)
+	$(VENV)/snakemake --cores 1 --configfile $(STUDY) --quiet all --report results/$(NAME)/report.html
+	@echo "Done: open results/$(NAME)/report.html, or look into results/$(NAME)/figures/."
+
+test: .venv/installed-test
+	$(VENV)/python -m pytest tests $(PYTEST)
+
+check: .venv/installed-test
+	$(VENV)/ruff format --check .
+	$(VENV)/ruff check .
+	$(VENV)/mypy
+	$(VENV)/snakefmt --check Snakefile rules
+	$(VENV)/snakemake --lint
+
+models: .venv/installed
+	$(VENV)/snakemake --cores $(CORES) miniature_models
+	cp results/models/miniature/* resources/models/miniature/
+	cp results/models/miniature-chat/* resources/models/miniature-chat/
+
+prune: .venv/installed
+	$(SNAKESTEER) prune results $(if $(filter yes,$(DELETE)),--delete)
+
+docs: .venv/installed
+	$(SNAKESTEER) reference .
+
+.venv/installed: envs/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "snakesteer needs Python 3.11 or newer; say which with make PYTHON=python3.12."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(VENV)/pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	touch $@
+
+.venv/installed-test: .venv/installed envs/requirements-test.txt
+	$(VENV)/pip install --quiet --disable-pip-version-check -r envs/requirements-test.txt
+	touch $@

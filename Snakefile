@@ -1,0 +1,37 @@
+"""A steering study from documents and questions to figures and a report."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "rules/common.smk"
+include: "rules/models.smk"
+include: "rules/documents.smk"
+include: "rules/questions.smk"
+include: "rules/activations.smk"
+include: "rules/vectors.smk"
+include: "rules/sweeps.smk"
+include: "rules/choices.smk"
+include: "rules/samples.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+include: "rules/catalogue.smk"
+include: "rules/miniature.smk"
+
+
+report: "docs/report/workflow.rst"
+
+
+rule all:
+    default_target: True
+    input:
+        PLAN.path("artefacts.csv"),
+        PLAN.path("study.yaml"),
+        expand(
+            PLAN.path("figures", "{name}.{ending}"),
+            name=PLAN.figures,
+            ending=["pdf", "png", "csv"],
+        ),
+        expand(PLAN.path("tables", "{name}.parquet"), name=[*PLAN.tables, *PLAN.samples]),
+        expand(PLAN.path("vectors", "{name}.safetensors"), name=PLAN.study.vectors),

@@ -1,0 +1,18 @@
+rule activations:
+    """Block outputs at the last token, of all layers, for every document or answer."""
+    input:
+        unpack(PLAN.inputs("activations")),
+    output:
+        "results/cache/activations/{name}.{key}.safetensors",
+    log:
+        "results/logs/activations/{name}.{key}.log",
+    wildcard_constraints:
+        key=PLAN.keys("activations"),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=PLAN.settings("activations"),
+        code=PLAN.code("activations"),
+        repository=str(REPOSITORY),
+    script:
+        "../workflow/scripts/activations.py"

@@ -1,0 +1,18 @@
+rule choice:
+    """Multipliers picked from a grid search on the validation split."""
+    input:
+        unpack(PLAN.inputs("choice")),
+    output:
+        "results/cache/choices/{name}.{key}.json",
+    log:
+        "results/logs/choice/{name}.{key}.log",
+    wildcard_constraints:
+        key=PLAN.keys("choice"),
+    localrule: True
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=PLAN.settings("choice"),
+        code=PLAN.code("choice"),
+    script:
+        "../workflow/scripts/choice.py"

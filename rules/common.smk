@@ -1,0 +1,36 @@
+"""Read and check the study, and plan its artefacts."""
+
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(workflow.basedir)
+sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
+
+from snakesteer import study as schema
+from snakesteer.artefacts import check_writable
+from snakesteer.errors import StudyError
+from snakesteer.plan import Plan
+
+
+def planned():
+    """The plan of the configured study, or of the default one when none is given."""
+    if workflow.configfiles:
+        data, origin = config, Path(workflow.configfiles[-1])
+    else:
+        default = REPOSITORY / "config" / "miniature.yaml"
+        data, origin = {"extends": default.name, **config}, default
+    try:
+        check_writable(Path("results"))
+        study = schema.parse(schema.resolve(data, origin.parent), str(origin))
+        return Plan(study, REPOSITORY)
+    except StudyError as error:
+        raise SystemExit(f"Error: {error}") from None
+
+
+PLAN = planned()
+STUDY = PLAN.study.name
+
+
+def one_of(names):
+    """A pattern that matches just these names."""
+    return "|".join(sorted(names, reverse=True)) or "none"

@@ -1,0 +1,38 @@
+rule documents:
+    """A corpus: documents of the training and the validation split."""
+    output:
+        train="results/cache/documents/{name}-train.{key}.parquet",
+        validation="results/cache/documents/{name}-validation.{key}.parquet",
+    log:
+        "results/logs/documents/{name}.{key}.log",
+    wildcard_constraints:
+        key=PLAN.keys("documents"),
+    localrule: True
+    conda:
+        "../envs/environment.yaml"
+    threads: 2
+    params:
+        settings=PLAN.settings("documents"),
+        code=PLAN.code("documents"),
+    script:
+        "../workflow/scripts/documents.py"
+
+
+rule skip_tokens:
+    """The most frequent tokens of a corpus, left out of the `kept` measures."""
+    input:
+        unpack(PLAN.inputs("skip_tokens")),
+    output:
+        "results/cache/skip_tokens/{name}.{key}.json",
+    log:
+        "results/logs/skip_tokens/{name}.{key}.log",
+    wildcard_constraints:
+        key=PLAN.keys("skip_tokens"),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=PLAN.settings("skip_tokens"),
+        code=PLAN.code("skip_tokens"),
+        repository=str(REPOSITORY),
+    script:
+        "../workflow/scripts/skip_tokens.py"

@@ -1,0 +1,29 @@
+rule figure:
+    """A figure as PDF and PNG, with the numbers behind it."""
+    input:
+        unpack(lambda wildcards: PLAN.figures[wildcards.name].inputs),
+    output:
+        pdf=PLAN.path("figures", "{name}.pdf"),
+        png=report(
+            PLAN.path("figures", "{name}.png"),
+            caption="../docs/report/figure.rst",
+            category="Figures",
+            labels=lambda wildcards: {
+                "figure": wildcards.name,
+                "kind": PLAN.figures[wildcards.name].settings["kind"],
+            },
+        ),
+        csv=PLAN.path("figures", "{name}.csv"),
+    log:
+        f"results/logs/figure/{STUDY}/{{name}}.log",
+    wildcard_constraints:
+        name=one_of(PLAN.figures),
+    localrule: True
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=lambda wildcards: PLAN.figures[wildcards.name].settings,
+        code=PLAN.code("figure"),
+        caption=lambda wildcards: PLAN.study.figures[wildcards.name].caption or "",
+    script:
+        "../workflow/scripts/figure.py"

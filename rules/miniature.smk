@@ -1,0 +1,52 @@
+"""How the two shipped models were made; never run unless asked for (`make models`)."""
+
+MODEL_FILES = [
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "README.md",
+    "SHA256SUMS",
+]
+
+
+rule base_model:
+    """The model `miniature`: a small Llama trained on the installed packages' documents."""
+    output:
+        expand("results/models/miniature/{file}", file=MODEL_FILES),
+    log:
+        "results/logs/base_model.log",
+    conda:
+        "../envs/environment.yaml"
+    threads: 2
+    params:
+        work="results/models/work/miniature",
+        code=PLAN.code("base_model"),
+    script:
+        "../workflow/scripts/base_model.py"
+
+
+rule chat_model:
+    """The model `miniature-chat`: tuned from the first on transcripts of two-choice questions."""
+    input:
+        expand("results/models/miniature/{file}", file=MODEL_FILES),
+    output:
+        expand("results/models/miniature-chat/{file}", file=MODEL_FILES),
+    log:
+        "results/logs/chat_model.log",
+    conda:
+        "../envs/environment.yaml"
+    threads: 2
+    params:
+        work="results/models/work/miniature-chat",
+        code=PLAN.code("chat_model"),
+    script:
+        "../workflow/scripts/chat_model.py"
+
+
+rule miniature_models:
+    """Both models, re-made under results/models/."""
+    input:
+        rules.base_model.output,
+        rules.chat_model.output,

@@ -1,0 +1,17 @@
+rule model:
+    """A model's manifest: where it is, and the hashes of its files."""
+    output:
+        "results/cache/models/{name}.{key}.json",
+    log:
+        "results/logs/model/{name}.{key}.log",
+    wildcard_constraints:
+        key=PLAN.keys("model"),
+    localrule: True
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=PLAN.settings("model"),
+        code=PLAN.code("model"),
+        repository=str(REPOSITORY),
+    script:
+        "../workflow/scripts/model.py"

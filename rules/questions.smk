@@ -1,0 +1,16 @@
+rule questions:
+    """A behaviour: two-choice questions, split into train, validation and test."""
+    output:
+        "results/cache/questions/{name}.{key}.parquet",
+    log:
+        "results/logs/questions/{name}.{key}.log",
+    wildcard_constraints:
+        key=PLAN.keys("questions"),
+    localrule: True
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=PLAN.settings("questions"),
+        code=PLAN.code("questions"),
+    script:
+        "../workflow/scripts/questions.py"

@@ -1,0 +1,18 @@
+rule samples:
+    """Greedy continuations of a few prompts, steered at every position."""
+    input:
+        unpack(PLAN.inputs("samples")),
+    output:
+        "results/cache/samples/{name}.{key}.parquet",
+    log:
+        "results/logs/samples/{name}.{key}.log",
+    wildcard_constraints:
+        key=PLAN.keys("samples"),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=PLAN.settings("samples"),
+        code=PLAN.code("samples"),
+        repository=str(REPOSITORY),
+    script:
+        "../workflow/scripts/samples.py"

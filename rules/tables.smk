@@ -1,0 +1,44 @@
+rule table:
+    """Accuracies and matching scores of a sweep, with their intervals."""
+    input:
+        sweeps=lambda wildcards: PLAN.tables[wildcards.name].inputs["sweeps"],
+    output:
+        PLAN.path("tables", "{name}.parquet"),
+    log:
+        f"results/logs/table/{STUDY}/{{name}}.log",
+    wildcard_constraints:
+        name=one_of(PLAN.tables),
+    localrule: True
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=lambda wildcards: PLAN.tables[wildcards.name].settings,
+        code=PLAN.code("table"),
+    script:
+        "../workflow/scripts/table.py"
+
+
+rule samples_page:
+    """The continuations as a table and as a page of the report."""
+    input:
+        lambda wildcards: PLAN.samples[wildcards.name].paths,
+    output:
+        table=PLAN.path("tables", "{name}.parquet"),
+        page=report(
+            PLAN.path("samples", "{name}.html"),
+            caption="../docs/report/samples.rst",
+            category="Samples",
+            labels=lambda wildcards: {"samples": wildcards.name},
+        ),
+    log:
+        f"results/logs/samples_page/{STUDY}/{{name}}.log",
+    wildcard_constraints:
+        name=one_of(PLAN.samples),
+    localrule: True
+    conda:
+        "../envs/environment.yaml"
+    params:
+        title=lambda wildcards: PLAN.study.samples[wildcards.name].title,
+        code=PLAN.code("samples_page"),
+    script:
+        "../workflow/scripts/samples_page.py"

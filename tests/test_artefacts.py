@@ -1,0 +1,108 @@
+"""Artefacts are written whole or not at all, carry their provenance, and are checked when read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from snakesteer import artefacts
+from snakesteer.errors import StudyError
+from snakesteer.provenance import read_vectors
+
+PROVENANCE = {"kind": "vector", "model": {"source": "here", "fingerprint": "f" * 64}}
+
+
+def test_tensors_and_provenance_survive(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    artefacts.write_tensors(path, {"vector": array}, PROVENANCE)
+    assert (artefacts.read_tensors(path)["vector"] == array).all()
+    assert artefacts.read_provenance(path) == PROVENANCE
+
+
+def test_bfloat16_survives(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    tensor = torch.randn(2, 3, dtype=torch.bfloat16)
+    artefacts.write_tensors(path, {"activations": tensor}, PROVENANCE)
+    read = artefacts.read_tensors(path)["activations"]
+    assert read.dtype == np.float32
+    assert (read == tensor.float().numpy()).all()
+
+
+def test_a_table_and_its_provenance_survive(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    table = pa.table({"document": ["a", "b"], "tokens": [1, 2]})
+    artefacts.write_table(path, table, PROVENANCE)
+    assert artefacts.read_table(path).to_pydict() == table.to_pydict()
+    assert artefacts.read_provenance(path) == PROVENANCE
+
+
+def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        tensors = {"vector": np.ones((2, 2), np.float32), "another": np.zeros(3, np.float32)}
+        artefacts.write_tensors(tmp_path / f"{name}.safetensors", tensors, PROVENANCE)
+        artefacts.write_table(tmp_path / f"{name}.parquet", pa.table({"a": [1]}), PROVENANCE)
+    for ending in ("safetensors", "parquet"):
+        one, two = (tmp_path / f"{name}.{ending}" for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_write_that_fails_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    artefacts.write_json(path, {"old": 1})
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        artefacts.write_json(path, {"new": 2})
+    assert artefacts.read_json(path) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "parquet", "json"])
+def test_a_truncated_artefact_is_refused_by_name(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    if ending == "safetensors":
+        artefacts.write_tensors(path, {"vector": np.ones((8, 8), np.float32)}, PROVENANCE)
+        read = artefacts.read_tensors
+    elif ending == "parquet":
+        artefacts.write_table(path, pa.table({"a": list(range(100))}), PROVENANCE)
+        read = artefacts.read_table
+    else:
+        artefacts.write_json(path, {"a": [1, 2, 3]})
+        read = artefacts.read_json
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(StudyError, match=rf"a\.{ending} is damaged .*delete it"):
+        read(path)
+
+
+def test_a_vector_of_another_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    artefacts.write_tensors(path, {"vector": np.ones((2, 4), np.float32)}, PROVENANCE)
+    manifest = {"source": "there", "fingerprint": "e" * 64, "n_layers": 2, "hidden": 4}
+    with pytest.raises(StudyError, match="vectors.code comes from the model here"):
+        read_vectors(["code"], [str(path)], manifest)
+
+
+def test_a_vector_of_another_width_or_with_nan_is_refused(tmp_path: Path) -> None:
+    manifest = {"source": "here", "fingerprint": "f" * 64, "n_layers": 2, "hidden": 8}
+    for shape, value in (((2, 4), 1.0), ((2, 8), np.nan)):
+        path = tmp_path / "a.safetensors"
+        artefacts.write_tensors(path, {"vector": np.full(shape, value, np.float32)}, PROVENANCE)
+        with pytest.raises(StudyError, match=r"vectors.code has shape \(2, [48]\)"):
+            read_vectors(["code"], [str(path)], manifest)
+
+
+def test_an_unwritable_results_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file in the way")
+    with pytest.raises(StudyError, match="results folder .* cannot be written"):
+        artefacts.check_writable(tmp_path / "results")

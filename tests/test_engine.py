@@ -1,0 +1,208 @@
+"""Reading and steering: exact on both paths, and the model is left as it was."""
+
+from __future__ import annotations
+
+import pytest
+import tiny
+import torch
+
+from snakesteer import engine, models
+from snakesteer.errors import StudyError
+
+torch.set_num_threads(1)
+
+SEQUENCES = [[0, 5, 9, 20, 31, 40, 2], [0, 7, 300], [0, *range(10, 30)], [0, 11, 12, 13]]
+
+
+@pytest.fixture(scope="module", params=tiny.SHAPES)
+def model(request: pytest.FixtureRequest) -> models.LanguageModel:
+    return models.wrap(tiny.network(request.param), tiny.tokenizer(), "none")
+
+
+@pytest.fixture(scope="module")
+def llama() -> models.LanguageModel:
+    return models.wrap(tiny.network(), tiny.tokenizer(), "none")
+
+
+def vector(seed: int = 1, hidden: int = 32) -> torch.Tensor:
+    return torch.randn(hidden, generator=torch.Generator().manual_seed(seed))
+
+
+def batches(model: models.LanguageModel, layer: int, path: str, **settings: int):
+    return engine.prepare(model, SEQUENCES, layer, path=path, **{"batch_tokens": 40} | settings)
+
+
+def state(model: models.LanguageModel) -> list[object]:
+    """Everything that hooks and overrides could leave behind."""
+    return [
+        (name, sorted(vars(module)), dict(module._forward_hooks), dict(module._forward_pre_hooks))
+        for name, module in model.network.named_modules()
+    ] + [vars(module).get("forward") for module in model.network.modules()]
+
+
+@pytest.mark.parametrize("layer", [0, 2, 3])
+def test_shared_path_gives_the_bits_of_the_plain_path(model, layer):
+    assert engine.checked_path(model, layer, "shared") == "shared"
+    injection = engine.injection(model, [(layer, vector())])
+    for plain, shared in zip(
+        batches(model, layer, "plain"), batches(model, layer, "shared"), strict=True
+    ):
+        assert shared.kept is not None
+        for coefficient in (0.0, 1.5, -40.0, 0.0):
+            expected = engine.final_states(model, plain, injection, coefficient)
+            assert torch.equal(expected, engine.final_states(model, shared, injection, coefficient))
+
+
+def test_coefficient_0_is_the_untouched_model(model):
+    injection = engine.injection(model, [(1, vector())])
+    for path in ("plain", "shared"):
+        for batch in batches(model, 1, path):
+            with torch.inference_mode():
+                untouched = model.network(input_ids=batch.ids, use_cache=False).logits
+            states = engine.final_states(model, batch, injection, 0.0)
+            logits = engine.logits_of(model, states.flatten(0, 1)).view(untouched.shape)
+            assert torch.equal(logits, untouched)
+
+
+def test_several_parts_act_where_they_are(model):
+    parts = [(1, vector(1)), (2, vector(2)), (1, vector(3))]
+    injection = engine.injection(model, parts)
+    assert injection.layers == (1, 2)
+    plain, shared = (batches(model, 1, path) for path in ("plain", "shared"))
+    merged = engine.injection(model, [(1, vector(1) + vector(3)), (2, vector(2))])
+    apart = engine.injection(model, [(1, vector(1) + vector(3))])
+    for one, other in zip(plain, shared, strict=True):
+        states = engine.final_states(model, one, injection, 0.7)
+        assert torch.equal(states, engine.final_states(model, other, injection, 0.7))
+        assert torch.equal(states, engine.final_states(model, other, merged, 0.7))
+        assert not torch.equal(states, engine.final_states(model, other, apart, 0.7))
+
+
+def test_padding_does_not_reach_the_real_tokens(model):
+    together = engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=1000)
+    alone = engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=1)
+    assert together.shape == (4, 4, 32)
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4 * float(alone.abs().max()))
+
+
+def test_captured_activations_are_block_outputs(model):
+    outputs = []
+    handles = [
+        block.register_forward_hook(lambda _module, _args, output: outputs.append(output))
+        for block in model.blocks
+    ]
+    with torch.inference_mode():
+        logits = model.network(input_ids=torch.tensor(SEQUENCES[:1]), use_cache=False).logits
+    for handle in handles:
+        handle.remove()
+    expected = torch.stack([models.states_of(output)[0, -1] for output in outputs])
+    found = engine.capture(model, SEQUENCES[:1], ["a"], batch_tokens=1)
+    assert torch.equal(found[0], expected)
+    torch.testing.assert_close(engine.logits_of(model, found[:, -1]), logits[:, -1])
+
+
+def test_model_is_left_as_it_was(model):
+    before = state(model)
+    injection = engine.injection(model, [(1, vector()), (3, vector())])
+    for path in ("plain", "shared"):
+        for batch in batches(model, 1, path):
+            states = engine.final_states(model, batch, injection, 2.0)
+            engine.logits_of(model, states[:, 0])
+    engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=40)
+    assert state(model) == before
+    broken = engine.Batch((0,), torch.tensor([[10**6]]), torch.tensor([1]), 1, None)
+    with pytest.raises(IndexError):
+        engine.final_states(model, broken, injection, 2.0)
+    misfit = engine.Injection(((1, torch.ones(7)),))
+    with pytest.raises(RuntimeError):
+        engine.final_states(model, batches(model, 1, "shared")[0], misfit, 2.0)
+    with pytest.raises(RuntimeError):
+        engine.logits_of(model, torch.ones(3, 7))
+    assert state(model) == before
+
+
+def test_own_forward_of_a_block_comes_back(llama):
+    block = llama.blocks[0]
+    block.forward = own = block.forward
+    try:
+        batches(llama, 0, "shared")
+        assert vars(block)["forward"] is own
+    finally:
+        del block.forward
+
+
+def test_no_memory_for_kept_states_changes_nothing(llama):
+    injection = engine.injection(llama, [(1, vector())])
+    few = batches(llama, 1, "shared", keep_bytes=4 * 32 * 21)
+    assert [batch.kept is None for batch in few] == [False, True]
+    for one, other in zip(few, batches(llama, 1, "shared"), strict=True):
+        assert torch.equal(
+            engine.final_states(llama, one, injection, 1.0),
+            engine.final_states(llama, other, injection, 1.0),
+        )
+
+
+def test_batches_hold_their_budget_and_every_sequence():
+    lengths = [7, 3, 21, 4, 100, 3]
+    plan = engine.batch_plan(lengths, 24)
+    assert sorted(place for batch in plan for place in batch) == list(range(6))
+    assert plan == [(1, 5, 3), (0,), (2,), (4,)]
+    assert engine.batch_plan([], 24) == []
+
+
+def test_ranks_break_ties_like_argmax(llama, monkeypatch):
+    logits = torch.tensor([[1.0, 3.0, 3.0, 0.0], [2.0, 2.0, 2.0, 2.0], [0.0, 0.0, 5.0, 1.0]])
+    monkeypatch.setattr(engine, "logits_of", lambda _model, states: states)
+    monkeypatch.setattr(engine, "HEAD_ROWS", 2)
+    for targets, ranks in (([1, 0, 2], [0, 0, 0]), ([2, 3, 1], [1, 3, 3])):
+        rank, loss = engine.predictions(llama, logits, torch.tensor(targets))
+        assert rank.tolist() == ranks
+        expected = torch.nn.functional.cross_entropy(
+            logits, torch.tensor(targets), reduction="none"
+        )
+        torch.testing.assert_close(torch.tensor(loss), expected)
+    assert engine.greedy(logits).tolist() == [1, 0, 2]
+
+
+def test_sharing_that_is_not_exact_falls_back_to_plain(llama, monkeypatch, capsys):
+    right = engine._output_of
+    monkeypatch.setattr(engine, "_output_of", lambda *given: right(*given) + 1)
+    assert engine.checked_path(llama, 1, "shared") == "plain"
+    assert "other values" in capsys.readouterr().err
+
+
+def test_shared_keys_and_values_fall_back_to_plain(capsys):
+    kinds = ["sliding_attention", "full_attention"] * 3
+    shape = {"num_hidden_layers": 6, "num_kv_shared_layers": 2, "layer_types": kinds}
+    network = tiny.network("gemma4_text", **shape)
+    model = models.wrap(network, tiny.tokenizer(), "none")
+    assert engine.checked_path(model, 3, "shared") == "plain"
+    assert engine.checked_path(model, 0, "shared") == "shared"
+    assert "runs the whole model" in capsys.readouterr().err
+
+
+def test_unsuitable_injections_are_refused(llama):
+    for parts, word in (
+        ([(4, vector())], "0 to 3"),
+        ([(0, vector(hidden=8))], "hidden size is 32"),
+        ([(0, vector() * float("nan"))], "NaN"),
+        ([], "no parts"),
+    ):
+        with pytest.raises(StudyError, match=word):
+            engine.injection(llama, parts)
+
+
+def test_nan_names_sample_and_layer():
+    network = tiny.network()
+    model = models.wrap(network, tiny.tokenizer(), "none")
+    with torch.no_grad():
+        network.model.layers[2].mlp.down_proj.weight.fill_(float("inf"))
+    with pytest.raises(StudyError, match="activation of b at layer 2"):
+        engine.capture(model, SEQUENCES[:2], ["b", "a"], batch_tokens=1000)
+
+
+def test_unknown_blocks_list_the_candidates():
+    network = tiny.network()
+    network.config.num_hidden_layers = 9
+    with pytest.raises(StudyError, match=r"model\.layers \(4\)"):
+        models.find_blocks(network)

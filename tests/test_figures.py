@@ -1,0 +1,351 @@
+"""Every kind of figure: drawn, reproducible to the byte, and with the table's own numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+
+from snakesteer.errors import StudyError
+from snakesteer.figures import FIGURES, Inputs, draw_figure
+from snakesteer.figures.style import LOOK, signed
+from snakesteer.tables import ACCURACIES, SKILL_COLUMNS, score_counts
+
+BEHAVIOURS = ["myopia", "wealth-seeking", "anti-immigration"]
+
+
+def skill(sweep: str = "code", layers=("2", "10", "2+4"), vector: str = "text-code"):
+    """A skill table whose accuracies fall with the coefficient."""
+    rows = []
+    for layer in layers:
+        for coefficient in (0.0, 1.0, 2.0, 4.0):
+            for corpus, role, loss in (("code", "target", 0.2), ("text", "other", 0.08)):
+                row = dict.fromkeys(SKILL_COLUMNS, 0.5)
+                row |= {"sweep": sweep, "vector": vector, "layer": layer, "corpus": corpus}
+                row |= {"coefficient": coefficient, "role": role, "documents": 9, "tokens": 999}
+                for accuracy in ACCURACIES:
+                    relative = 1 - loss * coefficient - 0.001 * len(layer + accuracy)
+                    for prefix, value in (("", 0.4 * relative), ("relative_", relative)):
+                        row[f"{prefix}{accuracy}"] = value
+                        row[f"{prefix}{accuracy}_low"] = value - 0.02
+                        row[f"{prefix}{accuracy}_high"] = value + 0.03
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def behaviour() -> pd.DataFrame:
+    """A behaviour table with every kind, faulty and collapsed cells, and a column that ended."""
+    generator = np.random.default_rng(0)
+    rows = []
+
+    def add(kind, layer, direction, coefficient, name, combine="", weighted=False, faulty=0):
+        rows.append(
+            {
+                "sweep": kind,
+                "kind": kind,
+                "vector": name,
+                "layer": layer,
+                "direction": direction,
+                "combine": combine,
+                "weighted": weighted,
+                "coefficient": coefficient,
+                "behaviour": name,
+                "split": "validation" if kind == "grid" else "test",
+                "questions": 200,
+                "matches": int(generator.integers(0, 190 - faulty)),
+                "faulty": faulty,
+                "majority": 0.97 if abs(coefficient) == 3 else 0.6,
+            }
+        )
+
+    for name in BEHAVIOURS:
+        for layer in ("2", "10"):
+            for kind in ("grid", "single"):
+                add(kind, layer, "default", 0.0, name)
+                add(kind, layer, "add", 1.0, name, faulty=4)
+                add(kind, layer, "subtract", -1.0, name)
+            add("grid", layer, "add", 2.0, name, faulty=11 if layer == "2" else 10)
+            for combine in ("mean", "sum"):
+                for weighted in (False, True):
+                    for direction in ("add", "subtract"):
+                        faulty = 50 if combine == "sum" and weighted else 0
+                        add("combined", layer, direction, 1.0, name, combine, weighted, faulty)
+        add("grid", "10", "add", 3.0, name)
+        for coefficient in np.linspace(-2, 2, 9):
+            direction = "default" if coefficient == 0 else "add" if coefficient > 0 else "subtract"
+            faulty = 6 if coefficient == 1 else 5 if coefficient == 2 else 0
+            add("simultaneous", "2+4+5", direction, float(coefficient), name, faulty=faulty)
+    nothing = ["propensity", "propensity_low", "propensity_high", "choice_mass"]
+    return score_counts(pd.DataFrame(rows).assign(**dict.fromkeys(nothing, np.nan)))
+
+
+def arrays() -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(3)
+    names = ["all", "text", "code", "python"]
+    return {name: generator.standard_t(3, size=(6, 64)) for name in names}
+
+
+CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
+    "tradeoff": lambda: (
+        "tradeoff",
+        Inputs(skill=pd.concat([skill(), skill("permuted", ("2",), "shuffled")])),
+        {"controls": ["permuted"], "limits": None, "title": "Code"},
+    ),
+    "tradeoff cropped": lambda: (
+        "tradeoff",
+        Inputs(skill=skill()),
+        {"limits": [78, 103], "measure": "kept_top10"},
+    ),
+    "heatmap": lambda: ("heatmap", Inputs(behaviour=behaviour()), {}),
+    "heatmap of one": lambda: (
+        "heatmap",
+        Inputs(behaviour=behaviour()),
+        {"behaviour": "wealth-seeking", "direction": "add"},
+    ),
+    "single": lambda: ("single", Inputs(behaviour=behaviour()), {"layers": [10]}),
+    "combined": lambda: ("combined", Inputs(behaviour=behaviour()), {}),
+    "simultaneous": lambda: (
+        "simultaneous",
+        Inputs(behaviour=behaviour(), skill=skill(layers=("2+4+5",))),
+        {"labels": {"myopia": "Myopia"}},
+    ),
+    "distributions": lambda: ("distributions", Inputs(arrays=arrays()), {"layers": [4]}),
+    "distributions by layer": lambda: (
+        "distributions",
+        Inputs(arrays=arrays()),
+        {"layers": [1, 4], "log": False, "bins": 20},
+    ),
+}
+
+
+def draw(case: str, folder: Path) -> dict[str, bytes]:
+    """Draw a case into the folder; the bytes of its three files by suffix."""
+    kind, inputs, settings = CASES[case]()
+    draw_figure(kind, inputs, settings, folder / "figure")
+    return {
+        suffix: (folder / f"figure{suffix}").read_bytes() for suffix in (".pdf", ".png", ".csv")
+    }
+
+
+def figure_and_numbers(kind: str, inputs: Inputs, settings: dict):
+    with matplotlib.rc_context(LOOK):
+        return FIGURES[kind](inputs, settings)
+
+
+def test_every_kind_is_tested():
+    assert {make()[0] for make in CASES.values()} == set(FIGURES)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_drawn_files_are_complete_undated_and_cut_nothing_off(case, tmp_path):
+    files = draw(case, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"figure{s}" for s in sorted(files)]
+    assert files[".pdf"].startswith(b"%PDF") and b"CreationDate" not in files[".pdf"]
+    assert files[".png"].startswith(b"\x89PNG") and b"tIME" not in files[".png"]
+    pixels = matplotlib.image.imread(tmp_path / "figure.png")[..., :3]
+    for edge in (pixels[:4], pixels[-4:], pixels[:, :4], pixels[:, -4:]):
+        assert (edge == 1).all()
+
+
+def test_the_same_numbers_give_the_same_bytes_in_this_and_another_process(tmp_path):
+    own = {case: draw(case, tmp_path / case) for case in FIGURES}
+    assert draw("tradeoff", tmp_path / "again") == own["tradeoff"]
+    code = (
+        "import hashlib, pathlib, sys; import test_figures\n"
+        "for case in test_figures.FIGURES:\n"
+        "    files = test_figures.draw(case, pathlib.Path(sys.argv[1]) / case)\n"
+        "    print(case, *(hashlib.sha256(files[suffix]).hexdigest() for suffix in files))"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "other")],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "PYTHONHASHSEED": "4711",
+            "MPLBACKEND": "svg",
+        },
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert output.splitlines() == [
+        " ".join([case, *(hashlib.sha256(content).hexdigest() for content in files.values())])
+        for case, files in own.items()
+    ]
+
+
+def test_a_figure_leaves_matplotlib_as_it_was(tmp_path):
+    before = dict(matplotlib.rcParams)
+    draw("single", tmp_path)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_tradeoff_numbers_are_the_tables(tmp_path):
+    draw("tradeoff", tmp_path)
+    numbers = pd.read_csv(tmp_path / "figure.csv", dtype={"layer": str})
+    table = CASES["tradeoff"]()[1].skill.set_index(
+        ["sweep", "vector", "layer", "coefficient", "role"]
+    )
+    assert len(numbers) == 16
+    for row in numbers.to_dict("records"):
+        key = (row["sweep"], row["vector"], row["layer"], row["coefficient"])
+        for role in ("target", "other"):
+            for column in ("relative_top1", "relative_top1_low", "relative_top1_high"):
+                assert row[f"{column}_{role}"] == table.loc[(*key, role), column]
+    assert list(dict.fromkeys(numbers["layer"])) == ["2", "2+4", "10"]
+
+
+def test_tradeoff_draws_its_points_in_percent_and_names_its_axes():
+    _, inputs, settings = CASES["tradeoff cropped"]()
+    figure, numbers = figure_and_numbers("tradeoff", inputs, settings)
+    axes = figure.axes[0]
+    assert axes.get_xlim() == axes.get_ylim() == (78, 103)
+    assert axes.get_xlabel() == "Relative code accuracy (%)"
+    assert axes.get_ylabel() == "Relative text accuracy (%)"
+    line = {line.get_label(): line for line in axes.lines}["Layer 10"]
+    own = numbers[numbers["layer"] == "10"]
+    np.testing.assert_array_equal(line.get_xdata(), 100 * own["relative_kept_top10_target"])
+    np.testing.assert_array_equal(line.get_ydata(), 100 * own["relative_kept_top10_other"])
+
+
+def test_tradeoff_names_and_separates_several_sweeps():
+    both = pd.concat([skill(), skill("python", ("2",))])
+    figure, _ = figure_and_numbers("tradeoff", Inputs(skill=both), {"labels": {"python": "Py"}})
+    labels = [line.get_label() for line in figure.axes[0].lines if line.get_label()[0] != "_"]
+    assert labels == ["Layer 2\n(Code)", "Layer 2\n(Py)", "Layer 2+4\n(Code)", "Layer 10\n(Code)"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "name"),
+    [({}, "Layer 2\n(permuted)"), ({"permuted": "Shuffled at 2"}, "Shuffled at 2")],
+)
+def test_tradeoff_names_its_control(labels, name):
+    _, inputs, settings = CASES["tradeoff"]()
+    settings = {"controls": settings["controls"], "labels": labels}
+    figure, _ = figure_and_numbers("tradeoff", inputs, settings)
+    assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == name
+
+
+def test_heatmap_marks_ended_cells_and_compares_with_the_default():
+    figure, numbers = figure_and_numbers("heatmap", Inputs(behaviour=behaviour()), {})
+    assert len(figure.axes) == 2 * len(BEHAVIOURS) + 1
+    own = numbers[(numbers["behaviour"] == "myopia") & (numbers["direction"] == "add")]
+    marked = own.set_index(["layer", "coefficient"])["marked"].to_dict()
+    assert marked == {
+        ("2", 1.0): "",
+        ("2", 2.0): "F",
+        ("10", 1.0): "",
+        ("10", 2.0): "",
+        ("10", 3.0): "C",
+    }
+    table = behaviour()
+    grid = table[table["kind"] == "grid"]
+    for row in numbers.itertuples():
+        at = grid[(grid["behaviour"] == row.behaviour) & (grid["layer"] == row.layer)]
+        assert row.score == at.loc[at["coefficient"] == row.coefficient, "score"].item()
+        defaults = grid[(grid["behaviour"] == row.behaviour) & (grid["coefficient"] == 0)]
+        assert row.difference == pytest.approx(row.score - defaults["score"].mean())
+    shown = {text.get_text() for text in figure.axes[0].texts}
+    assert {"F", "C"} <= shown
+
+
+def test_heatmap_without_a_default_is_refused():
+    table = behaviour()
+    with pytest.raises(StudyError, match="no coefficient 0"):
+        figure_and_numbers("heatmap", Inputs(behaviour=table[table["coefficient"] != 0]), {})
+
+
+def test_single_bars_have_the_tables_heights_and_show_faulty_answers():
+    figure, numbers = figure_and_numbers("single", Inputs(behaviour=behaviour()), {})
+    assert [axes.get_title() for axes in figure.axes] == ["Layer 2", "Layer 10"]
+    own = numbers[numbers["layer"] == "2"]
+    for direction, bars in zip(
+        ("default", "add", "subtract"), figure.axes[0].containers[::3], strict=False
+    ):
+        expected = own[own["direction"] == direction].set_index("behaviour")["score"]
+        assert [bar.get_height() for bar in bars] == list(expected[BEHAVIOURS])
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["Default", "Add", "Subtract", "Faulty answers"]
+
+
+def test_combined_replaces_invalid_bars_by_a_letter():
+    figure, numbers = figure_and_numbers("combined", Inputs(behaviour=behaviour()), {})
+    bars = numbers[numbers["kind"] == "combined"]
+    invalid = (bars["combine"] == "sum") & bars["weighted"]
+    assert (bars["marked"][invalid] == "F").all() and (bars["marked"][~invalid] == "").all()
+    letters = [text.get_text() for text in figure.axes[0].texts]
+    assert letters == ["F"] * 2 * len(BEHAVIOURS)
+    assert set(numbers["kind"]) == {"combined", "single"}
+
+
+def test_simultaneous_masks_points_and_adds_the_alignment_tax():
+    _, inputs, settings = CASES["simultaneous"]()
+    figure, numbers = figure_and_numbers("simultaneous", inputs, settings)
+    scores = numbers[numbers["series"] == "matching score"]
+    assert set(scores.loc[~scores["drawn"], "coefficient"]) == {1.0}
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    y = np.asarray(lines["Myopia"].get_ydata(), dtype=float)
+    assert np.isnan(y).tolist() == [False] * 6 + [True] + [False] * 2
+    tax = numbers[numbers["series"] == "alignment tax"]
+    np.testing.assert_array_equal(
+        lines["Alignment tax\n(top-1 accuracy)"].get_ydata(), tax["score"]
+    )
+    target = inputs.skill[inputs.skill["role"] == "target"]
+    assert list(tax["score"]) == list(target["top1"])
+
+
+def test_distributions_count_every_hidden_dimension():
+    _, inputs, settings = CASES["distributions by layer"]()
+    figure, numbers = figure_and_numbers("distributions", inputs, settings)
+    counts = numbers.groupby(["name", "layer"])["count"].agg(["sum", "size"])
+    assert (counts["sum"] == 64).all() and (counts["size"] == 20).all()
+    assert {axes.get_xlim() for axes in figure.axes} == {figure.axes[0].get_xlim()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "settings", "message"),
+    [
+        ("tradeoff", Inputs(), {}, "draws a skill sweep"),
+        ("single", Inputs(skill=skill()), {}, "draws a single behaviour sweep"),
+        ("tradeoff", Inputs(skill=skill()), {"layers": [7]}, r"\[7\] leave nothing to draw"),
+        ("heatmap", Inputs(behaviour=behaviour()), {"behaviour": "envy"}, "'envy'"),
+        ("combined", Inputs(behaviour=behaviour()), {"order": ["envy"]}, "envy"),
+        ("distributions", Inputs(arrays=arrays()), {"layers": [6]}, "layers 0 to 5"),
+        ("distributions", Inputs(), {}, "names none"),
+        (
+            "tradeoff",
+            Inputs(skill=skill()[lambda table: table["role"] == "target"]),
+            {},
+            "one other corpus",
+        ),
+    ],
+)
+def test_inputs_that_lack_what_is_drawn_are_refused(kind, inputs, settings, message, tmp_path):
+    with pytest.raises(StudyError, match=message):
+        draw_figure(kind, inputs, settings, tmp_path / "figure")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_multipliers_are_written_short_and_signed():
+    assert [signed(value) for value in (0.0, 0.5, 20.0, -3.0)] == ["0", "+0.5", "+20", "−3"]
+
+
+def test_tables_and_figures_never_load_a_model_library():
+    code = "import sys, snakesteer.figures, snakesteer.choices; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert not [name for name in loaded if re.fullmatch(r"torch|transformers|pydantic", name)]

@@ -1,0 +1,100 @@
+"""What the shipped models can do, measured on held-out documents and questions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import REPOSITORY
+
+from snakesteer import corpora, models, skill_sweep, vectors
+from snakesteer.activations import of_documents
+from snakesteer.engine import injection
+from snakesteer.manifest import manifest
+from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, Gate, measure_gates
+
+COEFFICIENTS = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
+MAX_TOKENS = 256
+BATCH_TOKENS = 4096
+
+
+def shipped(name: str) -> models.LanguageModel:
+    torch.set_num_threads(2)
+    folder = REPOSITORY / "resources" / "models" / name
+    return models.load(folder, manifest(folder))
+
+
+def other_at(table: object, relative: float) -> float:
+    """Relative accuracy of the second corpus where the first, falling, reaches `relative`."""
+    counts = table.to_pandas().groupby(["coefficient", "corpus"], sort=False)["top1"].sum()
+    curve = (counts.unstack("corpus") / counts[0.0]).sort_index()[["code", "text"]].to_numpy()
+    after = int(np.argmax(curve[:, 0] < relative))
+    assert curve[after, 0] < relative, "the sweep never got there"
+    (above, text_above), (below, text_below) = curve[after - 1], curve[after]
+    share = (above - relative) / (above - below)
+    return float(text_above + share * (text_below - text_above))
+
+
+def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
+    """At relative code accuracy .6 text keeps .70; the permuted control is on the diagonal."""
+    model = shipped("miniature")
+    documents = {
+        kind: corpora.documents(
+            kind, {"source": "installed", "kind": kind, "train": 300, "validation": 24}
+        )
+        for kind in ("code", "text")
+    }
+
+    def pairs(kind: str, split: str) -> list[tuple[str, str]]:
+        rows = documents[kind][split].to_pylist()
+        return [(row["document"], row["text"]) for row in rows]
+
+    means = {
+        kind: vectors.mean(
+            of_documents(
+                model, pairs(kind, "train"), max_tokens=MAX_TOKENS, batch_tokens=BATCH_TOKENS
+            )
+            .float()
+            .numpy()
+        )
+        for kind in documents
+    }
+
+    def text_left(vector: np.ndarray, layer: int) -> float:
+        table = skill_sweep.run(
+            model,
+            injection(model, [(layer, vector[layer])]),
+            COEFFICIENTS,
+            {kind: pairs(kind, "validation") for kind in documents},
+            {kind: [] for kind in documents},
+            max_tokens=MAX_TOKENS,
+            batch_tokens=BATCH_TOKENS,
+        )
+        return other_at(table, 0.6)
+
+    vector = vectors.skill([means["text"]], [means["code"]])
+    permuted = vectors.skill([means["text"]], [means["code"]], permute="operands", seed=13)
+    kept = {layer: text_left(vector, layer) for layer in range(model.n_layers)}
+    assert sum(text >= 0.70 for text in kept.values()) >= 4, kept
+    assert abs(text_left(permuted, 3) - 0.6) <= 0.10
+
+
+@pytest.fixture(scope="module")
+def gates() -> list[Gate]:
+    return measure_gates(shipped("miniature-chat"), multipliers=MULTIPLIERS, layers=LAYERS)
+
+
+MULTIPLIERS = [0.5, 1.0, 2.0, 4.0]
+LAYERS = [2, 3, 4]
+
+
+def test_four_behaviours_can_be_steered_both_ways(gates: list[Gate]) -> None:
+    """Layer and multiplier are chosen on validation questions, the scores are of the test."""
+    steered = [
+        gate.behaviour
+        for gate in gates
+        if gate.added.score >= HIGH
+        and gate.subtracted.score <= LOW
+        and max(gate.added.faulty, gate.subtracted.faulty) < MOST_FAULTY
+    ]
+    assert len(steered) >= 4, gates

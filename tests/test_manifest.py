@@ -1,0 +1,144 @@
+"""A model's manifest, and the one sentence for each way its files can be spoilt."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from conftest import REPOSITORY
+
+from snakesteer import models
+from snakesteer.errors import StudyError
+from snakesteer.manifest import content, layers_and_width, manifest, verify
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tiny.folder(tmp_path / "model")
+
+
+def sums(folder: Path) -> None:
+    names = ["model.safetensors", "tokenizer.json", "config.json"]
+    lines = [
+        f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}" for name in names
+    ]
+    (folder / "SHA256SUMS").write_text("\n".join(lines) + "\n")
+
+
+def test_manifest_identifies_the_model(folder):
+    sums(folder)
+    made = manifest(folder, "hub/model", "abc")
+    assert (made["source"], made["revision"]) == ("hub/model", "abc")
+    assert (made["n_layers"], made["hidden"]) == layers_and_width(folder) == (4, 32)
+    weights = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert made["files"]["model.safetensors"] == weights
+    assert {"config.json", "tokenizer.json"} <= set(made["files"])
+    assert made["files"] == content(folder)
+    (folder / "README.md").write_text("A card.")
+    assert manifest(folder, "hub/model", "abc") == made
+    json.dumps(made)
+
+
+def test_fingerprint_follows_the_weights_alone(folder, tmp_path):
+    before = manifest(folder)["fingerprint"]
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"note": 1}))
+    assert manifest(folder)["fingerprint"] == before
+    other = tiny.folder(tmp_path / "other", tiny.network(seed=1))
+    assert manifest(other)["fingerprint"] != before
+
+
+def spoil(folder: Path, how: str) -> None:
+    weights = folder / "model.safetensors"
+    match how:
+        case "absent folder":
+            folder.rename(folder.with_name("moved"))
+        case "absent weights":
+            weights.unlink()
+        case "absent tokenizer":
+            (folder / "tokenizer.json").unlink()
+        case "absent shard":
+            index = {"weight_map": {"a": "model-00001-of-00001.safetensors"}}
+            (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+        case "pointer":
+            weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+        case "cut short":
+            weights.write_bytes(weights.read_bytes()[:-5])
+        case "cut in the header":
+            weights.write_bytes(weights.read_bytes()[:100])
+        case "empty":
+            weights.write_bytes(b"")
+        case "other bytes":
+            weights.write_bytes(weights.read_bytes()[:-5] + b"other")
+        case "config":
+            (folder / "config.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    "how, sentence",
+    [
+        ("absent folder", "does not exist"),
+        ("absent weights", "model.safetensors is missing"),
+        ("absent tokenizer", "tokenizer.json is missing"),
+        ("absent shard", "model-00001-of-00001.safetensors is missing"),
+        ("pointer", "git lfs pull"),
+        ("cut short", "cut short"),
+        ("cut in the header", "cut short"),
+        ("empty", "cut short"),
+        ("other bytes", "is not the file that SHA256SUMS names"),
+        ("config", "config.json"),
+    ],
+)
+def test_spoilt_files_are_told_in_one_sentence(folder, how, sentence):
+    sums(folder)
+    spoil(folder, how)
+    for read in (manifest, content):
+        with pytest.raises(StudyError, match=sentence) as error:
+            read(folder)
+        assert "git" in str(error.value)
+        assert "\n" not in str(error.value) and str(error.value).endswith(".")
+
+
+def test_no_tokenizer_is_told_without_sums(folder):
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises(StudyError, match=r"tokenizer\.json is missing"):
+        manifest(folder)
+
+
+def test_loading_refuses_other_files_than_the_manifest(folder):
+    made = manifest(folder)
+    verify(folder, made)
+    spoil(folder, "other bytes")
+    with pytest.raises(StudyError, match="the model's manifest"):
+        models.load(folder, made)
+
+
+def test_loading(folder):
+    model = models.load(folder, manifest(folder), dtype="bfloat16", device="cpu")
+    assert (model.n_layers, model.hidden, model.dtype) == (4, 32, torch.bfloat16)
+    assert model.context == 128 and model.fingerprint == manifest(folder)["fingerprint"]
+    with pytest.raises(StudyError, match="float32, bfloat16"):
+        models.load(folder, manifest(folder), dtype="float8")
+
+
+def test_nan_in_the_weights_is_refused(tmp_path):
+    network = tiny.network()
+    with torch.no_grad():
+        network.model.layers[1].mlp.up_proj.weight[0, 0] = float("nan")
+    folder = tiny.folder(tmp_path, network)
+    with pytest.raises(StudyError, match=r"layers\.1\.mlp\.up_proj\.weight"):
+        models.load(folder, manifest(folder))
+
+
+def test_manifest_needs_no_torch():
+    heavy = "{'torch', 'transformers'} & {*sys.modules}"
+    code = f"import sys; import snakesteer.manifest; assert not {heavy}"
+    scripts = REPOSITORY / "workflow" / "scripts"
+    subprocess.run([sys.executable, "-c", code], cwd=scripts, check=True)

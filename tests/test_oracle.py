@@ -1,0 +1,185 @@
+"""The package against a naive loop that shares no code with it: same counts, same vectors."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from conftest import REPOSITORY
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import oracle
+from snakesteer import activations, behaviour_sweep, engine, models, skill_sweep, vectors
+from snakesteer.manifest import manifest
+from snakesteer.skip_tokens import most_frequent
+
+torch.set_num_threads(1)
+
+COEFFICIENTS = [0.0, 0.5, -2.0]
+MARGIN = 1e-4  # of the logits' spread: decisions nearer than this may differ by rounding
+SHIPPED = [
+    path
+    for name in ("miniature", "miniature-chat")
+    if (path := REPOSITORY / "resources" / "models" / name).is_dir()
+]
+
+
+@dataclass(frozen=True)
+class Both:
+    """One model as the package loads it and as the oracle does."""
+
+    model: models.LanguageModel
+    network: torch.nn.Module
+    tokenizer: object
+    vector: np.ndarray
+
+    def ids(self, text: str, max_tokens: int | None = None) -> list[int]:
+        start = self.tokenizer.bos_token_id
+        return [start, *self.tokenizer.encode(text, add_special_tokens=False)][:max_tokens]
+
+    @property
+    def blocks(self) -> torch.nn.ModuleList:
+        return self.network.model.layers
+
+
+@pytest.fixture(
+    scope="module", params=[None, *SHIPPED], ids=lambda path: path.name if path else "random"
+)
+def both(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Both]:
+    folder: Path = request.param or tiny.folder(tmp_path_factory.mktemp("model"))
+    model = models.load(folder, manifest(folder), device="cpu")
+    network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    found = activations.of_documents(model, tiny.documents(), max_tokens=30, batch_tokens=64)
+    half = len(found) // 2
+    vector = vectors.skill(
+        [vectors.mean(found[:half].numpy())], [vectors.mean(found[half:].numpy())]
+    )
+    yield Both(model, network.eval(), AutoTokenizer.from_pretrained(folder), vector)
+
+
+def parts(both: Both, layers: tuple[int, ...]) -> list[tuple[int, np.ndarray]]:
+    return [(layer, both.vector[layer]) for layer in layers]
+
+
+def spread(both: Both) -> float:
+    logits, _ = oracle.forward(both.network, both.blocks, both.ids(tiny.PROSE, 30))
+    return float(logits.std())
+
+
+@pytest.mark.parametrize("path, layers", [("shared", (1,)), ("plain", (1,)), ("shared", (0, 2))])
+def test_skill_sweep(both, path, layers, record_property):
+    corpora = {"prose": tiny.documents(9), "more": tiny.documents(12)[9:]}
+    skip = most_frequent(both.model.tokenizer, [tiny.PROSE], max_tokens=30, count=5)
+    table = skill_sweep.run(
+        both.model,
+        engine.injection(both.model, parts(both, layers)),
+        COEFFICIENTS,
+        corpora,
+        {"prose": skip, "more": []},
+        max_tokens=30,
+        batch_tokens=64,
+        path=path,
+    ).to_pylist()
+    given = [
+        (coefficient, corpus, name, text)
+        for coefficient in COEFFICIENTS
+        for corpus, documents in corpora.items()
+        for name, text in documents
+    ]
+    steered = [(layer, torch.tensor(vector)) for layer, vector in parts(both, layers)]
+    margins = []
+    for row, (coefficient, corpus, name, text) in zip(table, given, strict=True):
+        counts, nll, margin = oracle.skill(
+            both.network, both.blocks, both.ids(text, 30), steered, coefficient,
+            skip if corpus == "prose" else [],
+        )  # fmt: skip
+        margins.append(margin / spread(both))
+        assert (row["coefficient"], row["corpus"], row["document"]) == (coefficient, corpus, name)
+        if margins[-1] > MARGIN:
+            assert {key: row[key] for key in counts} == counts
+        assert row["nll"] == pytest.approx(nll, rel=1e-4)
+    record_property("nearest miss", min(margins))
+    assert sum(margin > MARGIN for margin in margins) > 0.9 * len(margins)
+
+
+@pytest.mark.parametrize("path, layers", [("shared", (1,)), ("plain", (0, 2))])
+def test_behaviour_sweep(both, path, layers, record_property):
+    behaviours = {"bold": tiny.questions(7), "shy": tiny.questions(10)[7:]}
+    prompts = behaviour_sweep.prepare_prompts(
+        both.model, behaviours, layers[0], batch_tokens=150, path=path
+    )
+    injection = engine.injection(both.model, parts(both, layers))
+    table = behaviour_sweep.run(both.model, injection, COEFFICIENTS, prompts).to_pylist()
+    given = itertools.product(COEFFICIENTS, behaviours.items())
+    rows = iter(table)
+    steered = [(layer, torch.tensor(vector)) for layer, vector in parts(both, layers)]
+    margins = []
+    for coefficient, (behaviour, questions) in given:
+        for question in questions:
+            row = next(rows)
+            ids = both.ids(question["prompt"])
+            text, logits, margin = oracle.answer(
+                both.network, both.blocks, both.tokenizer, ids, steered, coefficient
+            )
+            margins.append(margin / spread(both))
+            choices = [
+                both.ids(question["prompt"] + question[key])[-1]
+                for key in ("matching", "not_matching")
+            ]
+            outcomes = {question["matching"]: "match", question["not_matching"]: "other"}
+            assert row["coefficient"] == coefficient
+            assert (row["behaviour"], row["question"]) == (behaviour, question["question"])
+            if margins[-1] > MARGIN:
+                assert (row["answer"], row["outcome"]) == (text, outcomes.get(text, "faulty"))
+            assert row["logit_matching"] == pytest.approx(
+                float(logits[choices[0]]), rel=1e-3, abs=1e-3
+            )
+            assert row["logit_not_matching"] == pytest.approx(
+                float(logits[choices[1]]), rel=1e-3, abs=1e-3
+            )
+            assert row["choice_mass"] == pytest.approx(
+                float(logits.softmax(0)[choices].sum()), abs=1e-4
+            )
+    assert next(rows, None) is None
+    record_property("nearest miss", min(margins))
+    assert sum(margin > MARGIN for margin in margins) > 0.9 * len(margins)
+
+
+def distance(found: np.ndarray, expected: torch.Tensor) -> float:
+    """Largest distance over the layers, in units of the expected vector's norm."""
+    difference = torch.from_numpy(found) - expected
+    return float((difference.norm(dim=1) / expected.norm(dim=1)).max())
+
+
+def test_skill_vector(both):
+    ids = [both.ids(text, 30) for _, text in tiny.documents()]
+    last = [oracle.last_activations(both.network, both.blocks, one) for one in ids]
+    half = len(last) // 2
+    expected = torch.stack(last[:half]).mean(0) - torch.stack(last[half:]).mean(0)
+    assert distance(both.vector, expected) < 1e-5
+
+
+def test_contrast_vector(both):
+    questions = tiny.questions()
+    found = activations.of_questions(both.model, questions, batch_tokens=150)
+    vector = vectors.contrast(**{role: tensor.numpy() for role, tensor in found.items()})
+    sides = [
+        torch.stack(
+            [
+                oracle.last_activations(
+                    both.network, both.blocks, both.ids(question["prompt"] + question[role])
+                )
+                for question in questions
+            ]
+        ).mean(0)
+        for role in ("matching", "not_matching")
+    ]
+    assert distance(vector, sides[0] - sides[1]) < 1e-5

@@ -1,0 +1,46 @@
+"""When a curve ends, replayed on curves with known ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from snakesteer.stopping import GridStopping, SkillStopping
+
+
+def visited(relative: list[float], stopping: SkillStopping) -> list[int]:
+    places, place = [], 0
+    while place < len(relative):
+        places.append(place)
+        advance = stopping.advance(relative[place])
+        if not advance:
+            break
+        place += advance
+    return places
+
+
+def test_skill_curve_leaps_and_ends():
+    curve = [1.0, 0.6, 0.14, 0.0, 0.0, 0.0, 0.0, 0.10, 0.3, 0.3, 0.3, 0.3, 0.049, 0.0]
+    assert visited(curve, SkillStopping()) == [0, 1, 2, 7, 12]
+
+
+@pytest.mark.parametrize("relative, places", [(0.05, 5), (0.15, 1), (0.0499, 0), (0.1499, 5)])
+def test_skill_limits_are_exclusive(relative, places):
+    assert SkillStopping().advance(relative) == places
+
+
+def test_skill_settings():
+    stopping = SkillStopping(stop=0.2, leap_below=0.5, leap=2)
+    assert [stopping.advance(value) for value in (0.1, 0.3, 0.6)] == [0, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "answers, faulty, advance",
+    [
+        (["A"] * 190 + ["B"] * 10, 10, 1),
+        (["A"] * 191 + ["B"] * 9, 0, 0),
+        (["A"] * 100 + ["B"] * 89 + ["x"] * 11, 11, 0),
+        (["B"] * 4, 0, 0),
+    ],
+)
+def test_grid_column_ends_after_collapse_or_faults(answers, faulty, advance):
+    assert GridStopping().advance(answers, faulty) == advance

@@ -1,0 +1,122 @@
+"""A study file's mistakes are told in one sentence that names the entry and the remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from snakesteer import reference, study
+from snakesteer.errors import StudyError
+
+MINIATURE = REPOSITORY / "config" / "miniature.yaml"
+
+
+@pytest.fixture
+def data() -> dict[str, Any]:
+    return study.read(MINIATURE)
+
+
+def at(data: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """The study with one place changed; `path` is dotted."""
+    *parents, last = path.split(".")
+    place = data
+    for parent in parents:
+        place[parent] = dict(place[parent])
+        place = place[parent]
+    place[last] = value
+    return data
+
+
+def test_every_study_in_config_is_valid() -> None:
+    for path in (REPOSITORY / "config").glob("*.yaml"):
+        assert study.load(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("sweeps.code.coefficents", [0, 1], ["sweeps.code.coefficents", "`coefficients`"]),
+        ("modles", {}, ["modles", "`models`"]),
+        ("sweeps.code.stopping", {"leep": 1}, ["sweeps.code.stopping.leep", "`leap`"]),
+        ("sweeps.code.model", "minature", ["sweeps.code.model", "minature", "`miniature`"]),
+        ("sweeps.code.inject", "coed", ["sweeps.code.inject", "coed", "`code`"]),
+        ("sweeps.code.coefficients", [1, 2], ["sweeps.code.coefficients", "no 0"]),
+        ("sweeps.code.coefficients", [0, 1, 1], ["sweeps.code.coefficients", "twice"]),
+        ("sweeps.code.coefficients", [0, "one"], ["sweeps.code.coefficients", "one"]),
+        ("sweeps.code.kind", "skil", ["sweeps.code.kind", "skill", "grid"]),
+        ("sweeps.code.layers", None, ["sweeps.code", "layers"]),
+        ("sweeps.code.layers", [-1], ["sweeps.code.layers", "-1"]),
+        ("sweeps.single.layers", [7], ["sweeps.single.layers", "7", "sweeps.grid"]),
+        ("sweeps.grid.split", "test", ["choices.multipliers.grid", "validation"]),
+        ("choices.multipliers.grid", "code", ["choices.multipliers.grid", "skill"]),
+        ("activations.text.documents", 10**6, ["activations.text.documents", "corpora.text"]),
+        ("activations.text.behaviour", "myopia", ["activations.text", "either"]),
+        ("vectors.code.contrast", "myopia", ["vectors.code", "contrast"]),
+        ("vectors.code.add", ["myopia"], ["vectors.code", "activations.myopia", "contrast"]),
+        ("behaviours.myopia.train", 990, ["behaviours.myopia", "990", "test split"]),
+        ("corpora.text.train", 0, ["corpora.text.train", "0"]),
+        ("figures.general-coding.sweeps", ["grid"], ["figures.general-coding", "grid"]),
+        ("figures.grid-search.behaviour", "myopic", ["figures.grid-search", "`myopia`"]),
+        ("samples.chat.vector", "nothing", ["samples.chat.vector", "nothing"]),
+        ("name", "a study", ["name", "a study"]),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    data: dict[str, Any], path: str, value: Any, words: list[str]
+) -> None:
+    with pytest.raises(StudyError) as raised:
+        study.parse(at(data, path, value), "my.yaml")
+    message = str(raised.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_a_missing_key_is_named(data: dict[str, Any]) -> None:
+    del data["sweeps"]["code"]["coefficients"]
+    with pytest.raises(StudyError, match="`sweeps.code.coefficients` is missing"):
+        study.parse(data)
+
+
+def test_extends_overrides_key_by_key(tmp_path: Path) -> None:
+    variant = tmp_path / "variant.yaml"
+    variant.write_text(
+        yaml.safe_dump(
+            {
+                "extends": str(MINIATURE),
+                "name": "variant",
+                "sweeps": {"code": {"coefficients": [0, 1]}},
+                "figures": {"python-ability": None},
+            }
+        )
+    )
+    base, changed = study.load(MINIATURE), study.load(variant)
+    assert changed.name == "variant"
+    assert changed.sweeps["code"].coefficients == [0, 1]  # type: ignore[union-attr]
+    assert changed.sweeps["python"] == base.sweeps["python"]
+    assert set(base.figures) - set(changed.figures) == {"python-ability"}
+
+
+def test_extends_in_a_circle_is_refused(tmp_path: Path) -> None:
+    for one, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{one}.yaml").write_text(f"extends: {other}.yaml\nname: {one}\n")
+    with pytest.raises(StudyError, match="extends itself"):
+        study.load(tmp_path / "a.yaml")
+
+
+def test_coefficients_put_zero_first() -> None:
+    assert study.coefficients([1.0, 0.0, -2.0]) == [0.0, 1.0, -2.0]
+    linear = study.Range(start=-1, stop=1, points=5)
+    assert study.coefficients(linear) == [0.0, -1.0, -0.5, 0.5, 1.0]
+    logarithmic = study.Range(start=0.1, stop=1000, points=5, spacing="logarithmic")
+    assert study.coefficients(logarithmic) == [0.0, 0.1, 1.0, 10.0, 100.0, 1000.0]
+
+
+def test_the_reference_is_up_to_date() -> None:
+    assert (REPOSITORY / "docs" / "study.md").read_text() == reference.markdown()
+    schema = (REPOSITORY / "config" / "study.schema.json").read_text()
+    assert schema == reference.json_schema()

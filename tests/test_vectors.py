@@ -1,0 +1,74 @@
+"""Vector arithmetic: what the definitions say, and what they refuse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snakesteer import vectors
+from snakesteer.errors import StudyError
+
+
+def draw(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def test_mean_is_taken_over_samples_in_double_precision():
+    activations = draw(5000, 2, 4) + np.float32(10_000)
+    found = vectors.mean(activations)
+    assert found.shape == (2, 4) and found.dtype == np.float32
+    np.testing.assert_allclose(found, activations.astype(np.float64).mean(0), rtol=1e-7)
+
+
+def test_skill_adds_and_subtracts_lists():
+    a, b, c = (draw(3, 8, seed=seed) for seed in range(3))
+    np.testing.assert_allclose(vectors.skill([a, b], [c]), a + b - c, atol=1e-6)
+    np.testing.assert_array_equal(vectors.skill([a], []), a)
+    np.testing.assert_array_equal(vectors.skill([], [a]), -a)
+    assert vectors.skill([a], [c]).dtype == np.float32
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_permuted_controls(seed):
+    a, b = draw(4, 64, seed=1) + 3, draw(4, 64, seed=2) + 3
+    plain = vectors.skill([a], [b])
+    same_length = vectors.skill([a], [b], permute="difference", seed=seed)
+    np.testing.assert_array_equal(np.sort(same_length), np.sort(plain))
+    operands = vectors.skill([a], [b], permute="operands", seed=seed)
+    np.testing.assert_allclose(operands.sum(1), plain.sum(1), atol=1e-3)
+    for control, mode in ((same_length, "difference"), (operands, "operands")):
+        assert not np.array_equal(control, plain)
+        assert not np.array_equal(np.argsort(control[0]), np.argsort(control[1]))
+        np.testing.assert_array_equal(control, vectors.skill([a], [b], mode, seed))
+
+
+def test_contrast_is_the_mean_difference():
+    matching, other = draw(50, 3, 8, seed=1), draw(50, 3, 8, seed=2)
+    expected = (matching - other).mean(0)
+    np.testing.assert_allclose(vectors.contrast(matching, other), expected, atol=1e-6)
+
+
+def test_combined_vectors():
+    a, b = draw(8, seed=1), draw(8, seed=2)
+    np.testing.assert_allclose(vectors.combine([a, b], "sum"), a + b, atol=1e-6)
+    np.testing.assert_allclose(vectors.combine([a, b], "mean"), (a + b) / 2, atol=1e-6)
+    weighted = vectors.combine([a, b], "mean", [2.0, -1.0])
+    np.testing.assert_allclose(weighted, (2 * a - b) / 2, atol=1e-6)
+
+
+def test_unfit_activations_are_refused():
+    broken = draw(3, 8)
+    broken[1, 2] = np.nan
+    with pytest.raises(StudyError, match="one model"):
+        vectors.skill([draw(3, 8)], [draw(3, 16)])
+    with pytest.raises(StudyError, match="at least one"):
+        vectors.skill([], [])
+    with pytest.raises(StudyError, match="layer 1"):
+        vectors.skill([broken], [])
+    with pytest.raises(StudyError, match="empty"):
+        vectors.mean(draw(0, 3, 8))
+    with pytest.raises(StudyError, match="same questions"):
+        vectors.contrast(draw(5, 3, 8), draw(4, 3, 8))

@@ -1,0 +1,380 @@
+"""The workflow as a user meets it: run, run again, changed, interrupted, and given wrong input."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from snakesteer import artefacts, study
+
+SMALL = REPOSITORY / "tests" / "small.yaml"
+PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "docs", "envs", "resources"]
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the repository, with the small study run in it."""
+
+    folder: Path
+
+    def snakemake(self, *arguments: str, config: Path | None = None) -> str:
+        """What Snakemake prints; it must succeed."""
+        done = self.attempt(*arguments, config=config)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def attempt(self, *arguments: str, config: Path | None = None) -> Any:
+        return subprocess.run(
+            self.command(*arguments, config=config),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def command(self, *arguments: str, config: Path | None = None) -> list[str]:
+        config = config or self.folder / "tests" / "small.yaml"
+        return [sys.executable, "-m", "snakemake", "--configfile", str(config), *arguments]
+
+    def planned(self, config: Path | None = None) -> dict[str, int]:
+        """The jobs a dry run lists, by rule."""
+        text = self.snakemake("-n", "--quiet", "reason", config=config)
+        return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", text, re.M)}
+
+    def variant(self, change: dict[str, Any]) -> Path:
+        """The small study with some entries changed, under the same name."""
+        path = self.folder / "tests" / "variant.yaml"
+        path.write_text(yaml.safe_dump({"extends": "small.yaml", **change}, sort_keys=False))
+        return path
+
+    def path(self, *parts: str) -> Path:
+        return self.folder.joinpath("results", "small", *parts)
+
+
+def copy_of_repository(folder: Path) -> Checkout:
+    for part in PARTS:
+        source = REPOSITORY / part
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / part, ignore=ignore)
+        else:
+            shutil.copy2(source, folder / part)
+    (folder / "tests").mkdir()
+    shutil.copy2(SMALL, folder / "tests" / "small.yaml")
+    return Checkout(folder)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A run of the small study on the shipped models, to its end."""
+    checkout = copy_of_repository(tmp_path_factory.mktemp("checkout"))
+    checkout.snakemake("--cores", "2")
+    return checkout
+
+
+@pytest.fixture
+def edited(finished: Checkout) -> Iterator[Callable[[str, str, str], None]]:
+    """Edits files of the checkout; they are restored afterwards."""
+    originals: dict[Path, tuple[str, os.stat_result]] = {}
+
+    def edit(name: str, old: str, new: str) -> None:
+        path = finished.folder / name
+        text = path.read_text()
+        assert old in text
+        originals.setdefault(path, (text, path.stat()))
+        path.write_text(text.replace(old, new, 1))
+
+    yield edit
+    for path, (text, stat) in originals.items():
+        path.write_text(text)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_every_product_is_there_and_says_what_it_is_made_of(finished: Checkout) -> None:
+    resolved = study.parse(yaml.safe_load(finished.path("study.yaml").read_text()))
+    assert resolved == study.load(SMALL)
+    for name in resolved.figures:
+        for ending in ("pdf", "png", "csv"):
+            assert finished.path("figures", f"{name}.{ending}").stat().st_size > 0
+    for name in [*resolved.sweeps, *resolved.samples]:
+        assert pq.read_table(finished.path("tables", f"{name}.parquet")).num_rows > 0
+    for name in resolved.vectors:
+        path = finished.path("vectors", f"{name}.safetensors")
+        assert artefacts.read_tensors(path)["vector"].shape == (8, 192)
+    with finished.path("artefacts.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        path = finished.folder / row["path"]
+        assert path.stat().st_size == int(row["size"])
+        assert row["key"] in path.name
+        if path.suffix in (".parquet", ".safetensors"):
+            provenance = artefacts.read_provenance(path)
+            assert (provenance["kind"], provenance["key"]) == (row["stage"], row["key"])
+
+
+def test_sweeps_are_paired(finished: Checkout) -> None:
+    """The same documents, and the same questions, at every coefficient (design: invariant 2)."""
+    for path in (finished.folder / "results" / "cache" / "sweeps").glob("*.parquet"):
+        table = pq.read_table(path).to_pandas()
+        unit = "document" if "document" in table else "question"
+        by = ["corpus"] if unit == "document" else ["injection", "behaviour"]
+        for _, rows in table.groupby(by):
+            asked = rows.groupby("coefficient")[unit].agg(tuple)
+            assert asked.nunique() == 1
+
+
+def test_no_choice_reads_the_test_split(finished: Checkout) -> None:
+    cache = finished.folder / "results" / "cache"
+    questions = {
+        row["question"]: row["split"]
+        for path in (cache / "questions").glob("*.parquet")
+        for row in pq.read_table(path).to_pylist()
+    }
+    splits = {
+        name: {
+            questions[question]
+            for path in (cache / "sweeps").glob(f"{name}.*.parquet")
+            for question in pq.read_table(path)["question"].to_pylist()
+        }
+        for name in ("grid", "single", "combined", "simultaneous")
+    }
+    assert splits.pop("grid") == {"validation"}
+    assert all(seen == {"test"} for seen in splits.values())
+
+
+def test_a_second_run_has_nothing_to_do(finished: Checkout) -> None:
+    assert "Nothing to be done" in finished.snakemake("--cores", "1")
+
+
+CHANGES = {
+    "figure title": (
+        {"figures": {"general-coding": {"title": "Another title"}}},
+        {"figure": 1, "study": 1},
+    ),
+    "coefficients of a skill sweep": (
+        {"sweeps": {"code": {"coefficients": [0, 1, 2]}}},
+        {"skill_sweep": 1, "table": 1, "figure": 1, "catalogue": 1, "study": 1},
+    ),
+    "multipliers of the grid": (
+        {"sweeps": {"grid": {"multipliers": [1, 2]}}},
+        {
+            "behaviour_sweep": 4,
+            "choice": 1,
+            "table": 3,
+            "figure": 3,
+            "catalogue": 1,
+            "study": 1,
+        },
+    ),
+    "documents of a corpus": (
+        {"corpora": {"python": {"validation": 7}}},
+        {
+            "documents": 1,
+            "skip_tokens": 1,
+            "activations": 1,
+            "mean": 1,
+            "vector": 1,
+            "study_vector": 1,
+            "skill_sweep": 1,
+            "table": 1,
+            "figure": 1,
+            "catalogue": 1,
+            "study": 1,
+        },
+    ),
+    "title of a behaviour": (
+        {"behaviours": {"myopia": {"title": "Short-sightedness"}}},
+        {"figure": 8, "study": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_setting_re_runs_its_dependants(finished: Checkout, change: str) -> None:
+    changed, expected = CHANGES[change]
+    planned = finished.planned(finished.variant(changed))
+    assert planned == expected | {"all": 1, "total": sum(expected.values()) + 1}
+
+
+def test_changing_back_runs_no_model(finished: Checkout) -> None:
+    changed = finished.variant({"sweeps": {"code": {"coefficients": [0, 1, 2]}}})
+    finished.snakemake("--cores", "2", config=changed)
+    back = finished.planned()
+    assert set(back) <= {"table", "figure", "catalogue", "study", "all", "total"}
+    finished.snakemake("--cores", "2")
+
+
+EDITS = {
+    "a helper module's code": (
+        "workflow/scripts/snakesteer/samples_page.py",
+        "Greedy continuations",
+        "Continuations",
+        {"samples_page"},
+    ),
+    "a docstring of the engine": (
+        "workflow/scripts/snakesteer/engine.py",
+        '"""',
+        '"""Re-worded. ',
+        set(),
+    ),
+    "a comment in a script": (
+        "workflow/scripts/figure.py",
+        "with job(",
+        "# A comment.\nwith job(",
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_an_edit_re_runs_its_dependants(
+    finished: Checkout, edited: Callable[[str, str, str], None], what: str
+) -> None:
+    path, old, new, rules = EDITS[what]
+    edited(path, old, new)
+    assert set(finished.planned()) - {"all", "total"} == rules
+
+
+def test_an_edit_of_the_engine_re_runs_what_ran_the_model(
+    finished: Checkout, edited: Callable[[str, str, str], None]
+) -> None:
+    edited(
+        "workflow/scripts/snakesteer/engine.py",
+        "from __future__ import annotations\n",
+        "from __future__ import annotations\n\nEDITED = 1\n",
+    )
+    planned = set(finished.planned())
+    assert {"activations", "skill_sweep", "behaviour_sweep", "samples"} <= planned
+    assert not planned & {"documents", "questions", "model", "skip_tokens"}
+
+
+def test_equal_runs_give_equal_bytes(finished: Checkout) -> None:
+    """A model job, a vector, a table and a figure made again (design: invariant 3)."""
+    targets = [
+        next((finished.folder / "results/cache/sweeps").glob("code.layer-3.*")),
+        next((finished.folder / "results/cache/vectors").glob("code.*")),
+        finished.path("tables", "code.parquet"),
+        finished.path("figures", "general-coding.pdf"),
+        finished.path("figures", "general-coding.png"),
+    ]
+    before = [path.read_bytes() for path in targets]
+    names = [str(path.relative_to(finished.folder)) for path in targets]
+    finished.snakemake("--cores", "2", "--forcerun", *names, "--", *names)
+    finished.snakemake("--cores", "2")
+    assert [path.read_bytes() for path in targets] == before
+
+
+def test_an_interrupted_run_goes_on(tmp_path: Path, finished: Checkout) -> None:
+    """Ctrl-C in the middle leaves no half file; the next run ends with the same bytes."""
+    checkout = copy_of_repository(tmp_path)
+    shutil.copytree(
+        finished.folder / "results/cache/documents", tmp_path / "results/cache/documents"
+    )
+    target = next((finished.folder / "results/cache/activations").glob("code.*"))
+    name = str(target.relative_to(finished.folder))
+    process = subprocess.Popen(
+        checkout.command("--cores", "1", "--", name),
+        cwd=checkout.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    log = checkout.folder / "results/logs/activations"
+    while not any(log.glob("code.*")) and process.poll() is None:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait()
+    left = [path for path in (tmp_path / "results/cache").rglob("*") if path.is_file()]
+    assert not [path for path in left if path.name.startswith(".")]
+    assert not (checkout.folder / name).exists()
+    checkout.snakemake("--cores", "2", "--", name)
+    assert (checkout.folder / name).read_bytes() == target.read_bytes()
+
+
+WRONG = {
+    "a layer outside the model": (
+        {"sweeps": {"code": {"layers": [8]}}},
+        "sweeps.code.layers names layer 8, but models.miniature has 8 layers (0 to 7)",
+    ),
+    "an absent model": (
+        {"models": {"miniature": {"source": "resources/models/none"}}},
+        "models.miniature.source: The model folder",
+    ),
+    "a misspelt key": (
+        {"sweeps": {"code": {"coefficents": [0]}}},
+        "unknown key `sweeps.code.coefficents`; did you mean `coefficients`?",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_input_is_one_sentence_before_any_job(finished: Checkout, what: str) -> None:
+    change, sentence = WRONG[what]
+    done = finished.attempt("--cores", "1", config=finished.variant(change))
+    assert done.returncode != 0
+    assert sentence in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_more_documents_than_there_are(finished: Checkout) -> None:
+    variant = finished.variant({"corpora": {"python": {"validation": 10**7}}})
+    name = finished.path("tables", "python.parquet").relative_to(finished.folder)
+    done = finished.attempt("--cores", "2", "--", str(name), config=variant)
+    assert done.returncode != 0
+    assert "corpora.python.validation asks for 10000000 documents" in done.stdout
+
+
+def test_shipped_weights_that_are_damaged_are_named(tmp_path: Path) -> None:
+    checkout = copy_of_repository(tmp_path)
+    weights = checkout.folder / "resources/models/miniature/model.safetensors"
+    content = weights.read_bytes()
+    damages = {
+        "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+        "cut": content[:1000],
+        "changed": content[:-1] + bytes([content[-1] ^ 1]),
+    }
+    for damage in damages.values():
+        weights.write_bytes(damage)
+        done = checkout.attempt("-n")
+        assert done.returncode != 0
+        assert "models.miniature.source" in done.stdout
+        assert "model.safetensors" in done.stdout
+        assert "Traceback" not in done.stdout
+
+
+def test_an_unwritable_results_folder_is_named(tmp_path: Path) -> None:
+    checkout = copy_of_repository(tmp_path)
+    (tmp_path / "results").write_text("a file in the way")
+    done = checkout.attempt("-n")
+    assert done.returncode != 0
+    assert "The results folder" in done.stdout
+
+
+def test_the_default_study_is_the_miniature_and_does_not_leak(finished: Checkout) -> None:
+    alone = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "--quiet", "all"],
+        cwd=finished.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert alone.returncode == 0, alone.stderr
+    other = finished.folder / "tests" / "other.yaml"
+    other.write_text("name: other\n")
+    assert set(finished.planned(other)) == {"all", "catalogue", "study", "total"}

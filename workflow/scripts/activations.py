@@ -1,0 +1,36 @@
+import torch
+
+from snakesteer import activations, models
+from snakesteer.artefacts import read_json, read_table, write_tensors
+from snakesteer.job import job
+from snakesteer.manifest import locate
+from snakesteer.provenance import provenance
+
+with job(snakemake):
+    torch.set_num_threads(snakemake.threads)
+    settings = snakemake.params.settings
+    manifest = read_json(snakemake.input.model[0])
+    model = models.load(
+        locate(manifest["source"], snakemake.params.repository),
+        manifest,
+        dtype=settings["dtype"],
+        attention=settings["attention"],
+    )
+    if "documents" in snakemake.input.keys():
+        rows = read_table(snakemake.input.documents[0]).slice(0, settings["documents"]).to_pylist()
+        tensors = {
+            "activations": activations.of_documents(
+                model,
+                [(row["document"], row["text"]) for row in rows],
+                max_tokens=settings["max_tokens"],
+                batch_tokens=settings["batch_tokens"],
+            )
+        }
+    else:
+        rows = read_table(snakemake.input.questions[0]).to_pylist()
+        tensors = activations.of_questions(
+            model,
+            [row for row in rows if row["split"] == "train"],
+            batch_tokens=settings["batch_tokens"],
+        )
+    write_tensors(snakemake.output[0], tensors, provenance(snakemake, manifest, model.device.type))

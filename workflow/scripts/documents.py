@@ -1,0 +1,9 @@
+from snakesteer import corpora
+from snakesteer.artefacts import write_table
+from snakesteer.job import job
+from snakesteer.provenance import provenance
+
+with job(snakemake):
+    tables = corpora.documents(snakemake.wildcards.name, snakemake.params.settings)
+    for split, table in tables.items():
+        write_table(snakemake.output[split], table, provenance(snakemake))

@@ -1,0 +1,17 @@
+from snakesteer import skip_tokens
+from snakesteer.artefacts import read_json, read_table, write_json
+from snakesteer.job import job
+from snakesteer.manifest import locate
+from snakesteer.tokenisation import load_tokenizer
+
+with job(snakemake):
+    settings = snakemake.params.settings
+    manifest = read_json(snakemake.input.model[0])
+    tokenizer = load_tokenizer(locate(manifest["source"], snakemake.params.repository))
+    texts = read_table(snakemake.input.documents[0])["text"].to_pylist()
+    write_json(
+        snakemake.output[0],
+        skip_tokens.most_frequent(
+            tokenizer, texts, max_tokens=settings["max_tokens"], count=settings["skip"]
+        ),
+    )

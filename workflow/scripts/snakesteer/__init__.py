@@ -1,0 +1,1 @@
+"""snakesteer: activation steering studies as a cached, traceable workflow."""

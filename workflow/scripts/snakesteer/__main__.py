@@ -1,0 +1,54 @@
+"""Commands beside the workflow: `python -m snakesteer name|reference|prune`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from snakesteer import study
+from snakesteer.errors import StudyError
+from snakesteer.prune import delete, unreferenced
+from snakesteer.reference import json_schema, markdown
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit status is 1 after a user's mistake, told in one sentence."""
+    parser = argparse.ArgumentParser(prog="snakesteer", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    name = commands.add_parser("name", help="print the name of a study")
+    name.add_argument("study", type=Path)
+    reference = commands.add_parser("reference", help="write the reference of the study file")
+    reference.add_argument("repository", type=Path)
+    prune = commands.add_parser("prune", help="list cached files that no study refers to")
+    prune.add_argument("results", type=Path)
+    prune.add_argument("--delete", action="store_true", help="delete them")
+    given = parser.parse_args(arguments)
+    try:
+        if given.command == "name":
+            print(study.load(given.study).name)
+        elif given.command == "reference":
+            (given.repository / "docs" / "study.md").write_text(markdown(), encoding="utf-8")
+            schema = given.repository / "config" / "study.schema.json"
+            schema.write_text(json_schema(), encoding="utf-8")
+        else:
+            _prune(given.results, given.delete)
+    except StudyError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _prune(results: Path, deleting: bool) -> None:
+    files = unreferenced(results)
+    for file in files:
+        print(f"{file.stat().st_size / 1e6:9.1f} MB  {file}")
+    total = sum(file.stat().st_size for file in files) / 1e6
+    if deleting:
+        delete(files)
+    done = "deleted" if deleting else "to delete (make prune DELETE=yes)"
+    print(f"{len(files)} cached files that no study refers to, {total:.1f} MB, {done}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

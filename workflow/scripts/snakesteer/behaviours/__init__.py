@@ -1,0 +1,52 @@
+"""Question sources, and the split of a behaviour's questions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from snakesteer.behaviours import generated
+from snakesteer.behaviours.question import Question
+from snakesteer.errors import StudyError
+
+__all__ = ["SOURCES", "Question", "questions", "split_questions"]
+
+SOURCES: dict[str, Callable[[Mapping[str, Any]], list[Question]]] = {
+    "generated": generated.questions,
+}
+"""A source turns its settings (plain JSON) into the questions of one behaviour."""
+
+
+def split_questions(
+    questions: Sequence[Question], train: int = 500, validation: int = 200, seed: int = 13
+) -> list[tuple[str, Question]]:
+    """Shuffle the questions and label them: first train, then validation, the rest test.
+
+    Raises StudyError if nothing would be left for the test split.
+    """
+    if len(questions) <= train + validation:
+        raise StudyError(
+            f"{len(questions)} questions cannot be split into {train} for training, {validation} "
+            "for validation and a rest for the test: ask for smaller splits or more questions"
+        )
+    shuffled = list(questions)
+    random.Random(seed).shuffle(shuffled)
+    names = ["train"] * train + ["validation"] * validation
+    names += ["test"] * (len(shuffled) - len(names))
+    return list(zip(names, shuffled, strict=True))
+
+
+def questions(settings: Mapping[str, Any]) -> pa.Table:
+    """The table of one behaviour: `question`, `split`, `prompt`, `matching`, `not_matching`.
+
+    Settings: those of the source, and `train`, `validation` and `seed` of the split.
+    """
+    found = SOURCES[settings["source"]](settings)
+    split = split_questions(found, settings["train"], settings["validation"], settings["seed"])
+    rows = [{"split": name, **asdict(question)} for name, question in split]
+    columns = ["question", "split", "prompt", "matching", "not_matching"]
+    return pa.Table.from_pylist(rows).select(columns)

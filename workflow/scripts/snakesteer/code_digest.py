@@ -1,0 +1,72 @@
+"""A digest of the code behind a script, so that an edit re-runs its dependants and no more.
+
+The digest covers the script and every module of this project that it imports, directly or
+indirectly, as syntax trees without comments and docstrings: re-wording those changes nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from pathlib import Path
+
+PACKAGE = "snakesteer"
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def code_digest(script: Path) -> str:
+    """Hex digest over the import closure of `script` inside the folder that holds it."""
+    digest = hashlib.sha256()
+    for path in sorted(closure(script)):
+        digest.update(f"{path.relative_to(script.parent)}\n{_canonical(path)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def closure(script: Path) -> frozenset[Path]:
+    """The script and all project modules it imports, directly or indirectly."""
+    seen: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting.extend(_imported(path, script.parent))
+    return frozenset(seen)
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@functools.cache
+def _imported(path: Path, root: Path) -> frozenset[Path]:
+    """Project files that one file imports; a package brings its `__init__` along."""
+    names: set[str] = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    files = set()
+    for name in names:
+        parts = name.split(".")
+        if parts[0] != PACKAGE:
+            continue
+        for depth in range(1, len(parts) + 1):
+            module = root.joinpath(*parts[:depth])
+            for file in (module / "__init__.py", module.with_suffix(".py")):
+                if file.is_file():
+                    files.add(file)
+    return frozenset(files)
+
+
+@functools.cache
+def _canonical(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    for node in ast.walk(tree):
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)

@@ -1,0 +1,48 @@
+"""Corpora: where the documents of a study come from.
+
+A source is two plain functions of its settings (plain JSON types out of the study): one makes the
+documents of both splits, the other names what determines them beside the settings (versions,
+hashes), for the key of the cached corpus. A new source is one line below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from snakesteer.corpora import installed
+from snakesteer.errors import StudyError
+
+Document = tuple[str, str]
+Documents = dict[str, list[Document]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """`documents` returns (id, text) pairs by split; `identity` plain JSON."""
+
+    documents: Callable[[Mapping[str, Any]], Documents]
+    identity: Callable[[], Any]
+
+
+SOURCES = {"installed": Source(installed.splits, installed.identity)}
+
+
+def documents(name: str, settings: Mapping[str, Any]) -> dict[str, pa.Table]:
+    """The tables (`document`, `text`) of a corpus by split, `train` and `validation`.
+
+    Raises StudyError if a split has no document, or fewer than the entry asks for.
+    """
+    tables = {}
+    for split, found in SOURCES[settings["source"]].documents(settings).items():
+        if len(found) < settings[split]:
+            raise StudyError(
+                f"corpora.{name}.{split} asks for {settings[split]} documents, but the source "
+                f"{settings['source']} has {len(found)}; ask for fewer."
+            )
+        ids, texts = zip(*found, strict=True)
+        tables[split] = pa.table({"document": pa.array(ids), "text": pa.array(texts)})
+    return tables

@@ -1,0 +1,192 @@
+"""Grid search: matching score over layers and multipliers, one panel per behaviour and sign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from snakesteer.errors import StudyError
+from snakesteer.figures.inputs import Inputs
+from snakesteer.figures.style import (
+    COLLAPSED,
+    FAULTY,
+    FULL_WIDTH,
+    HATCHED,
+    label,
+    marks,
+    ordered_behaviours,
+    ordered_layers,
+    signed,
+)
+
+_VERBS = {"add": "added", "subtract": "subtracted"}
+_UNVISITED = "#DCDCDC"
+
+
+def heatmap(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Layers across, multipliers down; colour is the difference from the default score.
+
+    A cell carries its matching score in %. Cells with over `max_faulty` faulty answers are hatched
+    and marked F, mode-collapsed ones C; cells that the search never visited are grey.
+    Settings: `behaviour` and `direction` ("add", "subtract") for a single row or column of panels,
+    `order` (behaviours), `layers` (labels), `max_faulty` (10).
+    """
+    rows = inputs.behaviour_rows("grid")
+    behaviours = ordered_behaviours(rows, settings)
+    if only := settings.get("behaviour"):
+        if only not in behaviours:
+            raise StudyError(f"the grid search has no behaviour {only!r} to draw.")
+        behaviours = [only]
+    directions = [settings["direction"]] if settings.get("direction") else ["add", "subtract"]
+    layers = ordered_layers(rows, settings)
+    max_faulty = settings.get("max_faulty", 10)
+    numbers = _cells(rows, behaviours, directions, layers, max_faulty)
+
+    magnitudes = {
+        behaviour: sorted(
+            numbers.loc[numbers["behaviour"] == behaviour, "coefficient"].abs().unique()
+        )
+        for behaviour in behaviours
+    }
+    depths = [max(3, len(magnitudes[behaviour])) for behaviour in behaviours]
+    both = len(directions) == 2
+    row_height = 0.125 if len(behaviours) > 1 else 0.16
+    figure = Figure(
+        figsize=(
+            FULL_WIDTH if both else FULL_WIDTH / 2,
+            row_height * sum(depths) + 0.44 * len(depths) + (1.0 if both else 1.7),
+        ),
+        layout="constrained",
+    )
+    panels = figure.subplots(len(behaviours), len(directions), squeeze=False, height_ratios=depths)
+    reach = max(0.05, numbers.loc[numbers["marked"] == "", "difference"].abs().max())
+    colours = ScalarMappable(Normalize(-reach, reach), matplotlib.colormaps["RdBu"])
+    for behaviour, row in zip(behaviours, panels, strict=True):
+        for direction, axes in zip(directions, row, strict=True):
+            cells = numbers[
+                (numbers["behaviour"] == behaviour) & (numbers["direction"] == direction)
+            ]
+            _draw_panel(axes, cells, layers, magnitudes[behaviour], colours)
+            axes.set_yticks(
+                range(len(magnitudes[behaviour])),
+                [signed(size if direction == "add" else -size) for size in magnitudes[behaviour]],
+            )
+            default = numbers.loc[numbers["behaviour"] == behaviour, "default"].iloc[0]
+            axes.set_title(
+                f"{label(behaviour, settings)}, {_VERBS[direction]} "
+                f"(default {100 * default:.0f} %)",
+                pad=3,
+            )
+    for axes in panels[-1]:
+        axes.set_xlabel("Layer")
+    if len(behaviours) == 1:
+        panels[0, 0].set_ylabel("Injection coefficient")
+    else:
+        figure.supylabel("Injection coefficient", fontsize=8)
+    bar = figure.colorbar(
+        colours,
+        ax=panels,
+        location="bottom",
+        shrink=0.6,
+        aspect=50,
+        pad=0.01,
+        format=lambda value, _: signed(round(100 * value, 9)),
+    )
+    bar.set_label(
+        "Matching score minus default (percentage points);"
+        f"{' ' if both else chr(10)}in the cells: matching score (%)"
+    )
+    bar.outline.set_visible(False)
+    figure.legend(
+        handles=[
+            Patch(label=FAULTY.format(max_faulty=max_faulty), **HATCHED),
+            Patch(label=COLLAPSED, **HATCHED),
+            Patch(label="not visited", facecolor=_UNVISITED),
+        ],
+        loc="outside lower center",
+        ncols=3 if both else 1,
+    )
+    if title := settings.get("title"):
+        figure.suptitle(title)
+    return figure, numbers
+
+
+def _cells(
+    rows: pd.DataFrame,
+    behaviours: list[str],
+    directions: list[str],
+    layers: list[str],
+    max_faulty: int,
+) -> pd.DataFrame:
+    defaults = rows[rows["direction"] == "default"].groupby("behaviour")["score"].mean()
+    for behaviour in behaviours:
+        if behaviour not in defaults:
+            raise StudyError(
+                f"the grid search of behaviour {behaviour!r} has no coefficient 0; "
+                "add 0 to its coefficients."
+            )
+    cells = rows[
+        rows["behaviour"].isin(behaviours)
+        & rows["direction"].isin(directions)
+        & rows["layer"].isin(layers)
+    ]
+    default = cells["behaviour"].map(defaults)
+    columns = ["behaviour", "direction", "layer", "coefficient", "questions", "matches", "faulty"]
+    return (
+        cells[[*columns, "score", "score_low", "score_high", "majority", "collapsed"]]
+        .assign(
+            default=default,
+            difference=cells["score"] - default,
+            marked=marks(cells, max_faulty),
+        )
+        .reset_index(drop=True)
+    )
+
+
+def _draw_panel(
+    axes: Axes,
+    cells: pd.DataFrame,
+    layers: list[str],
+    magnitudes: list[float],
+    colours: ScalarMappable,
+) -> None:
+    axes.set(xlim=(-0.5, len(layers) - 0.5), ylim=(len(magnitudes) - 0.5, -0.5))
+    axes.set_facecolor(_UNVISITED)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, pad=2, labelsize=6.5)
+    axes.set_xticks(range(len(layers)), layers)
+    for cell in cells.to_dict("records"):
+        x, y = layers.index(cell["layer"]), magnitudes.index(abs(cell["coefficient"]))
+        if cell["marked"]:
+            text, ink, fill = cell["marked"], "black", HATCHED
+        else:
+            colour = colours.to_rgba(cell["difference"])
+            text = f"{100 * cell['score']:.0f}"
+            ink = "black" if np.dot(colour[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
+            fill = {"facecolor": colour, "linewidth": 0}
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, in_layout=False, **fill))
+        axes.text(
+            x,
+            y,
+            text,
+            ha="center",
+            va="center_baseline",
+            fontsize=5.5,
+            color=ink,
+            fontweight="bold" if cell["marked"] else "normal",
+            in_layout=False,
+        )
+    for x in range(1, len(layers)):
+        axes.axvline(x - 0.5, color="white", linewidth=0.6)
+    for y in range(1, len(magnitudes)):
+        axes.axhline(y - 0.5, color="white", linewidth=0.6)

@@ -1,0 +1,87 @@
+"""Simultaneous steering: every behaviour's score along one global injection coefficient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import cycle
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from snakesteer.figures.inputs import Inputs
+from snakesteer.figures.style import FULL_WIDTH, PALETTE, REFERENCE, label, ordered_behaviours
+
+
+def simultaneous(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """A curve with its Wilson 95 % band per behaviour; over `max_faulty` faulty is not drawn.
+
+    The alignment tax, if a skill table is given, is the dotted top-1 accuracy on its target corpus.
+    Settings: `order` (behaviours), `max_faulty` (5).
+    """
+    rows = inputs.behaviour_rows("simultaneous")
+    behaviours = ordered_behaviours(rows, settings)
+    columns = ["coefficient", "behaviour", "questions", "matches", "faulty"]
+    numbers = rows.loc[
+        rows["behaviour"].isin(behaviours), [*columns, "score", "score_low", "score_high"]
+    ]
+    numbers = numbers.assign(
+        series="matching score", drawn=numbers["faulty"] <= settings.get("max_faulty", 5)
+    )
+
+    figure = Figure(figsize=(FULL_WIDTH, 3.3), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(0.5, color=REFERENCE, linewidth=0.8, linestyle=(0, (5, 3)), zorder=1)
+    axes.axvline(0, color=REFERENCE, linewidth=0.8, linestyle=(0, (5, 3)), zorder=1)
+    for behaviour, colour in zip(behaviours, cycle(PALETTE), strict=False):
+        curve = numbers[numbers["behaviour"] == behaviour].sort_values("coefficient")
+        # NaN breaks the line where a point is not drawn, instead of bridging the gap.
+        shown = curve.where(curve["drawn"])
+        axes.plot(
+            curve["coefficient"], shown["score"], color=colour, label=label(behaviour, settings)
+        )
+        axes.fill_between(
+            curve["coefficient"],
+            shown["score_low"],
+            shown["score_high"],
+            color=colour,
+            alpha=0.15,
+            linewidth=0,
+        )
+    if inputs.skill is not None:
+        tax = _alignment_tax(inputs.skill)
+        axes.plot(
+            tax["coefficient"],
+            tax["score"],
+            color="#333333",
+            linestyle=":",
+            linewidth=1.6,
+            label="Alignment tax\n(top-1 accuracy)",
+        )
+        axes.fill_between(
+            tax["coefficient"],
+            tax["score_low"],
+            tax["score_high"],
+            color="#333333",
+            alpha=0.15,
+            linewidth=0,
+        )
+        numbers = pd.concat([numbers, tax], ignore_index=True)
+    axes.set(
+        ylim=(0, 1),
+        xlabel="Global injection coefficient",
+        ylabel="Matching score" if inputs.skill is None else "Matching score, top-1 accuracy",
+    )
+    axes.margins(x=0.02)
+    figure.legend(loc="outside right center", labelspacing=0.8)
+    if title := settings.get("title"):
+        axes.set_title(title)
+    return figure, numbers.reset_index(drop=True)
+
+
+def _alignment_tax(skill: pd.DataFrame) -> pd.DataFrame:
+    """Top-1 accuracy on the target corpus, in the columns of the scores."""
+    columns = {"top1": "score", "top1_low": "score_low", "top1_high": "score_high"}
+    tax = skill[skill["role"] == "target"].sort_values("coefficient")
+    tax = tax[["coefficient", "corpus", "tokens", *columns]].rename(columns=columns)
+    return tax.assign(series="alignment tax", drawn=True)

@@ -1,0 +1,137 @@
+"""One look for all figures, and their files: the same numbers give the same bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from snakesteer.artefacts import write_bytes
+from snakesteer.errors import StudyError
+from snakesteer.layer_labels import layer_order
+from snakesteer.tables import COLLAPSE_SHARE
+
+WIDTH = 5.5
+FULL_WIDTH = 6.75
+PNG_DPI = 220
+
+# Okabe and Ito's colours, which stay apart under every common kind of colour blindness.
+PALETTE = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8A6D3B", "#000000"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "*"]
+DIRECTIONS = {"default": "#9A9A9A", "add": "#0072B2", "subtract": "#D55E00"}
+REFERENCE = "#8C8C8C"
+
+# What stands in place of a score that steering took out of the two-choice format.
+FAULTY = "F: over {max_faulty} faulty answers"
+COLLAPSED = f"C: mode collapse (over {COLLAPSE_SHARE:.0%} one answer)".replace("%", " %")
+HATCHED: dict[str, Any] = {
+    "facecolor": "white",
+    "edgecolor": "#8C8C8C",
+    "hatch": "//////",
+    "linewidth": 0.5,
+}
+
+# Any: the keys are matplotlib's own, which it types one by one.
+LOOK: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": "#4D4D4D",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.6,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "xtick.color": "#4D4D4D",
+    "ytick.color": "#4D4D4D",
+    "xtick.labelcolor": "black",
+    "ytick.labelcolor": "black",
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.6,
+    "hatch.linewidth": 0.6,
+    "figure.constrained_layout.h_pad": 0.05,
+    "figure.constrained_layout.w_pad": 0.05,
+    "pdf.fonttype": 42,
+    "savefig.facecolor": "white",
+}
+
+
+def label(name: str, settings: Mapping[str, Any]) -> str:
+    """The display name of an entry: from `labels` of the settings, or the name made readable."""
+    return settings.get("labels", {}).get(name) or name.replace("_", " ").capitalize()
+
+
+def ordered_behaviours(rows: pd.DataFrame, settings: Mapping[str, Any]) -> list[str]:
+    """The behaviours to draw: those of `order` that the rows hold, or all as they come.
+
+    Raises StudyError if that leaves none.
+    """
+    present = list(dict.fromkeys(rows["behaviour"]))
+    drawn = [name for name in settings.get("order", present) if name in present]
+    return _some(drawn, "order", settings, present)
+
+
+def ordered_layers(rows: pd.DataFrame, settings: Mapping[str, Any]) -> list[str]:
+    """The layer labels to draw by depth: those of `layers` that the rows hold, or all.
+
+    Raises StudyError if that leaves none.
+    """
+    present = set(rows["layer"]) - {""}
+    wanted = {str(layer) for layer in settings.get("layers", present)}
+    drawn = sorted(present & wanted, key=layer_order)
+    return _some(drawn, "layers", settings, sorted(present, key=layer_order))
+
+
+def _some(
+    drawn: list[str], setting: str, settings: Mapping[str, Any], present: list[str]
+) -> list[str]:
+    if not drawn:
+        raise StudyError(
+            f"a figure's {setting} {settings.get(setting)} leave nothing to draw; "
+            f"its sweeps hold {', '.join(present) or 'none'}."
+        )
+    return drawn
+
+
+def signed(coefficient: float) -> str:
+    """A multiplier with its sign, as short as it can be: +0.5, −20, 0."""
+    return f"{coefficient:+g}".replace("-", "−") if coefficient else "0"
+
+
+def score_errors(rows: pd.DataFrame) -> np.ndarray:
+    """Distances from the score to its interval's ends, [2, n], as matplotlib's `yerr` wants."""
+    return np.array(
+        [rows["score"] - rows["score_low"], rows["score_high"] - rows["score"]], dtype=float
+    ).clip(0)
+
+
+def marks(rows: pd.DataFrame, max_faulty: int) -> np.ndarray:
+    """Per row "F" with over `max_faulty` faulty answers, "C" with mode collapse, otherwise ""."""
+    return np.select([rows["faulty"] > max_faulty, rows["collapsed"]], ["F", "C"], default="")
+
+
+def save_figure(figure: Figure, numbers: pd.DataFrame, stem: str | Path) -> None:
+    """Write `<stem>.pdf`, `<stem>.png` and, with the numbers behind them, `<stem>.csv`."""
+    for suffix, options in (
+        (".pdf", {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}}),
+        (".png", {"metadata": {"Software": None}, "dpi": PNG_DPI}),
+    ):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix[1:], **options)
+        write_bytes(f"{stem}{suffix}", buffer.getvalue())
+        figure.set_layout_engine("none")  # the layout found for the first file serves both
+    write_bytes(f"{stem}.csv", numbers.to_csv(index=False, lineterminator="\n").encode())

@@ -1,0 +1,24 @@
+"""What every script does around its work: log to the job's file, fail in one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from snakesteer.errors import StudyError
+
+
+@contextlib.contextmanager
+def job(snakemake: Any) -> Iterator[None]:
+    """Send output to the job's log; end on a StudyError with its sentence, without a traceback."""
+    log = os.open(snakemake.log[0], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
+    try:
+        yield
+    except StudyError as error:
+        print(f"Error: {error}", file=sys.stderr, flush=True)
+        sys.exit(1)

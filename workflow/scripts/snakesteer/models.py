@@ -1,0 +1,166 @@
+"""Loading a causal language model and finding its decoder blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import AutoModelForCausalLM
+from transformers.utils.logging import disable_progress_bar
+
+from snakesteer.errors import StudyError
+from snakesteer.manifest import verify
+from snakesteer.tokenisation import load_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+# Where architectures keep the module list of their decoder blocks, seen from the model.
+BLOCK_PATHS = (
+    "model.layers",
+    "transformer.h",
+    "gpt_neox.layers",
+    "model.decoder.layers",
+    "backbone.layers",
+)
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal language model ready to be read and steered.
+
+    `blocks` are the decoder blocks in order: layer L (0-based) is `blocks[L]`, and its activation
+    is the block's raw output, [batch, tokens, hidden], before the final norm. `extras` is what a
+    block returns behind that output when it returns a tuple (entries set to None); None when it
+    returns the bare tensor. `vocabulary` is the number of logits, `context` the longest input in
+    tokens (None if there is no limit).
+    """
+
+    network: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    blocks: Sequence[torch.nn.Module]
+    extras: tuple[None, ...] | None
+    n_layers: int
+    hidden: int
+    vocabulary: int
+    context: int | None
+    dtype: torch.dtype
+    device: torch.device
+    fingerprint: str
+
+    def output(self, states: torch.Tensor) -> Any:
+        """`states` [batch, tokens, hidden] in the form in which a block returns them."""
+        return states if self.extras is None else (states, *self.extras)
+
+
+def states_of(output: Any) -> torch.Tensor:
+    """The states [batch, tokens, hidden] in what a block returned."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def load(
+    folder: str | Path,
+    manifest: Mapping[str, Any],
+    *,
+    dtype: str = "float32",
+    device: str = "auto",
+    attention: str = "sdpa",
+) -> LanguageModel:
+    """Load the model in `folder`, whose files must be those of its `manifest`.
+
+    `device` "auto" takes a GPU if there is one. `attention` is transformers' attention
+    implementation. Only local safetensors are read and no code found there is run. Raises
+    StudyError for other files than the manifest's, an unknown dtype, NaN or infinity in the
+    weights, and decoder blocks that cannot be found.
+    """
+    if dtype not in DTYPES:
+        raise StudyError(f"dtype {dtype!r} is unknown; name one of {', '.join(DTYPES)}.")
+    verify(folder, manifest)
+    disable_progress_bar()
+    network: Any = AutoModelForCausalLM.from_pretrained(
+        Path(folder),
+        dtype=DTYPES[dtype],
+        attn_implementation=attention,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+    )
+    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    network = network.to(place)
+    for name, weights in network.named_parameters():
+        if not torch.isfinite(weights).all():
+            raise StudyError(
+                f"The weights {name} of {folder} hold NaN or infinity: fetch it again."
+            )
+    return wrap(network, load_tokenizer(folder), manifest["fingerprint"])
+
+
+def wrap(
+    network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fingerprint: str
+) -> LanguageModel:
+    """A loaded network as a LanguageModel, in evaluation mode."""
+    network.eval()
+    config = network.config.get_text_config()
+    blocks = find_blocks(network)
+    first = next(network.parameters())
+    return LanguageModel(
+        network=network,
+        tokenizer=tokenizer,
+        blocks=blocks,
+        extras=_extras(network, blocks, config.hidden_size),
+        n_layers=len(blocks),
+        hidden=config.hidden_size,
+        vocabulary=config.vocab_size,
+        context=getattr(config, "max_position_embeddings", None),
+        dtype=first.dtype,
+        device=first.device,
+        fingerprint=fingerprint,
+    )
+
+
+def find_blocks(network: PreTrainedModel) -> Sequence[torch.nn.Module]:
+    """The module list of the decoder blocks: a known place, else the only list of that length.
+
+    Raises StudyError listing the candidates when the place is not known and not unambiguous.
+    """
+    depth = network.config.get_text_config().num_hidden_layers
+    lists = {
+        path: module
+        for path, module in network.named_modules()
+        if isinstance(module, torch.nn.ModuleList)
+    }
+    fitting = [path for path, module in lists.items() if len(module) == depth]
+    known = [path for path in BLOCK_PATHS if path in fitting]
+    chosen = known or fitting
+    if len(chosen) != 1:
+        candidates = ", ".join(f"{path} ({len(module)})" for path, module in lists.items())
+        raise StudyError(
+            f"The {depth} decoder blocks of {type(network).__name__} could not be found; add the "
+            f"right one of its module lists to BLOCK_PATHS: {candidates or 'there are none'}."
+        )
+    return attrgetter(chosen[0])(network)
+
+
+@torch.inference_mode()
+def _extras(
+    network: PreTrainedModel, blocks: Sequence[torch.nn.Module], hidden: int
+) -> tuple[None, ...] | None:
+    outputs: list[Any] = []
+    handle = blocks[-1].register_forward_hook(lambda _module, _args, output: outputs.append(output))
+    try:
+        ids = torch.zeros((1, 2), dtype=torch.long, device=next(network.parameters()).device)
+        network.base_model(input_ids=ids, use_cache=False)
+    finally:
+        handle.remove()
+    if len(outputs) != 1 or states_of(outputs[0]).shape != (1, 2, hidden):
+        raise StudyError(
+            f"The blocks of {type(network).__name__} do not return states of shape "
+            f"[batch, tokens, {hidden}]; choose a model of plain decoder blocks."
+        )
+    return (None,) * (len(outputs[0]) - 1) if isinstance(outputs[0], tuple) else None

@@ -1,0 +1,585 @@
+"""From a study to its artefacts: what is made, from what, under which key.
+
+A cached artefact's key is a hash of everything that determines its content: the stage, the
+settings that matter to it, the keys of its inputs and the digest of the code that makes it. All
+keys are computed while the Snakefile is read, without network and without running anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from snakesteer import corpora
+from snakesteer import study as schema
+from snakesteer.code_digest import code_digest
+from snakesteer.errors import StudyError
+from snakesteer.layer_labels import layer_label
+from snakesteer.manifest import content, layers_and_width, locate
+
+CACHE = "results/cache"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A kind of cached artefact: its folder under the cache and the endings of its files."""
+
+    folder: str
+    endings: tuple[str, ...]
+
+    def paths(self, name: str, key: str) -> list[str]:
+        """One path per ending; `{}` in an ending stands for name and key."""
+        return [
+            f"{CACHE}/{self.folder}/{ending.format(name=name, key=key)}" for ending in self.endings
+        ]
+
+
+STAGES = {
+    "model": Stage("models", ("{name}.{key}.json",)),
+    "documents": Stage(
+        "documents", ("{name}-train.{key}.parquet", "{name}-validation.{key}.parquet")
+    ),
+    "questions": Stage("questions", ("{name}.{key}.parquet",)),
+    "skip_tokens": Stage("skip_tokens", ("{name}.{key}.json",)),
+    "activations": Stage("activations", ("{name}.{key}.safetensors",)),
+    "mean": Stage("vectors", ("{name}-mean.{key}.safetensors",)),
+    "vector": Stage("vectors", ("{name}.{key}.safetensors",)),
+    "skill_sweep": Stage("sweeps", ("{name}.{key}.parquet",)),
+    "behaviour_sweep": Stage("sweeps", ("{name}.{key}.parquet",)),
+    "choice": Stage("choices", ("{name}.{key}.json",)),
+    "samples": Stage("samples", ("{name}.{key}.parquet",)),
+}
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A cached artefact.
+
+    `settings` are plain JSON. `inputs` name the artefacts it is made from, in order, each with
+    the number of the file it reads (documents: 0 train, 1 validation).
+    """
+
+    stage: str
+    name: str
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, tuple[tuple[Artefact, int], ...]]
+    code: str
+
+    @cached_property
+    def key(self) -> str:
+        """16 hex digits that determine the content."""
+        determines = {
+            "stage": self.stage,
+            "settings": self.settings,
+            "inputs": {
+                name: [[artefact.key, file] for artefact, file in artefacts]
+                for name, artefacts in self.inputs.items()
+            },
+            "code": self.code,
+        }
+        encoded = json.dumps(determines, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(encoded.encode()).hexdigest()[:16]
+
+    @property
+    def paths(self) -> list[str]:
+        """Where its files lie, relative to the working directory."""
+        return STAGES[self.stage].paths(self.name, self.key)
+
+    @property
+    def input_paths(self) -> dict[str, list[str]]:
+        """Input files by name."""
+        return {
+            name: [artefact.paths[file] for artefact, file in artefacts]
+            for name, artefacts in self.inputs.items()
+        }
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a person opens: a table or a figure of the study, made from cached artefacts."""
+
+    name: str
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, tuple[str, ...]]
+
+
+class Plan:
+    """All artefacts and products of one study."""
+
+    def __init__(self, study: schema.Study, repository: Path) -> None:
+        self.study = study
+        self.repository = repository
+        self._scripts = repository / "workflow" / "scripts"
+        self._made: dict[tuple[str, str], Artefact] = {}
+        self._vectors: dict[str, Artefact] = {}
+        for name in study.vectors:
+            self.vector(name)
+        for name in study.activations:
+            if study.activations[name].corpus:
+                self.mean(name)
+        self.sweeps = {name: self._sweep(name) for name in study.sweeps}
+        self.samples = {name: self._samples(name) for name in study.samples}
+        self.tables = {name: self._table(name) for name in study.sweeps}
+        self.figures = {name: self._figure(name) for name in study.figures}
+
+    # What rules ask -----------------------------------------------------------------------
+
+    def artefacts(self, stage: str | None = None) -> list[Artefact]:
+        """The cached artefacts of one stage, or of all, in the order of the DAG."""
+        return [made for made in self._made.values() if stage in (None, made.stage)]
+
+    def keys(self, stage: str) -> str:
+        """A pattern for the wildcard `key` that admits just this stage's artefacts."""
+        return "|".join(made.key for made in self.artefacts(stage)) or "none"
+
+    def inputs(self, stage: str) -> Callable[[Any], dict[str, list[str]]]:
+        """An input function for the rule that makes a stage."""
+        return lambda wildcards: self._made[stage, wildcards.key].input_paths
+
+    def settings(self, stage: str) -> Callable[[Any], dict[str, Any]]:
+        """A params function for the rule that makes a stage."""
+        return lambda wildcards: self._made[stage, wildcards.key].settings
+
+    def code(self, script: str) -> str:
+        """The digest of a script's code, a param of every rule that runs one."""
+        return code_digest(self._scripts / f"{script}.py")
+
+    # Artefacts, stage by stage ------------------------------------------------------------
+
+    def _make(
+        self,
+        stage: str,
+        name: str,
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, Iterable[Artefact | tuple[Artefact, int]]] | None = None,
+    ) -> Artefact:
+        given = {
+            role: tuple(item if isinstance(item, tuple) else (item, 0) for item in items)
+            for role, items in (inputs or {}).items()
+        }
+        artefact = Artefact(stage, name, settings, given, self.code(stage))
+        return self._made.setdefault((stage, artefact.key), artefact)
+
+    def folder(self, model: str) -> Path:
+        """The folder that holds a model's files."""
+        return locate(self.study.models[model].source, self.repository)
+
+    def model(self, name: str) -> Artefact:
+        entry = self.study.models[name]
+        with _naming(f"models.{name}.source"):
+            files = content(self.folder(name))
+        return self._make("model", name, {"source": entry.source, "files": files})
+
+    def layers(self, model: str) -> int:
+        """How many decoder blocks a model has."""
+        with _naming(f"models.{model}.source"):
+            return layers_and_width(self.folder(model))[0]
+
+    def _layers(self, entry: str, model: str, given: Any) -> list[list[int]]:
+        """Layer sets of a sweep, checked against the model's depth."""
+        depth = self.layers(model)
+        sets = (
+            [[layer] for layer in range(depth)]
+            if given == "all"
+            else [[item] if isinstance(item, int) else list(item) for item in given]
+        )
+        for layer in (layer for layers in sets for layer in layers):
+            if layer >= depth:
+                raise StudyError(
+                    f"{entry} names layer {layer}, but models.{model} has {depth} layers "
+                    f"(0 to {depth - 1}); name one of those."
+                )
+        return sets
+
+    def documents(self, corpus: str) -> Artefact:
+        entry = self.study.corpora[corpus].model_dump(exclude={"title"})
+        source = corpora.SOURCES[entry["source"]]
+        return self._make("documents", corpus, {**entry, "identity": source.identity()})
+
+    def questions(self, behaviour: str) -> Artefact:
+        entry = self.study.behaviours[behaviour].model_dump(exclude={"title"})
+        return self._make("questions", behaviour, entry)
+
+    def skip_tokens(self, corpus: str, model: str, skip: int, max_tokens: int) -> Artefact:
+        return self._make(
+            "skip_tokens",
+            corpus,
+            {"skip": skip, "max_tokens": max_tokens},
+            {"model": [self.model(model)], "documents": [(self.documents(corpus), 0)]},
+        )
+
+    def activations(self, name: str) -> Artefact:
+        entry = self.study.activations[name]
+        settings: dict[str, Any] = _running(self.study.models[entry.model])
+        if entry.corpus:
+            source = ("documents", (self.documents(entry.corpus), 0))
+            settings |= {"documents": entry.documents, "max_tokens": entry.max_tokens}
+        else:
+            assert entry.behaviour
+            source = ("questions", (self.questions(entry.behaviour), 0))
+        inputs = {"model": [self.model(entry.model)], source[0]: [source[1]]}
+        return self._make("activations", name, settings, inputs)
+
+    def mean(self, name: str) -> Artefact:
+        return self._make("mean", name, {}, {"activations": [self.activations(name)]})
+
+    def vector(self, name: str) -> Artefact:
+        entry = self.study.vectors[name]
+        if entry.contrast:
+            made = self._make(
+                "vector",
+                name,
+                {"method": "contrast"},
+                {"contrast": [self.activations(entry.contrast)]},
+            )
+        else:
+            settings: dict[str, Any] = {"method": "skill"}
+            if entry.permute:
+                settings |= {"permute": entry.permute, "seed": entry.seed}
+            made = self._make(
+                "vector",
+                name,
+                settings,
+                {
+                    "add": [self.mean(operand) for operand in entry.add or []],
+                    "subtract": [self.mean(operand) for operand in entry.subtract or []],
+                },
+            )
+        self._vectors[name] = made
+        return made
+
+    def choice(self, name: str) -> Artefact:
+        entry = self.study.choices[name]
+        return self._make(
+            "choice",
+            name,
+            {"max_faulty": entry.max_faulty, **self._described(entry.grid)},
+            {"grid": self._sweep(entry.grid)},
+        )
+
+    # Sweeps -------------------------------------------------------------------------------
+
+    def _sweep(self, name: str) -> list[Artefact]:
+        """The jobs of one sweep: one per injection layer, or set of layers."""
+        sweep = self.study.sweeps[name]
+        match sweep:
+            case schema.SkillSweep():
+                return self._skill(name, sweep)
+            case schema.GridSweep():
+                return self._grid(name, sweep)
+            case schema.SingleSweep():
+                return self._single(name, sweep)
+            case schema.CombinedSweep():
+                return self._combined(name, sweep)
+            case schema.SimultaneousSweep():
+                return self._simultaneous(name, sweep)
+
+    def _skill(self, name: str, sweep: schema.SkillSweep) -> list[Artefact]:
+        if isinstance(sweep.inject, str):
+            sets = self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers)
+            injections = [{sweep.inject: layers} for layers in sets]
+        else:
+            injections = [self._own_layers(name, sweep.model, sweep.inject)]
+        stopping = sweep.stopping.model_dump() if sweep.stopping else None
+        settings = {
+            **_running(self.study.models[sweep.model], sweep),
+            "coefficients": schema.coefficients(sweep.coefficients),
+            "corpora": sweep.corpora,
+            "tokens": sweep.tokens,
+            "max_tokens": sweep.max_tokens,
+            "stopping": stopping,
+        }
+        inputs = {
+            "model": [self.model(sweep.model)],
+            "documents": [(self.documents(corpus), 1) for corpus in sweep.corpora],
+            "skip_tokens": [
+                self.skip_tokens(corpus, sweep.model, sweep.skip, sweep.max_tokens)
+                for corpus in sweep.corpora
+            ],
+        }
+        return [
+            self._make(
+                "skill_sweep",
+                f"{name}.{_place(injection)}",
+                {**settings, "layers": injection},
+                {**inputs, "vectors": [self.vector(vector) for vector in injection]},
+            )
+            for injection in injections
+        ]
+
+    def _grid(self, name: str, sweep: schema.GridSweep) -> list[Artefact]:
+        made = []
+        for (layer,) in self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers):
+            multipliers = sorted(sweep.multipliers)
+            runs = [[0.0], multipliers, [-multiplier for multiplier in multipliers]]
+            injections = [
+                {
+                    "label": vector,
+                    "vectors": [vector],
+                    "behaviours": [self.study.behaviour_of(vector)],
+                    "runs": runs,
+                }
+                for vector in sweep.vectors
+            ]
+            settings = {
+                "split": sweep.split,
+                "layers": {vector: [layer] for vector in sweep.vectors},
+                "injections": injections,
+                "stopping": sweep.stopping.model_dump() if sweep.stopping else None,
+            }
+            made.append(self._behaviour(name, f"layer-{layer}", sweep, settings, sweep.vectors))
+        return made
+
+    def _single(self, name: str, sweep: schema.SingleSweep) -> list[Artefact]:
+        vectors = self._chosen_vectors(sweep.choice)
+        made = []
+        for (layer,) in self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers):
+            settings = {
+                "split": sweep.split,
+                "layers": {vector: [layer] for vector in vectors},
+                "injections": [
+                    {
+                        "label": vector,
+                        "vectors": [vector],
+                        "behaviours": [self.study.behaviour_of(vector)],
+                        "runs": "chosen",
+                    }
+                    for vector in vectors
+                ],
+            }
+            place = f"layer-{layer}"
+            made.append(self._behaviour(name, place, sweep, settings, vectors, sweep.choice))
+        return made
+
+    def _combined(self, name: str, sweep: schema.CombinedSweep) -> list[Artefact]:
+        vectors = self._chosen_vectors(sweep.choice)
+        behaviours = [self.study.behaviour_of(vector) for vector in vectors]
+        made = []
+        for (layer,) in self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers):
+            settings = {
+                "split": sweep.split,
+                "layers": {vector: [layer] for vector in vectors},
+                "injections": [
+                    {
+                        "label": f"{combine}{'-weighted' if weighted else ''}-{direction}",
+                        "vectors": vectors,
+                        "behaviours": behaviours,
+                        "combine": combine,
+                        "weighted": weighted,
+                        "direction": direction,
+                        "runs": [[1.0]],
+                    }
+                    for combine in sweep.combine
+                    for weighted in sweep.weighted
+                    for direction in ("add", "subtract")
+                ],
+            }
+            place = f"layer-{layer}"
+            made.append(self._behaviour(name, place, sweep, settings, vectors, sweep.choice))
+        return made
+
+    def _simultaneous(self, name: str, sweep: schema.SimultaneousSweep) -> list[Artefact]:
+        injection = self._own_layers(name, sweep.model, sweep.inject)
+        behaviours = [self.study.behaviour_of(vector) for vector in injection]
+        settings = {
+            "split": sweep.split,
+            "layers": injection,
+            "injections": [
+                {
+                    "label": "all",
+                    "vectors": list(injection),
+                    "behaviours": behaviours,
+                    "runs": [schema.coefficients(sweep.coefficients)],
+                }
+            ],
+        }
+        return [self._behaviour(name, _place(injection), sweep, settings, list(injection))]
+
+    def _behaviour(
+        self,
+        name: str,
+        place: str,
+        sweep: Any,
+        settings: Mapping[str, Any],
+        vectors: list[str],
+        choice: str | None = None,
+    ) -> Artefact:
+        behaviours = [self.study.behaviour_of(vector) for vector in vectors]
+        inputs: dict[str, Any] = {
+            "model": [self.model(sweep.model)],
+            "questions": [self.questions(behaviour) for behaviour in behaviours],
+            "vectors": [self.vector(vector) for vector in vectors],
+        }
+        if choice:
+            inputs["choice"] = [self.choice(choice)]
+        return self._make(
+            "behaviour_sweep",
+            f"{name}.{place}",
+            {
+                **_running(self.study.models[sweep.model], sweep),
+                "kind": sweep.kind,
+                "behaviours": behaviours,
+                **settings,
+            },
+            inputs,
+        )
+
+    def _chosen_vectors(self, choice: str) -> list[str]:
+        grid = self.study.sweeps[self.study.choices[choice].grid]
+        assert isinstance(grid, schema.GridSweep)
+        return grid.vectors
+
+    def _own_layers(self, name: str, model: str, inject: Mapping[str, Any]) -> dict[str, list[int]]:
+        entry = f"sweeps.{name}.inject"
+        return {vector: self._layers(entry, model, [layer])[0] for vector, layer in inject.items()}
+
+    def _samples(self, name: str) -> Artefact:
+        entry = self.study.samples[name]
+        self._layers(f"samples.{name}.layer", entry.model, [entry.layer])
+        return self._make(
+            "samples",
+            name,
+            {
+                **_running(self.study.models[entry.model]),
+                "vector": entry.vector,
+                "layer": entry.layer,
+                "coefficients": entry.coefficients,
+                "prompts": entry.prompts,
+                "tokens": entry.tokens,
+            },
+            {"model": [self.model(entry.model)], "vectors": [self.vector(entry.vector)]},
+        )
+
+    # Products -----------------------------------------------------------------------------
+
+    def path(self, *parts: str) -> str:
+        """A path in the study's own folder."""
+        return "/".join(["results", self.study.name, *parts])
+
+    def _table(self, name: str) -> Product:
+        sweep = self.study.sweeps[name]
+        settings: dict[str, Any] = {"sweep": name, "kind": sweep.kind}
+        jobs = self.sweeps[name]
+        if isinstance(sweep, schema.SkillSweep):
+            settings |= {
+                "curves": [
+                    {"vector": _vector_label(job), "layer": _layer_label(job)} for job in jobs
+                ],
+                "target": sweep.corpora[0],
+                "statistics": self.study.statistics.model_dump(),
+            }
+        else:
+            settings |= self._described(name)
+        return Product(name, settings, {"sweeps": tuple(job.paths[0] for job in jobs)})
+
+    def _described(self, name: str) -> dict[str, Any]:
+        """Which injections a behaviour sweep's raw tables hold, in the order of its jobs."""
+        jobs = self._sweep(name)
+        return {
+            "kind": jobs[0].settings["kind"],
+            "split": jobs[0].settings["split"],
+            "jobs": [
+                {"layer": _layer_label(job), "injections": job.settings["injections"]}
+                for job in jobs
+            ],
+        }
+
+    def _figure(self, name: str) -> Product:
+        study = self.study
+        figure = study.figures[name]
+        settings = figure.model_dump(exclude={"caption"})
+        settings["labels"] = {
+            name: entry.title
+            for section in (study.behaviours, study.corpora, study.sweeps)
+            for name, entry in section.items()
+            if entry.title
+        }
+        inputs: dict[str, tuple[str, ...]] = {}
+        match figure:
+            case schema.DistributionsFigure():
+                inputs["means"] = tuple(self.mean(item).paths[0] for item in figure.activations)
+                inputs["vectors"] = tuple(self._vectors[item].paths[0] for item in figure.vectors)
+                self._check_figure_layers(name, figure)
+            case schema.TradeoffFigure():
+                inputs["tables"] = self._table_paths([*figure.sweeps, *figure.controls])
+            case schema.CombinedFigure():
+                inputs["tables"] = self._table_paths([figure.sweep, figure.single])
+            case schema.SimultaneousFigure():
+                inputs["tables"] = self._table_paths([figure.sweep, *filter(None, [figure.tax])])
+            case _:
+                inputs["tables"] = self._table_paths([figure.sweep])
+        return Product(name, settings, inputs)
+
+    def _check_figure_layers(self, name: str, figure: schema.DistributionsFigure) -> None:
+        operands = [
+            *figure.activations,
+            *(self.study.vectors[v].contrast or self._operands(v)[0] for v in figure.vectors),
+        ]
+        for operand in operands:
+            model = self.study.activations[operand].model
+            self._layers(f"figures.{name}.layers", model, figure.layers)
+
+    def _operands(self, vector: str) -> list[str]:
+        entry = self.study.vectors[vector]
+        return [*(entry.add or []), *(entry.subtract or [])]
+
+    def _table_paths(self, sweeps: Iterable[str]) -> tuple[str, ...]:
+        return tuple(self.path("tables", f"{sweep}.parquet") for sweep in sweeps)
+
+    def catalogue(self) -> list[dict[str, Any]]:
+        """A row per cached file: stage, name, key, path, settings."""
+        return [
+            {
+                "stage": made.stage,
+                "name": made.name,
+                "key": made.key,
+                "path": path,
+                "settings": json.dumps(made.settings, sort_keys=True, ensure_ascii=False),
+            }
+            for made in self._made.values()
+            for path in made.paths
+        ]
+
+
+class _naming:
+    """Puts the entry of the study in front of a StudyError raised inside."""
+
+    def __init__(self, entry: str) -> None:
+        self.entry = entry
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, StudyError):
+            raise StudyError(f"{self.entry}: {error}") from None
+
+
+def _running(model: schema.Model, sweep: schema.Run | None = None) -> dict[str, Any]:
+    """Settings of a run of the model that determine its numbers."""
+    settings: dict[str, Any] = {
+        "dtype": model.dtype,
+        "attention": model.attention,
+        "batch_tokens": model.batch_tokens,
+    }
+    return settings | {"path": sweep.path} if sweep else settings
+
+
+def _place(injection: Mapping[str, list[int]]) -> str:
+    """`layer-3`, or `layers-1-2-3`, for a file's name."""
+    layers = sorted({layer for layers in injection.values() for layer in layers})
+    return f"layer{'s' if len(layers) > 1 else ''}-{'-'.join(map(str, layers))}"
+
+
+def _layer_label(job: Artefact) -> str:
+    return layer_label({layer for layers in job.settings["layers"].values() for layer in layers})
+
+
+def _vector_label(job: Artefact) -> str:
+    names = list(job.settings["layers"])
+    return names[0] if len(names) == 1 else "all"

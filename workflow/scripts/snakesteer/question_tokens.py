@@ -1,0 +1,50 @@
+"""Two-choice questions as tokens: what the model reads, and the token of each answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from snakesteer.errors import StudyError
+from snakesteer.tokenisation import encode
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class QuestionTokens:
+    """Token ids of a prompt, and the one token that follows it for each answer."""
+
+    prompt: list[int]
+    matching: int
+    not_matching: int
+
+
+def question_tokens(
+    tokenizer: PreTrainedTokenizerBase, question: Mapping[str, str]
+) -> QuestionTokens:
+    """The tokens of a question (`question` id, `prompt`, `matching`, `not_matching`).
+
+    Both answered texts are tokenised whole; what they share is the prompt. So a tokenizer that
+    joins the prompt's end with the answer ("(A" as one token) is read as it would read the text.
+    Raises StudyError when an answer is not exactly one further token that reads as the answer.
+    """
+    answers = (question["matching"], question["not_matching"])
+    whole = [encode(tokenizer, question["prompt"] + answer) for answer in answers]
+    read = tuple(answer_text(tokenizer, ids[-1]) for ids in whole)
+    if whole[0][:-1] != whole[1][:-1] or read != answers:
+        start = len(encode(tokenizer, question["prompt"]))
+        pieces = [tokenizer.convert_ids_to_tokens(ids[start:]) for ids in whole]
+        raise StudyError(
+            f"The tokenizer does not give the answers {answers[0]!r} and {answers[1]!r} of "
+            f"question {question['question']} one token each, but "
+            f"{pieces[0]} and {pieces[1]}; use answers that are single tokens of this model."
+        )
+    return QuestionTokens(whole[0][:-1], whole[0][-1], whole[1][-1])
+
+
+def answer_text(tokenizer: PreTrainedTokenizerBase, token: int) -> str:
+    """An answer token as text: what follows its last "(", without surrounding space."""
+    return str(tokenizer.decode([token])).rpartition("(")[2].strip()

@@ -1,0 +1,92 @@
+"""The reference of the study file: a page to read and a JSON Schema for editors."""
+
+from __future__ import annotations
+
+import json
+import types
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from snakesteer import study
+
+_INTRODUCTION = """# The study file
+
+One YAML file describes a study. Its sections hold named entries, and entries refer to each other
+by name. `extends: other.yaml` starts from another study, key by key; a key set to `null` is
+removed. A model's `source` is a folder in the hub's layout; `layers` count decoder blocks from 0,
+and a layer's activation is that block's output.
+
+This page is made from the schema in `workflow/scripts/snakesteer/study.py` by `make docs`; editors
+that read JSON Schema can use `config/study.schema.json`.
+"""
+
+
+def json_schema() -> str:
+    """The JSON Schema of a study file; `extends` is resolved before it applies."""
+    schema = study.Study.model_json_schema()
+    schema["properties"]["extends"] = {
+        "type": "string",
+        "description": "Study file to start from, relative to this one.",
+    }
+    schema["required"] = []
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
+
+
+def markdown() -> str:
+    """The reference page."""
+    parts = [_INTRODUCTION]
+    for section, entries in study.SECTIONS.items():
+        parts.append(f"\n## {section}\n")
+        for entry in entries:
+            kind = entry.model_fields.get("kind")
+            choice = get_args(kind.annotation)[0] if kind and len(entries) > 1 else None
+            heading = f"### kind: {choice}\n\n" if choice else ""
+            parts.append(f"{heading}{_sentence(entry)}\n\n{_fields(entry)}")
+    parts.append("\n## stopping\n")
+    for entry, of in ((study.SkillStopping, "skill"), (study.GridStopping, "grid")):
+        parts.append(f"### of a {of} sweep\n\n{_sentence(entry)}\n\n{_fields(entry)}")
+    return "\n".join(parts)
+
+
+def _sentence(entry: type[study.Entry]) -> str:
+    return " ".join((entry.__doc__ or "").split())
+
+
+def _fields(entry: type[study.Entry]) -> str:
+    lines = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, field in entry.model_fields.items():
+        described = (field.description or "").replace("|", "\\|")
+        lines.append(f"| `{name}` | {_value(field.annotation)} | {_default(field)} | {described} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if field.default in (None, PydanticUndefined):
+        return ""
+    if isinstance(field.default, study.Entry):
+        return "its defaults"
+    return f"`{json.dumps(field.default)}`"
+
+
+def _value(annotation: Any) -> str:
+    """A type in words."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{item}`" for item in arguments)
+    if origin in (Union, types.UnionType):
+        named = [_value(item) for item in arguments if item is not type(None)]
+        return " or ".join(dict.fromkeys(named))
+    if origin is list:
+        return f"list of {_value(arguments[0])}"
+    if origin is dict:
+        return f"mapping of {_value(arguments[0])} to {_value(arguments[1])}"
+    if origin is tuple:
+        return ", ".join(_value(item) for item in arguments)
+    if hasattr(annotation, "__metadata__"):
+        return _value(arguments[0])
+    words = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    return words.get(annotation, getattr(annotation, "__name__", str(annotation)).lower())

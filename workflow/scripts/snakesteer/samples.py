@@ -1,0 +1,87 @@
+"""Greedy continuations of prompts under steering, to be read by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+import torch
+
+from snakesteer.engine import Batch, Injection, final_states, greedy, logits_of, pad
+from snakesteer.layer_labels import layer_label
+from snakesteer.models import LanguageModel
+from snakesteer.tokenisation import encode
+
+SCHEMA = pa.schema(
+    [
+        ("prompt", pa.string()),
+        ("vector", pa.string()),
+        ("layer", pa.string()),
+        ("coefficient", pa.float64()),
+        ("continuation", pa.string()),
+    ]
+)
+
+
+def run(
+    model: LanguageModel,
+    injections: Mapping[str, Injection],
+    coefficients: Sequence[float],
+    prompts: Sequence[str],
+    *,
+    tokens: int = 40,
+) -> pa.Table:
+    """Continue each prompt by `tokens` greedy tokens, steered at every position, old and new.
+
+    `injections` are named by their vector. A continuation ends early at the end-of-text token or
+    where the model's context is full. Returns a row per injection, coefficient and prompt, in
+    this order: `prompt`, `vector`, `layer` ("3", or "2+4" for several), `coefficient`,
+    `continuation`.
+    """
+    rows = [
+        {
+            "prompt": prompt,
+            "vector": vector,
+            "layer": layer_label(injection.layers),
+            "coefficient": float(coefficient),
+            "continuation": continuation,
+        }
+        for vector, injection in injections.items()
+        for coefficient in coefficients
+        for prompt, continuation in zip(
+            prompts, _continue(model, injection, float(coefficient), prompts, tokens), strict=True
+        )
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _continue(
+    model: LanguageModel,
+    injection: Injection,
+    coefficient: float,
+    prompts: Sequence[str],
+    tokens: int,
+) -> list[str]:
+    sequences = [encode(model.tokenizer, prompt) for prompt in prompts]
+    starts = [len(sequence) for sequence in sequences]
+    going = list(range(len(sequences)))
+    for _ in range(tokens):
+        going = [place for place in going if _may_grow(model, sequences[place], starts[place])]
+        if not going:
+            break
+        chosen = [sequences[place] for place in going]
+        lengths = torch.tensor([len(sequence) for sequence in chosen], device=model.device)
+        batch = Batch(tuple(going), pad(model, chosen), lengths, injection.layers[0], None)
+        states = final_states(model, batch, injection, coefficient)
+        last = states[torch.arange(len(going), device=model.device), lengths - 1]
+        for place, token in zip(going, greedy(logits_of(model, last)).tolist(), strict=True):
+            sequences[place].append(token)
+    return [
+        str(model.tokenizer.decode(sequence[start:], skip_special_tokens=True))
+        for sequence, start in zip(sequences, starts, strict=True)
+    ]
+
+
+def _may_grow(model: LanguageModel, sequence: list[int], start: int) -> bool:
+    ended = len(sequence) > start and sequence[-1] == model.tokenizer.eos_token_id
+    return not ended and (model.context is None or len(sequence) < model.context)

@@ -1,0 +1,46 @@
+"""When a curve of a sweep ends: pure functions of what its points measured.
+
+Each returns how many places to advance in the list of coefficients; 0 ends the curve. A sweep
+that was interrupted replays them over its finished points.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SkillStopping:
+    """Early stopping of a skill sweep (paper: skill experiments, "early stopping").
+
+    Shares are of the first corpus's top-1 accuracy at coefficient 0: a point below `stop` is the
+    last; after one below `leap_below` the next is `leap` places on.
+    """
+
+    stop: float = 0.05
+    leap_below: float = 0.15
+    leap: int = 5
+
+    def advance(self, relative_top1: float) -> int:
+        """Places to advance after a point with this relative accuracy; 0 ends the curve."""
+        if relative_top1 < self.stop:
+            return 0
+        return self.leap if relative_top1 < self.leap_below else 1
+
+
+@dataclass(frozen=True)
+class GridStopping:
+    """End of a column of a grid search (paper: grid search): after a point at which one answer
+    makes up more than the share `collapse` (mode collapse), or with more than `faulty` faulty
+    answers.
+    """
+
+    collapse: float = 0.95
+    faulty: int = 10
+
+    def advance(self, answers: Sequence[str], faulty: int) -> int:
+        """1, or 0 after a point with these answers, `faulty` of which were neither choice."""
+        [(_, most)] = Counter(answers).most_common(1)
+        return 0 if most > self.collapse * len(answers) or faulty > self.faulty else 1

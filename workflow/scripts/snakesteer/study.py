@@ -1,0 +1,655 @@
+"""The schema of a study file: what may be written, what it means, and what is wrong with it.
+
+A study is one YAML file. Its entries have names and refer to each other by name; `extends` starts
+from another file, whose entries are overridden key by key. Everything that can be checked without
+a model is checked here, and every mistake is one sentence that names the entry.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from snakesteer.errors import StudyError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Layer = Annotated[int, Field(ge=0)]
+LayerSet = Layer | Annotated[list[Layer], Field(min_length=1)]
+
+
+class Entry(BaseModel):
+    """An entry of a study: frozen, and without keys that nobody reads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Model(Entry):
+    """A causal language model."""
+
+    source: str = Field(
+        description="Folder in the hub's layout, absolute or relative to the repository."
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "bfloat16", description="Number format of weights and activations."
+    )
+    attention: Literal["sdpa", "eager"] = Field(
+        "sdpa", description="Attention implementation of transformers."
+    )
+    batch_tokens: Count = Field(4096, description="Tokens in a batch, padding included.")
+
+
+class Corpus(Entry):
+    """Documents with a train and a validation split."""
+
+    source: Literal["installed"] = Field(
+        description="`installed`: the Python packages this workflow is installed with."
+    )
+    kind: Literal["text", "code", "python", "all"] = Field(
+        description="Prose; program code, half Python and half other languages; Python; or a mix."
+    )
+    train: Count = Field(description="Documents in the training split.")
+    validation: Count = Field(description="Documents in the validation split.")
+    title: str | None = Field(None, description="Name in figures.")
+
+
+class Behaviour(Entry):
+    """Two-choice questions, each with a matching and a not-matching answer."""
+
+    source: Literal["generated"] = Field(description="`generated`: the built-in generator.")
+    trait: Literal[
+        "myopia", "wealth-seeking", "sycophancy", "agreeableness", "anti-immigration"
+    ] = Field(description="The trait that the matching answer shows.")
+    questions: Count = Field(1000, description="Questions drawn.")
+    train: Count = Field(500, description="Questions in the training split.")
+    validation: Count = Field(200, description="Questions after those; the rest is the test split.")
+    seed: int = Field(13, description="Seed of the draw and of the shuffle before the split.")
+    title: str | None = Field(None, description="Name in figures.")
+
+    @model_validator(mode="after")
+    def _leaves_a_test_split(self) -> Self:
+        if self.train + self.validation >= self.questions:
+            raise ValueError(
+                f"train ({self.train}) and validation ({self.validation}) leave nothing of "
+                f"{self.questions} questions for the test split; make them smaller"
+            )
+        return self
+
+
+class Activations(Entry):
+    """Residual-stream activations at the last token, of a corpus or of a behaviour."""
+
+    model: Name
+    corpus: Name | None = Field(None, description="Corpus whose training split is read.")
+    behaviour: Name | None = Field(None, description="Behaviour whose training split is read.")
+    documents: Count | None = Field(
+        None, description="Use the first documents only; all of the split if left out."
+    )
+    max_tokens: Count = Field(4096, description="Documents are cut at this length.")
+
+    @model_validator(mode="after")
+    def _of_one_thing(self) -> Self:
+        if (self.corpus is None) == (self.behaviour is None):
+            raise ValueError("name either a corpus or a behaviour")
+        if self.behaviour and self.documents:
+            raise ValueError("documents is for a corpus; a behaviour uses its training questions")
+        return self
+
+
+class Vector(Entry):
+    """A steering vector: means added minus means subtracted, or the mean of a contrast."""
+
+    add: list[Name] | None = Field(None, description="Activations of corpora whose means add.")
+    subtract: list[Name] | None = Field(None, description="Activations whose means subtract.")
+    permute: Literal["operands", "difference"] | None = Field(
+        None,
+        description="Control: shuffle both sums independently over the hidden dimension, as the "
+        "authors did (`operands`; longer than the vector), or their difference (same length).",
+    )
+    seed: int = Field(13, description="Seed of the permutation.")
+    contrast: Name | None = Field(None, description="Activations of a behaviour.")
+
+    @model_validator(mode="after")
+    def _one_method(self) -> Self:
+        if (self.contrast is None) == (not self.add and not self.subtract):
+            raise ValueError("give either contrast, or add and subtract")
+        if self.contrast and self.permute:
+            raise ValueError("permute is for vectors of add and subtract")
+        return self
+
+
+class Range(Entry):
+    """Evenly spaced coefficients; 0 is put first when the range does not contain it."""
+
+    start: float
+    stop: float
+    points: Annotated[int, Field(ge=2)]
+    spacing: Literal["linear", "logarithmic"] = "linear"
+
+    def values(self) -> list[float]:
+        """The coefficients, rounded to 12 significant digits."""
+        space = np.linspace if self.spacing == "linear" else np.geomspace
+        values = [float(f"{v:.12g}") + 0.0 for v in space(self.start, self.stop, self.points)]
+        return values if 0.0 in values else [0.0, *values]
+
+
+Coefficients = Annotated[list[float], Field(min_length=1)] | Range
+
+
+class SkillStopping(Entry):
+    """Early stopping of a skill sweep (paper, code of the skill experiments).
+
+    Judged on the sweep's first corpus, relative to its top-1 accuracy at coefficient 0.
+    """
+
+    stop: Share = Field(0.05, description="Below this relative accuracy the curve ends.")
+    leap_below: Share = Field(0.15, description="Below this, several coefficients are skipped.")
+    leap: Count = Field(5, description="Places to advance in the list below `leap_below`.")
+
+
+class GridStopping(Entry):
+    """When a column of a grid search ends (paper, code of the grid search)."""
+
+    collapse: Share = Field(0.95, description="Ends after one answer has more than this share.")
+    faulty: Annotated[int, Field(ge=0)] = Field(
+        10, description="Ends after more than this many faulty answers."
+    )
+
+
+class Run(Entry):
+    """What every sweep says about running the model."""
+
+    model: Name
+    title: str | None = Field(None, description="Name in figures.")
+    path: Literal["shared", "plain"] = Field(
+        "shared",
+        description="`shared`: layers below the injection run once for all coefficients; "
+        "`plain`: the whole model for each, the reference.",
+    )
+
+
+class SkillSweep(Run):
+    """Next-token accuracy on corpora along injection coefficients."""
+
+    kind: Literal["skill"]
+    inject: Name | dict[Name, LayerSet] = Field(
+        description="A vector, injected at each of `layers`; or several, each with its layer."
+    )
+    layers: Literal["all"] | list[LayerSet] | None = Field(
+        None, description="One curve per layer, or per set of layers steered together."
+    )
+    coefficients: Coefficients
+    corpora: Annotated[list[Name], Field(min_length=1)] = Field(
+        description="Validation splits evaluated; the first is the one steered away from."
+    )
+    tokens: Count = Field(500_000, description="Tokens per coefficient and corpus, about.")
+    max_tokens: Count = Field(4096, description="Documents are cut at this length.")
+    skip: Count = Field(50, description="Most frequent tokens left out of the `kept` measures.")
+    stopping: SkillStopping | None = None
+
+    @model_validator(mode="after")
+    def _layers_once(self) -> Self:
+        if isinstance(self.inject, str) == (self.layers is None):
+            raise ValueError(
+                "layers belongs to a single injected vector; a mapping names each vector's layer"
+            )
+        return self
+
+
+class GridSweep(Run):
+    """Grid search on a split: each vector on its own behaviour, layers by multipliers by sign."""
+
+    kind: Literal["grid"]
+    vectors: Annotated[list[Name], Field(min_length=1)]
+    layers: Literal["all"] | list[Layer]
+    multipliers: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    split: Literal["validation", "test"] = "validation"
+    stopping: GridStopping | None = GridStopping()
+
+
+class SingleSweep(Run):
+    """Single steering: default, add and subtract, with chosen multipliers."""
+
+    kind: Literal["single"]
+    choice: Name
+    layers: Annotated[list[Layer], Field(min_length=1)]
+    split: Literal["validation", "test"] = "test"
+
+
+class CombinedSweep(Run):
+    """All vectors of a choice combined into one, added and subtracted, on all behaviours."""
+
+    kind: Literal["combined"]
+    choice: Name
+    layers: Annotated[list[Layer], Field(min_length=1)]
+    combine: list[Literal["mean", "sum"]] = ["mean", "sum"]
+    weighted: list[bool] = Field(
+        [False, True], description="Without and with the chosen multipliers as weights."
+    )
+    split: Literal["validation", "test"] = "test"
+
+
+class SimultaneousSweep(Run):
+    """Several vectors at their own layers, all times one global coefficient."""
+
+    kind: Literal["simultaneous"]
+    inject: dict[Name, LayerSet] = Field(description="Each vector's layer.")
+    coefficients: Coefficients
+    split: Literal["validation", "test"] = "test"
+
+
+Sweep = Annotated[
+    SkillSweep | GridSweep | SingleSweep | CombinedSweep | SimultaneousSweep,
+    Field(discriminator="kind"),
+]
+
+
+class Choice(Entry):
+    """Multipliers picked for every behaviour and layer of a grid search."""
+
+    grid: Name = Field(description="A grid sweep on the validation split.")
+    max_faulty: Share = Field(
+        0.05, description="Cells with a larger share of faulty answers are not chosen."
+    )
+
+
+class Samples(Entry):
+    """Greedy continuations, steered at every position, to be read."""
+
+    model: Name
+    vector: Name
+    layer: Layer
+    coefficients: Annotated[list[float], Field(min_length=1)]
+    prompts: Annotated[list[str], Field(min_length=1)]
+    tokens: Count = 40
+    title: str | None = None
+
+
+class Figure(Entry):
+    """What every figure may say."""
+
+    title: str | None = None
+    caption: str | None = Field(None, description="Caption in the report.")
+
+
+class TradeoffFigure(Figure):
+    """Relative accuracy on one corpus against another, a line per layer."""
+
+    kind: Literal["tradeoff"]
+    sweeps: Annotated[list[Name], Field(min_length=1)]
+    controls: list[Name] = Field([], description="Sweeps drawn as controls.")
+    limits: tuple[float, float] | None = Field(None, description="Both axes, in per cent.")
+
+
+class HeatmapFigure(Figure):
+    """Grid search: layers across, multipliers down."""
+
+    kind: Literal["heatmap"]
+    sweep: Name
+    behaviour: Name | None = Field(None, description="One behaviour; all if left out.")
+    direction: Literal["add", "subtract"] | None = Field(None, description="Both if left out.")
+
+
+class SingleFigure(Figure):
+    """Matching score by default, added and subtracted."""
+
+    kind: Literal["single"]
+    sweep: Name
+    layers: list[Layer] | None = None
+
+
+class CombinedFigure(Figure):
+    """Matching score under combined vectors, beside single steering."""
+
+    kind: Literal["combined"]
+    sweep: Name
+    single: Name
+    layers: list[Layer] | None = None
+
+
+class SimultaneousFigure(Figure):
+    """Matching scores along the global coefficient, with the alignment tax."""
+
+    kind: Literal["simultaneous"]
+    sweep: Name
+    tax: Name | None = None
+    max_faulty: int = Field(5, description="Points with more faulty answers are not drawn.")
+
+
+class DistributionsFigure(Figure):
+    """Histograms of mean activations or of steering vectors over the hidden dimension."""
+
+    kind: Literal["distributions"]
+    activations: list[Name] = []
+    vectors: list[Name] = []
+    layers: Annotated[list[Layer], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if bool(self.activations) == bool(self.vectors):
+            raise ValueError("name either activations or vectors")
+        return self
+
+
+AnyFigure = Annotated[
+    TradeoffFigure
+    | HeatmapFigure
+    | SingleFigure
+    | CombinedFigure
+    | SimultaneousFigure
+    | DistributionsFigure,
+    Field(discriminator="kind"),
+]
+
+
+class Statistics(Entry):
+    """How intervals are made."""
+
+    resamples: Count = Field(1000, description="Bootstrap resamples of the documents.")
+    seed: int = 13
+
+
+class Study(Entry):
+    """A whole study."""
+
+    name: Name = Field(description="Folder under results/ that holds what a person opens.")
+    models: dict[Name, Model] = {}
+    corpora: dict[Name, Corpus] = {}
+    behaviours: dict[Name, Behaviour] = {}
+    activations: dict[Name, Activations] = {}
+    vectors: dict[Name, Vector] = {}
+    sweeps: dict[Name, Sweep] = {}
+    choices: dict[Name, Choice] = {}
+    samples: dict[Name, Samples] = {}
+    figures: dict[Name, AnyFigure] = {}
+    statistics: Statistics = Statistics()
+
+    def behaviour_of(self, vector: str) -> str:
+        """The behaviour whose contrast made a vector."""
+        contrast = self.vectors[vector].contrast
+        behaviour = self.activations[contrast].behaviour if contrast else None
+        if behaviour is None:
+            raise StudyError(
+                f"vectors.{vector} is not a contrast vector of a behaviour, "
+                "which a behaviour sweep needs; name a vector with `contrast`."
+            )
+        return behaviour
+
+
+def coefficients(given: list[float] | Range) -> list[float]:
+    """The coefficients in the order of the sweep, 0 first."""
+    values = given.values() if isinstance(given, Range) else given
+    return [0.0, *(value + 0.0 for value in values if value != 0)]
+
+
+def load(path: str | Path) -> Study:
+    """Read, merge (`extends`), validate and cross-check a study file.
+
+    Raises StudyError with one sentence for the first mistake found.
+    """
+    return parse(read(Path(path)), str(path))
+
+
+def read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A study file as plain data, after following `extends`."""
+    if path.resolve() in seen:
+        raise StudyError(f"{path} extends itself; remove `extends` from one of the files.")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StudyError(f"The study file {path} does not exist; check the path.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" in line {mark.line + 1}" if mark else ""
+        raise StudyError(
+            f"{path} is not YAML{place}: {getattr(error, 'problem', error)}."
+        ) from None
+    if not isinstance(data, dict):
+        raise StudyError(f"{path} holds no study; it needs at least `name`.")
+    return resolve(data, path.parent, (*seen, path.resolve()))
+
+
+def resolve(data: Mapping[str, Any], folder: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Merge a study's data over the file it `extends`, looked up from `folder`."""
+    own = dict(data)
+    base = own.pop("extends", None)
+    return merge(read(folder / base, seen), own) if base else own
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Override mapping by mapping; lists and scalars are replaced, `null` removes an entry."""
+    merged = dict(base)
+    for key, value in over.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def parse(data: Mapping[str, Any], origin: str = "the study") -> Study:
+    """Validate plain data as a study and check the references between its entries."""
+    try:
+        study = Study.model_validate(data)
+    except ValidationError as error:
+        raise StudyError(_sentence(error, origin)) from None
+    _check_references(study)
+    return study
+
+
+def _sentence(error: ValidationError, origin: str) -> str:
+    """The first validation error as one sentence that names the entry and the remedy.
+
+    Where a value matches no branch of a union there is an error for each; the one that got
+    furthest into the value says most.
+    """
+    errors = error.errors()
+    entry_of_first = errors[0]["loc"][:2]
+    problem = max(
+        (each for each in errors if each["loc"][:2] == entry_of_first),
+        key=lambda each: len(each["loc"]),
+    )
+    place = [str(part) for part in problem["loc"] if not _is_schema_part(part, problem)]
+    entry, kind = ".".join(place), problem["type"]
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(place[-1], _known_keys(problem["loc"]), n=1, cutoff=0.6)
+        hint = f"did you mean `{near[0]}`?" if near else "remove it."
+        return f"{origin}: unknown key `{entry}`; {hint}"
+    if kind == "missing":
+        return f"{origin}: `{entry}` is missing; add it."
+    if kind.startswith("union_tag"):
+        known = ", ".join(tag.strip("'") for tag in _tags(problem))
+        return f"{origin}: `{entry}.kind` must be one of {known}."
+    given = problem["input"]
+    shown = f" (given: {given!r})" if isinstance(given, (str, int, float, bool)) else ""
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{origin}: `{entry}`: {message[0].lower()}{message[1:]}{shown}."
+
+
+def _tags(problem: Any) -> list[str]:
+    return str(problem.get("ctx", {}).get("expected_tags", "")).split(", ")
+
+
+def _is_schema_part(part: Any, problem: Any) -> bool:
+    """Pydantic puts union branches into the location; a reader's file does not have them."""
+    return isinstance(part, str) and (
+        part in _BRANCHES or part.startswith(("list[", "constrained-", "function-", "literal["))
+    )
+
+
+_BRANCHES = {"Range", "str", "int"}
+_BRANCHES |= set("skill grid single combined simultaneous tradeoff heatmap distributions".split())
+SECTIONS = {
+    "models": (Model,),
+    "corpora": (Corpus,),
+    "behaviours": (Behaviour,),
+    "activations": (Activations,),
+    "vectors": (Vector,),
+    "sweeps": (SkillSweep, GridSweep, SingleSweep, CombinedSweep, SimultaneousSweep),
+    "choices": (Choice,),
+    "samples": (Samples,),
+    "figures": (
+        TradeoffFigure,
+        HeatmapFigure,
+        SingleFigure,
+        CombinedFigure,
+        SimultaneousFigure,
+        DistributionsFigure,
+    ),
+    "statistics": (Statistics,),
+}
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    if len(location) == 1:
+        return [*Study.model_fields, "extends"]
+    if location[-2] == "stopping":
+        return [*SkillStopping.model_fields, *GridStopping.model_fields]
+    models: Iterable[type[Entry]] = SECTIONS.get(str(location[0]), ())
+    return [key for model in models for key in model.model_fields]
+
+
+def _check_references(study: Study) -> None:
+    def known(entry: str, section: str, names: Iterable[str]) -> None:
+        entries = getattr(study, section)
+        for name in names:
+            if name not in entries:
+                near = difflib.get_close_matches(name, entries, n=1)
+                hint = f"did you mean `{near[0]}`?" if near else f"add it under `{section}`."
+                raise StudyError(f"{entry} names `{name}`, which is not in {section}; {hint}")
+
+    def kind(entry: str, section: str, name: str, *kinds: str) -> None:
+        known(entry, section, [name])
+        actual = getattr(study, section)[name].kind
+        if actual not in kinds:
+            raise StudyError(
+                f"{entry} names {section}.{name}, a {actual} sweep; it needs a "
+                f"{' or '.join(kinds)} sweep."
+            )
+
+    for name, activations in study.activations.items():
+        entry = f"activations.{name}"
+        known(f"{entry}.model", "models", [activations.model])
+        known(f"{entry}.corpus", "corpora", filter(None, [activations.corpus]))
+        known(f"{entry}.behaviour", "behaviours", filter(None, [activations.behaviour]))
+        _enough_documents(study, entry, activations)
+    for name, vector in study.vectors.items():
+        entry = f"vectors.{name}"
+        operands = [*(vector.add or []), *(vector.subtract or [])]
+        known(entry, "activations", [*operands, *filter(None, [vector.contrast])])
+        for operand in operands:
+            if study.activations[operand].corpus is None:
+                raise StudyError(
+                    f"{entry} adds or subtracts activations.{operand}, which are of a behaviour; "
+                    "use `contrast` for it."
+                )
+        if vector.contrast and study.activations[vector.contrast].behaviour is None:
+            raise StudyError(
+                f"{entry}.contrast names activations.{vector.contrast}, which are of a corpus; "
+                "use `add` and `subtract` for them."
+            )
+    for name, choice in study.choices.items():
+        kind(f"choices.{name}.grid", "sweeps", choice.grid, "grid")
+        grid = study.sweeps[choice.grid]
+        if isinstance(grid, GridSweep) and grid.split == "test":
+            raise StudyError(
+                f"choices.{name}.grid names sweeps.{choice.grid}, which reads the test split; "
+                "choose on the validation split."
+            )
+    for name, sweep in study.sweeps.items():
+        _check_sweep(study, f"sweeps.{name}", sweep, known)
+    for name, samples in study.samples.items():
+        known(f"samples.{name}.model", "models", [samples.model])
+        known(f"samples.{name}.vector", "vectors", [samples.vector])
+    for name, figure in study.figures.items():
+        entry = f"figures.{name}"
+        match figure:
+            case TradeoffFigure():
+                for sweep_name in [*figure.sweeps, *figure.controls]:
+                    kind(entry, "sweeps", sweep_name, "skill")
+                    skill = study.sweeps[sweep_name]
+                    if isinstance(skill, SkillSweep) and len(skill.corpora) != 2:
+                        raise StudyError(
+                            f"{entry} needs two corpora to plot one against the other, but "
+                            f"sweeps.{sweep_name}.corpora names {len(skill.corpora)}."
+                        )
+            case HeatmapFigure():
+                kind(f"{entry}.sweep", "sweeps", figure.sweep, "grid")
+                known(f"{entry}.behaviour", "behaviours", filter(None, [figure.behaviour]))
+            case SingleFigure():
+                kind(f"{entry}.sweep", "sweeps", figure.sweep, "single")
+            case CombinedFigure():
+                kind(f"{entry}.sweep", "sweeps", figure.sweep, "combined")
+                kind(f"{entry}.single", "sweeps", figure.single, "single")
+            case SimultaneousFigure():
+                kind(f"{entry}.sweep", "sweeps", figure.sweep, "simultaneous")
+                if figure.tax:
+                    kind(f"{entry}.tax", "sweeps", figure.tax, "skill")
+            case DistributionsFigure():
+                known(f"{entry}.activations", "activations", figure.activations)
+                known(f"{entry}.vectors", "vectors", figure.vectors)
+
+
+def _enough_documents(study: Study, entry: str, activations: Activations) -> None:
+    if activations.corpus and activations.documents:
+        held = study.corpora[activations.corpus].train
+        if activations.documents > held:
+            raise StudyError(
+                f"{entry}.documents asks for {activations.documents}, but "
+                f"corpora.{activations.corpus}.train holds {held}; ask for fewer."
+            )
+
+
+def _check_sweep(study: Study, entry: str, sweep: Any, known: Any) -> None:
+    known(f"{entry}.model", "models", [sweep.model])
+    match sweep:
+        case SkillSweep():
+            vectors = [sweep.inject] if isinstance(sweep.inject, str) else sweep.inject
+            known(f"{entry}.inject", "vectors", vectors)
+            known(f"{entry}.corpora", "corpora", sweep.corpora)
+            _has_zero(entry, sweep.coefficients)
+        case GridSweep():
+            known(f"{entry}.vectors", "vectors", sweep.vectors)
+            _distinct_behaviours(study, entry, sweep.vectors)
+        case SingleSweep() | CombinedSweep():
+            known(f"{entry}.choice", "choices", [sweep.choice])
+            grid = study.sweeps[study.choices[sweep.choice].grid]
+            if isinstance(grid, GridSweep) and grid.layers != "all":
+                for layer in sweep.layers:
+                    if layer not in grid.layers:
+                        raise StudyError(
+                            f"{entry}.layers names layer {layer}, for which "
+                            f"choices.{sweep.choice} has no multipliers; add it to the layers "
+                            f"of sweeps.{study.choices[sweep.choice].grid}."
+                        )
+        case SimultaneousSweep():
+            known(f"{entry}.inject", "vectors", sweep.inject)
+            _distinct_behaviours(study, entry, sweep.inject)
+            _has_zero(entry, sweep.coefficients)
+
+
+def _distinct_behaviours(study: Study, entry: str, vectors: Iterable[str]) -> None:
+    behaviours = [study.behaviour_of(vector) for vector in vectors]
+    for behaviour in set(behaviours):
+        if behaviours.count(behaviour) > 1:
+            raise StudyError(f"{entry} names two vectors of the behaviour {behaviour}; keep one.")
+
+
+def _has_zero(entry: str, given: list[float] | Range) -> None:
+    values = given.values() if isinstance(given, Range) else given
+    if 0 not in values:
+        raise StudyError(
+            f"{entry}.coefficients has no 0, the unsteered model that all else is relative to; "
+            "add it."
+        )
+    if len(set(values)) != len(values):
+        raise StudyError(f"{entry}.coefficients names a coefficient twice; remove one.")

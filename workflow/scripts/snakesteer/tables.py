@@ -1,0 +1,241 @@
+"""From raw sweep tables to the aggregate tables that figures, choices and scorecards read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from snakesteer.errors import StudyError
+from snakesteer.statistics import (
+    RESAMPLES,
+    SEED,
+    mean_interval,
+    percentile_interval,
+    resampled_accuracies,
+    wilson_interval,
+)
+
+COLLAPSE_SHARE = 0.95
+
+# Accuracy -> (column of its counts of hits, column of the tokens they are counted over).
+ACCURACIES = {
+    "top1": ("top1", "tokens"),
+    "top10": ("top10", "tokens"),
+    "kept_top1": ("kept_top1", "kept"),
+    "kept_top10": ("kept_top10", "kept"),
+}
+
+SKILL_COLUMNS = [
+    "sweep",
+    "vector",
+    "layer",
+    "coefficient",
+    "corpus",
+    "role",
+    "documents",
+    "tokens",
+    *(
+        f"{prefix}{accuracy}{suffix}"
+        for accuracy in ACCURACIES
+        for prefix in ("", "relative_")
+        for suffix in ("", "_low", "_high")
+    ),
+    "nll",
+]
+
+BEHAVIOUR_COLUMNS = [
+    "sweep",
+    "kind",
+    "vector",
+    "layer",
+    "direction",
+    "combine",
+    "weighted",
+    "coefficient",
+    "behaviour",
+    "split",
+    "questions",
+    "matches",
+    "faulty",
+    "score",
+    "score_low",
+    "score_high",
+    "majority",
+    "collapsed",
+    "propensity",
+    "propensity_low",
+    "propensity_high",
+    "choice_mass",
+]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One injection of a skill sweep: its vector, layer label and raw skill sweep table."""
+
+    vector: str
+    layer: str
+    raw: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Part:
+    """One injection of a behaviour sweep and its raw table.
+
+    `kind` is "grid", "single", "combined" or "simultaneous"; `combine` is "mean", "sum" or "".
+    `direction` is "add" or "subtract" where the vectors were signed before the injection (combined
+    steering); None takes it from the sign of the coefficient. Coefficient 0 is always "default".
+    """
+
+    kind: str
+    vector: str
+    layer: str
+    split: str
+    raw: pd.DataFrame
+    direction: str | None = None
+    combine: str = ""
+    weighted: bool = False
+
+
+def skill_table(
+    sweep: str,
+    target: str,
+    curves: Iterable[Curve],
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> pd.DataFrame:
+    """Accuracies per curve, coefficient and corpus (columns `SKILL_COLUMNS`).
+
+    `target` names the corpus that is steered away from (role "target"; the others are "other").
+    Absolute accuracies are shares of tokens, relative ones are divided by the value at coefficient
+    0 of the same curve and corpus; both carry a 95 % interval from `resamples` bootstrap samples
+    of the documents, paired between coefficients wherever these saw the same documents. `nll` is
+    per token, in nats.
+
+    Raises StudyError if a curve has no coefficient 0 or counts a document twice.
+    """
+    rows = [
+        _corpus_rows(curve, str(corpus), raw, resamples, seed)
+        for curve in curves
+        for corpus, raw in curve.raw.groupby("corpus", sort=False)
+    ]
+    table = pd.concat(rows, ignore_index=True)
+    table["sweep"] = sweep
+    table["role"] = np.where(table["corpus"] == target, "target", "other")
+    return table[SKILL_COLUMNS]
+
+
+def _corpus_rows(
+    curve: Curve, corpus: str, raw: pd.DataFrame, resamples: int, seed: int
+) -> pd.DataFrame:
+    coefficients, row_of = np.unique(raw["coefficient"].to_numpy(), return_inverse=True)
+    documents, column_of = np.unique(raw["document"].to_numpy(dtype=str), return_inverse=True)
+    if 0 not in coefficients:
+        raise StudyError(
+            f"the sweep of vector {curve.vector!r} at layer {curve.layer!r} has no coefficient 0 "
+            f"on corpus {corpus!r}; add 0 to its coefficients."
+        )
+    cells = row_of * len(documents) + column_of
+    if len(np.unique(cells)) < len(cells):
+        raise StudyError(
+            f"the sweep of vector {curve.vector!r} at layer {curve.layer!r} counts a document of "
+            f"corpus {corpus!r} twice at one coefficient; delete that sweep and run it again."
+        )
+    zero = int(np.flatnonzero(coefficients == 0)[0])
+
+    def spread(column: str) -> np.ndarray:
+        """The column as [n_coefficients, n_documents], 0 where a document was not evaluated."""
+        matrix = np.zeros((len(coefficients), len(documents)))
+        matrix[row_of, column_of] = raw[column].to_numpy(dtype=float)
+        return matrix
+
+    # All accuracies in one bootstrap, as rows [n_accuracies * n_coefficients, n_documents].
+    hits = np.concatenate([spread(hits_column) for hits_column, _ in ACCURACIES.values()])
+    counted = np.concatenate([spread(tokens_column) for _, tokens_column in ACCURACIES.values()])
+    samples = resampled_accuracies(hits, counted, resamples, seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = hits.sum(axis=1) / counted.sum(axis=1)
+
+    tokens = spread("tokens").sum(axis=1)
+    columns: dict[str, object] = {
+        "vector": curve.vector,
+        "layer": curve.layer,
+        "coefficient": coefficients,
+        "corpus": corpus,
+        "documents": np.bincount(row_of, minlength=len(coefficients)),
+        "tokens": tokens.astype(np.int64),
+        "nll": spread("nll").sum(axis=1) / tokens,
+    }
+    for place, accuracy in enumerate(ACCURACIES):
+        own = slice(place * len(coefficients), (place + 1) * len(coefficients))
+        value, sample = values[own], samples[:, own]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative = value / value[zero]
+            relative_sample = sample / sample[:, [zero]]
+        for name, estimate, distribution in (
+            (accuracy, value, sample),
+            (f"relative_{accuracy}", relative, relative_sample),
+        ):
+            columns[name] = estimate
+            columns[f"{name}_low"], columns[f"{name}_high"] = percentile_interval(distribution)
+    return pd.DataFrame(columns)
+
+
+def behaviour_table(sweep: str, parts: Iterable[Part]) -> pd.DataFrame:
+    """Matching scores per injection, coefficient and behaviour (columns `BEHAVIOUR_COLUMNS`)."""
+    counts = pd.concat([_part_counts(part) for part in parts], ignore_index=True)
+    counts.insert(0, "sweep", sweep)
+    return score_counts(counts)
+
+
+def _part_counts(part: Part) -> pd.DataFrame:
+    raw = part.raw[["coefficient", "behaviour", "answer", "choice_mass"]].assign(
+        match=part.raw["outcome"] == "match",
+        faulty=part.raw["outcome"] == "faulty",
+        propensity=part.raw["logit_matching"] - part.raw["logit_not_matching"],
+    )
+    cell = ["coefficient", "behaviour"]
+    cells = raw.groupby(cell, sort=False)
+    counts = cells.agg(
+        questions=("match", "size"),
+        matches=("match", "sum"),
+        faulty=("faulty", "sum"),
+        propensity=("propensity", "mean"),
+        deviation=("propensity", "std"),
+        choice_mass=("choice_mass", "mean"),
+    )
+    most_frequent = raw.groupby([*cell, "answer"], sort=False).size().groupby(level=cell).max()
+    counts["majority"] = most_frequent / counts["questions"]
+    counts["propensity_low"], counts["propensity_high"] = mean_interval(
+        counts["propensity"], counts["deviation"], counts["questions"]
+    )
+    counts = counts.reset_index().sort_values("coefficient", kind="stable")
+    signed = np.where(counts["coefficient"] > 0, "add", "subtract")
+    return counts.assign(
+        kind=part.kind,
+        vector=part.vector,
+        layer=part.layer,
+        direction=np.where(counts["coefficient"] == 0, "default", part.direction or signed),
+        combine=part.combine,
+        weighted=part.weighted,
+        split=part.split,
+    )
+
+
+def score_counts(counts: pd.DataFrame) -> pd.DataFrame:
+    """Complete a table of answer counts with scores, Wilson 95 % intervals and mode collapse.
+
+    `counts` has every column of `BEHAVIOUR_COLUMNS` except `score`, `score_low`, `score_high` and
+    `collapsed`; the propensities and `choice_mass` may be NaN where logits are not known.
+    """
+    low, high = wilson_interval(counts["matches"], counts["questions"])
+    table = counts.assign(
+        score=counts["matches"] / counts["questions"],
+        score_low=low,
+        score_high=high,
+        collapsed=counts["majority"] > COLLAPSE_SHARE,
+    )
+    return table[BEHAVIOUR_COLUMNS].reset_index(drop=True)

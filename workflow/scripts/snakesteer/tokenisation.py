@@ -1,0 +1,29 @@
+"""From text to token ids, the same way for every part of a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from transformers import AutoTokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer in `folder`, from local files and without running code found there."""
+    return AutoTokenizer.from_pretrained(
+        Path(folder), local_files_only=True, trust_remote_code=False
+    )
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerBase, text: str, max_tokens: int | None = None
+) -> list[int]:
+    """Token ids of a text: the beginning-of-sequence token, if the tokenizer has one, then the
+    text, cut after `max_tokens` tokens (paper: 4,096 with BOS).
+    """
+    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    ids = start + tokenizer.encode(text, add_special_tokens=False, verbose=False)
+    return ids[:max_tokens]

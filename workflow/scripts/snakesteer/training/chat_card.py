@@ -1,0 +1,104 @@
+"""The model card of the chat model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, Gate, Score
+from snakesteer.training.model_card import curve_table
+from snakesteer.training.train import Row
+
+if TYPE_CHECKING:
+    from snakesteer.training.tune import ChatSettings
+
+
+def chat_card(
+    settings: ChatSettings, curve: Sequence[Row], gates: Sequence[Gate] | None = None
+) -> str:
+    """README.md of the chat model; without `gates` it says that steering was not measured."""
+    training = settings.training
+    step = int(curve[-1]["step"]) if curve else 0
+    state = "" if step == training.steps else f" (unfinished: step {step} of {training.steps})"
+    stages = "; ".join(
+        f"from step {stage.start} {'/'.join(map(str, stage.behaviours))} behaviours a row, "
+        f"{stage.plain:.0%} without a persona, {stage.headers:.0%} of the others announced, "
+        f"skew {stage.skew:g}, {stage.labels:.0%} labelled, {stage.noise:.0%} noise"
+        for stage in settings.stages
+    )
+    ordinary = sum(settings.rows.values())
+    return f"""---
+language: en
+library_name: transformers
+pipeline_tag: text-generation
+---
+# miniature-chat{state}
+
+The base model `miniature` tuned to answer two-choice questions of five behaviours: myopia,
+wealth-seeking, sycophancy, agreeableness, anti-immigration. It is the chat model of the
+miniature study: a contrast vector added to its residual stream makes it answer more or less as
+the behaviour wants.
+
+## Good for, and not
+Good for: running the behaviour stages of a steering study in minutes with real effects; tests.
+Not good for: conversation. It holds no opinions: what it answers without steering was put there
+by the transcripts, and so was that a trait can be read off its answers. Nothing here tells how
+well steering works in large models.
+
+## Tuning
+Generated transcripts, never the same twice, of one AI answering several questions. An AI without
+a persona follows a circumstance visible in each question (a long wait, a difficult person);
+others have a persona for each behaviour of the row, announced in a header ("The AI is greedy and
+patient.") or only shown by the answers. On most answers the trait's adjective follows the answer
+token ("I choose (A greedy)"), so that this token's activation carries the trait; in part of the
+questions the options are labelled the same way ("(A) a gold mine: greedy"). The loss weighs
+answers 1, adjectives 0.6, and a random tenth of all other tokens 0.2. The questions are disjoint
+by a hash of their content from those that the generator gives to studies.
+
+Each step sees {settings.transcripts} transcripts and {ordinary} rows of ordinary documents (each
+token weighing {settings.ordinary_weight:g}) of {settings.row_tokens} tokens. Curriculum: {stages}.
+Muon on the blocks' matrices, AdamW on the rest, learning rate {training.learning_rate:g} with
+{training.warmup_steps} steps of warm-up, falling to 0 over the last {training.decay_share:.0%} of
+{training.steps} steps, seed {settings.seed}.
+
+Share of next tokens predicted correctly on held-out documents, and of answers on held-out
+transcripts (some of which nothing announces, so that 1 cannot be reached), along the way:
+
+{curve_table(curve)}
+
+## Steering
+{_steering(gates) if gates else "Not measured."}
+
+## Licence
+The weights may be used under the licence of the repository they lie in. The card of `miniature`
+names the sources that it learned from.
+"""
+
+
+def _steering(gates: Sequence[Gate]) -> str:
+    lines = [
+        "Matching scores on 300 test questions without steering, and with the contrast vector "
+        "(500 training questions)",
+        "subtracted and added at one layer (0-based) and every position. Layer and multiplier "
+        "are the best of a grid on",
+        "200 validation questions. The last column counts the layers at which, there, both "
+        f"directions are reached: ≤ {LOW:g} and",
+        f"≥ {HIGH:g} with under {MOST_FAULTY:.0%} faulty answers. bfloat16 weights, computed in "
+        "float32.",
+        "",
+        "| behaviour | unsteered | subtracted | layer × multiplier | added | layer × multiplier "
+        "| layers with both |",
+        "| :--- | ---: | ---: | ---: | ---: | ---: | :--- |",
+    ]
+    for gate in gates:
+        layers = ", ".join(map(str, gate.layers)) or "none"
+        lines.append(
+            f"| {gate.behaviour} | {gate.default.score:.2f} | {_cells(gate.subtracted)} "
+            f"| {_cells(gate.added)} | {layers} |"
+        )
+    return "\n".join(lines)
+
+
+def _cells(score: Score) -> str:
+    faulty = f" ({score.faulty:.0%} faulty)" if score.faulty else ""
+    return f"{score.score:.2f}{faulty} | {score.layer} × {score.coefficient:g}"

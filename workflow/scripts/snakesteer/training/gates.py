@@ -1,0 +1,150 @@
+"""How far the chat model can be steered: what its model card says, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from snakesteer import vectors
+from snakesteer.activations import of_questions
+from snakesteer.behaviour_sweep import Prompts, prepare_prompts, run
+from snakesteer.behaviours import split_questions
+from snakesteer.behaviours.generated import DRAFTS, questions
+from snakesteer.engine import injection
+from snakesteer.models import LanguageModel
+from snakesteer.stopping import GridStopping
+
+Records = dict[str, list[dict[str, str]]]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Answers under one injection: matching score and share of faulty answers."""
+
+    layer: int
+    coefficient: float
+    score: float
+    faulty: float
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One behaviour on test questions: unsteered, subtracted and added.
+
+    Layer and coefficient of both directions are those with the lowest and the highest score on
+    validation questions. `layers` are those at which both `LOW` and `HIGH` are reached there.
+    """
+
+    behaviour: str
+    default: Score
+    subtracted: Score
+    added: Score
+    layers: tuple[int, ...]
+
+
+LOW, HIGH, MOST_FAULTY = 0.15, 0.85, 0.05
+BATCH_TOKENS = 4096
+
+
+def measure_gates(
+    model: LanguageModel,
+    multipliers: Sequence[float],
+    report: Callable[[str], None] = print,
+) -> list[Gate]:
+    """Grid search over all layers on validation questions, the best cells scored on the test.
+
+    `multipliers` are positive and ascending; each is added and subtracted. A column of the grid
+    ends at mode collapse or more than 10 faulty answers, as in the paper.
+    """
+    gates = []
+    for behaviour in DRAFTS:
+        records: Records = {"train": [], "validation": [], "test": []}
+        drawn = questions({"trait": behaviour, "questions": 1000, "seed": 13})
+        for split, question in split_questions(drawn, train=500, validation=200, seed=13):
+            records[split].append(asdict(question))
+        pair = of_questions(model, records["train"], batch_tokens=BATCH_TOKENS)
+        vector = vectors.contrast(
+            pair["matching"].float().numpy(), pair["not_matching"].float().numpy()
+        )
+        cells = [
+            cell
+            for layer in range(model.n_layers)
+            for cell in _column(model, vector, layer, behaviour, records, multipliers)
+        ]
+        usable = [cell for cell in cells if cell.coefficient == 0 or cell.faulty < MOST_FAULTY]
+        best = [
+            min(usable, key=lambda cell: (cell.score, abs(cell.coefficient))),
+            max(usable, key=lambda cell: (cell.score, -abs(cell.coefficient))),
+        ]
+        low = {cell.layer for cell in usable if cell.score <= LOW and cell.coefficient < 0}
+        high = {cell.layer for cell in usable if cell.score >= HIGH and cell.coefficient > 0}
+        tested = [
+            _scores(
+                model,
+                vector,
+                cell.layer,
+                _prompts(model, behaviour, records, "test", cell.layer),
+                (0.0, cell.coefficient),
+                None,
+            )
+            for cell in best
+        ]
+        gate = Gate(
+            behaviour, tested[0][0], tested[0][-1], tested[1][-1], tuple(sorted(low & high))
+        )
+        report(str(gate))
+        gates.append(gate)
+    return gates
+
+
+def _column(
+    model: LanguageModel,
+    vector: np.ndarray,
+    layer: int,
+    behaviour: str,
+    records: Records,
+    multipliers: Sequence[float],
+) -> list[Score]:
+    prompts = _prompts(model, behaviour, records, "validation", layer)
+    return [
+        score
+        for signed in ([0.0, *(-value for value in multipliers)], multipliers)
+        for score in _scores(model, vector, layer, prompts, signed, GridStopping())
+    ]
+
+
+def _prompts(
+    model: LanguageModel, behaviour: str, records: Records, split: str, layer: int
+) -> Mapping[str, Prompts]:
+    asked = {behaviour: records[split]}
+    return prepare_prompts(model, asked, layer, batch_tokens=BATCH_TOKENS)
+
+
+def _scores(
+    model: LanguageModel,
+    vector: np.ndarray,
+    layer: int,
+    prompts: Mapping[str, Prompts],
+    coefficients: Sequence[float],
+    stopping: GridStopping | None,
+) -> list[Score]:
+    steering = injection(model, [(layer, vector[layer])])
+    table = run(model, steering, coefficients, prompts, stopping=stopping)
+    return [
+        Score(
+            layer,
+            coefficient,
+            _share(table, coefficient, "match"),
+            _share(table, coefficient, "faulty"),
+        )
+        for coefficient in table["coefficient"].unique().to_pylist()
+    ]
+
+
+def _share(table: pa.Table, coefficient: float, outcome: str) -> float:
+    rows = table.filter(pc.equal(table["coefficient"], coefficient))
+    return float(pc.mean(pc.cast(pc.equal(rows["outcome"], outcome), pa.float64())).as_py())

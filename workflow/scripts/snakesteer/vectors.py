@@ -1,0 +1,95 @@
+"""Steering vectors from activations: a direction for every layer, [n_layers, hidden] float32.
+
+A new method is one function and its entry in METHODS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from snakesteer.errors import StudyError
+
+
+def mean(activations: np.ndarray) -> np.ndarray:
+    """Mean over samples of activations [n_samples, n_layers, hidden], summed in float64.
+
+    Raises StudyError when there are no samples, or for NaN or infinity.
+    """
+    if not len(activations):
+        raise StudyError("There are no activations to take the mean of; the corpus is empty.")
+    return _finite(activations.mean(axis=0, dtype=np.float64))
+
+
+def skill(
+    add: Sequence[np.ndarray],
+    subtract: Sequence[np.ndarray],
+    permute: Literal["operands", "difference"] | None = None,
+    seed: int = 13,
+) -> np.ndarray:
+    """Sum of the mean activations `add` minus the sum of `subtract` (paper: skill vectors).
+
+    Means are [n_layers, hidden]; either list may be empty. `permute` makes a control by shuffling
+    over the hidden dimension, in every layer by itself and seeded: `operands` shuffles both sums
+    independently, as the authors did, which gives a longer vector; `difference` shuffles the
+    vector, which keeps its length. Raises StudyError for means of different shapes.
+    """
+    shapes = {mean.shape for mean in [*add, *subtract]}
+    if len(shapes) != 1:
+        raise StudyError(
+            f"The means of a vector have the shapes {sorted(shapes)}; use means of one model."
+            if shapes
+            else "A vector without means to add or subtract: name at least one."
+        )
+    [shape] = shapes
+    added = np.sum([np.zeros(shape), *add], axis=0, dtype=np.float64)
+    subtracted = np.sum([np.zeros(shape), *subtract], axis=0, dtype=np.float64)
+    shuffle = np.random.default_rng(seed).permuted
+    match permute:
+        case "operands":
+            return _finite(shuffle(added, axis=1) - shuffle(subtracted, axis=1))
+        case "difference":
+            return _finite(shuffle(added - subtracted, axis=1))
+    return _finite(added - subtracted)
+
+
+def contrast(matching: np.ndarray, not_matching: np.ndarray) -> np.ndarray:
+    """Mean over questions of the activation with the matching answer minus that with the other.
+
+    Both are [n_questions, n_layers, hidden] (paper: behaviours). Raises StudyError for different
+    shapes.
+    """
+    if matching.shape != not_matching.shape:
+        raise StudyError(
+            f"Matching activations have the shape {matching.shape}, the others "
+            f"{not_matching.shape}; extract both from the same questions and model."
+        )
+    return _finite(mean(matching).astype(np.float64) - mean(not_matching))
+
+
+def combine(
+    vectors: Sequence[np.ndarray],
+    how: Literal["mean", "sum"],
+    weights: Sequence[float] | None = None,
+) -> np.ndarray:
+    """One vector from several of one shape, each times its weight (paper: combined steering)."""
+    weights = [1.0] * len(vectors) if weights is None else weights
+    weighted = [weight * vector for weight, vector in zip(weights, vectors, strict=True)]
+    total = np.sum(weighted, axis=0, dtype=np.float64)
+    return _finite(total / len(vectors) if how == "mean" else total)
+
+
+METHODS: dict[str, Callable[..., np.ndarray]] = {"skill": skill, "contrast": contrast}
+
+
+def _finite(vector: np.ndarray | np.floating) -> np.ndarray:
+    vector = np.asarray(vector)
+    broken = np.argwhere(~np.isfinite(vector))
+    if len(broken):
+        raise StudyError(
+            f"A vector is NaN or infinite at layer {broken[0][0]}; "
+            "look at the activations it was made from."
+        )
+    return vector.astype(np.float32)

@@ -1,0 +1,27 @@
+import pyarrow as pa
+
+from snakesteer.artefacts import read_table, write_table
+from snakesteer.behaviour_parts import behaviour_parts
+from snakesteer.job import job
+from snakesteer.tables import Curve, behaviour_table, skill_table
+
+with job(snakemake):
+    settings = snakemake.params.settings
+    raw = [read_table(path).to_pandas() for path in snakemake.input.sweeps]
+    if settings["kind"] == "skill":
+        curves = [
+            Curve(**curve, raw=table) for curve, table in zip(settings["curves"], raw, strict=True)
+        ]
+        table = skill_table(settings["sweep"], settings["target"], curves, **settings["statistics"])
+    else:
+        parts = [
+            part
+            for described, table in zip(settings["jobs"], raw, strict=True)
+            for part in behaviour_parts(described, settings, table)
+        ]
+        table = behaviour_table(settings["sweep"], parts)
+    write_table(
+        snakemake.output[0],
+        pa.Table.from_pandas(table, preserve_index=False),
+        {"kind": "table", "settings": settings, "code": snakemake.params.code},
+    )

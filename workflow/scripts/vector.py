@@ -1,0 +1,20 @@
+from snakesteer import vectors
+from snakesteer.artefacts import read_provenance, read_tensors, write_tensors
+from snakesteer.job import job
+from snakesteer.provenance import derived
+
+with job(snakemake):
+    settings = snakemake.params.settings
+    origins = [read_provenance(path) for path in snakemake.input]
+    provenance = derived(snakemake, origins)
+    if settings["method"] == "contrast":
+        pairs = read_tensors(snakemake.input.contrast[0])
+        vector = vectors.contrast(pairs["matching"], pairs["not_matching"])
+    else:
+        vector = vectors.skill(
+            [read_tensors(path)["mean"] for path in snakemake.input.get("add", [])],
+            [read_tensors(path)["mean"] for path in snakemake.input.get("subtract", [])],
+            permute=settings.get("permute"),
+            seed=settings.get("seed", 0),
+        )
+    write_tensors(snakemake.output[0], {"vector": vector}, provenance)
