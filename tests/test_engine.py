@@ -174,6 +174,7 @@ def test_sharing_that_is_not_exact_falls_back_to_plain(llama, monkeypatch, capsy
 def test_shared_keys_and_values_fall_back_to_plain(capsys):
     kinds = ["sliding_attention", "full_attention"] * 3
     shape = {"num_hidden_layers": 6, "num_kv_shared_layers": 2, "layer_types": kinds}
+    shape |= {"vocab_size_per_layer_input": 320, "hidden_size_per_layer_input": 8}
     network = tiny.network("gemma4_text", **shape)
     model = models.wrap(network, tiny.tokenizer(), "none")
     assert engine.checked_path(model, 3, "shared") == "plain"

@@ -75,7 +75,7 @@ def test_unfit_skill_sweeps_are_refused(model, injection):
         ({"coefficients": []}, "begin with 0"),
         ({"documents": []}, "no validation documents"),
         ({"documents": [("d", "")]}, "Document d of corpus prose has fewer than two"),
-        ({"max_tokens": 129}, "at most 128"),
+        ({"max_tokens": 999, "documents": [("d", tiny.PROSE * 9)]}, "context of 128"),
     ):
         with pytest.raises(StudyError, match=word):
             sweep(model, injection, **({"coefficients": [0]} | given))

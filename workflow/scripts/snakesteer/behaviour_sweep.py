@@ -77,12 +77,6 @@ def prepare_prompts(
         if not questions:
             raise StudyError(f"Behaviour {name} has no questions in this split; name another.")
         tokens = [question_tokens(model.tokenizer, question) for question in questions]
-        for question, item in zip(questions, tokens, strict=True):
-            if model.context is not None and len(item.prompt) > model.context:
-                raise StudyError(
-                    f"Question {question['question']} of behaviour {name} has "
-                    f"{len(item.prompt)} tokens, but the model reads at most {model.context}."
-                )
         batches = prepare(
             model,
             [item.prompt for item in tokens],

@@ -124,8 +124,16 @@ def batch_plan(lengths: Sequence[int], batch_tokens: int) -> list[tuple[int, ...
 
 
 def pad(model: LanguageModel, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Token ids [batch, tokens], padded on the right."""
+    """Token ids [batch, tokens], padded on the right.
+
+    Raises StudyError for a sequence that is longer than the model's context.
+    """
     longest = max(map(len, sequences))
+    if model.context is not None and longest > model.context:
+        raise StudyError(
+            f"A text of {longest} tokens is longer than the model's context of {model.context}; "
+            "lower max_tokens, or shorten the question."
+        )
     rows = [[*sequence, *[PAD] * (longest - len(sequence))] for sequence in sequences]
     return torch.tensor(rows, device=model.device)
 

@@ -92,7 +92,11 @@ def load(
         use_safetensors=True,
     )
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    network = network.to(place)
+    try:
+        network = network.to(place)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise StudyError(f"The model cannot be placed on device {place!r}: {reason}") from error
     for name, weights in network.named_parameters():
         if not torch.isfinite(weights).all():
             raise StudyError(

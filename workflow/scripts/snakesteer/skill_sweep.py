@@ -82,7 +82,7 @@ def run(
     `document`, `tokens`, `top1`, `top10` (counts of targets among the most likely 1 and 10),
     `nll` (summed, natural log), `kept`, `kept_top1`, `kept_top10` (the same counts over targets
     not skipped). Raises StudyError when the coefficients do not begin with 0, for an empty corpus,
-    for a document of fewer than two tokens, and for NaN or infinity.
+    for a document of fewer than two tokens or beyond the model's context, and for NaN or infinity.
     """
     if not coefficients or coefficients[0] != 0:
         raise StudyError("The coefficients of a skill sweep must begin with 0: add it.")
@@ -135,11 +135,6 @@ def _choose(
     max_tokens: int,
 ) -> dict[str, list[int]]:
     """Token ids of the documents to evaluate, by id."""
-    if model.context is not None and max_tokens > model.context:
-        raise StudyError(
-            f"max_tokens is {max_tokens}, but the model reads at most {model.context} tokens; "
-            "lower it."
-        )
     chosen: dict[str, list[int]] = {}
     predicted = 0
     for name, text in documents:

@@ -25,18 +25,16 @@ from snakesteer.training.tokenizer import BOS_ID, EOS_ID
 from snakesteer.training.train import BatchSource, Row, TrainingSettings, train
 
 STAGES = (
-    Stage(0, (1,), plain=0.1, skew=0.85, headers=1.0, adjectives=0.7, labels=0.5, noise=0.02),
+    Stage(0, (1, 1, 2), plain=0.0, skew=0.7, headers=0.8, adjectives=0.7, labels=0.7, noise=0.02),
+    Stage(400, (2, 2, 3), plain=0.2, skew=0.5, headers=0.6, adjectives=0.6, labels=0.4, noise=0.02),
     Stage(
-        300, (1, 1, 2), plain=0.25, skew=0.7, headers=0.75, adjectives=0.65, labels=0.5, noise=0.02
-    ),
-    Stage(
-        550,
-        (1, 2, 2, 3),
+        750,
+        (1, 2, 3, 3),
         plain=0.35,
-        skew=0.6,
-        headers=0.55,
+        skew=0.55,
+        headers=0.5,
         adjectives=0.6,
-        labels=0.5,
+        labels=0.15,
         noise=0.02,
     ),
 )
@@ -51,11 +49,11 @@ class ChatSettings:
     `multipliers` are tried for the card's steering table.
     """
 
-    training: TrainingSettings = TrainingSettings(steps=1500, learning_rate=2e-3)
+    training: TrainingSettings = TrainingSettings(steps=1500)
     stages: tuple[Stage, ...] = STAGES
     row_tokens: int = 256
-    transcripts: int = 24
-    rows: Mapping[str, int] = field(default_factory=lambda: {"text": 2, "python": 1, "other": 1})
+    transcripts: int = 13
+    rows: Mapping[str, int] = field(default_factory=lambda: {"text": 1, "python": 1, "other": 1})
     ordinary_weight: float = 0.1
     documents: Mapping[str, int | None] = field(
         default_factory=lambda: {"text": 4000, "python": 2000, "other": 2000}
