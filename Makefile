@@ -19,7 +19,7 @@ all: .venv/installed
 	@echo "Done: open results/$(NAME)/report.html, or look into results/$(NAME)/figures/."
 
 test: .venv/installed-test
-	$(VENV)/python -m pytest tests $(PYTEST)
+	$(VENV)/python -m pytest tests --numprocesses 2 --dist loadfile $(PYTEST)
 
 check: .venv/installed-test
 	$(VENV)/ruff format --check .

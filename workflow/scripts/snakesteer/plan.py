@@ -99,6 +99,9 @@ class Artefact:
         }
 
 
+Inputs = dict[str, list[Artefact | tuple[Artefact, int]]]
+
+
 @dataclass(frozen=True)
 class Product:
     """What a person opens: a table or a figure of the study, made from cached artefacts."""
@@ -141,7 +144,7 @@ class Plan:
         """An input function for the rule that makes a stage."""
         return lambda wildcards: self._made[stage, wildcards.key].input_paths
 
-    def settings(self, stage: str) -> Callable[[Any], dict[str, Any]]:
+    def settings(self, stage: str) -> Callable[[Any], Mapping[str, Any]]:
         """A params function for the rule that makes a stage."""
         return lambda wildcards: self._made[stage, wildcards.key].settings
 
@@ -156,7 +159,7 @@ class Plan:
         stage: str,
         name: str,
         settings: Mapping[str, Any],
-        inputs: Mapping[str, Iterable[Artefact | tuple[Artefact, int]]] | None = None,
+        inputs: Inputs | None = None,
     ) -> Artefact:
         given = {
             role: tuple(item if isinstance(item, tuple) else (item, 0) for item in items)
@@ -222,7 +225,8 @@ class Plan:
         else:
             assert entry.behaviour
             source = ("questions", (self.questions(entry.behaviour), 0))
-        inputs = {"model": [self.model(entry.model)], source[0]: [source[1]]}
+        role, of = source
+        inputs: Inputs = {"model": [self.model(entry.model)], role: [of]}
         return self._make("activations", name, settings, inputs)
 
     def mean(self, name: str) -> Artefact:
@@ -259,7 +263,7 @@ class Plan:
             "choice",
             name,
             {"max_faulty": entry.max_faulty, **self._described(entry.grid)},
-            {"grid": self._sweep(entry.grid)},
+            {"grid": [*self._sweep(entry.grid)]},
         )
 
     # Sweeps -------------------------------------------------------------------------------
@@ -294,7 +298,7 @@ class Plan:
             "max_tokens": sweep.max_tokens,
             "stopping": stopping,
         }
-        inputs = {
+        inputs: Inputs = {
             "model": [self.model(sweep.model)],
             "documents": [(self.documents(corpus), 1) for corpus in sweep.corpora],
             "skip_tokens": [
@@ -410,7 +414,7 @@ class Plan:
         choice: str | None = None,
     ) -> Artefact:
         behaviours = [self.study.behaviour_of(vector) for vector in vectors]
-        inputs: dict[str, Any] = {
+        inputs: Inputs = {
             "model": [self.model(sweep.model)],
             "questions": [self.questions(behaviour) for behaviour in behaviours],
             "vectors": [self.vector(vector) for vector in vectors],

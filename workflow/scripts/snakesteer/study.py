@@ -488,7 +488,7 @@ def _is_schema_part(part: Any, problem: Any) -> bool:
 
 _BRANCHES = {"Range", "str", "int"}
 _BRANCHES |= set("skill grid single combined simultaneous tradeoff heatmap distributions".split())
-SECTIONS = {
+SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     "models": (Model,),
     "corpora": (Corpus,),
     "behaviours": (Behaviour,),
@@ -514,8 +514,7 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
         return [*Study.model_fields, "extends"]
     if location[-2] == "stopping":
         return [*SkillStopping.model_fields, *GridStopping.model_fields]
-    models: Iterable[type[Entry]] = SECTIONS.get(str(location[0]), ())
-    return [key for model in models for key in model.model_fields]
+    return [key for entry in SECTIONS.get(str(location[0]), ()) for key in entry.model_fields]
 
 
 def _check_references(study: Study) -> None:

@@ -141,8 +141,7 @@ def collect(wanted: Wanted, per_file: int | None = None, workers: int = 2) -> Do
     texts = {split: _TextPacker() for split in SPLITS}
     seen: dict[str, set[bytes]] = {kind: set() for kind in kinds}
     files = _files()
-    silence = {"initializer": warnings.simplefilter, "initargs": ("ignore",)}
-    with get_context("fork").Pool(workers, **silence) as pool:
+    with get_context("fork").Pool(workers, warnings.simplefilter, ("ignore",)) as pool:
         for start in range(0, len(files), FILES_A_ROUND):
             open_kinds = frozenset(kind for kind, split in shelves if not shelves[kind, split].full)
             if not open_kinds:

@@ -54,8 +54,10 @@ def measure_gates(
     model: LanguageModel,
     multipliers: Sequence[float],
     report: Callable[[str], None] = print,
+    layers: Sequence[int] | None = None,
 ) -> list[Gate]:
-    """Grid search over all layers on validation questions, the best cells scored on the test.
+    """Grid search over layers (default: all) on validation questions, the best cells scored on
+    the test.
 
     `multipliers` are positive and ascending; each is added and subtracted. A column of the grid
     ends at mode collapse or more than 10 faulty answers, as in the paper.
@@ -72,7 +74,7 @@ def measure_gates(
         )
         cells = [
             cell
-            for layer in range(model.n_layers)
+            for layer in (range(model.n_layers) if layers is None else layers)
             for cell in _column(model, vector, layer, behaviour, records, multipliers)
         ]
         usable = [cell for cell in cells if cell.coefficient == 0 or cell.faulty < MOST_FAULTY]
