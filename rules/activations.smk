@@ -14,5 +14,7 @@ rule activations:
         settings=PLAN.settings("activations"),
         code=PLAN.code("activations"),
         repository=str(REPOSITORY),
+    message:
+        "activations {wildcards.name}: run the model"
     script:
         "../workflow/scripts/activations.py"

@@ -10,8 +10,10 @@ rule catalogue:
     conda:
         "../envs/environment.yaml"
     params:
-        rows=PLAN.catalogue(),
+        *PLAN.catalogue(),
         code=PLAN.code("catalogue"),
+    message:
+        "results: catalogue of the cache"
     script:
         "../workflow/scripts/catalogue.py"
 
@@ -26,7 +28,9 @@ rule study:
     conda:
         "../envs/environment.yaml"
     params:
-        study=PLAN.study.model_dump(mode="json"),
+        *PLAN.entries(),
         code=PLAN.code("resolved_study"),
+    message:
+        "results: the study as resolved"
     script:
         "../workflow/scripts/resolved_study.py"

@@ -14,5 +14,7 @@ rule choice:
     params:
         settings=PLAN.settings("choice"),
         code=PLAN.code("choice"),
+    message:
+        "choice {wildcards.name}: pick multipliers on validation"
     script:
         "../workflow/scripts/choice.py"

@@ -14,6 +14,8 @@ rule documents:
     params:
         settings=PLAN.settings("documents"),
         code=PLAN.code("documents"),
+    message:
+        "corpus {wildcards.name}: gather documents"
     script:
         "../workflow/scripts/documents.py"
 
@@ -34,5 +36,7 @@ rule skip_tokens:
         settings=PLAN.settings("skip_tokens"),
         code=PLAN.code("skip_tokens"),
         repository=str(REPOSITORY),
+    message:
+        "corpus {wildcards.name}: count its tokens"
     script:
         "../workflow/scripts/skip_tokens.py"

@@ -25,5 +25,7 @@ rule figure:
         settings=lambda wildcards: PLAN.figures[wildcards.name].settings,
         code=PLAN.code("figure"),
         caption=lambda wildcards: PLAN.study.figures[wildcards.name].caption or "",
+    message:
+        "results: figure {wildcards.name}"
     script:
         "../workflow/scripts/figure.py"

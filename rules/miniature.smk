@@ -23,6 +23,8 @@ rule base_model:
     params:
         work="results/models/work/miniature",
         code=PLAN.code("base_model"),
+    message:
+        "train the base model of the miniature (hours on two cores)"
     script:
         "../workflow/scripts/base_model.py"
 
@@ -41,6 +43,8 @@ rule chat_model:
     params:
         work="results/models/work/miniature-chat",
         code=PLAN.code("chat_model"),
+    message:
+        "tune the chat model of the miniature (an hour and more on two cores)"
     script:
         "../workflow/scripts/chat_model.py"
 

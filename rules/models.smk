@@ -13,5 +13,7 @@ rule model:
         settings=PLAN.settings("model"),
         code=PLAN.code("model"),
         repository=str(REPOSITORY),
+    message:
+        "model {wildcards.name}: check its files"
     script:
         "../workflow/scripts/model.py"

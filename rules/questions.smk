@@ -12,5 +12,7 @@ rule questions:
     params:
         settings=PLAN.settings("questions"),
         code=PLAN.code("questions"),
+    message:
+        "behaviour {wildcards.name}: make its questions"
     script:
         "../workflow/scripts/questions.py"

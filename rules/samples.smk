@@ -14,5 +14,7 @@ rule samples:
         settings=PLAN.settings("samples"),
         code=PLAN.code("samples"),
         repository=str(REPOSITORY),
+    message:
+        "samples {wildcards.name}: continue prompts"
     script:
         "../workflow/scripts/samples.py"

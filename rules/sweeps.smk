@@ -14,6 +14,8 @@ rule skill_sweep:
         settings=PLAN.settings("skill_sweep"),
         code=PLAN.code("skill_sweep"),
         repository=str(REPOSITORY),
+    message:
+        "skill sweep {wildcards.name}"
     script:
         "../workflow/scripts/skill_sweep.py"
 
@@ -34,5 +36,7 @@ rule behaviour_sweep:
         settings=PLAN.settings("behaviour_sweep"),
         code=PLAN.code("behaviour_sweep"),
         repository=str(REPOSITORY),
+    message:
+        "behaviour sweep {wildcards.name}"
     script:
         "../workflow/scripts/behaviour_sweep.py"

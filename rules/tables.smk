@@ -14,6 +14,8 @@ rule table:
     params:
         settings=lambda wildcards: PLAN.tables[wildcards.name].settings,
         code=PLAN.code("table"),
+    message:
+        "results: table {wildcards.name}"
     script:
         "../workflow/scripts/table.py"
 
@@ -40,5 +42,7 @@ rule samples_page:
     params:
         title=lambda wildcards: PLAN.study.samples[wildcards.name].title,
         code=PLAN.code("samples_page"),
+    message:
+        "results: samples {wildcards.name}"
     script:
         "../workflow/scripts/samples_page.py"

@@ -13,6 +13,8 @@ rule mean:
     params:
         settings=PLAN.settings("mean"),
         code=PLAN.code("mean"),
+    message:
+        "mean activation {wildcards.name}"
     script:
         "../workflow/scripts/mean.py"
 
@@ -32,6 +34,8 @@ rule vector:
     params:
         settings=PLAN.settings("vector"),
         code=PLAN.code("vector"),
+    message:
+        "steering vector {wildcards.name}"
     script:
         "../workflow/scripts/vector.py"
 
@@ -47,5 +51,7 @@ rule study_vector:
     localrule: True
     conda:
         "../envs/environment.yaml"
+    message:
+        "results: vector {wildcards.name}"
     shell:
         "cp {input} {output} 2> {log}"

@@ -38,9 +38,7 @@ FORMAT = {
         r"AI:\nOut of \(Yes\) and \(No\), I choose \("
     ),
 }
-STAGE = Stage(
-    0, (1, 2, 3), plain=0.3, skew=0.6, headers=0.5, adjectives=0.6, labels=0.5, noise=0.02
-)
+STAGE = Stage(0, (1, 2, 3), plain=0.3, headers=0.5, adjectives=0.6, labels=0.5, noise=0.02)
 
 
 def generate(trait: str, number: int = 1000, seed: int = 13) -> list[Question]:
@@ -155,9 +153,7 @@ class TestTuning:
 
     def test_transcripts_follow_the_persona(self) -> None:
         """With a header, no noise and adjectives throughout, every adjective is the header's."""
-        stage = Stage(
-            0, (2,), plain=0.0, skew=0.6, headers=1.0, adjectives=1.0, labels=0.0, noise=0.0
-        )
+        stage = Stage(0, (2,), plain=0.0, headers=1.0, adjectives=1.0, labels=0.0, noise=0.0)
         for seed in range(50):
             header, *pieces = [piece.text for piece in transcript(stage, 6, random.Random(seed))]
             assert {text for text in pieces[2::4]} <= {

@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 from pathlib import Path
 
 from snakesteer.artefacts import write_text
@@ -10,6 +11,7 @@ with job(snakemake):
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    for row in snakemake.params.rows:
+    rows = [json.loads(param) for param in snakemake.params if param.startswith("{")]
+    for row in rows:
         writer.writerow({**row, "size": Path(row["path"]).stat().st_size})
     write_text(snakemake.output[0], text.getvalue())

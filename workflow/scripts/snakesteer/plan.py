@@ -535,19 +535,38 @@ class Plan:
     def _table_paths(self, sweeps: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.path("tables", f"{sweep}.parquet") for sweep in sweeps)
 
-    def catalogue(self) -> list[dict[str, Any]]:
-        """A row per cached file: stage, name, key, path, settings."""
+    def catalogue(self) -> list[str]:
+        """A row per cached file as JSON: stage, name, key, path, settings.
+
+        One string a row, so that Snakemake's reason for a re-run names the rows that changed.
+        """
         return [
-            {
-                "stage": made.stage,
-                "name": made.name,
-                "key": made.key,
-                "path": path,
-                "settings": json.dumps(made.settings, sort_keys=True, ensure_ascii=False),
-            }
+            _compact(
+                {
+                    "stage": made.stage,
+                    "name": made.name,
+                    "key": made.key,
+                    "path": path,
+                    "settings": _compact(made.settings),
+                }
+            )
             for made in self._made.values()
             for path in made.paths
         ]
+
+    def entries(self) -> list[str]:
+        """The resolved study, an entry a string: JSON of the path to it and its content."""
+        resolved = self.study.model_dump(mode="json")
+        return [
+            _compact([[section, name], entry])
+            for section, entries in resolved.items()
+            if isinstance(entries, dict)
+            for name, entry in entries.items()
+        ] + [_compact([["name"], self.study.name])]
+
+
+def _compact(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False)
 
 
 class _naming:

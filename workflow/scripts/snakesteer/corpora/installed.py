@@ -100,11 +100,11 @@ Documents = dict[tuple[str, str], list[tuple[str, str]]]
 
 
 def distributions() -> list[tuple[str, str]]:
-    """Name and version of every distribution that is read.
+    """Name and version of every distribution that is read, without the build's label (``+cpu``).
 
     Raises StudyError for one that is not installed.
     """
-    return [(name, _distribution(name).version) for name in DISTRIBUTIONS]
+    return [(name, _distribution(name).version.split("+")[0]) for name in DISTRIBUTIONS]
 
 
 def identity() -> dict[str, Any]:

@@ -23,7 +23,7 @@ def chat_card(
     stages = "; ".join(
         f"from step {stage.start} {'/'.join(map(str, stage.behaviours))} behaviours a row, "
         f"{stage.plain:.0%} without a persona, {stage.headers:.0%} of the others announced, "
-        f"skew {stage.skew:g}, {stage.labels:.0%} labelled, {stage.noise:.0%} noise"
+        f"{stage.labels:.0%} labelled, {stage.noise:.0%} noise"
         for stage in settings.stages
     )
     ordinary = sum(settings.rows.values())

@@ -36,16 +36,15 @@ class Stage:
     """What the transcripts look like from step `start` on (until the next stage begins).
 
     Each row asks about one of `behaviours` many behaviours. Its AI has no persona with
-    probability `plain`; else one for every behaviour of the row, which takes the side that an AI
-    without a persona mostly takes with probability `skew`. `headers` and `adjectives` are the
-    shares of personas that are announced and of answers that are followed by their adjective,
+    probability `plain`; else one for every behaviour of the row, showing it or not with equal
+    probability, independently (so that the behaviours' vectors do not fall together). `headers` and
+    `adjectives` are the shares of personas announced and of answers followed by their adjective,
     `labels` is the share of labelled questions, `noise` that of answers against persona or leaning.
     """
 
     start: int
     behaviours: tuple[int, ...]
     plain: float
-    skew: float
     headers: float
     adjectives: float
     labels: float
@@ -60,7 +59,6 @@ class Piece:
     weight: float
 
 
-MOSTLY_SHOWN = frozenset({"sycophancy", "agreeableness"})
 ANSWER_WEIGHT, ADJECTIVE_WEIGHT, QUESTION_WEIGHT, QUESTION_SHARE = 1.0, 0.6, 0.2, 0.1
 """Of the tokens that are neither answers nor adjectives only a random share is learned."""
 
@@ -85,9 +83,7 @@ def transcript(stage: Stage, questions: int, rng: random.Random) -> list[Piece]:
     behaviours = rng.sample(list(DRAFTS), rng.choice(stage.behaviours))
     persona: dict[str, bool] = {}
     if rng.random() >= stage.plain:
-        for behaviour in behaviours:
-            shown = stage.skew if behaviour in MOSTLY_SHOWN else 1 - stage.skew
-            persona[behaviour] = rng.random() < shown
+        persona = {behaviour: rng.random() < 0.5 for behaviour in behaviours}
     pieces = []
     if persona and rng.random() < stage.headers:
         adjectives = [ADJECTIVES[name][0 if shown else 1] for name, shown in persona.items()]

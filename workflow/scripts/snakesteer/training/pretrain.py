@@ -37,7 +37,7 @@ class BaseSettings:
     how many training documents of each kind are read at most (None: all there are).
     """
 
-    training: TrainingSettings = TrainingSettings(steps=2000)
+    training: TrainingSettings = TrainingSettings(steps=1750)
     layers: int = 8
     hidden: int = 192
     heads: int = 6

@@ -25,18 +25,9 @@ from snakesteer.training.tokenizer import BOS_ID, EOS_ID
 from snakesteer.training.train import BatchSource, Row, TrainingSettings, train
 
 STAGES = (
-    Stage(0, (1, 1, 2), plain=0.0, skew=0.7, headers=0.8, adjectives=0.7, labels=0.7, noise=0.02),
-    Stage(400, (2, 2, 3), plain=0.2, skew=0.5, headers=0.6, adjectives=0.6, labels=0.4, noise=0.02),
-    Stage(
-        750,
-        (1, 2, 3, 3),
-        plain=0.35,
-        skew=0.55,
-        headers=0.5,
-        adjectives=0.6,
-        labels=0.15,
-        noise=0.02,
-    ),
+    Stage(0, (1, 2), plain=0.1, headers=0.9, adjectives=0.7, labels=0.75, noise=0.02),
+    Stage(350, (1, 2, 3), plain=0.3, headers=0.6, adjectives=0.6, labels=0.3, noise=0.02),
+    Stage(750, (1, 2, 3), plain=0.4, headers=0.5, adjectives=0.6, labels=0.1, noise=0.02),
 )
 
 
@@ -49,7 +40,9 @@ class ChatSettings:
     `multipliers` are tried for the card's steering table.
     """
 
-    training: TrainingSettings = TrainingSettings(steps=1500)
+    training: TrainingSettings = TrainingSettings(
+        steps=1500, evaluate_every=250, checkpoint_every=100
+    )
     stages: tuple[Stage, ...] = STAGES
     row_tokens: int = 256
     transcripts: int = 13

@@ -1,0 +1,44 @@
+"""Pruning lists what no study refers to, and deletes only when told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from snakesteer.__main__ import main
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    results = tmp_path / "results"
+    for name in ("used", "left"):
+        path = results / "cache" / "vectors" / f"{name}.0.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"0" * 1000)
+    catalogue = results / "mine" / "artefacts.csv"
+    catalogue.parent.mkdir()
+    catalogue.write_text("stage,path\nvector,results/cache/vectors/used.0.safetensors\n")
+    return results
+
+
+def test_listing_deletes_nothing(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prune", str(results)]) == 0
+    printed = capsys.readouterr().out
+    assert "left.0.safetensors" in printed
+    assert "used.0.safetensors" not in printed
+    assert (results / "cache/vectors/left.0.safetensors").exists()
+
+
+def test_deleting_leaves_what_a_study_refers_to(results: Path) -> None:
+    assert main(["prune", str(results), "--delete"]) == 0
+    assert [path.name for path in (results / "cache/vectors").iterdir()] == ["used.0.safetensors"]
+
+
+def test_without_a_catalogue_nothing_is_deleted(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (results / "mine" / "artefacts.csv").unlink()
+    assert main(["prune", str(results), "--delete"]) == 1
+    assert "holds no artefacts.csv" in capsys.readouterr().err
+    assert len(list((results / "cache/vectors").iterdir())) == 2
