@@ -1,21 +1,13 @@
-import torch
-
-from snakesteer import activations, models
+from snakesteer import activations
 from snakesteer.artefacts import read_json, read_table, write_tensors
 from snakesteer.job import job
-from snakesteer.manifest import locate
+from snakesteer.job_model import load_job_model
 from snakesteer.provenance import provenance
 
 with job(snakemake):
-    torch.set_num_threads(snakemake.threads)
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
-    model = models.load(
-        locate(manifest["source"], snakemake.params.repository),
-        manifest,
-        dtype=settings["dtype"],
-        attention=settings["attention"],
-    )
+    model = load_job_model(snakemake, manifest)
     if "documents" in snakemake.input.keys():
         rows = read_table(snakemake.input.documents[0]).slice(0, settings["documents"]).to_pylist()
         tensors = {

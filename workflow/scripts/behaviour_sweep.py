@@ -1,27 +1,20 @@
 import pyarrow as pa
-import torch
 
-from snakesteer import behaviour_sweep, models
+from snakesteer import behaviour_sweep
 from snakesteer.artefacts import read_json, read_table, write_table
 from snakesteer.engine import injection
 from snakesteer.injections import steerings
 from snakesteer.job import job
-from snakesteer.manifest import locate
+from snakesteer.job_model import load_job_model
 from snakesteer.provenance import provenance, read_vectors
 from snakesteer.stopping import GridStopping
 
 with job(snakemake):
-    torch.set_num_threads(snakemake.threads)
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
     vectors = read_vectors(settings["layers"], snakemake.input.vectors, manifest)
     choice = read_json(snakemake.input.choice[0]) if "choice" in snakemake.input.keys() else None
-    model = models.load(
-        locate(manifest["source"], snakemake.params.repository),
-        manifest,
-        dtype=settings["dtype"],
-        attention=settings["attention"],
-    )
+    model = load_job_model(snakemake, manifest)
     behaviours = {
         behaviour: [
             row for row in read_table(path).to_pylist() if row["split"] == settings["split"]

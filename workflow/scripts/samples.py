@@ -1,23 +1,15 @@
-import torch
-
-from snakesteer import models, samples
+from snakesteer import samples
 from snakesteer.artefacts import read_json, write_table
 from snakesteer.engine import injection
 from snakesteer.job import job
-from snakesteer.manifest import locate
+from snakesteer.job_model import load_job_model
 from snakesteer.provenance import provenance, read_vectors
 
 with job(snakemake):
-    torch.set_num_threads(snakemake.threads)
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
     vectors = read_vectors([settings["vector"]], snakemake.input.vectors, manifest)
-    model = models.load(
-        locate(manifest["source"], snakemake.params.repository),
-        manifest,
-        dtype=settings["dtype"],
-        attention=settings["attention"],
-    )
+    model = load_job_model(snakemake, manifest)
     layer = settings["layer"]
     table = samples.run(
         model,

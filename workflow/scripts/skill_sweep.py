@@ -1,25 +1,17 @@
-import torch
-
-from snakesteer import models, skill_sweep
+from snakesteer import skill_sweep
 from snakesteer.artefacts import read_json, read_table, write_table
 from snakesteer.engine import injection
 from snakesteer.injections import skill_parts
 from snakesteer.job import job
-from snakesteer.manifest import locate
+from snakesteer.job_model import load_job_model
 from snakesteer.provenance import provenance, read_vectors
 from snakesteer.stopping import SkillStopping
 
 with job(snakemake):
-    torch.set_num_threads(snakemake.threads)
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
     vectors = read_vectors(settings["layers"], snakemake.input.vectors, manifest)
-    model = models.load(
-        locate(manifest["source"], snakemake.params.repository),
-        manifest,
-        dtype=settings["dtype"],
-        attention=settings["attention"],
-    )
+    model = load_job_model(snakemake, manifest)
     corpora = {
         corpus: list(
             zip(*read_table(path).select(["document", "text"]).to_pydict().values(), strict=True)

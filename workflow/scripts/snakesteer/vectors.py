@@ -1,11 +1,8 @@
-"""Steering vectors from activations: a direction for every layer, [n_layers, hidden] float32.
-
-A new method is one function and its entry in METHODS.
-"""
+"""Steering vectors from activations: a direction for every layer, [n_layers, hidden] float32."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -79,9 +76,6 @@ def combine(
     weighted = [weight * vector for weight, vector in zip(weights, vectors, strict=True)]
     total = np.sum(weighted, axis=0, dtype=np.float64)
     return _finite(total / len(vectors) if how == "mean" else total)
-
-
-METHODS: dict[str, Callable[..., np.ndarray]] = {"skill": skill, "contrast": contrast}
 
 
 def _finite(vector: np.ndarray | np.floating) -> np.ndarray:
