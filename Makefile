@@ -9,14 +9,16 @@ STUDY ?= config/miniature.yaml
 
 VENV := .venv/bin
 SNAKESTEER := PYTHONPATH=workflow/scripts $(VENV)/python -m snakesteer
-NAME = $(shell $(SNAKESTEER) name $(STUDY))
+SNAKEMAKE := $(VENV)/python -m snakemake
 
 .PHONY: all test check models prune docs
 
 all: .venv/installed
-	$(VENV)/snakemake --cores $(CORES) --configfile $(STUDY)
-	$(VENV)/snakemake --cores 1 --configfile $(STUDY) --quiet all --report results/$(NAME)/report.html
-	@echo "Done: open results/$(NAME)/report.html, or look into results/$(NAME)/figures/."
+	@name=$$($(SNAKESTEER) name "$(STUDY)") && \
+	  $(SNAKEMAKE) --cores $(CORES) --configfile "$(STUDY)" && \
+	  $(SNAKEMAKE) --cores 1 --quiet all --configfile "$(STUDY)" \
+	    --report "results/$$name/report.html" && \
+	  echo "Done: open results/$$name/report.html, or look into results/$$name/figures/."
 
 test: .venv/installed-test
 	$(VENV)/python -m pytest tests --numprocesses 2 --dist loadfile $(PYTEST)
@@ -26,10 +28,11 @@ check: .venv/installed-test
 	$(VENV)/ruff check .
 	$(VENV)/mypy
 	$(VENV)/snakefmt --check Snakefile rules
-	$(VENV)/snakemake --lint
+	$(SNAKEMAKE) --lint
 
 models: .venv/installed
-	$(VENV)/snakemake --cores $(CORES) miniature_models
+	$(SNAKEMAKE) --cores $(CORES) --configfile config/training.yaml -- miniature_models
+	mkdir -p resources/models/miniature resources/models/miniature-chat
 	cp results/models/miniature/* resources/models/miniature/
 	cp results/models/miniature-chat/* resources/models/miniature-chat/
 

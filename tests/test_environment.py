@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import yaml
 from conftest import REPOSITORY
 
 from snakesteer.corpora import installed
@@ -16,6 +17,13 @@ def normalised(name: str) -> str:
 def pinned() -> set[str]:
     lines = (REPOSITORY / "envs" / "requirements.txt").read_text().splitlines()
     return {normalised(line.split("==")[0]) for line in lines if "==" in line}
+
+
+def test_conda_has_the_same_pins() -> None:
+    environment = yaml.safe_load((REPOSITORY / "envs" / "environment.yaml").read_text())
+    requirements = (REPOSITORY / "envs" / "requirements.txt").read_text().splitlines()
+    pins = [line for line in requirements if "==" in line]
+    assert environment["dependencies"][-1] == {"pip": pins}
 
 
 def test_the_corpora_read_pinned_distributions_only() -> None:

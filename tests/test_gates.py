@@ -40,7 +40,7 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
     model = shipped("miniature")
     documents = {
         kind: corpora.documents(
-            kind, {"source": "installed", "kind": kind, "train": 300, "validation": 24}
+            kind, {"source": "installed", "kind": kind, "train": 300, "validation": 24}, 2
         )
         for kind in ("code", "text")
     }

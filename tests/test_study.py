@@ -62,7 +62,37 @@ def test_every_study_in_config_is_valid() -> None:
         ("figures.general-coding.sweeps", ["grid"], ["figures.general-coding", "grid"]),
         ("figures.grid-search.behaviour", "myopic", ["figures.grid-search", "`myopia`"]),
         ("samples.chat.vector", "nothing", ["samples.chat.vector", "nothing"]),
-        ("name", "a study", ["name", "a study"]),
+        ("name", "a study", ["name", "a study", "hyphens"]),
+        ("name", "cache", ["cache"]),
+        ("sweeps.grid.multiplierz", [1], ["`sweeps.grid.multiplierz`", "`multipliers`"]),
+        ("sweeps.grid.multipliers", [1, 1], ["sweeps.grid.multipliers", "1.0 twice"]),
+        ("sweeps.grid.multipliers", [float("inf")], ["sweeps.grid.multipliers", "finite"]),
+        ("sweeps.code.layers", [3, 3], ["sweeps.code.layers", "twice"]),
+        ("sweeps.code.layers", [[2, 2]], ["sweeps.code.layers", "twice"]),
+        ("sweeps.code.corpora", ["code", "code"], ["sweeps.code.corpora", "twice"]),
+        ("sweeps.code.model", "miniature-chat", ["sweeps.code.model", "vectors.code"]),
+        ("sweeps.combined.weighted", [True, True], ["sweeps.combined.weighted", "twice"]),
+        ("sweeps.single.split", "train", ["sweeps.single.split", "validation"]),
+        ("activations.text.model", "miniature-chat", ["vectors.code", "one model"]),
+        ("behaviours.myopia.questions", 9000, ["behaviours.myopia.questions", "4000"]),
+        ("figures.grid-search.layers", [7], ["figures.grid-search.layers", "7"]),
+        (
+            "samples.code",
+            {
+                "model": "miniature",
+                "vector": "code",
+                "layer": 1,
+                "coefficients": [0],
+                "prompts": ["a"],
+            },
+            ["samples.code", "rename"],
+        ),
+        (
+            "sweeps.simultaneous.coefficients",
+            {"start": 0, "stop": 2, "points": 3, "spacing": "logarithmic"},
+            ["sweeps.simultaneous.coefficients", "logarithmic"],
+        ),
+        ("sweeps.alignment-tax.coefficients", [0, 1], ["figures.simultaneous-steering.tax"]),
     ],
 )
 def test_a_mistake_is_one_sentence(
@@ -99,6 +129,13 @@ def test_extends_overrides_key_by_key(tmp_path: Path) -> None:
     assert changed.sweeps["code"].coefficients == [0, 1]  # type: ignore[union-attr]
     assert changed.sweeps["python"] == base.sweeps["python"]
     assert set(base.figures) - set(changed.figures) == {"python-ability"}
+
+
+def test_stopping_can_be_switched_off_in_a_variant(data: dict[str, Any]) -> None:
+    over = {"sweeps": {"grid": {"stopping": False}, "code": {"stopping": False}}}
+    changed = study.parse(study.merge(data, over))
+    assert not changed.sweeps["grid"].stopping  # type: ignore[union-attr]
+    assert not changed.sweeps["code"].stopping  # type: ignore[union-attr]
 
 
 def test_extends_in_a_circle_is_refused(tmp_path: Path) -> None:

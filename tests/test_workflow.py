@@ -200,7 +200,7 @@ CHANGES = {
     ),
     "title of a behaviour": (
         {"behaviours": {"myopia": {"title": "Short-sightedness"}}},
-        {"figure": 8, "study": 1},
+        {"figure": 5, "study": 1},
     ),
 }
 
@@ -315,6 +315,10 @@ WRONG = {
     "an absent model": (
         {"models": {"miniature": {"source": "resources/models/none"}}},
         "models.miniature.source: The model folder",
+    ),
+    "a document longer than the model reads": (
+        {"activations": {"text": {"max_tokens": 4096}}},
+        "activations.text.max_tokens is 4096, but models.miniature reads at most 512 tokens",
     ),
     "a misspelt key": (
         {"sweeps": {"code": {"coefficents": [0]}}},

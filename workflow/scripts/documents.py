@@ -4,6 +4,8 @@ from snakesteer.job import job
 from snakesteer.provenance import provenance
 
 with job(snakemake):
-    tables = corpora.documents(snakemake.wildcards.name, snakemake.params.settings)
+    tables = corpora.documents(
+        snakemake.wildcards.name, snakemake.params.settings, snakemake.threads
+    )
     for split, table in tables.items():
         write_table(snakemake.output[split], table, provenance(snakemake))

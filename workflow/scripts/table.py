@@ -3,6 +3,7 @@ import pyarrow as pa
 from snakesteer.artefacts import read_table, write_table
 from snakesteer.behaviour_parts import behaviour_parts
 from snakesteer.job import job
+from snakesteer.provenance import provenance
 from snakesteer.tables import Curve, behaviour_table, skill_table
 
 with job(snakemake):
@@ -23,5 +24,5 @@ with job(snakemake):
     write_table(
         snakemake.output[0],
         pa.Table.from_pandas(table, preserve_index=False),
-        {"kind": "table", "settings": settings, "code": snakemake.params.code},
+        provenance(snakemake),
     )

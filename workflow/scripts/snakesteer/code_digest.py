@@ -12,7 +12,6 @@ import hashlib
 from pathlib import Path
 
 PACKAGE = "snakesteer"
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def code_digest(script: Path) -> str:
@@ -66,7 +65,12 @@ def _imported(path: Path, root: Path) -> frozenset[Path]:
 @functools.cache
 def _canonical(path: Path) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    for node in ast.walk(tree):
-        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]
-    return ast.dump(tree)
+    return ast.unparse(_WithoutStrings().visit(tree))
+
+
+class _WithoutStrings(ast.NodeTransformer):
+    """Drops strings that stand alone: docstrings of modules, classes, functions, attributes."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return ast.Pass() if alone else node

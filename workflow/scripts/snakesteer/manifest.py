@@ -94,8 +94,13 @@ def fingerprint(files: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(weights).encode()).hexdigest()
 
 
-def layers_and_width(folder: str | Path) -> tuple[int, int]:
-    """Number of decoder blocks and hidden size, from the model's configuration."""
+def context(folder: str | Path) -> int | None:
+    """How many tokens the model reads at most, if its configuration says so."""
+    length = _configuration(folder).get("max_position_embeddings")
+    return length if isinstance(length, int) else None
+
+
+def _configuration(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise StudyError(_absent(Path(folder), CONFIG))
@@ -103,7 +108,16 @@ def layers_and_width(folder: str | Path) -> tuple[int, int]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise StudyError(f"{path} is not valid JSON ({error}); {_remedy(path.parent)}") from error
-    config = config.get("text_config", config)
+    if not isinstance(config, dict):
+        raise StudyError(f"{path} is not a model's configuration; {_remedy(path.parent)}")
+    text = config.get("text_config", config)
+    return dict(text) if isinstance(text, dict) else config
+
+
+def layers_and_width(folder: str | Path) -> tuple[int, int]:
+    """Number of decoder blocks and hidden size, from the model's configuration."""
+    path = Path(folder) / CONFIG
+    config = _configuration(folder)
     depth = next((config[name] for name in DEPTH if name in config), None)
     width = next((config[name] for name in WIDTH if name in config), None)
     if depth is None or width is None:
@@ -175,8 +189,10 @@ def _sums(folder: Path) -> dict[str, str]:
     path = folder / SUMS
     if not path.is_file():
         return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return {name.lstrip("*"): digest for digest, name in (line.split(None, 1) for line in lines)}
+    pairs = [line.split(None, 1) for line in path.read_text(encoding="utf-8").splitlines()]
+    if any(len(pair) != 2 for pair in pairs):
+        raise StudyError(f"{path} is damaged or cut short; {_remedy(folder)}")
+    return {name.lstrip("*"): digest for digest, name in pairs}
 
 
 def _compare(

@@ -20,7 +20,7 @@ from snakesteer import study as schema
 from snakesteer.code_digest import code_digest
 from snakesteer.errors import StudyError
 from snakesteer.layer_labels import layer_label
-from snakesteer.manifest import content, layers_and_width, locate
+from snakesteer.manifest import content, context, layers_and_width, locate
 
 CACHE = "results/cache"
 
@@ -199,6 +199,14 @@ class Plan:
                 )
         return sets
 
+    def _fits(self, entry: str, model: str, tokens: int) -> None:
+        with _naming(f"models.{model}.source"):
+            most = context(self.folder(model))
+        if most is not None and tokens > most:
+            raise StudyError(
+                f"{entry} is {tokens}, but models.{model} reads at most {most} tokens; lower it."
+            )
+
     def documents(self, corpus: str) -> Artefact:
         entry = self.study.corpora[corpus].model_dump(exclude={"title"})
         source = corpora.SOURCES[entry["source"]]
@@ -220,6 +228,7 @@ class Plan:
         entry = self.study.activations[name]
         settings: dict[str, Any] = _running(self.study.models[entry.model])
         if entry.corpus:
+            self._fits(f"activations.{name}.max_tokens", entry.model, entry.max_tokens)
             source = ("documents", (self.documents(entry.corpus), 0))
             settings |= {"documents": entry.documents, "max_tokens": entry.max_tokens}
         else:
@@ -284,6 +293,7 @@ class Plan:
                 return self._simultaneous(name, sweep)
 
     def _skill(self, name: str, sweep: schema.SkillSweep) -> list[Artefact]:
+        self._fits(f"sweeps.{name}.max_tokens", sweep.model, sweep.max_tokens)
         if isinstance(sweep.inject, str):
             sets = self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers)
             injections = [{sweep.inject: layers} for layers in sets]
@@ -497,12 +507,7 @@ class Plan:
         study = self.study
         figure = study.figures[name]
         settings = figure.model_dump(exclude={"caption"})
-        settings["labels"] = {
-            name: entry.title
-            for section in (study.behaviours, study.corpora, study.sweeps)
-            for name, entry in section.items()
-            if entry.title
-        }
+        settings["labels"] = self._labels(figure)
         inputs: dict[str, tuple[str, ...]] = {}
         match figure:
             case schema.DistributionsFigure():
@@ -515,9 +520,38 @@ class Plan:
                 inputs["tables"] = self._table_paths([figure.sweep, figure.single])
             case schema.SimultaneousFigure():
                 inputs["tables"] = self._table_paths([figure.sweep, *filter(None, [figure.tax])])
-            case _:
+            case schema.HeatmapFigure():
+                inputs["tables"] = self._table_paths([figure.sweep])
+                grid = study.sweeps[figure.sweep]
+                if isinstance(grid, schema.GridSweep) and grid.stopping:
+                    settings["max_faulty"] = grid.stopping.faulty
+            case schema.SingleFigure():
                 inputs["tables"] = self._table_paths([figure.sweep])
         return Product(name, settings, inputs)
+
+    def _labels(self, figure: schema.AnyFigure) -> dict[str, str]:
+        """Titles of the entries that a figure shows, by name."""
+        study = self.study
+        shown: dict[str, str | None] = {}
+        match figure:
+            case schema.TradeoffFigure():
+                for sweep in map(study.sweeps.get, figure.sweeps):
+                    assert isinstance(sweep, schema.SkillSweep)
+                    shown |= {corpus: study.corpora[corpus].title for corpus in sweep.corpora}
+                shown |= {name: study.sweeps[name].title for name in figure.controls}
+            case schema.DistributionsFigure():
+                for name in figure.activations:
+                    corpus = study.activations[name].corpus
+                    shown[name] = study.corpora[corpus].title if corpus else None
+                for name in figure.vectors:
+                    contrast = study.vectors[name].contrast
+                    if contrast:
+                        shown[name] = study.behaviours[study.behaviour_of(name)].title
+            case _:
+                for job in self.sweeps[figure.sweep]:
+                    for behaviour in job.settings["behaviours"]:
+                        shown[behaviour] = study.behaviours[behaviour].title
+        return {name: title for name, title in shown.items() if title}
 
     def _check_figure_layers(self, name: str, figure: schema.DistributionsFigure) -> None:
         operands = [

@@ -34,7 +34,7 @@ def provenance(
         described["device"] = device or "cpu"
     return {
         "kind": snakemake.rule,
-        "key": snakemake.wildcards.key,
+        "key": snakemake.wildcards.get("key"),
         "settings": snakemake.params.settings,
         "code": snakemake.params.code,
         "inputs": {

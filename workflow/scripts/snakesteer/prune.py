@@ -12,8 +12,14 @@ from snakesteer.errors import StudyError
 def unreferenced(results: Path) -> list[Path]:
     """Files under `results/cache` that no `results/<study>/artefacts.csv` names, sorted.
 
-    Raises StudyError if there is no catalogue at all: then nothing can be told apart.
+    What is newer than the newest catalogue belongs to a run that has not ended, and is left out.
+    Raises StudyError if a run is going on, or if there is no catalogue at all.
     """
+    if any((results.parent / ".snakemake" / "locks").glob("*")):
+        raise StudyError(
+            "a run holds the lock of this folder; wait for its end, or release a lock that a "
+            "killed run left with `snakemake --unlock`."
+        )
     catalogues = sorted(results.glob("*/artefacts.csv"))
     if not catalogues:
         raise StudyError(
@@ -23,8 +29,12 @@ def unreferenced(results: Path) -> list[Path]:
     for catalogue in catalogues:
         with catalogue.open(newline="", encoding="utf-8") as rows:
             referenced |= {(results.parent / row["path"]).resolve() for row in csv.DictReader(rows)}
-    cached = (path for path in (results / "cache").rglob("*") if path.is_file())
-    return sorted(path for path in cached if path.resolve() not in referenced)
+    newest = max(catalogue.stat().st_mtime for catalogue in catalogues)
+    return sorted(
+        path
+        for path in (results / "cache").rglob("*")
+        if path.is_file() and path.stat().st_mtime <= newest and path.resolve() not in referenced
+    )
 
 
 def delete(files: Iterable[Path]) -> None:

@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import torch
 
-from snakesteer.engine import Batch, Injection, final_states, greedy, logits_of, pad
+from snakesteer.engine import (
+    Batch,
+    Injection,
+    final_states,
+    greedy,
+    logits_of,
+    pad,
+    refuse_overflow,
+)
 from snakesteer.layer_labels import layer_label
 from snakesteer.models import LanguageModel
 from snakesteer.tokenisation import encode
@@ -74,7 +82,11 @@ def _continue(
         batch = Batch(tuple(going), pad(model, chosen), lengths, injection.layers[0], None)
         states = final_states(model, batch, injection, coefficient)
         last = states[torch.arange(len(going), device=model.device), lengths - 1]
-        for place, token in zip(going, greedy(logits_of(model, last)).tolist(), strict=True):
+        logits = logits_of(model, last)
+        names = [f"the prompt {prompts[place]!r}" for place in going]
+        greatest = logits.amax(dim=1).double().cpu().numpy()
+        refuse_overflow(greatest, names, layer_label(injection.layers), coefficient)
+        for place, token in zip(going, greedy(logits).tolist(), strict=True):
             sequences[place].append(token)
     return [
         str(model.tokenizer.decode(sequence[start:], skip_special_tokens=True))

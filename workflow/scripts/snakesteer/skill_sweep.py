@@ -104,7 +104,6 @@ def run(
     points = []
     evaluated = sum(int(corpus.tokens.sum()) for corpus in prepared.values())
     progress = Progress(evaluated * len(coefficients), "tokens")
-    unsteered = 0.0
     place = 0
     while place < len(coefficients):
         coefficient = float(coefficients[place])
@@ -116,7 +115,8 @@ def run(
             points.append(_rows(coefficient, name, corpus, measured[name]))
         first = next(iter(prepared))
         top1 = measured[first]["top1"].sum() / prepared[first].tokens.sum()
-        unsteered = unsteered or top1
+        if place == 0:
+            unsteered = top1
         progress.note(f"coefficient {coefficient:g}: top-1 {top1:.3f} on {first}")
         relative = top1 / unsteered if unsteered else 1.0
         advance = stopping.advance(relative) if stopping else 1

@@ -1,7 +1,6 @@
 """When a curve of a sweep ends: pure functions of what its points measured.
 
-Each returns how many places to advance in the list of coefficients; 0 ends the curve. A sweep
-that was interrupted replays them over its finished points.
+Each returns how many places to advance in the list of coefficients; 0 ends the curve.
 """
 
 from __future__ import annotations

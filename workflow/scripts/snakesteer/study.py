@@ -14,15 +14,37 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from snakesteer.errors import StudyError
 
+
+def _distinct(values: list[Any]) -> list[Any]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"names {value} twice; remove one")
+    return values
+
+
+Distinct = AfterValidator(_distinct)
+Some = Field(min_length=1)
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
+Names = Annotated[list[Name], Some, Distinct]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Numbers = Annotated[list[Number], Some, Distinct]
 Layer = Annotated[int, Field(ge=0)]
-LayerSet = Layer | Annotated[list[Layer], Field(min_length=1)]
+Layers = Annotated[list[Layer], Some, Distinct]
+LayerSet = Layer | Layers
+OwnLayers = Annotated[dict[Name, LayerSet], Some]
 
 
 class Entry(BaseModel):
@@ -35,7 +57,8 @@ class Model(Entry):
     """A causal language model."""
 
     source: str = Field(
-        description="Folder in the hub's layout, absolute or relative to the repository."
+        description="Folder in the hub's layout: absolute, in the working directory, or in the "
+        "repository."
     )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "bfloat16", description="Number format of weights and activations."
@@ -67,7 +90,7 @@ class Behaviour(Entry):
     trait: Literal[
         "myopia", "wealth-seeking", "sycophancy", "agreeableness", "anti-immigration"
     ] = Field(description="The trait that the matching answer shows.")
-    questions: Count = Field(1000, description="Questions drawn.")
+    questions: Annotated[int, Field(ge=3, le=4000)] = Field(1000, description="Questions drawn.")
     train: Count = Field(500, description="Questions in the training split.")
     validation: Count = Field(200, description="Questions after those; the rest is the test split.")
     seed: int = Field(13, description="Seed of the draw and of the shuffle before the split.")
@@ -106,8 +129,12 @@ class Activations(Entry):
 class Vector(Entry):
     """A steering vector: means added minus means subtracted, or the mean of a contrast."""
 
-    add: list[Name] | None = Field(None, description="Activations of corpora whose means add.")
-    subtract: list[Name] | None = Field(None, description="Activations whose means subtract.")
+    add: Annotated[list[Name], Distinct] | None = Field(
+        None, description="Activations of corpora whose means add."
+    )
+    subtract: Annotated[list[Name], Distinct] | None = Field(
+        None, description="Activations whose means subtract."
+    )
     permute: Literal["operands", "difference"] | None = Field(
         None,
         description="Control: shuffle both sums independently over the hidden dimension, as the "
@@ -128,10 +155,18 @@ class Vector(Entry):
 class Range(Entry):
     """Evenly spaced coefficients; 0 is put first when the range does not contain it."""
 
-    start: float
-    stop: float
+    start: Number
+    stop: Number
     points: Annotated[int, Field(ge=2)]
     spacing: Literal["linear", "logarithmic"] = "linear"
+
+    @model_validator(mode="after")
+    def _has_logarithms(self) -> Self:
+        if self.start == self.stop:
+            raise ValueError("start and stop are equal; give two ends")
+        if self.spacing == "logarithmic" and self.start * self.stop <= 0:
+            raise ValueError("logarithmic spacing needs start and stop of one sign, neither 0")
+        return self
 
     def values(self) -> list[float]:
         """The coefficients, rounded to 12 significant digits."""
@@ -140,7 +175,7 @@ class Range(Entry):
         return values if 0.0 in values else [0.0, *values]
 
 
-Coefficients = Annotated[list[float], Field(min_length=1)] | Range
+Coefficients = Numbers | Range
 
 
 class SkillStopping(Entry):
@@ -179,20 +214,22 @@ class SkillSweep(Run):
     """Next-token accuracy on corpora along injection coefficients."""
 
     kind: Literal["skill"]
-    inject: Name | dict[Name, LayerSet] = Field(
+    inject: Name | OwnLayers = Field(
         description="A vector, injected at each of `layers`; or several, each with its layer."
     )
-    layers: Literal["all"] | list[LayerSet] | None = Field(
+    layers: Literal["all"] | Annotated[list[LayerSet], Some, Distinct] | None = Field(
         None, description="One curve per layer, or per set of layers steered together."
     )
     coefficients: Coefficients
-    corpora: Annotated[list[Name], Field(min_length=1)] = Field(
+    corpora: Names = Field(
         description="Validation splits evaluated; the first is the one steered away from."
     )
     tokens: Count = Field(500_000, description="Tokens per coefficient and corpus, about.")
     max_tokens: Count = Field(4096, description="Documents are cut at this length.")
     skip: Count = Field(50, description="Most frequent tokens left out of the `kept` measures.")
-    stopping: SkillStopping | None = None
+    stopping: SkillStopping | Literal[False] = Field(
+        False, description="`{}` stops early as in the paper; `false` evaluates every coefficient."
+    )
 
     @model_validator(mode="after")
     def _layers_once(self) -> Self:
@@ -207,11 +244,13 @@ class GridSweep(Run):
     """Grid search on a split: each vector on its own behaviour, layers by multipliers by sign."""
 
     kind: Literal["grid"]
-    vectors: Annotated[list[Name], Field(min_length=1)]
-    layers: Literal["all"] | list[Layer]
-    multipliers: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    vectors: Names
+    layers: Literal["all"] | Layers
+    multipliers: Annotated[list[Annotated[Number, Field(gt=0)]], Some, Distinct]
     split: Literal["validation", "test"] = "validation"
-    stopping: GridStopping | None = GridStopping()
+    stopping: GridStopping | Literal[False] = Field(
+        GridStopping(), description="`false` evaluates every cell."
+    )
 
 
 class SingleSweep(Run):
@@ -219,7 +258,7 @@ class SingleSweep(Run):
 
     kind: Literal["single"]
     choice: Name
-    layers: Annotated[list[Layer], Field(min_length=1)]
+    layers: Layers
     split: Literal["validation", "test"] = "test"
 
 
@@ -228,9 +267,9 @@ class CombinedSweep(Run):
 
     kind: Literal["combined"]
     choice: Name
-    layers: Annotated[list[Layer], Field(min_length=1)]
-    combine: list[Literal["mean", "sum"]] = ["mean", "sum"]
-    weighted: list[bool] = Field(
+    layers: Layers
+    combine: Annotated[list[Literal["mean", "sum"]], Some, Distinct] = ["mean", "sum"]
+    weighted: Annotated[list[bool], Some, Distinct] = Field(
         [False, True], description="Without and with the chosen multipliers as weights."
     )
     split: Literal["validation", "test"] = "test"
@@ -240,7 +279,7 @@ class SimultaneousSweep(Run):
     """Several vectors at their own layers, all times one global coefficient."""
 
     kind: Literal["simultaneous"]
-    inject: dict[Name, LayerSet] = Field(description="Each vector's layer.")
+    inject: OwnLayers = Field(description="Each vector's layer.")
     coefficients: Coefficients
     split: Literal["validation", "test"] = "test"
 
@@ -266,8 +305,8 @@ class Samples(Entry):
     model: Name
     vector: Name
     layer: Layer
-    coefficients: Annotated[list[float], Field(min_length=1)]
-    prompts: Annotated[list[str], Field(min_length=1)]
+    coefficients: Numbers
+    prompts: Annotated[list[str], Some, Distinct]
     tokens: Count = 40
     title: str | None = None
 
@@ -283,8 +322,13 @@ class TradeoffFigure(Figure):
     """Relative accuracy on one corpus against another, a line per layer."""
 
     kind: Literal["tradeoff"]
-    sweeps: Annotated[list[Name], Field(min_length=1)]
+    sweeps: Names
     controls: list[Name] = Field([], description="Sweeps drawn as controls.")
+    layers: list[LayerSet] | None = Field(None, description="All of the sweeps' if left out.")
+    measure: Literal["top1", "top10", "kept_top1", "kept_top10"] = Field(
+        "top1",
+        description="Accuracy drawn; `kept` leaves the most frequent tokens out.",
+    )
     limits: tuple[float, float] | None = Field(None, description="Both axes, in per cent.")
 
 
@@ -295,6 +339,7 @@ class HeatmapFigure(Figure):
     sweep: Name
     behaviour: Name | None = Field(None, description="One behaviour; all if left out.")
     direction: Literal["add", "subtract"] | None = Field(None, description="Both if left out.")
+    layers: Layers | None = None
 
 
 class SingleFigure(Figure):
@@ -302,7 +347,7 @@ class SingleFigure(Figure):
 
     kind: Literal["single"]
     sweep: Name
-    layers: list[Layer] | None = None
+    layers: Layers | None = None
 
 
 class CombinedFigure(Figure):
@@ -311,7 +356,8 @@ class CombinedFigure(Figure):
     kind: Literal["combined"]
     sweep: Name
     single: Name
-    layers: list[Layer] | None = None
+    layers: Layers | None = None
+    max_faulty: int = Field(10, description="Bars with more faulty answers are not drawn.")
 
 
 class SimultaneousFigure(Figure):
@@ -329,7 +375,8 @@ class DistributionsFigure(Figure):
     kind: Literal["distributions"]
     activations: list[Name] = []
     vectors: list[Name] = []
-    layers: Annotated[list[Layer], Field(min_length=1)]
+    layers: Layers
+    log: bool = Field(True, description="Logarithmic counts.")
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
@@ -356,6 +403,9 @@ class Statistics(Entry):
     seed: int = 13
 
 
+RESERVED = ("cache", "logs", "models")
+
+
 class Study(Entry):
     """A whole study."""
 
@@ -370,6 +420,28 @@ class Study(Entry):
     samples: dict[Name, Samples] = {}
     figures: dict[Name, AnyFigure] = {}
     statistics: Statistics = Statistics()
+
+    @model_validator(mode="after")
+    def _free_name(self) -> Self:
+        if self.name in RESERVED:
+            raise ValueError(
+                f"a study cannot be named {self.name}, which results/ has for something else"
+            )
+        return self
+
+    def model_of(self, vector: str) -> str:
+        """The model whose activations made a vector."""
+        entry = self.vectors[vector]
+        operands = (
+            [entry.contrast] if entry.contrast else [*(entry.add or []), *(entry.subtract or [])]
+        )
+        models = {self.activations[operand].model for operand in operands}
+        if len(models) > 1:
+            raise StudyError(
+                f"vectors.{vector} is made from activations of {' and '.join(sorted(models))}; "
+                "use one model for all of them."
+            )
+        return models.pop()
 
     def behaviour_of(self, vector: str) -> str:
         """The behaviour whose contrast made a vector."""
@@ -420,6 +492,8 @@ def resolve(data: Mapping[str, Any], folder: Path, seen: tuple[Path, ...] = ()) 
     """Merge a study's data over the file it `extends`, looked up from `folder`."""
     own = dict(data)
     base = own.pop("extends", None)
+    if base is not None and not isinstance(base, str):
+        raise StudyError(f"`extends` must name one study file, not {base!r}.")
     return merge(read(folder / base, seen), own) if base else own
 
 
@@ -449,16 +523,16 @@ def parse(data: Mapping[str, Any], origin: str = "the study") -> Study:
 def _sentence(error: ValidationError, origin: str) -> str:
     """The first validation error as one sentence that names the entry and the remedy.
 
-    Where a value matches no branch of a union there is an error for each; the one that got
-    furthest into the value says most.
+    Where a value matches no branch of a union there is an error for each: one that is not about
+    the type, or else the one that got furthest into the value, says most.
     """
     errors = error.errors()
     entry_of_first = errors[0]["loc"][:2]
     problem = max(
         (each for each in errors if each["loc"][:2] == entry_of_first),
-        key=lambda each: len(each["loc"]),
+        key=lambda each: (not _of_type(each["type"]), len(each["loc"])),
     )
-    place = [str(part) for part in problem["loc"] if not _is_schema_part(part, problem)]
+    place = _place(problem["loc"])
     entry, kind = ".".join(place), problem["type"]
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(place[-1], _known_keys(problem["loc"]), n=1, cutoff=0.6)
@@ -469,25 +543,37 @@ def _sentence(error: ValidationError, origin: str) -> str:
     if kind.startswith("union_tag"):
         known = ", ".join(tag.strip("'") for tag in _tags(problem))
         return f"{origin}: `{entry}.kind` must be one of {known}."
+    if kind == "string_pattern_mismatch":
+        return (
+            f"{origin}: `{entry}`: the name {problem['input']!r} may have letters, digits and "
+            "hyphens only; change it."
+        )
     given = problem["input"]
     shown = f" (given: {given!r})" if isinstance(given, (str, int, float, bool)) else ""
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{origin}: `{entry}`: {message[0].lower()}{message[1:]}{shown}."
+    named = f"`{entry}`: " if entry else ""
+    return f"{origin}: {named}{message[0].lower()}{message[1:]}{shown}."
+
+
+def _of_type(kind: str) -> bool:
+    return kind == "literal_error" or kind.endswith(("_type", "_parsing"))
 
 
 def _tags(problem: Any) -> list[str]:
     return str(problem.get("ctx", {}).get("expected_tags", "")).split(", ")
 
 
-def _is_schema_part(part: Any, problem: Any) -> bool:
-    """Pydantic puts union branches into the location; a reader's file does not have them."""
-    return isinstance(part, str) and (
-        part in _BRANCHES or part.startswith(("list[", "constrained-", "function-", "literal["))
-    )
+def _place(location: tuple[Any, ...]) -> list[str]:
+    """A location as a reader's file has it, without the branches of unions pydantic puts in."""
+    entry, rest = location[:2], location[2:]
+    if location[:1] in (("sweeps",), ("figures",)):
+        rest = rest[1:]
+    branches = ("Range", "str", "int", "float", "SkillStopping", "GridStopping")
+    prefixes = ("list[", "dict[", "constrained-", "function-", "literal[")
+    inside = [part for part in map(str, rest) if part not in branches]
+    return [*map(str, entry), *(part for part in inside if not part.startswith(prefixes))]
 
 
-_BRANCHES = {"Range", "str", "int"}
-_BRANCHES |= set("skill grid single combined simultaneous tradeoff heatmap distributions".split())
 SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     "models": (Model,),
     "corpora": (Corpus,),
@@ -512,7 +598,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
 def _known_keys(location: tuple[Any, ...]) -> list[str]:
     if len(location) == 1:
         return [*Study.model_fields, "extends"]
-    if location[-2] == "stopping":
+    if "stopping" in location:
         return [*SkillStopping.model_fields, *GridStopping.model_fields]
     return [key for entry in SECTIONS.get(str(location[0]), ()) for key in entry.model_fields]
 
@@ -556,6 +642,7 @@ def _check_references(study: Study) -> None:
                 f"{entry}.contrast names activations.{vector.contrast}, which are of a corpus; "
                 "use `add` and `subtract` for them."
             )
+        study.model_of(name)
     for name, choice in study.choices.items():
         kind(f"choices.{name}.grid", "sweeps", choice.grid, "grid")
         grid = study.sweeps[choice.grid]
@@ -569,18 +656,18 @@ def _check_references(study: Study) -> None:
     for name, samples in study.samples.items():
         known(f"samples.{name}.model", "models", [samples.model])
         known(f"samples.{name}.vector", "vectors", [samples.vector])
+        _same_model(study, f"samples.{name}", samples.model, [samples.vector])
+        if name in study.sweeps:
+            raise StudyError(
+                f"samples.{name} has the name of a sweep, and both write a table; rename one."
+            )
     for name, figure in study.figures.items():
         entry = f"figures.{name}"
         match figure:
             case TradeoffFigure():
                 for sweep_name in [*figure.sweeps, *figure.controls]:
                     kind(entry, "sweeps", sweep_name, "skill")
-                    skill = study.sweeps[sweep_name]
-                    if isinstance(skill, SkillSweep) and len(skill.corpora) != 2:
-                        raise StudyError(
-                            f"{entry} needs two corpora to plot one against the other, but "
-                            f"sweeps.{sweep_name}.corpora names {len(skill.corpora)}."
-                        )
+                _check_tradeoff(study, entry, figure)
             case HeatmapFigure():
                 kind(f"{entry}.sweep", "sweeps", figure.sweep, "grid")
                 known(f"{entry}.behaviour", "behaviours", filter(None, [figure.behaviour]))
@@ -593,9 +680,71 @@ def _check_references(study: Study) -> None:
                 kind(f"{entry}.sweep", "sweeps", figure.sweep, "simultaneous")
                 if figure.tax:
                     kind(f"{entry}.tax", "sweeps", figure.tax, "skill")
+                    _check_tax(study, entry, figure)
             case DistributionsFigure():
                 known(f"{entry}.activations", "activations", figure.activations)
                 known(f"{entry}.vectors", "vectors", figure.vectors)
+        if isinstance(figure, HeatmapFigure | SingleFigure | CombinedFigure):
+            _check_layers(study, entry, figure)
+
+
+def _check_tradeoff(study: Study, entry: str, figure: TradeoffFigure) -> None:
+    corpora = {}
+    for name in [*figure.sweeps, *figure.controls]:
+        sweep = study.sweeps[name]
+        assert isinstance(sweep, SkillSweep)
+        corpora[tuple(sweep.corpora)] = name
+        if len(sweep.corpora) != 2:
+            raise StudyError(
+                f"{entry} needs two corpora to plot one against the other, but "
+                f"sweeps.{name}.corpora names {len(sweep.corpora)}."
+            )
+    if len(corpora) > 1:
+        raise StudyError(
+            f"{entry} draws sweeps over different corpora "
+            f"({', '.join(f'sweeps.{name}' for name in corpora.values())}); "
+            "give each its own figure."
+        )
+
+
+def _check_tax(study: Study, entry: str, figure: SimultaneousFigure) -> None:
+    sweep, tax = study.sweeps[figure.sweep], study.sweeps[figure.tax or ""]
+    assert isinstance(sweep, SimultaneousSweep) and isinstance(tax, SkillSweep)
+    if tax.inject != sweep.inject or tax.coefficients != sweep.coefficients:
+        raise StudyError(
+            f"{entry}.tax names sweeps.{figure.tax}, which injects something else, or with other "
+            f"coefficients, than sweeps.{figure.sweep}; make `inject` and `coefficients` equal."
+        )
+
+
+def _check_layers(
+    study: Study, entry: str, figure: HeatmapFigure | SingleFigure | CombinedFigure
+) -> None:
+    sweep = study.sweeps[figure.sweep]
+    assert isinstance(sweep, GridSweep | SingleSweep | CombinedSweep)
+    for layer in figure.layers or []:
+        if sweep.layers != "all" and layer not in sweep.layers:
+            raise StudyError(
+                f"{entry}.layers names layer {layer}, which sweeps.{figure.sweep} does not have; "
+                "add it there."
+            )
+    if isinstance(figure, HeatmapFigure) and isinstance(sweep, GridSweep) and figure.behaviour:
+        shown = [study.behaviour_of(vector) for vector in sweep.vectors]
+        if figure.behaviour not in shown:
+            raise StudyError(
+                f"{entry}.behaviour names {figure.behaviour}, which sweeps.{figure.sweep} does "
+                f"not search; name one of {', '.join(shown)}."
+            )
+
+
+def _same_model(study: Study, entry: str, model: str, vectors: Iterable[str]) -> None:
+    for vector in vectors:
+        origin = study.model_of(vector)
+        if origin != model:
+            raise StudyError(
+                f"{entry}.model is {model}, but vectors.{vector} is made with {origin}; "
+                "steer the model that the vector is from."
+            )
 
 
 def _enough_documents(study: Study, entry: str, activations: Activations) -> None:
@@ -612,28 +761,32 @@ def _check_sweep(study: Study, entry: str, sweep: Any, known: Any) -> None:
     known(f"{entry}.model", "models", [sweep.model])
     match sweep:
         case SkillSweep():
-            vectors = [sweep.inject] if isinstance(sweep.inject, str) else sweep.inject
+            vectors = [sweep.inject] if isinstance(sweep.inject, str) else list(sweep.inject)
             known(f"{entry}.inject", "vectors", vectors)
             known(f"{entry}.corpora", "corpora", sweep.corpora)
             _has_zero(entry, sweep.coefficients)
         case GridSweep():
-            known(f"{entry}.vectors", "vectors", sweep.vectors)
-            _distinct_behaviours(study, entry, sweep.vectors)
+            vectors = sweep.vectors
+            known(f"{entry}.vectors", "vectors", vectors)
+            _distinct_behaviours(study, entry, vectors)
         case SingleSweep() | CombinedSweep():
             known(f"{entry}.choice", "choices", [sweep.choice])
-            grid = study.sweeps[study.choices[sweep.choice].grid]
-            if isinstance(grid, GridSweep) and grid.layers != "all":
-                for layer in sweep.layers:
-                    if layer not in grid.layers:
-                        raise StudyError(
-                            f"{entry}.layers names layer {layer}, for which "
-                            f"choices.{sweep.choice} has no multipliers; add it to the layers "
-                            f"of sweeps.{study.choices[sweep.choice].grid}."
-                        )
+            grid_name = study.choices[sweep.choice].grid
+            grid = study.sweeps[grid_name]
+            assert isinstance(grid, GridSweep)
+            vectors = grid.vectors
+            for layer in sweep.layers:
+                if grid.layers != "all" and layer not in grid.layers:
+                    raise StudyError(
+                        f"{entry}.layers names layer {layer}, for which choices.{sweep.choice} "
+                        f"has no multipliers; add it to the layers of sweeps.{grid_name}."
+                    )
         case SimultaneousSweep():
-            known(f"{entry}.inject", "vectors", sweep.inject)
-            _distinct_behaviours(study, entry, sweep.inject)
+            vectors = list(sweep.inject)
+            known(f"{entry}.inject", "vectors", vectors)
+            _distinct_behaviours(study, entry, vectors)
             _has_zero(entry, sweep.coefficients)
+    _same_model(study, entry, sweep.model, vectors)
 
 
 def _distinct_behaviours(study: Study, entry: str, vectors: Iterable[str]) -> None:
@@ -644,11 +797,8 @@ def _distinct_behaviours(study: Study, entry: str, vectors: Iterable[str]) -> No
 
 
 def _has_zero(entry: str, given: list[float] | Range) -> None:
-    values = given.values() if isinstance(given, Range) else given
-    if 0 not in values:
+    if isinstance(given, list) and 0 not in given:
         raise StudyError(
             f"{entry}.coefficients has no 0, the unsteered model that all else is relative to; "
             "add it."
         )
-    if len(set(values)) != len(values):
-        raise StudyError(f"{entry}.coefficients names a coefficient twice; remove one.")

@@ -22,22 +22,24 @@ Documents = dict[str, list[Document]]
 
 @dataclass(frozen=True)
 class Source:
-    """`documents` returns (id, text) pairs by split; `identity` plain JSON."""
+    """`documents` takes settings and a number of processes and returns (id, text) pairs by split;
+    `identity` returns plain JSON.
+    """
 
-    documents: Callable[[Mapping[str, Any]], Documents]
+    documents: Callable[[Mapping[str, Any], int], Documents]
     identity: Callable[[], Any]
 
 
 SOURCES = {"installed": Source(installed.splits, installed.identity)}
 
 
-def documents(name: str, settings: Mapping[str, Any]) -> dict[str, pa.Table]:
+def documents(name: str, settings: Mapping[str, Any], workers: int) -> dict[str, pa.Table]:
     """The tables (`document`, `text`) of a corpus by split, `train` and `validation`.
 
     Raises StudyError if a split has no document, or fewer than the entry asks for.
     """
     tables = {}
-    for split, found in SOURCES[settings["source"]].documents(settings).items():
+    for split, found in SOURCES[settings["source"]].documents(settings, workers).items():
         if len(found) < settings[split]:
             raise StudyError(
                 f"corpora.{name}.{split} asks for {settings[split]} documents, but the source "

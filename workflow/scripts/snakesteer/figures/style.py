@@ -72,7 +72,7 @@ LOOK: Any = {
 
 def label(name: str, settings: Mapping[str, Any]) -> str:
     """The display name of an entry: from `labels` of the settings, or the name made readable."""
-    return settings.get("labels", {}).get(name) or name.replace("_", " ").capitalize()
+    return settings.get("labels", {}).get(name) or name.replace("-", " ").capitalize()
 
 
 def ordered_behaviours(rows: pd.DataFrame, settings: Mapping[str, Any]) -> list[str]:

@@ -45,6 +45,8 @@ class TrainingSettings:
     decay_share: float = 0.4
     weight_decay: float = 0.05
     gradient_norm: float = 1.0
+    early_layer: int | None = None
+    early_weight: float = 0.0
     bfloat16: bool = True
     compile: bool = True
     device: str = "auto"
@@ -178,13 +180,15 @@ def _loss_function(
     """
 
     def loss(tokens: Tensor, weights: Tensor, places: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
-            hidden = model.model(tokens, use_cache=False).last_hidden_state[:, :-1]
-            logits = model.lm_head(hidden.flatten(0, 1)[places])
         targets = tokens[:, 1:].flatten()[places]
-        each = functional.cross_entropy(logits.float(), targets, reduction="none")
         weighed = weights[:, 1:].flatten()[places]
-        return (each * weighed).sum() / weighed.sum()
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
+            early, hidden = _states(model, tokens, settings.early_layer)
+            total = _weighted(model, hidden, places, targets, weighed).sum()
+            if early is not None:
+                marked = torch.where(weighed == settings.early_weight, weighed, 0.0)
+                total = total + _weighted(model, early, places, targets, marked).sum()
+        return total / weighed.sum()
 
     compiler = device.type == "cuda" or any(map(shutil.which, ("g++", "clang++", "c++")))
     compiled = torch.compile(loss) if settings.compile and compiler else loss
@@ -197,6 +201,32 @@ def _loss_function(
         return compiled(tokens, weights, places)
 
     return at_weighed_places
+
+
+def _states(
+    model: PreTrainedModel, tokens: Tensor, early_layer: int | None
+) -> tuple[Tensor | None, Tensor]:
+    """Normed states [batch, length, hidden] after block `early_layer`, if any, and after the last."""
+    network = model.model
+    if early_layer is None:
+        return None, network(tokens, use_cache=False).last_hidden_state
+    positions = torch.arange(tokens.shape[1], device=tokens.device)[None]
+    states = network.embed_tokens(tokens)
+    rotation = network.rotary_emb(states, positions)
+    early = states
+    for layer, block in enumerate(network.layers):
+        states = block(states, position_ids=positions, position_embeddings=rotation)
+        if layer == early_layer:
+            early = states
+    return network.norm(early), network.norm(states)
+
+
+def _weighted(
+    model: PreTrainedModel, states: Tensor, places: Tensor, targets: Tensor, weights: Tensor
+) -> Tensor:
+    """Weighted cross-entropy [places] of the predictions from states [batch, length, hidden]."""
+    logits = model.lm_head(states[:, :-1].flatten(0, 1)[places])
+    return weights * functional.cross_entropy(logits.float(), targets, reduction="none")
 
 
 def _identity(settings: TrainingSettings, data: str) -> str:

@@ -26,8 +26,9 @@ from snakesteer.training.train import BatchSource, Row, TrainingSettings, train
 
 STAGES = (
     Stage(0, (1, 2), plain=0.1, headers=0.9, adjectives=0.7, labels=0.75, noise=0.02),
-    Stage(350, (1, 2, 3), plain=0.3, headers=0.6, adjectives=0.6, labels=0.3, noise=0.02),
-    Stage(750, (1, 2, 3), plain=0.4, headers=0.5, adjectives=0.6, labels=0.1, noise=0.02),
+    Stage(400, (1, 1, 2), plain=0.3, headers=0.35, adjectives=0.35, labels=0.35, noise=0.02),
+    Stage(850, (1, 2, 3), plain=0.4, headers=0.45, adjectives=0.4, labels=0.1, noise=0.02),
+    Stage(1100, (1, 1, 2), plain=0.3, headers=0.35, adjectives=0.5, labels=0.25, noise=0.02),
 )
 
 
