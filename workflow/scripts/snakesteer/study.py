@@ -376,6 +376,7 @@ class DistributionsFigure(Figure):
     activations: list[Name] = []
     vectors: list[Name] = []
     layers: Layers
+    bins: Count = 100
     log: bool = Field(True, description="Logarithmic counts.")
 
     @model_validator(mode="after")

@@ -29,6 +29,7 @@ STAGES = (
     Stage(400, (1, 1, 2), plain=0.3, headers=0.35, adjectives=0.35, labels=0.35, noise=0.02),
     Stage(850, (1, 2, 3), plain=0.4, headers=0.45, adjectives=0.4, labels=0.1, noise=0.02),
     Stage(1100, (1, 1, 2), plain=0.3, headers=0.35, adjectives=0.5, labels=0.25, noise=0.02),
+    Stage(1650, (1, 1, 2), plain=0.3, headers=0.3, adjectives=0.35, labels=0.15, noise=0.02),
 )
 
 
