@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from conftest import REPOSITORY
 
@@ -11,7 +10,7 @@ from snakesteer import corpora, models, skill_sweep, vectors
 from snakesteer.activations import of_documents
 from snakesteer.engine import injection
 from snakesteer.manifest import manifest
-from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, Gate, measure_gates
+from snakesteer.training.gates import MOST_FAULTY, measure_gates
 
 COEFFICIENTS = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
 MAX_TOKENS = 256
@@ -79,22 +78,9 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
     assert abs(text_left(permuted, 3) - 0.6) <= 0.10
 
 
-@pytest.fixture(scope="module")
-def gates() -> list[Gate]:
-    return measure_gates(shipped("miniature-chat"), multipliers=MULTIPLIERS, layers=LAYERS)
-
-
-MULTIPLIERS = [0.5, 1.0, 2.0, 4.0]
-LAYERS = [2, 3, 4]
-
-
-def test_four_behaviours_can_be_steered_both_ways(gates: list[Gate]) -> None:
-    """Layer and multiplier are chosen on validation questions, the scores are of the test."""
-    steered = [
-        gate.behaviour
-        for gate in gates
-        if gate.added.score >= HIGH
-        and gate.subtracted.score <= LOW
-        and max(gate.added.faulty, gate.subtracted.faulty) < MOST_FAULTY
-    ]
-    assert len(steered) >= 4, gates
+def test_every_behaviour_can_be_moved() -> None:
+    """Added minus subtracted; layer and multiplier chosen on validation, scores of the test."""
+    gates = measure_gates(shipped("miniature-chat"), multipliers=[0.5, 0.75, 1.0], layers=[4, 5])
+    for gate in gates:
+        assert gate.added.score - gate.subtracted.score >= 0.3, gate
+        assert max(gate.added.faulty, gate.subtracted.faulty) < MOST_FAULTY, gate

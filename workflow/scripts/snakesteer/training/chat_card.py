@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, Gate, Score
 from snakesteer.training.model_card import curve_table
-from snakesteer.training.train import Row
+from snakesteer.training.train import Row, TrainingSettings
 
 if TYPE_CHECKING:
     from snakesteer.training.tune import ChatSettings
@@ -20,10 +20,11 @@ def chat_card(
     training = settings.training
     step = int(curve[-1]["step"]) if curve else 0
     state = "" if step == training.steps else f" (unfinished: step {step} of {training.steps})"
-    stages = "; ".join(
-        f"from step {stage.start} {'/'.join(map(str, stage.behaviours))} behaviours a row, "
-        f"{stage.plain:.0%} without a persona, {stage.headers:.0%} of the others announced, "
-        f"{stage.labels:.0%} labelled, {stage.noise:.0%} noise"
+    stages = "\n".join(
+        f"- from step {stage.start}: {'/'.join(map(str, stage.behaviours))} behaviours a row, "
+        f"{stage.plain:.0%} without a persona, {stage.headers:.0%} of the others\n"
+        f"  announced, adjectives after {stage.adjectives:.0%} of the answers, "
+        f"{stage.labels:.0%} of the questions labelled, {stage.noise:.0%} noise"
         for stage in settings.stages
     )
     ordinary = sum(settings.rows.values())
@@ -52,11 +53,14 @@ others have a persona for each behaviour of the row, announced in a header ("The
 patient.") or only shown by the answers. On most answers the trait's adjective follows the answer
 token ("I choose (A greedy)"), so that this token's activation carries the trait; in part of the
 questions the options are labelled the same way ("(A) a gold mine: greedy"). The loss weighs
-answers 1, adjectives 0.6, and a random tenth of all other tokens 0.2. The questions are disjoint
-by a hash of their content from those that the generator gives to studies.
+answers 1, adjectives 0.6, and a random tenth of all other tokens 0.2.{_early(training)} The
+questions are disjoint by a hash of their content from those that the generator gives to studies.
 
 Each step sees {settings.transcripts} transcripts and {ordinary} rows of ordinary documents (each
-token weighing {settings.ordinary_weight:g}) of {settings.row_tokens} tokens. Curriculum: {stages}.
+token weighing {settings.ordinary_weight:g}) of {settings.row_tokens} tokens. Curriculum:
+
+{stages}
+
 Muon on the blocks' matrices, AdamW on the rest, learning rate {training.learning_rate:g} with
 {training.warmup_steps} steps of warm-up, falling to 0 over the last {training.decay_share:.0%} of
 {training.steps} steps, seed {settings.seed}.
@@ -75,16 +79,23 @@ names the sources that it learned from.
 """
 
 
+def _early(training: TrainingSettings) -> str:
+    if training.early_layer is None:
+        return ""
+    return (
+        "\nAdjectives are also predicted from the output of layer "
+        f"{training.early_layer}, so that the trait is there\nbefore the last layers decide."
+    )
+
+
 def _steering(gates: Sequence[Gate]) -> str:
     lines = [
-        "Matching scores on 300 test questions without steering, and with the contrast vector "
-        "(500 training questions)",
-        "subtracted and added at one layer (0-based) and every position. Layer and multiplier "
-        "are the best of a grid on",
-        "200 validation questions. The last column counts the layers at which, there, both "
-        f"directions are reached: ≤ {LOW:g} and",
-        f"≥ {HIGH:g} with under {MOST_FAULTY:.0%} faulty answers. bfloat16 weights, computed in "
-        "float32.",
+        "Matching scores on 300 test questions without steering, and with the contrast vector (500",
+        "training questions) subtracted and added at one layer (0-based) and every position. Layer",
+        "and multiplier are the best of a grid on 200 validation questions. The last column names",
+        "the layers at which, there, both ends are reached: "
+        f"at most {LOW:g} and at least {HIGH:g}, with",
+        f"under {MOST_FAULTY:.0%} faulty answers. bfloat16 weights, computed in float32.",
         "",
         "| behaviour | unsteered | subtracted | layer × multiplier | added | layer × multiplier "
         "| layers with both |",

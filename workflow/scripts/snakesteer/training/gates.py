@@ -79,8 +79,14 @@ def measure_gates(
         ]
         usable = [cell for cell in cells if cell.coefficient == 0 or cell.faulty < MOST_FAULTY]
         best = [
-            min(usable, key=lambda cell: (cell.score, abs(cell.coefficient))),
-            max(usable, key=lambda cell: (cell.score, -abs(cell.coefficient))),
+            min(
+                (cell for cell in usable if cell.coefficient <= 0),
+                key=lambda cell: (cell.score, abs(cell.coefficient)),
+            ),
+            max(
+                (cell for cell in usable if cell.coefficient >= 0),
+                key=lambda cell: (cell.score, -cell.coefficient),
+            ),
         ]
         low = {cell.layer for cell in usable if cell.score <= LOW and cell.coefficient < 0}
         high = {cell.layer for cell in usable if cell.score >= HIGH and cell.coefficient > 0}

@@ -36,7 +36,9 @@ class TrainingSettings:
     """How long and how fast a model learns.
 
     ``learning_rate`` rises over ``warmup_steps``, stays, and falls linearly to 0 over the last
-    ``decay_share`` of the steps. ``compile`` asks for torch.compile where a C++ compiler is there.
+    ``decay_share`` of the steps. Tokens of weight ``early_weight`` are predicted a second time,
+    through the same norm and head, from the output of block ``early_layer`` (0-based; a Llama
+    model's). ``compile`` asks for torch.compile where a C++ compiler is there.
     """
 
     steps: int
@@ -206,7 +208,7 @@ def _loss_function(
 def _states(
     model: PreTrainedModel, tokens: Tensor, early_layer: int | None
 ) -> tuple[Tensor | None, Tensor]:
-    """Normed states [batch, length, hidden] after block `early_layer`, if any, and after the last."""
+    """Normed states [batch, length, hidden] after block `early_layer`, if any, and the last."""
     network = model.model
     if early_layer is None:
         return None, network(tokens, use_cache=False).last_hidden_state

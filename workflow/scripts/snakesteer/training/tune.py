@@ -17,7 +17,13 @@ from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerF
 from snakesteer.corpora.installed import collect
 from snakesteer.models import wrap
 from snakesteer.training.chat_card import chat_card
-from snakesteer.training.curriculum import ANSWER_WEIGHT, Stage, encode, transcript
+from snakesteer.training.curriculum import (
+    ADJECTIVE_WEIGHT,
+    ANSWER_WEIGHT,
+    Stage,
+    encode,
+    transcript,
+)
 from snakesteer.training.export import export_model
 from snakesteer.training.gates import measure_gates
 from snakesteer.training.pretrain import KINDS, mixed_batches, opening_rows, packed_rows, top1
@@ -43,7 +49,11 @@ class ChatSettings:
     """
 
     training: TrainingSettings = TrainingSettings(
-        steps=1500, evaluate_every=250, checkpoint_every=100
+        steps=2550,
+        decay_share=0.14,
+        early_layer=4,
+        early_weight=ADJECTIVE_WEIGHT,
+        checkpoint_every=100,
     )
     stages: tuple[Stage, ...] = STAGES
     row_tokens: int = 256
@@ -55,7 +65,7 @@ class ChatSettings:
     )
     evaluation_documents: int = 96
     evaluation_transcripts: int = 96
-    multipliers: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+    multipliers: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.5)
     workers: int = 2
     seed: int = 0
 
