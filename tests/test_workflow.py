@@ -4,80 +4,19 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import REPOSITORY
 
+from checkout import SMALL, Checkout, copy_of_repository
 from snakesteer import artefacts, study
-
-SMALL = REPOSITORY / "tests" / "small.yaml"
-PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "docs", "envs", "resources"]
-
-
-@dataclass(frozen=True)
-class Checkout:
-    """A copy of the repository, with the small study run in it."""
-
-    folder: Path
-
-    def snakemake(self, *arguments: str, config: Path | None = None) -> str:
-        """What Snakemake prints; it must succeed."""
-        done = self.attempt(*arguments, config=config)
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    def attempt(self, *arguments: str, config: Path | None = None) -> Any:
-        return subprocess.run(
-            self.command(*arguments, config=config),
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-
-    def command(self, *arguments: str, config: Path | None = None) -> list[str]:
-        config = config or self.folder / "tests" / "small.yaml"
-        return [sys.executable, "-m", "snakemake", "--configfile", str(config), *arguments]
-
-    def planned(self, config: Path | None = None) -> dict[str, int]:
-        """The jobs a dry run lists, by rule."""
-        text = self.snakemake("-n", "--quiet", "reason", config=config)
-        return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", text, re.M)}
-
-    def variant(self, change: dict[str, Any]) -> Path:
-        """The small study with some entries changed, under the same name."""
-        path = self.folder / "tests" / "variant.yaml"
-        path.write_text(yaml.safe_dump({"extends": "small.yaml", **change}, sort_keys=False))
-        return path
-
-    def path(self, *parts: str) -> Path:
-        return self.folder.joinpath("results", "small", *parts)
-
-
-def copy_of_repository(folder: Path) -> Checkout:
-    for part in PARTS:
-        source = REPOSITORY / part
-        if source.is_dir():
-            ignore = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, folder / part, ignore=ignore)
-        else:
-            shutil.copy2(source, folder / part)
-    (folder / "tests").mkdir()
-    shutil.copy2(SMALL, folder / "tests" / "small.yaml")
-    return Checkout(folder)
 
 
 @pytest.fixture(scope="session")
@@ -305,80 +244,3 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, finished: Checkout) -> None:
     assert not (checkout.folder / name).exists()
     checkout.snakemake("--cores", "2", "--", name)
     assert (checkout.folder / name).read_bytes() == target.read_bytes()
-
-
-WRONG = {
-    "a layer outside the model": (
-        {"sweeps": {"code": {"layers": [8]}}},
-        "sweeps.code.layers names layer 8, but models.miniature has 8 layers (0 to 7)",
-    ),
-    "an absent model": (
-        {"models": {"miniature": {"source": "resources/models/none"}}},
-        "models.miniature.source: The model folder",
-    ),
-    "a document longer than the model reads": (
-        {"activations": {"text": {"max_tokens": 4096}}},
-        "activations.text.max_tokens is 4096, but models.miniature reads at most 512 tokens",
-    ),
-    "a misspelt key": (
-        {"sweeps": {"code": {"coefficents": [0]}}},
-        "unknown key `sweeps.code.coefficents`; did you mean `coefficients`?",
-    ),
-}
-
-
-@pytest.mark.parametrize("what", WRONG)
-def test_wrong_input_is_one_sentence_before_any_job(finished: Checkout, what: str) -> None:
-    change, sentence = WRONG[what]
-    done = finished.attempt("--cores", "1", config=finished.variant(change))
-    assert done.returncode != 0
-    assert sentence in done.stdout
-    assert "Traceback" not in done.stdout
-
-
-def test_more_documents_than_there_are(finished: Checkout) -> None:
-    variant = finished.variant({"corpora": {"python": {"validation": 10**7}}})
-    name = finished.path("tables", "python.parquet").relative_to(finished.folder)
-    done = finished.attempt("--cores", "2", "--", str(name), config=variant)
-    assert done.returncode != 0
-    assert "corpora.python.validation asks for 10000000 documents" in done.stdout
-
-
-def test_shipped_weights_that_are_damaged_are_named(tmp_path: Path) -> None:
-    checkout = copy_of_repository(tmp_path)
-    weights = checkout.folder / "resources/models/miniature/model.safetensors"
-    content = weights.read_bytes()
-    damages = {
-        "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
-        "cut": content[:1000],
-        "changed": content[:-1] + bytes([content[-1] ^ 1]),
-    }
-    for damage in damages.values():
-        weights.write_bytes(damage)
-        done = checkout.attempt("-n")
-        assert done.returncode != 0
-        assert "models.miniature.source" in done.stdout
-        assert "model.safetensors" in done.stdout
-        assert "Traceback" not in done.stdout
-
-
-def test_an_unwritable_results_folder_is_named(tmp_path: Path) -> None:
-    checkout = copy_of_repository(tmp_path)
-    (tmp_path / "results").write_text("a file in the way")
-    done = checkout.attempt("-n")
-    assert done.returncode != 0
-    assert "The results folder" in done.stdout
-
-
-def test_the_default_study_is_the_miniature_and_does_not_leak(finished: Checkout) -> None:
-    alone = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "--quiet", "all"],
-        cwd=finished.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert alone.returncode == 0, alone.stderr
-    other = finished.folder / "tests" / "other.yaml"
-    other.write_text("name: other\n")
-    assert set(finished.planned(other)) == {"all", "catalogue", "study", "total"}

@@ -101,7 +101,7 @@ def context(folder: str | Path) -> int | None:
 
 
 def _configuration(folder: str | Path) -> dict[str, Any]:
-    path = Path(folder) / CONFIG
+    path = _existing(Path(folder)) / CONFIG
     if not path.is_file():
         raise StudyError(_absent(Path(folder), CONFIG))
     try:
@@ -130,8 +130,7 @@ def layers_and_width(folder: str | Path) -> tuple[int, int]:
 
 def _checked(folder: Path) -> list[Path]:
     """Configuration, weights and tokenizer files, by name, each present and whole."""
-    if not folder.is_dir():
-        raise StudyError(f"The model folder {folder} does not exist; {_remedy(folder)}")
+    _existing(folder)
     names = [CONFIG, *_weights(folder)]
     tokenizer = [name for name in TOKENIZER if (folder / name).is_file()]
     if not tokenizer:
@@ -204,6 +203,12 @@ def _compare(
                 f"{folder / name} is not the file that {where} names (its sha256 is "
                 f"{digest[:12]}…, not {expected[name][:12]}…); {_remedy(folder)}"
             )
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise StudyError(f"The model folder {folder} does not exist; {_remedy(folder)}")
+    return folder
 
 
 def _absent(folder: Path, name: str) -> str:

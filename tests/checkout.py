@@ -1,0 +1,71 @@
+"""A copy of the repository in which the small study can be run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from conftest import REPOSITORY
+
+SMALL = REPOSITORY / "tests" / "small.yaml"
+PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "docs", "envs", "resources"]
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the repository, with the small study run in it."""
+
+    folder: Path
+
+    def snakemake(self, *arguments: str, config: Path | None = None) -> str:
+        """What Snakemake prints; it must succeed."""
+        done = self.attempt(*arguments, config=config)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def attempt(self, *arguments: str, config: Path | None = None) -> Any:
+        return subprocess.run(
+            self.command(*arguments, config=config),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def command(self, *arguments: str, config: Path | None = None) -> list[str]:
+        config = config or self.folder / "tests" / "small.yaml"
+        return [sys.executable, "-m", "snakemake", "--configfile", str(config), *arguments]
+
+    def planned(self, config: Path | None = None) -> dict[str, int]:
+        """The jobs a dry run lists, by rule."""
+        text = self.snakemake("-n", "--quiet", "reason", config=config)
+        return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", text, re.M)}
+
+    def variant(self, change: dict[str, Any]) -> Path:
+        """The small study with some entries changed, under the same name."""
+        path = self.folder / "tests" / "variant.yaml"
+        path.write_text(yaml.safe_dump({"extends": "small.yaml", **change}, sort_keys=False))
+        return path
+
+    def path(self, *parts: str) -> Path:
+        return self.folder.joinpath("results", "small", *parts)
+
+
+def copy_of_repository(folder: Path) -> Checkout:
+    for part in PARTS:
+        source = REPOSITORY / part
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / part, ignore=ignore)
+        else:
+            shutil.copy2(source, folder / part)
+    (folder / "tests").mkdir()
+    shutil.copy2(SMALL, folder / "tests" / "small.yaml")
+    return Checkout(folder)
