@@ -21,7 +21,7 @@ rule base_model:
         "../envs/environment.yaml"
     threads: 2
     params:
-        work="results/models/work/miniature",
+        work="results/models/checkpoints/miniature",
         code=PLAN.code("base_model"),
     message:
         "train the base model of the miniature (hours on two cores)"
@@ -41,7 +41,7 @@ rule chat_model:
         "../envs/environment.yaml"
     threads: 2
     params:
-        work="results/models/work/miniature-chat",
+        work="results/models/checkpoints/miniature-chat",
         code=PLAN.code("chat_model"),
     message:
         "tune the chat model of the miniature (an hour and more on two cores)"
