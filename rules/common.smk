@@ -1,7 +1,9 @@
-"""Read and check the study, and plan its artefacts."""
+"""Read and check the study, plan its artefacts, and say which of them other versions made."""
 
 import sys
 from pathlib import Path
+
+from snakemake.logging import logger
 
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
@@ -9,6 +11,7 @@ sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
 from snakesteer import study as schema
 from snakesteer.artefacts import check_writable
 from snakesteer.errors import StudyError
+from snakesteer.other_versions import other_versions
 from snakesteer.plan import Plan
 
 
@@ -29,6 +32,11 @@ def planned():
 
 PLAN = planned()
 STUDY = PLAN.study.name
+
+
+onstart:
+    if note := other_versions(path for made in PLAN.artefacts() for path in made.paths):
+        logger.warning(note)
 
 
 def one_of(names):

@@ -46,32 +46,32 @@ PLAIN = grid(
 
 
 def test_best_qualifying_score_wins_and_ties_go_to_the_smaller_magnitude():
-    choice = choose(PLAIN, max_faulty_share=0.05)
+    choice = choose(PLAIN, 0.05, 0.95)
     cell = choice["multipliers"]["myopia"]["3"]
     assert (cell["add"], cell["add_score"], cell["add_faulty"]) == (2.0, 0.75, 10)
     assert (cell["subtract"], cell["subtract_score"], cell["subtract_faulty"]) == (-2.0, 0.2, 0)
     assert cell["default_score"] == 0.5
     assert cell["span"] == pytest.approx(0.55)
     assert cell["add_qualifies"] and cell["subtract_qualifies"]
-    assert "at most 0.05" in choice["rule"]
+    assert "at most 0.05" in choice["rule"] and "share of 0.95" in choice["rule"]
 
 
 def test_a_stricter_share_of_faulty_answers_excludes_more():
-    cell = choose(PLAIN, max_faulty_share=0.0)["multipliers"]["myopia"]["3"]
+    cell = choose(PLAIN, 0.0, 0.95)["multipliers"]["myopia"]["3"]
     assert cell["add"] == 3.0
-    cell = choose(PLAIN, max_faulty_share=0.055)["multipliers"]["myopia"]["3"]
+    cell = choose(PLAIN, 0.055, 0.95)["multipliers"]["myopia"]["3"]
     assert cell["add"] == 5.0
 
 
 def test_the_order_of_rows_does_not_matter():
-    assert choose(PLAIN[::-1], 0.05) == choose(PLAIN, 0.05)
+    assert choose(PLAIN[::-1], 0.05, 0.95) == choose(PLAIN, 0.05, 0.95)
 
 
 def test_without_a_qualifying_cell_the_smallest_magnitude_is_taken_and_said():
     rows = grid(
         (2.0, 190, 50, False), (1.0, 10, 100, False), (-2.0, 0, 0, True), (-3.0, 0, 0, True)
     )
-    cell = choose(rows, 0.05)["multipliers"]["myopia"]["3"]
+    cell = choose(rows, 0.05, 0.95)["multipliers"]["myopia"]["3"]
     assert (cell["add"], cell["add_qualifies"]) == (1.0, False)
     assert (cell["subtract"], cell["subtract_qualifies"]) == (-2.0, False)
     assert cell["default_score"] is None
@@ -82,23 +82,23 @@ def test_the_widest_qualifying_layer_is_picked_and_layers_are_ordered_by_depth()
     narrow = grid((1.0, 140, 0, False), (-1.0, 60, 0, False), layer="2")
     broken = grid((1.0, 200, 100, False), (-1.0, 0, 0, False), layer="4")
     tied = grid((1.0, 180, 0, False), (-1.0, 20, 0, False), layer="12")
-    choice = choose(pd.concat([tied, wide, narrow, broken]), 0.05)
+    choice = choose(pd.concat([tied, wide, narrow, broken]), 0.05, 0.95)
     assert list(choice["multipliers"]["myopia"]) == ["2", "4", "10", "12"]
     assert choice["layers"] == {"myopia": "10"}
 
 
 def test_behaviours_are_chosen_separately_and_the_choice_is_json():
     other = grid((1.0, 10, 0, False), (-4.0, 5, 0, False), behaviour="sycophancy")
-    choice = choose(pd.concat([PLAIN, other]), 0.05)
+    choice = choose(pd.concat([PLAIN, other]), 0.05, 0.95)
     assert choice["multipliers"]["sycophancy"]["3"]["subtract"] == -4.0
     assert json.loads(json.dumps(choice)) == choice
 
 
 def test_only_validation_questions_may_choose():
     with pytest.raises(StudyError, match="validation split only.*test"):
-        choose(PLAIN.assign(split="test"), 0.05)
+        choose(PLAIN.assign(split="test"), 0.05, 0.95)
 
 
 def test_a_layer_with_one_sign_only_is_refused():
     with pytest.raises(StudyError, match="no multiplier to subtract at layer 3"):
-        choose(PLAIN[PLAIN["coefficient"] >= 0], 0.05)
+        choose(PLAIN[PLAIN["coefficient"] >= 0], 0.05, 0.95)

@@ -62,11 +62,19 @@ def test_what_changes_the_digest(
 def test_scripts_that_run_a_model_know_neither_schema_nor_figures(script: str) -> None:
     modules = {path.stem for path in code_digest.closure(SCRIPTS / f"{script}.py")}
     assert "engine" in modules
-    assert not modules & {"study", "plan", "tables", "statistics", "figures", "style"}
+    assert not modules & {"study", "plan", "statistics", "figures", "style"}
+    assert not modules & {"skill_tables", "behaviour_tables", "bootstrap"}
+
+
+def test_a_choice_knows_nothing_of_skill_sweeps() -> None:
+    """So that an edit of their statistics leaves choices, and what is steered by them, alone."""
+    modules = {path.stem for path in code_digest.closure(SCRIPTS / "choice.py")}
+    assert {"choices", "behaviour_tables", "statistics"} <= modules
+    assert not modules & {"skill_tables", "bootstrap", "skill_sweep"}
 
 
 def test_tables_and_figures_do_not_import_torch() -> None:
-    modules = "tables, figures, choices, behaviour_parts, artefacts, samples_page, plan"
+    modules = "skill_tables, figures, choices, behaviour_parts, samples_page, plan, other_versions"
     code = (
         f"import sys; from snakesteer import {modules}; "
         "sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"

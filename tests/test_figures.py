@@ -15,12 +15,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from snakesteer.behaviour_tables import score_counts
 from snakesteer.errors import StudyError
 from snakesteer.figures import FIGURES, Inputs, draw_figure
 from snakesteer.figures.style import LOOK, signed
-from snakesteer.tables import ACCURACIES, SKILL_COLUMNS, score_counts
+from snakesteer.skill_tables import ACCURACIES, SKILL_COLUMNS
 
 BEHAVIOURS = ["myopia", "wealth-seeking", "anti-immigration"]
+COLLAPSE = {"collapse": 0.95}
 
 
 def skill(sweep: str = "code", layers=("2", "10", "2+4"), vector: str = "text-code"):
@@ -85,7 +87,8 @@ def behaviour() -> pd.DataFrame:
             faulty = 6 if coefficient == 1 else 5 if coefficient == 2 else 0
             add("simultaneous", "2+4+5", direction, float(coefficient), name, faulty=faulty)
     nothing = ["propensity", "propensity_low", "propensity_high", "choice_mass"]
-    return score_counts(pd.DataFrame(rows).assign(**dict.fromkeys(nothing, np.nan)))
+    counts = pd.DataFrame(rows).assign(**dict.fromkeys(nothing, np.nan))
+    return score_counts(counts, COLLAPSE["collapse"])
 
 
 def arrays() -> dict[str, np.ndarray]:
@@ -105,14 +108,14 @@ CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
         Inputs(skill=skill()),
         {"limits": [78, 103], "measure": "kept_top10"},
     ),
-    "heatmap": lambda: ("heatmap", Inputs(behaviour=behaviour()), {}),
+    "heatmap": lambda: ("heatmap", Inputs(behaviour=behaviour()), COLLAPSE),
     "heatmap of one": lambda: (
         "heatmap",
         Inputs(behaviour=behaviour()),
-        {"behaviour": "wealth-seeking", "direction": "add"},
+        {"behaviour": "wealth-seeking", "direction": "add", **COLLAPSE},
     ),
     "single": lambda: ("single", Inputs(behaviour=behaviour()), {"layers": [10]}),
-    "combined": lambda: ("combined", Inputs(behaviour=behaviour()), {}),
+    "combined": lambda: ("combined", Inputs(behaviour=behaviour()), COLLAPSE),
     "simultaneous": lambda: (
         "simultaneous",
         Inputs(behaviour=behaviour(), skill=skill(layers=("2+4+5",))),
@@ -236,7 +239,7 @@ def test_tradeoff_names_its_control(labels, name):
 
 
 def test_heatmap_marks_ended_cells_and_compares_with_the_default():
-    figure, numbers = figure_and_numbers("heatmap", Inputs(behaviour=behaviour()), {})
+    figure, numbers = figure_and_numbers("heatmap", Inputs(behaviour=behaviour()), COLLAPSE)
     assert len(figure.axes) == 2 * len(BEHAVIOURS) + 1
     own = numbers[(numbers["behaviour"] == "myopia") & (numbers["direction"] == "add")]
     marked = own.set_index(["layer", "coefficient"])["marked"].to_dict()
@@ -278,7 +281,7 @@ def test_single_bars_have_the_tables_heights_and_show_faulty_answers():
 
 
 def test_combined_replaces_invalid_bars_by_a_letter():
-    figure, numbers = figure_and_numbers("combined", Inputs(behaviour=behaviour()), {})
+    figure, numbers = figure_and_numbers("combined", Inputs(behaviour=behaviour()), COLLAPSE)
     bars = numbers[numbers["kind"] == "combined"]
     invalid = (bars["combine"] == "sum") & bars["weighted"]
     assert (bars["marked"][invalid] == "F").all() and (bars["marked"][~invalid] == "").all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import tiny
 import torch
 from conftest import REPOSITORY
 
+from snakesteer import manifest as manifests
 from snakesteer import models
 from snakesteer.errors import StudyError
 from snakesteer.manifest import content, layers_and_width, manifest, verify
@@ -118,6 +120,38 @@ def test_loading_refuses_other_files_than_the_manifest(folder):
     spoil(folder, "other bytes")
     with pytest.raises(StudyError, match="the model's manifest"):
         models.load(folder, made)
+
+
+def test_a_large_file_is_known_again_by_size_and_time(folder, monkeypatch):
+    weights = folder / "model.safetensors"
+    monkeypatch.setattr(manifests, "HASHED_BYTES", weights.stat().st_size - 1)
+    made = manifest(folder)
+    assert made == manifest(folder) and list(made["large"]) == ["model.safetensors"]
+    assert made["large"]["model.safetensors"] == content(folder)["model.safetensors"]
+
+    hashed = []
+    monkeypatch.setattr(
+        manifests, "_sha256", lambda path: hashed.append(path.name) or made["files"][path.name]
+    )
+    verify(folder, made)
+    assert "config.json" in hashed and "model.safetensors" not in hashed
+    os.utime(weights, ns=(0, 0))
+    verify(folder, made)
+    assert "model.safetensors" in hashed
+    monkeypatch.undo()
+
+    spoil(folder, "other bytes")
+    with pytest.raises(StudyError, match="the model's manifest"):
+        verify(folder, made)
+
+
+def test_the_fingerprint_does_not_follow_the_times(folder, monkeypatch):
+    monkeypatch.setattr(manifests, "HASHED_BYTES", 0)
+    before = manifest(folder)
+    os.utime(folder / "model.safetensors", ns=(0, 0))
+    after = manifest(folder)
+    assert after["large"] != before["large"]
+    assert (after["files"], after["fingerprint"]) == (before["files"], before["fingerprint"])
 
 
 def test_loading(folder):

@@ -1,8 +1,8 @@
 from snakesteer.artefacts import read_table, write_json
 from snakesteer.behaviour_parts import behaviour_parts
+from snakesteer.behaviour_tables import behaviour_table
 from snakesteer.choices import choose
 from snakesteer.job import job
-from snakesteer.tables import behaviour_table
 
 with job(snakemake):
     settings = snakemake.params.settings
@@ -12,4 +12,6 @@ with job(snakemake):
         for described, path in jobs
         for part in behaviour_parts(described, settings, read_table(path).to_pandas())
     ]
-    write_json(snakemake.output[0], choose(behaviour_table("grid", parts), settings["max_faulty"]))
+    collapse = settings["collapse"]
+    grid = behaviour_table("grid", parts, collapse)
+    write_json(snakemake.output[0], choose(grid, settings["max_faulty"], collapse))

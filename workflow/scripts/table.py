@@ -2,9 +2,10 @@ import pyarrow as pa
 
 from snakesteer.artefacts import read_table, write_table
 from snakesteer.behaviour_parts import behaviour_parts
+from snakesteer.behaviour_tables import behaviour_table
 from snakesteer.job import job
 from snakesteer.provenance import provenance
-from snakesteer.tables import Curve, behaviour_table, skill_table
+from snakesteer.skill_tables import Curve, skill_table
 
 with job(snakemake):
     settings = snakemake.params.settings
@@ -20,7 +21,7 @@ with job(snakemake):
             for described, table in zip(settings["jobs"], raw, strict=True)
             for part in behaviour_parts(described, settings, table)
         ]
-        table = behaviour_table(settings["sweep"], parts)
+        table = behaviour_table(settings["sweep"], parts, settings["collapse"])
     write_table(
         snakemake.output[0],
         pa.Table.from_pandas(table, preserve_index=False),

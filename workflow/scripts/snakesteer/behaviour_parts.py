@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from snakesteer.tables import Part
+from snakesteer.behaviour_tables import Part
 
 
 def behaviour_parts(

@@ -12,17 +12,19 @@ from snakesteer.layer_labels import layer_order
 RULE = (
     "Per behaviour and layer, on validation questions: among the positive (add) or negative "
     "(subtract) multipliers with a faulty share of at most {max_faulty_share:g} and without mode "
-    "collapse, the one with the highest (add) or lowest (subtract) matching score, ties to the "
-    "smaller magnitude; where none qualifies, the smallest magnitude evaluated. Layer: the one "
-    "with the widest add-minus-subtract difference of matching scores, layers where both "
-    "multipliers qualify first, ties to the lower layer."
+    "collapse (more than a share of {collapse_share:g} of one answer), the one with the highest "
+    "(add) or lowest (subtract) matching score, ties to the smaller magnitude; where none "
+    "qualifies, the smallest magnitude evaluated. Layer: the one with the widest "
+    "add-minus-subtract difference of matching scores, layers where both multipliers qualify "
+    "first, ties to the lower layer."
 )
 
 
-def choose(grid: pd.DataFrame, max_faulty_share: float) -> dict[str, Any]:
+def choose(grid: pd.DataFrame, max_faulty_share: float, collapse_share: float) -> dict[str, Any]:
     """The choice made from a grid search, ready for JSON.
 
-    `grid` is a behaviour table (rows of kind "grid") on the validation split. Returns
+    `grid` is a behaviour table (rows of kind "grid") on the validation split, made with
+    `collapse_share`, which the rule names. Returns
     `{"rule": str, "multipliers": {behaviour: {layer: cell}}, "layers": {behaviour: layer}}`, where
     a cell holds for both `add` and `subtract` the multiplier, and under `add_score`, `add_faulty`,
     `add_qualifies` (and the same for subtract) what the validation questions said about it, with
@@ -46,7 +48,7 @@ def choose(grid: pd.DataFrame, max_faulty_share: float) -> dict[str, Any]:
             for layer in layers
         }
     return {
-        "rule": RULE.format(max_faulty_share=max_faulty_share),
+        "rule": RULE.format(max_faulty_share=max_faulty_share, collapse_share=collapse_share),
         "multipliers": multipliers,
         "layers": {behaviour: _widest(layers) for behaviour, layers in multipliers.items()},
     }

@@ -29,8 +29,9 @@ TOKENIZER = (
 POINTER = b"version https://git-lfs"
 HASHED_BYTES = 64 * 2**20
 
-# How configurations of the hub name their depth and their width.
+# How configurations of the hub name their depth, their longest input and their width.
 DEPTH = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+CONTEXT = ("max_position_embeddings", "max_seq_len")
 WIDTH = ("hidden_size", "n_embd", "d_model", "dim")
 
 
@@ -39,18 +40,23 @@ def manifest(
 ) -> dict[str, Any]:
     """What identifies the model in `folder`, as plain JSON.
 
-    Returns `source`, `revision`, `files` ({name: sha256}), `fingerprint` (sha256 over the weight
-    files' names and hashes), `n_layers` and `hidden`. Raises StudyError when the folder or a file
-    is absent, is a Git LFS pointer, is cut short, or differs from the folder's SHA256SUMS.
+    Returns `source`, `revision`, `files` ({name: sha256}), `large` (what `verify` knows the files
+    above 64 MB by: {name: size and modification time, from before the hash}), `fingerprint`
+    (sha256 over the weight files' names and hashes), `n_layers` and `hidden`. Raises StudyError
+    when the folder or a file is absent, is a Git LFS pointer, is cut short, or differs from the
+    folder's SHA256SUMS.
     """
     folder = Path(folder)
-    files = {path.name: _sha256(path) for path in _checked(folder)}
+    paths = _checked(folder)
+    large = {path.name: _size_and_time(path) for path in paths if _is_large(path)}
+    files = {path.name: _sha256(path) for path in paths}
     _compare(folder, files, _sums(folder), SUMS)
     n_layers, hidden = layers_and_width(folder)
     return {
         "source": str(folder) if source is None else source,
         "revision": revision,
         "files": files,
+        "large": large,
         "fingerprint": fingerprint(files),
         "n_layers": n_layers,
         "hidden": hidden,
@@ -71,20 +77,26 @@ def content(folder: str | Path) -> dict[str, str]:
     that it does not compare large files with SHA256SUMS.
     """
     folder = Path(folder)
-    identities = {}
-    for path in _checked(folder):
-        status = path.stat()
-        small = status.st_size <= HASHED_BYTES
-        identities[path.name] = _sha256(path) if small else f"{status.st_size}:{status.st_mtime_ns}"
+    identities = {
+        path.name: _size_and_time(path) if _is_large(path) else _sha256(path)
+        for path in _checked(folder)
+    }
     hashed = {name: value for name, value in identities.items() if ":" not in value}
     _compare(folder, hashed, _sums(folder), SUMS)
     return identities
 
 
 def verify(folder: str | Path, recorded: Mapping[str, Any]) -> None:
-    """Refuse (StudyError) files that are not those of the manifest `recorded`."""
+    """Refuse (StudyError) files that are not those of the manifest `recorded`.
+
+    A large file whose size and modification time are those of the manifest is not read again.
+    """
     folder = Path(folder)
-    files = {path.name: _sha256(path) for path in _checked(folder)}
+    files = {
+        path.name: _sha256(path)
+        for path in _checked(folder)
+        if recorded["large"].get(path.name) != _size_and_time(path)
+    }
     _compare(folder, files, recorded["files"], "the model's manifest")
 
 
@@ -96,7 +108,8 @@ def fingerprint(files: Mapping[str, str]) -> str:
 
 def context(folder: str | Path) -> int | None:
     """How many tokens the model reads at most, if its configuration says so."""
-    length = _configuration(folder).get("max_position_embeddings")
+    config = _configuration(folder)
+    length = next((config[name] for name in CONTEXT if name in config), None)
     return length if isinstance(length, int) else None
 
 
@@ -220,6 +233,15 @@ def _remedy(folder: Path) -> str:
         f"restore it with `git checkout -- {folder}` if it belongs to a repository, or fetch the "
         "model again (safetensors weights, configuration and tokenizer)."
     )
+
+
+def _is_large(path: Path) -> bool:
+    return path.stat().st_size > HASHED_BYTES
+
+
+def _size_and_time(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size}:{status.st_mtime_ns}"
 
 
 def _sha256(path: Path) -> str:

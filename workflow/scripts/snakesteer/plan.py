@@ -492,11 +492,12 @@ class Plan:
         return Product(name, settings, {"sweeps": tuple(job.paths[0] for job in jobs)})
 
     def _described(self, name: str) -> dict[str, Any]:
-        """Which injections a behaviour sweep's raw tables hold, in the order of its jobs."""
+        """What a behaviour sweep's raw tables hold, in the order of its jobs, and its collapse."""
         jobs = self._sweep(name)
         return {
             "kind": jobs[0].settings["kind"],
             "split": jobs[0].settings["split"],
+            "collapse": self.study.collapse_of(name),
             "jobs": [
                 {"layer": _layer_label(job), "injections": job.settings["injections"]}
                 for job in jobs
@@ -518,10 +519,12 @@ class Plan:
                 inputs["tables"] = self._table_paths([*figure.sweeps, *figure.controls])
             case schema.CombinedFigure():
                 inputs["tables"] = self._table_paths([figure.sweep, figure.single])
+                settings["collapse"] = study.collapse_of(figure.sweep)
             case schema.SimultaneousFigure():
                 inputs["tables"] = self._table_paths([figure.sweep, *filter(None, [figure.tax])])
             case schema.HeatmapFigure():
                 inputs["tables"] = self._table_paths([figure.sweep])
+                settings["collapse"] = study.collapse_of(figure.sweep)
                 grid = study.sweeps[figure.sweep]
                 if isinstance(grid, schema.GridSweep) and grid.stopping:
                     settings["max_faulty"] = grid.stopping.faulty

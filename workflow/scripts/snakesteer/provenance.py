@@ -16,6 +16,9 @@ import numpy as np
 from snakesteer.artefacts import read_provenance, read_tensors
 from snakesteer.errors import StudyError
 
+# What runs a model, beside the packages that every artefact is made with.
+MODEL_PACKAGES = ("torch", "transformers", "tokenizers")
+
 
 def provenance(
     snakemake: Any, model: Mapping[str, Any] | None = None, device: str | None = None
@@ -27,7 +30,7 @@ def provenance(
     packages = ["numpy", "pyarrow", "safetensors"]
     described: dict[str, Any] = {}
     if model:
-        packages += ["torch", "transformers", "tokenizers"]
+        packages += MODEL_PACKAGES
         described["model"] = {
             name: model.get(name) for name in ("source", "revision", "fingerprint", "hidden")
         }

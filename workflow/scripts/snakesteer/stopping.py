@@ -42,4 +42,4 @@ class GridStopping:
     def advance(self, answers: Sequence[str], faulty: int) -> int:
         """1, or 0 after a point with these answers, `faulty` of which were neither choice."""
         [(_, most)] = Counter(answers).most_common(1)
-        return 0 if most > self.collapse * len(answers) or faulty > self.faulty else 1
+        return 0 if most / len(answers) > self.collapse or faulty > self.faulty else 1

@@ -192,7 +192,11 @@ class SkillStopping(Entry):
 class GridStopping(Entry):
     """When a column of a grid search ends (paper, code of the grid search)."""
 
-    collapse: Share = Field(0.95, description="Ends after one answer has more than this share.")
+    collapse: Share = Field(
+        0.95,
+        description="More than this share of one answer is mode collapse: the column ends, the "
+        "cell is not chosen, and tables and figures mark it, also in sweeps of a choice from here.",
+    )
     faulty: Annotated[int, Field(ge=0)] = Field(
         10, description="Ends after more than this many faulty answers."
     )
@@ -454,6 +458,20 @@ class Study(Entry):
                 "which a behaviour sweep needs; name a vector with `contrast`."
             )
         return behaviour
+
+    def collapse_of(self, sweep: str) -> float:
+        """The share of one answer above which a behaviour sweep shows mode collapse.
+
+        A grid search says it in its stopping, and single and combined steering go by the grid of
+        their choice; it is the default where there is no grid or its stopping is off.
+        """
+        match self.sweeps[sweep]:
+            case GridSweep(stopping=GridStopping(collapse=share)):
+                return share
+            case SingleSweep(choice=choice) | CombinedSweep(choice=choice):
+                return self.collapse_of(self.choices[choice].grid)
+            case _:
+                return GridStopping().collapse
 
 
 def coefficients(given: list[float] | Range) -> list[float]:

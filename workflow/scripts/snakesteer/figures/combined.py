@@ -49,7 +49,8 @@ def combined(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.Da
 
     Lines are the scores of single steering. A bar with over `max_faulty` faulty answers, or with
     mode collapse, is replaced by a hatched stub and a letter. Error bars are Wilson 95 %.
-    Settings: `order` (behaviours), `layers` (labels), `max_faulty` (10).
+    Settings: `collapse` (the share of one answer that is mode collapse), `order` (behaviours),
+    `layers` (labels), `max_faulty` (10).
     """
     rows = inputs.behaviour_rows("combined", "single")
     max_faulty = settings.get("max_faulty", 10)
@@ -74,7 +75,10 @@ def combined(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.Da
         axes.set_title(f"Layer {layer}")
         axes.set_ylabel("Matching score")
     figure.legend(
-        handles=_legend(max_faulty), loc="outside lower center", ncols=4, handlelength=1.8
+        handles=_legend(max_faulty, settings["collapse"]),
+        loc="outside lower center",
+        ncols=4,
+        handlelength=1.8,
     )
     if title := settings.get("title"):
         figure.suptitle(title)
@@ -125,7 +129,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, behaviours: list[str]) -> None:
     axes.tick_params(axis="x", length=0)
 
 
-def _legend(max_faulty: int) -> list[Artist]:
+def _legend(max_faulty: int, collapse: float) -> list[Artist]:
     """Four columns of a heading and four entries each, as `ncols=4` fills them downwards."""
     lines = [
         Line2D([], [], linestyle=dashes, label=name.capitalize(), **_LINE_LOOK)
@@ -137,7 +141,7 @@ def _legend(max_faulty: int) -> list[Artist]:
     )
     stubs = [
         Patch(label=FAULTY.format(max_faulty=max_faulty), **HATCHED),
-        Patch(label=COLLAPSED.replace(" (", "\n("), **HATCHED),
+        Patch(label=COLLAPSED.format(percent=100 * collapse).replace(" (", "\n("), **HATCHED),
     ]
     columns: dict[str, list[Artist]] = {
         "Single steering": [*lines, _text("")],

@@ -38,7 +38,8 @@ def heatmap(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.Dat
     A cell carries its matching score in %. Cells with over `max_faulty` faulty answers are hatched
     and marked F, mode-collapsed ones C; cells that the search never visited are grey.
     Settings: `behaviour` and `direction` ("add", "subtract") for a single row or column of panels,
-    `order` (behaviours), `layers` (labels), `max_faulty` (10).
+    `collapse` (the share of one answer that is mode collapse), `order` (behaviours), `layers`
+    (labels), `max_faulty` (10).
     """
     rows = inputs.behaviour_rows("grid")
     behaviours = ordered_behaviours(rows, settings)
@@ -109,7 +110,7 @@ def heatmap(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.Dat
     figure.legend(
         handles=[
             Patch(label=FAULTY.format(max_faulty=max_faulty), **HATCHED),
-            Patch(label=COLLAPSED, **HATCHED),
+            Patch(label=COLLAPSED.format(percent=100 * settings["collapse"]), **HATCHED),
             Patch(label="not visited", facecolor=_UNVISITED),
         ],
         loc="outside lower center",

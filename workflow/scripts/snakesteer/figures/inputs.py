@@ -15,9 +15,9 @@ from snakesteer.errors import StudyError
 class Inputs:
     """The tables and arrays of one figure.
 
-    `skill` and `behaviour` are aggregate tables (`tables.SKILL_COLUMNS`, `BEHAVIOUR_COLUMNS`)
-    holding the rows of the figure's sweeps and no others; `arrays` are mean activations or
-    vectors by display order, each [n_layers, hidden].
+    `skill` and `behaviour` are aggregate tables (`skill_tables.SKILL_COLUMNS`,
+    `behaviour_tables.BEHAVIOUR_COLUMNS`) holding the rows of the figure's sweeps and no others;
+    `arrays` are mean activations or vectors by display order, each [n_layers, hidden].
     """
 
     skill: pd.DataFrame | None = None

@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from snakesteer.artefacts import write_bytes
 from snakesteer.errors import StudyError
 from snakesteer.layer_labels import layer_order
-from snakesteer.tables import COLLAPSE_SHARE
 
 WIDTH = 5.5
 FULL_WIDTH = 6.75
@@ -28,7 +27,7 @@ REFERENCE = "#8C8C8C"
 
 # What stands in place of a score that steering took out of the two-choice format.
 FAULTY = "F: over {max_faulty} faulty answers"
-COLLAPSED = f"C: mode collapse (over {COLLAPSE_SHARE:.0%} one answer)".replace("%", " %")
+COLLAPSED = "C: mode collapse (over {percent:g} % one answer)"
 HATCHED: dict[str, Any] = {
     "facecolor": "white",
     "edgecolor": "#8C8C8C",
