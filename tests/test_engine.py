@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 import tiny
 import torch
+from transformers import AutoModelForCausalLM
 
-from snakesteer import engine, models
+from snakesteer import batches as batching
+from snakesteer import engine, head, models, probe
 from snakesteer.errors import StudyError
+from snakesteer.manifest import manifest
 
 torch.set_num_threads(1)
 
@@ -42,7 +45,7 @@ def state(model: models.LanguageModel) -> list[object]:
 
 @pytest.mark.parametrize("layer", [0, 2, 3])
 def test_shared_path_gives_the_bits_of_the_plain_path(model, layer):
-    assert engine.checked_path(model, layer, "shared") == "shared"
+    assert probe.checked_path(model, layer, "shared") == "shared"
     injection = engine.injection(model, [(layer, vector())])
     for plain, shared in zip(
         batches(model, layer, "plain"), batches(model, layer, "shared"), strict=True
@@ -60,7 +63,7 @@ def test_coefficient_0_is_the_untouched_model(model):
             with torch.inference_mode():
                 untouched = model.network(input_ids=batch.ids, use_cache=False).logits
             states = engine.final_states(model, batch, injection, 0.0)
-            logits = engine.logits_of(model, states.flatten(0, 1)).view(untouched.shape)
+            logits = head.logits_of(model, states.flatten(0, 1)).view(untouched.shape)
             assert torch.equal(logits, untouched)
 
 
@@ -98,7 +101,7 @@ def test_captured_activations_are_block_outputs(model):
     expected = torch.stack([models.states_of(output)[0, -1] for output in outputs])
     found = engine.capture(model, SEQUENCES[:1], ["a"], batch_tokens=1)
     assert torch.equal(found[0], expected)
-    torch.testing.assert_close(engine.logits_of(model, found[:, -1]), logits[:, -1])
+    torch.testing.assert_close(head.logits_of(model, found[:, -1]), logits[:, -1])
 
 
 def test_model_is_left_as_it_was(model):
@@ -107,17 +110,17 @@ def test_model_is_left_as_it_was(model):
     for path in ("plain", "shared"):
         for batch in batches(model, 1, path):
             states = engine.final_states(model, batch, injection, 2.0)
-            engine.logits_of(model, states[:, 0])
+            head.logits_of(model, states[:, 0])
     engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=40)
     assert state(model) == before
-    broken = engine.Batch((0,), torch.tensor([[10**6]]), torch.tensor([1]), 1, None)
+    broken = batching.Batch((0,), torch.tensor([[10**6]]), torch.tensor([1]))
     with pytest.raises(IndexError):
         engine.final_states(model, broken, injection, 2.0)
     misfit = engine.Injection(((1, torch.ones(7)),))
     with pytest.raises(RuntimeError):
         engine.final_states(model, batches(model, 1, "shared")[0], misfit, 2.0)
     with pytest.raises(RuntimeError):
-        engine.logits_of(model, torch.ones(3, 7))
+        head.logits_of(model, torch.ones(3, 7))
     assert state(model) == before
 
 
@@ -131,55 +134,103 @@ def test_own_forward_of_a_block_comes_back(llama):
         del block.forward
 
 
-def test_no_memory_for_kept_states_changes_nothing(llama):
-    injection = engine.injection(llama, [(1, vector())])
-    few = batches(llama, 1, "shared", keep_bytes=4 * 32 * 21)
-    assert [batch.kept is None for batch in few] == [False, True]
-    for one, other in zip(few, batches(llama, 1, "shared"), strict=True):
-        assert torch.equal(
-            engine.final_states(llama, one, injection, 1.0),
-            engine.final_states(llama, other, injection, 1.0),
-        )
-
-
 def test_batches_hold_their_budget_and_every_sequence():
     lengths = [7, 3, 21, 4, 100, 3]
-    plan = engine.batch_plan(lengths, 24)
+    plan = batching.batch_plan(lengths, 24)
     assert sorted(place for batch in plan for place in batch) == list(range(6))
     assert plan == [(1, 5, 3), (0,), (2,), (4,)]
-    assert engine.batch_plan([], 24) == []
+    assert batching.batch_plan([], 24) == []
 
 
 def test_ranks_break_ties_like_argmax(llama, monkeypatch):
     logits = torch.tensor([[1.0, 3.0, 3.0, 0.0], [2.0, 2.0, 2.0, 2.0], [0.0, 0.0, 5.0, 1.0]])
-    monkeypatch.setattr(engine, "logits_of", lambda _model, states: states)
-    monkeypatch.setattr(engine, "HEAD_ROWS", 2)
+    monkeypatch.setattr(head, "logits_of", lambda _model, states: states)
+    monkeypatch.setattr(head, "HEAD_LOGITS", {"cpu": 2 * llama.vocabulary})
     for targets, ranks in (([1, 0, 2], [0, 0, 0]), ([2, 3, 1], [1, 3, 3])):
-        rank, loss = engine.predictions(llama, logits, torch.tensor(targets))
+        rank, loss = head.predictions(llama, logits, torch.tensor(targets))
         assert rank.tolist() == ranks
         expected = torch.nn.functional.cross_entropy(
             logits, torch.tensor(targets), reduction="none"
         )
         torch.testing.assert_close(torch.tensor(loss), expected)
-    assert engine.greedy(logits).tolist() == [1, 0, 2]
+    assert head.greedy(logits).tolist() == [1, 0, 2]
 
 
 def test_sharing_that_is_not_exact_falls_back_to_plain(llama, monkeypatch, capsys):
     right = engine._output_of
     monkeypatch.setattr(engine, "_output_of", lambda *given: right(*given) + 1)
-    assert engine.checked_path(llama, 1, "shared") == "plain"
+    assert probe.checked_path(llama, 1, "shared") == "plain"
     assert "other values" in capsys.readouterr().err
 
 
 def test_shared_keys_and_values_fall_back_to_plain(capsys):
-    kinds = ["sliding_attention", "full_attention"] * 3
-    shape = {"num_hidden_layers": 6, "num_kv_shared_layers": 2, "layer_types": kinds}
-    shape |= {"vocab_size_per_layer_input": 320, "hidden_size_per_layer_input": 8}
-    network = tiny.network("gemma4_text", **shape)
+    [(architecture, shape)] = tiny.THREADED.items()
+    network = tiny.network(architecture, **shape)
     model = models.wrap(network, tiny.tokenizer(), "none")
-    assert engine.checked_path(model, 3, "shared") == "plain"
-    assert engine.checked_path(model, 0, "shared") == "shared"
+    paths = [probe.checked_path(model, layer, "shared") for layer in range(6)]
+    assert paths == ["shared", "shared", "plain", "plain", "plain", "shared"]
     assert "runs the whole model" in capsys.readouterr().err
+
+
+def test_models_that_see_ahead_are_refused():
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4}
+    network = tiny.network("bert", num_attention_heads=4, is_decoder=False, **shape)
+    model = models.wrap(network, tiny.tokenizer(), "none")
+    with pytest.raises(StudyError, match="changes what comes before it"):
+        probe.checked_path(model, 1, "shared")
+
+
+def test_states_wider_than_the_weights(capsys):
+    network = tiny.network("mamba").bfloat16()
+    model = models.wrap(network, tiny.tokenizer(), "none")
+    assert model.dtype == torch.float32
+    assert probe.checked_path(model, 1, "shared") == "shared"
+    assert engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=40).dtype == torch.float32
+
+
+def test_nan_logits_are_no_model():
+    network = tiny.network()
+    with torch.no_grad():
+        network.model.norm.weight.fill_(float("nan"))
+    with pytest.raises(StudyError, match="NaN or infinite logits"):
+        probe.checked_path(models.wrap(network, tiny.tokenizer(), "none"), 1, "shared")
+
+
+def test_long_contexts_do_not_change_short_ones():
+    rope = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [9.0] * 4}
+    rope |= {"original_max_position_embeddings": 16, "rope_theta": 10000.0}
+    network = tiny.network("phi3", rope_parameters=rope, original_max_position_embeddings=16)
+    model = models.wrap(network, tiny.tokenizer(), "none")
+    sequences = [[0, *range(2, 16)], [0, *range(2, 20)]]
+    together, alone = (
+        engine.capture(model, sequences, ["a", "b"], batch_tokens=budget) for budget in (1000, 1)
+    )
+    assert torch.equal(together, alone)
+
+
+def test_an_attention_that_a_model_lacks_is_refused(tmp_path):
+    folder = tiny.folder(tmp_path, tiny.network("bloom"))
+    with pytest.raises(StudyError, match="attention 'sdpa'"):
+        models.load(folder, manifest(folder), attention="sdpa")
+    models.load(folder, manifest(folder))
+
+
+def test_layers_on_several_devices(tmp_path):
+    """Layers that accelerate's hooks bring from disk stand for layers on another GPU."""
+    folder = tiny.folder(tmp_path / "model")
+    places = {f"model.layers.{layer}": "disk" if layer > 1 else "cpu" for layer in range(4)}
+    places |= dict.fromkeys(("model.embed_tokens", "model.norm", "lm_head"), "cpu")
+    network = AutoModelForCausalLM.from_pretrained(
+        folder, device_map=places, offload_folder=tmp_path / "disk"
+    )
+    spread = models.wrap(network, tiny.tokenizer(), "none")
+    whole = models.load(folder, manifest(folder), device_map="auto")
+    for layer in (1, 2):
+        assert probe.checked_path(spread, layer, "shared") == "shared"
+    found, expected = (
+        engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=40) for model in (spread, whole)
+    )
+    assert torch.equal(found, expected)
 
 
 def test_unsuitable_injections_are_refused(llama):

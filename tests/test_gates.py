@@ -7,7 +7,7 @@ import torch
 from conftest import REPOSITORY
 
 from snakesteer import corpora, models, skill_sweep, vectors
-from snakesteer.activations import of_documents
+from snakesteer.activations import of_documents, read_documents
 from snakesteer.engine import injection
 from snakesteer.manifest import manifest
 from snakesteer.training.gates import MOST_FAULTY, measure_gates
@@ -51,7 +51,9 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
     means = {
         kind: vectors.mean(
             of_documents(
-                model, pairs(kind, "train"), max_tokens=MAX_TOKENS, batch_tokens=BATCH_TOKENS
+                model,
+                read_documents(model.tokenizer, pairs(kind, "train"), MAX_TOKENS),
+                batch_tokens=BATCH_TOKENS,
             )
             .float()
             .numpy()
@@ -64,9 +66,12 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
             model,
             injection(model, [(layer, vector[layer])]),
             COEFFICIENTS,
-            {kind: pairs(kind, "validation") for kind in documents},
-            {kind: [] for kind in documents},
-            max_tokens=MAX_TOKENS,
+            {
+                kind: skill_sweep.read_corpus(
+                    model.tokenizer, kind, pairs(kind, "validation"), [], max_tokens=MAX_TOKENS
+                )
+                for kind in documents
+            },
             batch_tokens=BATCH_TOKENS,
         )
         return other_at(table, 0.6)

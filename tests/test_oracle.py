@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import oracle
 from snakesteer import activations, behaviour_sweep, engine, models, skill_sweep, vectors
+from snakesteer.injections import Steering
 from snakesteer.manifest import manifest
 from snakesteer.skip_tokens import most_frequent
 
@@ -57,7 +58,8 @@ def both(
     folder: Path = request.param or tiny.folder(tmp_path_factory.mktemp("model"))
     model = models.load(folder, manifest(folder), device="cpu")
     network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    found = activations.of_documents(model, tiny.documents(), max_tokens=30, batch_tokens=64)
+    documents = activations.read_documents(model.tokenizer, tiny.documents(), 30)
+    found = activations.of_documents(model, documents, batch_tokens=64)
     half = len(found) // 2
     vector = vectors.skill(
         [vectors.mean(found[:half].numpy())], [vectors.mean(found[half:].numpy())]
@@ -82,9 +84,16 @@ def test_skill_sweep(both, path, layers, record_property):
         both.model,
         engine.injection(both.model, parts(both, layers)),
         COEFFICIENTS,
-        corpora,
-        {"prose": skip, "more": []},
-        max_tokens=30,
+        {
+            name: skill_sweep.read_corpus(
+                both.model.tokenizer,
+                name,
+                documents,
+                skip if name == "prose" else [],
+                max_tokens=30,
+            )
+            for name, documents in corpora.items()
+        },
         batch_tokens=64,
         path=path,
     ).to_pylist()
@@ -113,11 +122,16 @@ def test_skill_sweep(both, path, layers, record_property):
 @pytest.mark.parametrize("path, layers", [("shared", (1,)), ("plain", (0, 2))])
 def test_behaviour_sweep(both, path, layers, record_property):
     behaviours = {"bold": tiny.questions(7), "shy": tiny.questions(10)[7:]}
-    prompts = behaviour_sweep.prepare_prompts(
-        both.model, behaviours, layers[0], batch_tokens=150, path=path
+    prompts = {
+        name: behaviour_sweep.read_prompts(both.model.tokenizer, name, questions)
+        for name, questions in behaviours.items()
+    }
+    steering = Steering(
+        "own", tuple(parts(both, layers)), (tuple(COEFFICIENTS),), tuple(behaviours)
     )
-    injection = engine.injection(both.model, parts(both, layers))
-    table = behaviour_sweep.run(both.model, injection, COEFFICIENTS, prompts).to_pylist()
+    table = behaviour_sweep.run(
+        both.model, [steering], prompts, batch_tokens=150, path=path
+    ).to_pylist()
     given = itertools.product(COEFFICIENTS, behaviours.items())
     rows = iter(table)
     steered = [(layer, torch.tensor(vector)) for layer, vector in parts(both, layers)]
@@ -169,7 +183,8 @@ def test_skill_vector(both):
 
 def test_contrast_vector(both):
     questions = tiny.questions()
-    found = activations.of_questions(both.model, questions, batch_tokens=150)
+    read = activations.read_questions(both.model.tokenizer, questions)
+    found = activations.of_questions(both.model, read, batch_tokens=150)
     vector = vectors.contrast(**{role: tensor.numpy() for role, tensor in found.items()})
     sides = [
         torch.stack(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from snakesteer.__main__ import main
+from snakesteer.artefacts import write_table
 
 
 @pytest.fixture
@@ -42,3 +44,16 @@ def test_without_a_catalogue_nothing_is_deleted(
     assert main(["prune", str(results), "--delete"]) == 1
     assert "holds no artefacts.csv" in capsys.readouterr().err
     assert len(list((results / "cache/vectors").iterdir())) == 2
+
+
+def test_points_stay_as_long_as_a_sweep_made_of_them(results: Path) -> None:
+    sweep = results / "cache" / "sweeps" / "code.0.parquet"
+    write_table(sweep, pa.table({"coefficient": [0.0]}), {"points": "mine"})
+    with (results / "mine" / "artefacts.csv").open("a") as catalogue:
+        catalogue.write("skill_sweep,results/cache/sweeps/code.0.parquet\n")
+    for folder in ("mine", "other"):
+        write_table(results / "cache" / "points" / folder / "a.parquet", pa.table({"x": [1]}), {})
+    (results / "mine" / "artefacts.csv").touch()
+    assert main(["prune", str(results), "--delete"]) == 0
+    left = (results / "cache" / "points").rglob("*.parquet")
+    assert [path.parent.name for path in left] == ["mine"]

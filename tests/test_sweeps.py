@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tiny
 import torch
 
 from snakesteer import activations, behaviour_sweep, engine, models, samples, skill_sweep
+from snakesteer import batches as batching
 from snakesteer.errors import StudyError
+from snakesteer.injections import Steering
+from snakesteer.points import Points
 from snakesteer.question_tokens import question_tokens
 from snakesteer.skip_tokens import most_frequent
 from snakesteer.stopping import GridStopping, SkillStopping
@@ -23,14 +27,32 @@ def model() -> models.LanguageModel:
 
 @pytest.fixture(scope="module")
 def injection(model: models.LanguageModel) -> engine.Injection:
-    noise = np.random.default_rng(0).normal(size=32)
-    return engine.injection(model, [(1, noise)])
+    return engine.injection(model, [(1, noise())])
 
 
-def sweep(model, injection, coefficients, documents=None, **settings):
-    corpora = {"prose": tiny.documents() if documents is None else documents}
-    settings = {"max_tokens": 30, "batch_tokens": 64} | settings
-    return skill_sweep.run(model, injection, coefficients, corpora, {"prose": []}, **settings)
+def sweep(model, injection, coefficients, documents=None, tokens=None, max_tokens=30, **settings):
+    given = {"prose": tiny.documents() if documents is None else documents}
+    corpora = {
+        name: skill_sweep.read_corpus(
+            model.tokenizer, name, texts, [], max_tokens=max_tokens, tokens=tokens
+        )
+        for name, texts in given.items()
+    }
+    return skill_sweep.run(
+        model, injection, coefficients, corpora, **{"batch_tokens": 64} | settings
+    )
+
+
+def ask(model, parts, *runs, stopping=None, **settings):
+    prompts = {"bold": behaviour_sweep.read_prompts(model.tokenizer, "bold", tiny.questions())}
+    steering = Steering("noise", tuple(parts), runs, ("bold",))
+    return behaviour_sweep.run(
+        model, [steering], prompts, batch_tokens=99, stopping=stopping, **settings
+    )
+
+
+def noise(seed=0):
+    return np.random.default_rng(seed).normal(size=32)
 
 
 def test_points_do_not_depend_on_the_other_coefficients(model, injection):
@@ -41,26 +63,121 @@ def test_points_do_not_depend_on_the_other_coefficients(model, injection):
     assert list(mine.document[:12]) == [name for name, _ in tiny.documents()]
 
 
-def test_kept_states_and_paths_give_the_same_table(model, injection):
-    tables = [
-        sweep(model, injection, [0, 2.0], path=path, keep_bytes=keep_bytes)
-        for path, keep_bytes in (("shared", 2**30), ("shared", 10_000), ("plain", 2**30))
-    ]
-    assert tables[0].equals(tables[1]) and tables[0].equals(tables[2])
+def test_the_paths_give_the_same_table(model, injection):
+    shared, plain = (sweep(model, injection, [0, 2.0], path=path) for path in ("shared", "plain"))
+    assert shared.equals(plain)
+
+
+def test_blocks_give_the_same_counts_in_the_same_order(model, injection):
+    whole, parts = (
+        sweep(model, injection, [0, 2.0], batch_tokens=1, kept_bytes=bound)
+        for bound in (1e9, 50 * 4 * 32)
+    )
+    assert whole.equals(parts)
+
+
+def measured(monkeypatch, shares, documents=()):
+    """Lets the sweep measure so many hits a document, by coefficient, and tells what it measured.
+
+    `documents` overrides them for some of the documents.
+    """
+    seen = []
+    right = skill_sweep._measure
+
+    def measure(model, injection, coefficient, corpus, block, batches, progress):
+        table = right(model, injection, 0.0, corpus, block, batches, progress)
+        seen.append((coefficient, block.places))
+        names = table["document"].to_pylist()
+        hits = [dict(documents).get(name, shares)[coefficient] for name in names]
+        for column, values in (("top1", hits), ("coefficient", [coefficient] * len(names))):
+            place = table.schema.get_field_index(column)
+            table = table.set_column(place, table.schema.field(place), pa.array(values))
+        return table.cast(skill_sweep.SCHEMA)
+
+    monkeypatch.setattr(skill_sweep, "_measure", measure)
+    return seen
+
+
+COEFFICIENTS = [0, 1, 2, 3, 4, 5, 6, 8, 9]
 
 
 def test_stopping_follows_the_first_corpus(model, injection, monkeypatch):
-    shares = {0.0: 10, 1.0: 9, 2.0: 1, 8.0: 0, 9.0: 9}
-    right = skill_sweep._measure
-
-    def measure(model, corpus, injection, coefficient, progress):
-        measured = right(model, corpus, injection, coefficient, progress)
-        return measured | {"top1": np.full(len(corpus.documents), shares[coefficient])}
-
-    monkeypatch.setattr(skill_sweep, "_measure", measure)
-    coefficients = [0, 1, 2, 3, 4, 5, 6, 8, 9]
-    table = sweep(model, injection, coefficients, stopping=SkillStopping())
+    measured(monkeypatch, {0.0: 100, 1.0: 90, 2.0: 10, 8.0: 0, 9.0: 90})
+    table = sweep(model, injection, COEFFICIENTS, stopping=SkillStopping())
     assert table["coefficient"].unique().to_pylist() == [0, 1, 2, 8]
+
+
+def test_stopping_is_replayed_over_all_blocks(model, injection, monkeypatch):
+    """The first block would stop at 2; together with the others the curve goes on to 4."""
+    others = {float(c): 100 for c in COEFFICIENTS} | {4.0: 0}
+    first = {"d0": {0.0: 100, 1.0: 100, 2.0: 0, 3.0: 0, 4.0: 0}}
+    seen = measured(monkeypatch, others, first)
+    table = sweep(model, injection, COEFFICIENTS, kept_bytes=1, stopping=SkillStopping())
+    assert table["coefficient"].unique().to_pylist() == [0, 1, 2, 3, 4]
+    assert len(seen) == len(set(seen)) == 5 * len(tiny.documents())
+
+
+def test_points_that_are_there_are_not_measured_again(model, injection, monkeypatch, tmp_path):
+    first = sweep(model, injection, [0, 2.0], points=Points(tmp_path), kept_bytes=5000)
+    seen = measured(monkeypatch, dict.fromkeys([0.0, 3.0, 2.0], 1))
+    again = sweep(model, injection, [0, 2.0], points=Points(tmp_path), kept_bytes=5000)
+    assert again.equals(first) and not seen
+    sweep(model, injection, [0, 3.0, 2.0], points=Points(tmp_path), kept_bytes=5000)
+    assert {coefficient for coefficient, _ in seen} == {3.0}
+
+
+def test_a_damaged_point_is_measured_again(model, injection, tmp_path):
+    first = sweep(model, injection, [0, 2.0], points=Points(tmp_path))
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:-20])
+    assert sweep(model, injection, [0, 2.0], points=Points(tmp_path)).equals(first)
+
+
+def test_precision_takes_as_many_documents_as_it_needs(model, injection, monkeypatch):
+    shares = {0.0: 100, 1.0: 50}
+    some = {f"d{place}": {0.0: 100, 1.0: 50 + 10 * (-1) ** place} for place in range(12)}
+    measured(monkeypatch, shares, some)
+    for half_width, expected in ((0.5, 4), (0.1, 12)):
+        precision = skill_sweep.Precision(half_width, pilot=4)
+        table = sweep(model, injection, [0, 1.0], precision=precision)
+        assert table.num_rows == 2 * expected
+
+
+def test_memory_that_does_not_suffice_halves_the_batches(model, injection, capsys):
+    expected = sweep(model, injection, [0, 2.0], batch_tokens=10**6).to_pandas()
+
+    def refuse(_module, _args, given):
+        if given["input_ids"].numel() > 64 and given["input_ids"].shape[0] > 1:
+            raise torch.OutOfMemoryError("no")
+
+    handle = model.network.base_model.register_forward_pre_hook(refuse, with_kwargs=True)
+    try:
+        found = sweep(model, injection, [0, 2.0], batch_tokens=10**6).to_pandas()
+    finally:
+        handle.remove()
+    assert "Out of memory" in capsys.readouterr().err
+    assert list(found.document) == list(expected.document)
+    assert np.allclose(found.nll, expected.nll, rtol=1e-5)
+
+
+def test_a_sequence_that_does_not_fit_alone_is_refused(model, injection):
+    def refuse(_module, _args, given):
+        if given["input_ids"].shape[1] > 20:
+            raise torch.OutOfMemoryError("no")
+
+    handle = model.network.base_model.register_forward_pre_hook(refuse, with_kwargs=True)
+    try:
+        with pytest.raises(StudyError, match="One sequence of 2. tokens does not fit"):
+            sweep(model, injection, [0])
+    finally:
+        handle.remove()
+
+
+def test_auto_finds_a_budget(model):
+    sequences = [[0, *range(5, 5 + n % 20)] for n in range(400)]
+    assert batching.tokens_per_batch(model, sequences, 77) == 77
+    found = batching.tokens_per_batch(model, sequences, "auto")
+    assert found == 1 or 1024 <= found <= sum(map(len, sequences))
 
 
 def test_token_budget_takes_the_first_documents(model, injection):
@@ -74,7 +191,7 @@ def test_unfit_skill_sweeps_are_refused(model, injection):
         ({"coefficients": [1.0]}, "begin with 0"),
         ({"coefficients": []}, "begin with 0"),
         ({"documents": []}, "no validation documents"),
-        ({"documents": [("d", "")]}, "Document d of corpus prose has fewer than two"),
+        ({"documents": [("d", "")]}, "Document d of corpora.prose has fewer than two"),
         ({"max_tokens": 999, "documents": [("d", tiny.PROSE * 9)]}, "context of 128"),
     ):
         with pytest.raises(StudyError, match=word):
@@ -86,31 +203,32 @@ def test_overflow_names_document_layer_and_coefficient(injection):
     model = models.wrap(network, tiny.tokenizer(), "none")
     with pytest.raises(StudyError, match=r"document d0 .* layer 1 with coefficient 1e\+06"):
         sweep(model, injection, [0, 1e6])
-    prompts = behaviour_sweep.prepare_prompts(model, {"bold": tiny.questions()}, 1, batch_tokens=99)
     with pytest.raises(
-        StudyError, match=r"question q0 of bold .* layer 1 with coefficient -1e\+06"
+        StudyError, match=r"question q0 of behaviours.bold .* layer 1 with coefficient -1e\+06"
     ):
-        behaviour_sweep.run(model, injection, [-1e6], prompts)
+        ask(model, [(1, noise())], (-1e6,))
 
 
-def test_grid_stopping_ends_a_column_but_not_at_0(model, injection):
-    prompts = behaviour_sweep.prepare_prompts(model, {"bold": tiny.questions()}, 1, batch_tokens=99)
-    table = behaviour_sweep.run(
-        model, injection, [0, 5.0, 6.0], prompts, stopping=GridStopping(faulty=0)
-    )
+def test_grid_stopping_ends_a_column_but_not_at_0(model):
+    table = ask(model, [(1, noise())], (0.0, 5.0, 6.0), stopping=GridStopping(faulty=0))
     assert table["coefficient"].unique().to_pylist() == [0, 5]
-    assert behaviour_sweep.run(model, injection, [], prompts).num_rows == 0
+    assert ask(model, [(1, noise())], ()).num_rows == 0
 
 
-def test_prompts_serve_injections_above_their_layer(model):
-    noise = np.random.default_rng(1).normal(size=32)
-    injection = engine.injection(model, [(2, noise), (3, noise)])
-    low, exact = (
-        behaviour_sweep.prepare_prompts(model, {"bold": tiny.questions()}, layer, batch_tokens=99)
-        for layer in (0, 2)
-    )
-    tables = [behaviour_sweep.run(model, injection, [0, 1.0], each) for each in (low, exact)]
-    assert tables[0].equals(tables[1])
+def test_every_run_of_a_steering_has_its_own_end(model):
+    table = ask(model, [(1, noise())], (0.0,), (5.0, 6.0), (-5.0,), stopping=GridStopping(faulty=0))
+    assert table["coefficient"].unique().to_pylist() == [0, 5, -5]
+    assert set(table["injection"].to_pylist()) == {"noise"}
+
+
+def test_the_lower_layers_serve_injections_above(model):
+    """The same questions under two injections, of which one lies higher."""
+    prompts = {"bold": behaviour_sweep.read_prompts(model.tokenizer, "bold", tiny.questions())}
+    high = Steering("high", ((2, noise(1)), (3, noise(1))), ((0.0, 1.0),), ("bold",))
+    low = Steering("low", ((0, noise()),), ((1.0,),), ("bold",))
+    alone = behaviour_sweep.run(model, [high], prompts, batch_tokens=99)
+    both = behaviour_sweep.run(model, [low, high], prompts, batch_tokens=99)
+    assert both.slice(len(tiny.questions())).equals(alone)
 
 
 def test_answers_that_are_several_tokens_are_refused(model):
@@ -134,11 +252,17 @@ def test_a_tokenizer_may_join_the_bracket_with_the_answer():
     assert (found.prompt, found.matching, found.not_matching) == ([9, 1, 2], 5, 6)
 
 
-def test_empty_inputs_of_activations_are_refused(model):
-    with pytest.raises(StudyError, match="no training documents"):
-        activations.of_documents(model, [], max_tokens=8, batch_tokens=64)
-    with pytest.raises(StudyError, match="no training questions"):
-        activations.of_questions(model, [], batch_tokens=64)
+def test_empty_inputs_are_refused(model):
+    for read, word in (
+        (lambda: activations.read_documents(model.tokenizer, [], 8), "no training documents"),
+        (lambda: activations.read_questions(model.tokenizer, []), "no training questions"),
+        (
+            lambda: behaviour_sweep.read_prompts(model.tokenizer, "bold", []),
+            "behaviours.bold has no",
+        ),
+    ):
+        with pytest.raises(StudyError, match=word):
+            read()
 
 
 def test_most_frequent_tokens(model):

@@ -1,28 +1,30 @@
 from snakesteer import activations
-from snakesteer.artefacts import read_json, read_table, write_tensors
+from snakesteer.artefacts import read_json, read_table, stack_tensors
+from snakesteer.batches import tokens_per_batch
 from snakesteer.job import job
-from snakesteer.job_model import load_job_model
+from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.provenance import provenance
 
 with job(snakemake):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
-    model = load_job_model(snakemake, manifest)
+    tokenizer = load_job_tokenizer(snakemake, manifest)
     if "documents" in snakemake.input.keys():
         rows = read_table(snakemake.input.documents[0]).slice(0, settings["documents"]).to_pylist()
-        tensors = {
-            "activations": activations.of_documents(
-                model,
-                [(row["document"], row["text"]) for row in rows],
-                max_tokens=settings["max_tokens"],
-                batch_tokens=settings["batch_tokens"],
-            )
-        }
+        documents = [(row["document"], row["text"]) for row in rows]
+        samples = activations.read_documents(tokenizer, documents, settings["max_tokens"])
     else:
         rows = read_table(snakemake.input.questions[0]).to_pylist()
-        tensors = activations.of_questions(
-            model,
-            [row for row in rows if row["split"] == "train"],
-            batch_tokens=settings["batch_tokens"],
+        samples = activations.read_questions(
+            tokenizer, [row for row in rows if row["split"] == "train"]
         )
-    write_tensors(snakemake.output[0], tensors, provenance(snakemake, manifest, model.device.type))
+    model = load_job_model(snakemake, manifest)
+    batch_tokens = tokens_per_batch(model, samples.sequences, settings["batch_tokens"])
+    points = job_points(snakemake, model)
+    shards = [
+        points.tensors({"samples": shard.samples}, shard.capture)
+        for shard in activations.shards(model, samples, batch_tokens=batch_tokens)
+    ]
+    stack_tensors(snakemake.output[0], shards, provenance(snakemake, manifest, model.device.type))
+    for shard in shards:
+        shard.unlink(missing_ok=True)

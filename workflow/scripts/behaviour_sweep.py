@@ -1,11 +1,9 @@
-import pyarrow as pa
-
 from snakesteer import behaviour_sweep
 from snakesteer.artefacts import read_json, read_table, write_table
-from snakesteer.engine import injection
+from snakesteer.batches import tokens_per_batch
 from snakesteer.injections import steerings
 from snakesteer.job import job
-from snakesteer.job_model import load_job_model
+from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.provenance import provenance, read_vectors
 from snakesteer.stopping import GridStopping
 
@@ -14,31 +12,28 @@ with job(snakemake):
     manifest = read_json(snakemake.input.model[0])
     vectors = read_vectors(settings["layers"], snakemake.input.vectors, manifest)
     choice = read_json(snakemake.input.choice[0]) if "choice" in snakemake.input.keys() else None
+    tokenizer = load_job_tokenizer(snakemake, manifest)
+    prompts = {}
+    for behaviour, path in zip(settings["behaviours"], snakemake.input.questions, strict=True):
+        rows = read_table(path).to_pylist()
+        asked = [row for row in rows if row["split"] == settings["split"]]
+        prompts[behaviour] = behaviour_sweep.read_prompts(tokenizer, behaviour, asked)
     model = load_job_model(snakemake, manifest)
-    behaviours = {
-        behaviour: [
-            row for row in read_table(path).to_pylist() if row["split"] == settings["split"]
-        ]
-        for behaviour, path in zip(settings["behaviours"], snakemake.input.questions, strict=True)
-    }
-    prompts = behaviour_sweep.prepare_prompts(
+    sequences = [ids for behaviour in prompts.values() for ids in behaviour.sequences]
+    points = job_points(snakemake, model)
+    stopping = settings.get("stopping")
+    table = behaviour_sweep.run(
         model,
-        behaviours,
-        min(layer for layers in settings["layers"].values() for layer in layers),
-        batch_tokens=settings["batch_tokens"],
+        list(steerings(settings, vectors, choice)),
+        prompts,
+        batch_tokens=tokens_per_batch(model, sequences, settings["batch_tokens"]),
+        stopping=GridStopping(**stopping) if stopping else None,
         path=settings["path"],
+        kept_bytes=settings["kept_gb"] * 1e9,
+        points=points,
     )
-    stopping = GridStopping(**settings["stopping"]) if settings.get("stopping") else None
-    tables = []
-    for steering in steerings(settings, vectors, choice):
-        steered = injection(model, steering.parts)
-        asked = {behaviour: prompts[behaviour] for behaviour in steering.behaviours}
-        for coefficients in steering.runs:
-            table = behaviour_sweep.run(model, steered, coefficients, asked, stopping=stopping)
-            label = pa.array([steering.label] * table.num_rows, pa.string())
-            tables.append(table.append_column("injection", label))
     write_table(
         snakemake.output[0],
-        pa.concat_tables(tables),
-        provenance(snakemake, manifest, model.device.type),
+        table,
+        provenance(snakemake, manifest, model.device.type) | {"points": points.folder.name},
     )

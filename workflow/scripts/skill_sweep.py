@@ -1,9 +1,10 @@
 from snakesteer import skill_sweep
 from snakesteer.artefacts import read_json, read_table, write_table
+from snakesteer.batches import tokens_per_batch
 from snakesteer.engine import injection
 from snakesteer.injections import skill_parts
 from snakesteer.job import job
-from snakesteer.job_model import load_job_model
+from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.provenance import provenance, read_vectors
 from snakesteer.stopping import SkillStopping
 
@@ -11,26 +12,37 @@ with job(snakemake):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
     vectors = read_vectors(settings["layers"], snakemake.input.vectors, manifest)
-    model = load_job_model(snakemake, manifest)
-    corpora = {
-        corpus: list(
-            zip(*read_table(path).select(["document", "text"]).to_pydict().values(), strict=True)
+    tokenizer = load_job_tokenizer(snakemake, manifest)
+    files = zip(snakemake.input.documents, snakemake.input.skip_tokens, strict=True)
+    corpora = {}
+    for corpus, (documents, skipped) in zip(settings["corpora"], files, strict=True):
+        rows = read_table(documents).to_pylist()
+        corpora[corpus] = skill_sweep.read_corpus(
+            tokenizer,
+            corpus,
+            [(row["document"], row["text"]) for row in rows],
+            read_json(skipped),
+            max_tokens=settings["max_tokens"],
+            tokens=settings["tokens"],
         )
-        for corpus, path in zip(settings["corpora"], snakemake.input.documents, strict=True)
-    }
+    model = load_job_model(snakemake, manifest)
+    sequences = [ids for corpus in corpora.values() for ids in corpus.sequences]
+    points = job_points(snakemake, model)
+    precision, stopping = settings["precision"], settings["stopping"]
     table = skill_sweep.run(
         model,
         injection(model, skill_parts(settings, vectors)),
         settings["coefficients"],
         corpora,
-        {
-            corpus: read_json(path)
-            for corpus, path in zip(settings["corpora"], snakemake.input.skip_tokens, strict=True)
-        },
-        max_tokens=settings["max_tokens"],
-        batch_tokens=settings["batch_tokens"],
-        tokens=settings["tokens"],
-        stopping=SkillStopping(**settings["stopping"]) if settings["stopping"] else None,
+        batch_tokens=tokens_per_batch(model, sequences, settings["batch_tokens"]),
+        precision=skill_sweep.Precision(**precision) if precision else None,
+        stopping=SkillStopping(**stopping) if stopping else None,
         path=settings["path"],
+        kept_bytes=settings["kept_gb"] * 1e9,
+        points=points,
     )
-    write_table(snakemake.output[0], table, provenance(snakemake, manifest, model.device.type))
+    write_table(
+        snakemake.output[0],
+        table,
+        provenance(snakemake, manifest, model.device.type) | {"points": points.folder.name},
+    )

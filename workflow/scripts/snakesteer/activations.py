@@ -2,56 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
-from snakesteer.engine import capture
+from snakesteer.engine import capture, capture_answers
 from snakesteer.errors import StudyError
 from snakesteer.models import LanguageModel
-from snakesteer.question_tokens import question_tokens
+from snakesteer.points import digest
+from snakesteer.question_tokens import QuestionTokens, question_tokens
 from snakesteer.tokenisation import encode
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
-def of_documents(
-    model: LanguageModel,
-    documents: Sequence[tuple[str, str]],
-    *,
-    max_tokens: int,
-    batch_tokens: int,
-) -> torch.Tensor:
-    """Activations at the last token of each document, cut at `max_tokens` (paper: skill vectors).
+SHARD_BYTES = 2**26
 
-    `documents` are (id, text). Returns [n_documents, n_layers, hidden] in the model's dtype.
-    Raises StudyError for an empty list, an empty document, or a NaN or infinite activation.
+
+@dataclass(frozen=True)
+class Documents:
+    """Documents as tokens, cut at the study's length; `names` are for messages."""
+
+    names: list[str]
+    sequences: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Questions as tokens; `names` are for messages."""
+
+    names: list[str]
+    tokens: list[QuestionTokens]
+
+    @property
+    def sequences(self) -> list[list[int]]:
+        """Prompt and matching answer."""
+        return [[*item.prompt, item.matching] for item in self.tokens]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some consecutive samples: what tells them apart, and how to capture them."""
+
+    samples: str
+    capture: Callable[[], dict[str, torch.Tensor]]
+
+
+def read_documents(
+    tokenizer: PreTrainedTokenizerBase, documents: Sequence[tuple[str, str]], max_tokens: int
+) -> Documents:
+    """Tokens of (id, text) documents, cut at `max_tokens`.
+
+    Raises StudyError for an empty list and for a document without tokens.
     """
     if not documents:
         raise StudyError("The corpus has no training documents; name one that has.")
-    sequences = [encode(model.tokenizer, text, max_tokens) for _, text in documents]
+    sequences = [encode(tokenizer, text, max_tokens) for _, text in documents]
     names = [f"document {name}" for name, _ in documents]
     for name, sequence in zip(names, sequences, strict=True):
         if not sequence:
             raise StudyError(f"{name} has no tokens; leave empty documents out of the corpus.")
-    return capture(model, sequences, names, batch_tokens=batch_tokens)
+    return Documents(names, sequences)
 
 
-def of_questions(
-    model: LanguageModel, questions: Sequence[Mapping[str, str]], *, batch_tokens: int
-) -> dict[str, torch.Tensor]:
-    """Activations at the last token of prompt + answer (paper: behaviours).
+def read_questions(
+    tokenizer: PreTrainedTokenizerBase, questions: Sequence[Mapping[str, str]]
+) -> Questions:
+    """Tokens of questions (`question` id, `prompt`, `matching`, `not_matching`).
 
-    `questions` have `question` (id), `prompt`, `matching`, `not_matching`. Returns `matching` and
-    `not_matching`, each [n_questions, n_layers, hidden] in the model's dtype.
+    Raises StudyError for an empty list and a tokenizer that splits an answer.
     """
     if not questions:
         raise StudyError("The behaviour has no training questions; name one that has.")
-    tokens = [question_tokens(model.tokenizer, question) for question in questions]
-    names = [f"question {question['question']}" for question in questions]
-    sequences = {
-        "matching": [[*item.prompt, item.matching] for item in tokens],
-        "not_matching": [[*item.prompt, item.not_matching] for item in tokens],
-    }
-    return {
-        role: capture(model, ids, names, batch_tokens=batch_tokens)
-        for role, ids in sequences.items()
-    }
+    tokens = [question_tokens(tokenizer, question) for question in questions]
+    return Questions([f"question {question['question']}" for question in questions], tokens)
+
+
+def of_documents(model: LanguageModel, documents: Documents, *, batch_tokens: int) -> torch.Tensor:
+    """Activations at the last token of each document (paper: skill vectors).
+
+    Returns [n_documents, n_layers, hidden] in the model's dtype. Raises StudyError for a NaN or
+    infinite activation and a document beyond the model's context.
+    """
+    return capture(model, documents.sequences, documents.names, batch_tokens=batch_tokens)
+
+
+def of_questions(
+    model: LanguageModel, questions: Questions, *, batch_tokens: int
+) -> dict[str, torch.Tensor]:
+    """Activations at the last token of prompt + answer (paper: behaviours).
+
+    Returns `matching` and `not_matching`, each [n_questions, n_layers, hidden] in the model's
+    dtype. Raises as `of_documents` does.
+    """
+    both = capture_answers(
+        model,
+        [item.prompt for item in questions.tokens],
+        torch.tensor([(item.matching, item.not_matching) for item in questions.tokens]),
+        questions.names,
+        batch_tokens=batch_tokens,
+    )
+    return {"matching": both[:, 0].contiguous(), "not_matching": both[:, 1].contiguous()}
+
+
+def shards(
+    model: LanguageModel, samples: Documents | Questions, *, batch_tokens: int
+) -> Iterator[Shard]:
+    """The samples in shards of about `SHARD_BYTES`, so that an extraction can be cut short."""
+    size = model.n_layers * model.hidden * model.dtype.itemsize
+    count = max(1, SHARD_BYTES // size)
+    for start in range(0, len(samples.names), count):
+        some = slice(start, start + count)
+        if isinstance(samples, Documents):
+            yield _shard_of_documents(model, samples, some, batch_tokens)
+        else:
+            yield _shard_of_questions(model, samples, some, batch_tokens)
+
+
+def _shard_of_documents(
+    model: LanguageModel, samples: Documents, some: slice, batch_tokens: int
+) -> Shard:
+    part = Documents(samples.names[some], samples.sequences[some])
+    return Shard(
+        digest(part.sequences),
+        lambda: {"activations": of_documents(model, part, batch_tokens=batch_tokens)},
+    )
+
+
+def _shard_of_questions(
+    model: LanguageModel, samples: Questions, some: slice, batch_tokens: int
+) -> Shard:
+    part = Questions(samples.names[some], samples.tokens[some])
+    return Shard(
+        digest([(item.prompt, item.matching, item.not_matching) for item in part.tokens]),
+        lambda: of_questions(model, part, batch_tokens=batch_tokens),
+    )

@@ -7,13 +7,15 @@ depend on the content alone: no timestamps, and metadata in a fixed order.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import struct
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -32,13 +34,20 @@ _DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
 
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write `content` to `path` atomically (unique temporary name, fsync, rename)."""
+    with _replacing(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def _replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """A file under a temporary name of its own that takes the place of `path` when it is whole."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
@@ -86,6 +95,44 @@ def write_tensors(
         from safetensors.torch import save
 
         write_bytes(path, save(dict(tensors), metadata))
+
+
+def stack_tensors(
+    path: str | Path, shards: Sequence[str | Path], provenance: Mapping[str, Any]
+) -> None:
+    """Write the tensors of several safetensors files, joined along the first axis, as one file.
+
+    All have the same names, dtypes and other axes. No more than one of them is in memory at a time.
+    """
+    headers = [_header(shard) for shard in shards]
+    names = sorted(name for name in headers[0][1] if name != "__metadata__")
+    joined: dict[str, Any] = {"__metadata__": {KEY: _encode(provenance)}}
+    end = 0
+    for name in names:
+        parts = [header[name] for _, header in headers]
+        start, end = (
+            end,
+            end + sum(part["data_offsets"][1] - part["data_offsets"][0] for part in parts),
+        )
+        shape = [sum(part["shape"][0] for part in parts), *parts[0]["shape"][1:]]
+        joined[name] = {"dtype": parts[0]["dtype"], "shape": shape, "data_offsets": [start, end]}
+    encoded = json.dumps(joined, ensure_ascii=False).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    with _replacing(path) as file:
+        file.write(struct.pack("<Q", len(encoded)) + encoded)
+        for name in names:
+            for shard, (data, header) in zip(shards, headers, strict=True):
+                start, end = header[name]["data_offsets"]
+                with Path(shard).open("rb") as source:
+                    source.seek(data + start)
+                    file.write(source.read(end - start))
+
+
+def _header(path: str | Path) -> tuple[int, dict[str, Any]]:
+    """Where the data of a safetensors file begins, and its header."""
+    with Path(path).open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        return 8 + length, json.loads(file.read(length))
 
 
 def read_tensors(path: str | Path) -> dict[str, np.ndarray]:

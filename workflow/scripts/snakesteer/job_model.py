@@ -1,14 +1,28 @@
-"""The model that a job runs."""
+"""The model that a job runs, and the points of that job that are there already."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from snakesteer.manifest import locate
 from snakesteer.models import LanguageModel, load
+from snakesteer.points import Points
+from snakesteer.tokenisation import load_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+RUNNING = ("dtype", "attention", "device_map", "batch_tokens", "kept_gb")
+
+
+def load_job_tokenizer(snakemake: Any, manifest: Mapping[str, Any]) -> PreTrainedTokenizerBase:
+    """The tokenizer of the manifest's model, for what can be checked without the weights."""
+    return load_tokenizer(locate(manifest["source"], snakemake.params.repository))
 
 
 def load_job_model(snakemake: Any, manifest: Mapping[str, Any]) -> LanguageModel:
@@ -23,4 +37,20 @@ def load_job_model(snakemake: Any, manifest: Mapping[str, Any]) -> LanguageModel
         manifest,
         dtype=settings["dtype"],
         attention=settings["attention"],
+        device_map=settings["device_map"],
     )
+
+
+def job_points(snakemake: Any, model: LanguageModel) -> Points:
+    """The finished points of jobs that run this model in this way, beside the job's output."""
+    settings = snakemake.params.settings
+    identity = {
+        "kind": snakemake.rule,
+        "code": snakemake.params.code,
+        "model": model.fingerprint,
+        "settings": {name: settings.get(name) for name in RUNNING},
+        "packages": {name: version(name) for name in ("torch", "transformers")},
+        "device": model.device.type,
+        "threads": snakemake.threads,
+    }
+    return Points.of(identity, Path(snakemake.output[0]).parent.parent / "points")

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from snakesteer.errors import StudyError
-from snakesteer.manifest import verify
+from snakesteer.manifest import CONTEXT, verify
 from snakesteer.tokenisation import load_tokenizer
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 # Where architectures keep the module list of their decoder blocks, seen from the model.
 BLOCK_PATHS = (
     "model.layers",
+    "model.language_model.layers",
     "transformer.h",
     "gpt_neox.layers",
     "model.decoder.layers",
@@ -38,8 +39,10 @@ class LanguageModel:
     `blocks` are the decoder blocks in order: layer L (0-based) is `blocks[L]`, and its activation
     is the block's raw output, [batch, tokens, hidden], before the final norm. `extras` is what a
     block returns behind that output when it returns a tuple (entries set to None); None when it
-    returns the bare tensor. `vocabulary` is the number of logits, `context` the longest input in
-    tokens (None if there is no limit).
+    returns the bare tensor. `dtype` is that of the states, which in some architectures is wider
+    than the weights'. `vocabulary` is the number of logits, `context` the longest input in tokens
+    (None if there is no limit). Sequences up to `short_context` must not share a batch with longer
+    ones, because the position embedding of all depends on the longest (None if it does not).
     """
 
     network: PreTrainedModel
@@ -50,6 +53,7 @@ class LanguageModel:
     hidden: int
     vocabulary: int
     context: int | None
+    short_context: int | None
     dtype: torch.dtype
     device: torch.device
     fingerprint: str
@@ -61,7 +65,7 @@ class LanguageModel:
 
 def states_of(output: Any) -> torch.Tensor:
     """The states [batch, tokens, hidden] in what a block returned."""
-    return output[0] if isinstance(output, tuple) else output
+    return output[0] if isinstance(output, (tuple, list)) else output
 
 
 def load(
@@ -70,33 +74,44 @@ def load(
     *,
     dtype: str = "float32",
     device: str = "auto",
-    attention: str = "sdpa",
+    attention: str = "auto",
+    device_map: str | None = None,
 ) -> LanguageModel:
     """Load the model in `folder`, whose files must be those of its `manifest`.
 
-    `device` "auto" takes a GPU if there is one. `attention` is transformers' attention
-    implementation. Only local safetensors are read and no code found there is run. Raises
-    StudyError for other files than the manifest's, an unknown dtype, NaN or infinity in the
-    weights, and decoder blocks that cannot be found.
+    `device` "auto" takes a GPU if there is one; a `device_map` ("auto", "balanced", …) spreads the
+    layers over all GPUs instead. `attention` is transformers' attention implementation, "auto" the
+    one that it takes for this architecture. Only local safetensors are read and no code found there
+    is run. Raises StudyError for other files than the manifest's, an unknown dtype, an attention
+    that the architecture does not have, NaN or infinity in the weights, and decoder blocks that
+    cannot be found.
     """
     if dtype not in DTYPES:
         raise StudyError(f"dtype {dtype!r} is unknown; name one of {', '.join(DTYPES)}.")
     verify(folder, manifest)
     disable_progress_bar()
-    network: Any = AutoModelForCausalLM.from_pretrained(
-        Path(folder),
-        dtype=DTYPES[dtype],
-        attn_implementation=attention,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-    )
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
-        network = network.to(place)
-    except (RuntimeError, AssertionError) as error:
+        network: Any = AutoModelForCausalLM.from_pretrained(
+            Path(folder),
+            dtype=DTYPES[dtype],
+            attn_implementation=None if attention == "auto" else attention,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            device_map=device_map,
+        )
+    except (ValueError, ImportError) as error:
         reason = str(error).splitlines()[0]
-        raise StudyError(f"The model cannot be placed on device {place!r}: {reason}") from error
+        raise StudyError(
+            f"The model in {folder} cannot be loaded with attention {attention!r}: {reason}"
+        ) from error
+    if device_map is None:
+        place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        try:
+            network = network.to(place)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise StudyError(f"The model cannot be placed on device {place!r}: {reason}") from error
     for name, weights in network.named_parameters():
         if not torch.isfinite(weights).all():
             raise StudyError(
@@ -112,18 +127,19 @@ def wrap(
     network.eval()
     config = network.config.get_text_config()
     blocks = find_blocks(network)
-    first = next(network.parameters())
+    output = _block_output(network, blocks, config.hidden_size)
     return LanguageModel(
         network=network,
         tokenizer=tokenizer,
         blocks=blocks,
-        extras=_extras(network, blocks, config.hidden_size),
+        extras=(None,) * (len(output) - 1) if isinstance(output, (tuple, list)) else None,
         n_layers=len(blocks),
         hidden=config.hidden_size,
         vocabulary=config.vocab_size,
-        context=getattr(config, "max_position_embeddings", None),
-        dtype=first.dtype,
-        device=first.device,
+        context=next((getattr(config, name) for name in CONTEXT if hasattr(config, name)), None),
+        short_context=_short_context(config),
+        dtype=states_of(output).dtype,
+        device=next(network.parameters()).device,
         fingerprint=fingerprint,
     )
 
@@ -152,9 +168,8 @@ def find_blocks(network: PreTrainedModel) -> Sequence[torch.nn.Module]:
 
 
 @torch.inference_mode()
-def _extras(
-    network: PreTrainedModel, blocks: Sequence[torch.nn.Module], hidden: int
-) -> tuple[None, ...] | None:
+def _block_output(network: PreTrainedModel, blocks: Sequence[torch.nn.Module], hidden: int) -> Any:
+    """What the last block returns for one sequence of two tokens."""
     outputs: list[Any] = []
     handle = blocks[-1].register_forward_hook(lambda _module, _args, output: outputs.append(output))
     try:
@@ -167,4 +182,14 @@ def _extras(
             f"The blocks of {type(network).__name__} do not return states of shape "
             f"[batch, tokens, {hidden}]; choose a model of plain decoder blocks."
         )
-    return (None,) * (len(outputs[0]) - 1) if isinstance(outputs[0], tuple) else None
+    return outputs[0]
+
+
+def _short_context(config: Any) -> int | None:
+    """Where a long-context rotary embedding ("longrope") changes its frequencies."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    return (
+        rope.get("original_max_position_embeddings")
+        if rope.get("rope_type") == "longrope"
+        else None
+    )

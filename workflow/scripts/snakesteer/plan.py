@@ -305,6 +305,9 @@ class Plan:
             "coefficients": schema.coefficients(sweep.coefficients),
             "corpora": sweep.corpora,
             "tokens": sweep.tokens,
+            "precision": (
+                {"half_width": sweep.precision, "pilot": sweep.pilot} if sweep.precision else None
+            ),
             "max_tokens": sweep.max_tokens,
             "stopping": stopping,
         }
@@ -625,9 +628,10 @@ def _running(model: schema.Model, sweep: schema.Run | None = None) -> dict[str, 
     settings: dict[str, Any] = {
         "dtype": model.dtype,
         "attention": model.attention,
+        "device_map": model.device_map,
         "batch_tokens": model.batch_tokens,
     }
-    return settings | {"path": sweep.path} if sweep else settings
+    return settings | {"path": sweep.path, "kept_gb": model.kept_gb} if sweep else settings
 
 
 def _place(injection: Mapping[str, list[int]]) -> str:

@@ -6,14 +6,16 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
+from snakesteer.artefacts import read_provenance
 from snakesteer.errors import StudyError
 
 
 def unreferenced(results: Path) -> list[Path]:
     """Files under `results/cache` that no `results/<study>/artefacts.csv` names, sorted.
 
-    What is newer than the newest catalogue belongs to a run that has not ended, and is left out.
-    Raises StudyError if a run is going on, or if there is no catalogue at all.
+    The points that a named sweep was put together from are kept with it. What is newer than the
+    newest catalogue belongs to a run that has not ended, and is left out. Raises StudyError if a
+    run is going on, or if there is no catalogue at all.
     """
     if any((results.parent / ".snakemake" / "locks").glob("*")):
         raise StudyError(
@@ -29,12 +31,22 @@ def unreferenced(results: Path) -> list[Path]:
     for catalogue in catalogues:
         with catalogue.open(newline="", encoding="utf-8") as rows:
             referenced |= {(results.parent / row["path"]).resolve() for row in csv.DictReader(rows)}
+    points = {results / "cache" / "points" / name for name in _points(referenced)}
     newest = max(catalogue.stat().st_mtime for catalogue in catalogues)
     return sorted(
         path
         for path in (results / "cache").rglob("*")
-        if path.is_file() and path.stat().st_mtime <= newest and path.resolve() not in referenced
+        if path.is_file()
+        and path.stat().st_mtime <= newest
+        and path.resolve() not in referenced
+        and path.parent not in points
     )
+
+
+def _points(artefacts: Iterable[Path]) -> set[str]:
+    """The folders of points that sweeps among the artefacts name in their provenance."""
+    sweeps = (path for path in artefacts if path.parent.name == "sweeps" and path.is_file())
+    return {read_provenance(path).get("points", "") for path in sweeps}
 
 
 def delete(files: Iterable[Path]) -> None:

@@ -7,15 +7,9 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import torch
 
-from snakesteer.engine import (
-    Batch,
-    Injection,
-    final_states,
-    greedy,
-    logits_of,
-    pad,
-    refuse_overflow,
-)
+from snakesteer.batches import Batch, pad
+from snakesteer.engine import Injection, final_states, refuse_overflow
+from snakesteer.head import greedy, logits_of
 from snakesteer.layer_labels import layer_label
 from snakesteer.models import LanguageModel
 from snakesteer.tokenisation import encode
@@ -79,9 +73,10 @@ def _continue(
             break
         chosen = [sequences[place] for place in going]
         lengths = torch.tensor([len(sequence) for sequence in chosen], device=model.device)
-        batch = Batch(tuple(going), pad(model, chosen), lengths, injection.layers[0], None)
+        batch = Batch(tuple(going), pad(model, chosen), lengths)
         states = final_states(model, batch, injection, coefficient)
-        last = states[torch.arange(len(going), device=model.device), lengths - 1]
+        rows = torch.arange(len(going), device=states.device)
+        last = states[rows, lengths.to(states.device) - 1]
         logits = logits_of(model, last)
         names = [f"the prompt {prompts[place]!r}" for place in going]
         greatest = logits.amax(dim=1).double().cpu().numpy()

@@ -63,10 +63,27 @@ class Model(Entry):
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "bfloat16", description="Number format of weights and activations."
     )
-    attention: Literal["sdpa", "eager"] = Field(
-        "sdpa", description="Attention implementation of transformers."
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
+        "auto",
+        description="Attention implementation of transformers; `auto`: what it takes for the "
+        "architecture.",
     )
-    batch_tokens: Count = Field(4096, description="Tokens in a batch, padding included.")
+    device_map: Literal["auto", "balanced", "sequential"] | None = Field(
+        None,
+        description="Spread a model that is larger than one GPU over all that the job has; one "
+        "device if left out.",
+    )
+    batch_tokens: Count | Literal["auto"] = Field(
+        4096,
+        description="Tokens in a batch, padding included. `auto` tries what the device is fastest "
+        "with, at the price of results that differ by rounding from run to run. A batch that does "
+        "not fit into memory is halved.",
+    )
+    kept_gb: Annotated[float, Field(gt=0)] = Field(
+        1.0,
+        description="Bound on the hidden states kept for the coefficients of a sweep. Documents "
+        "are evaluated in blocks whose states it holds.",
+    )
 
 
 class Corpus(Entry):
@@ -228,7 +245,18 @@ class SkillSweep(Run):
     corpora: Names = Field(
         description="Validation splits evaluated; the first is the one steered away from."
     )
-    tokens: Count = Field(500_000, description="Tokens per coefficient and corpus, about.")
+    tokens: Count = Field(
+        500_000, description="Tokens per coefficient and corpus, about; with `precision`, at most."
+    )
+    precision: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="Half-width of the 95 % interval that the relative top-1 accuracy shall have "
+        "on every corpus at every coefficient, paired over documents. Only as many documents are "
+        "evaluated as that takes.",
+    )
+    pilot: Annotated[int, Field(ge=2)] = Field(
+        32, description="Documents per corpus that `precision` is planned with."
+    )
     max_tokens: Count = Field(4096, description="Documents are cut at this length.")
     skip: Count = Field(50, description="Most frequent tokens left out of the `kept` measures.")
     stopping: SkillStopping | Literal[False] = Field(

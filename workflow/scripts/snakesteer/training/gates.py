@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from snakesteer import vectors
-from snakesteer.activations import of_questions
-from snakesteer.behaviour_sweep import Prompts, prepare_prompts, run
+from snakesteer.activations import of_questions, read_questions
+from snakesteer.behaviour_sweep import read_prompts, run
 from snakesteer.behaviours import split_questions
 from snakesteer.behaviours.generated import DRAFTS, questions
-from snakesteer.engine import injection
+from snakesteer.injections import Steering
 from snakesteer.models import LanguageModel
 from snakesteer.stopping import GridStopping
 
@@ -68,7 +68,9 @@ def measure_gates(
         drawn = questions({"trait": behaviour, "questions": 1000, "seed": 13})
         for split, question in split_questions(drawn, train=500, validation=200, seed=13):
             records[split].append(asdict(question))
-        pair = of_questions(model, records["train"], batch_tokens=BATCH_TOKENS)
+        pair = of_questions(
+            model, read_questions(model.tokenizer, records["train"]), batch_tokens=BATCH_TOKENS
+        )
         vector = vectors.contrast(
             pair["matching"].float().numpy(), pair["not_matching"].float().numpy()
         )
@@ -95,8 +97,9 @@ def measure_gates(
                 model,
                 vector,
                 cell.layer,
-                _prompts(model, behaviour, records, "test", cell.layer),
-                (0.0, cell.coefficient),
+                behaviour,
+                records["test"],
+                [(0.0, cell.coefficient)],
                 None,
             )
             for cell in best
@@ -117,31 +120,22 @@ def _column(
     records: Records,
     multipliers: Sequence[float],
 ) -> list[Score]:
-    prompts = _prompts(model, behaviour, records, "validation", layer)
-    return [
-        score
-        for signed in ([0.0, *(-value for value in multipliers)], multipliers)
-        for score in _scores(model, vector, layer, prompts, signed, GridStopping())
-    ]
-
-
-def _prompts(
-    model: LanguageModel, behaviour: str, records: Records, split: str, layer: int
-) -> Mapping[str, Prompts]:
-    asked = {behaviour: records[split]}
-    return prepare_prompts(model, asked, layer, batch_tokens=BATCH_TOKENS)
+    runs = [(0.0, *(-value for value in multipliers)), tuple(multipliers)]
+    return _scores(model, vector, layer, behaviour, records["validation"], runs, GridStopping())
 
 
 def _scores(
     model: LanguageModel,
     vector: np.ndarray,
     layer: int,
-    prompts: Mapping[str, Prompts],
-    coefficients: Sequence[float],
+    behaviour: str,
+    questions: list[dict[str, str]],
+    runs: Sequence[tuple[float, ...]],
     stopping: GridStopping | None,
 ) -> list[Score]:
-    steering = injection(model, [(layer, vector[layer])])
-    table = run(model, steering, coefficients, prompts, stopping=stopping)
+    steering = Steering("own", ((layer, vector[layer]),), tuple(runs), (behaviour,))
+    prompts = {behaviour: read_prompts(model.tokenizer, behaviour, questions)}
+    table = run(model, [steering], prompts, batch_tokens=BATCH_TOKENS, stopping=stopping)
     return [
         Score(
             layer,

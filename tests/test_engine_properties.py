@@ -1,0 +1,99 @@
+"""Whatever batches, layers and coefficients: both paths agree with each other and the oracle."""
+
+from __future__ import annotations
+
+import pytest
+import tiny
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import oracle
+from snakesteer import engine, models, skill_sweep
+
+torch.set_num_threads(1)
+
+MARGIN = 1e-4  # of the logits' spread: decisions nearer than this may differ by rounding
+QUICK = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+token = st.integers(2, 319)
+sequences = st.lists(st.lists(token, min_size=2, max_size=40), min_size=1, max_size=7)
+coefficient = st.one_of(st.just(0.0), st.floats(-3, 3), st.sampled_from([-1e4, 1e4, 1e-6]))
+parts = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=3)
+
+
+@pytest.fixture(scope="module", params=["llama", "gpt_neox"])
+def model(request: pytest.FixtureRequest) -> models.LanguageModel:
+    return models.wrap(tiny.network(request.param), tiny.tokenizer(), "none")
+
+
+def steering(model: models.LanguageModel, drawn: list[tuple[int, int]]) -> engine.Injection:
+    return engine.injection(
+        model,
+        [
+            (layer, torch.randn(32, generator=torch.Generator().manual_seed(seed)))
+            for layer, seed in drawn
+        ],
+    )
+
+
+def state(model: models.LanguageModel) -> list[object]:
+    return [
+        (name, sorted(vars(module)), dict(module._forward_hooks), vars(module).get("forward"))
+        for name, module in model.network.named_modules()
+    ]
+
+
+@QUICK
+@given(sequences, parts, st.lists(coefficient, min_size=1, max_size=4), st.integers(1, 200))
+def test_the_paths_agree_to_the_bit(model, documents, drawn, coefficients, batch_tokens):
+    injection, before = steering(model, drawn), state(model)
+    plain, shared = (
+        engine.prepare(model, documents, injection.layers[0], batch_tokens=batch_tokens, path=path)
+        for path in ("plain", "shared")
+    )
+    for one, other in zip(plain, shared, strict=True):
+        assert one.samples == other.samples
+        for value in coefficients:
+            expected = engine.final_states(model, one, injection, value)
+            assert torch.equal(expected, engine.final_states(model, other, injection, value))
+    assert state(model) == before
+
+
+@QUICK
+@given(sequences, parts, coefficient, st.integers(1, 200), st.sampled_from(["shared", "plain"]))
+def test_counts_are_the_oracles(model, documents, drawn, value, batch_tokens, path):
+    injection = steering(model, drawn)
+    names = [f"d{place}" for place in range(len(documents))]
+    corpora = {"drawn": skill_sweep.Corpus(names, documents, (5, 7))}
+    table = skill_sweep.run(
+        model, injection, [0.0, value or 1.0], corpora, batch_tokens=batch_tokens, path=path
+    )
+    rows = [row for row in table.to_pylist() if row["coefficient"] == (value or 1.0)]
+    assert [row["document"] for row in rows] == names
+    for row, ids in zip(rows, documents, strict=True):
+        counts, nll, margin = oracle.skill(
+            model.network, model.blocks, ids, injection.parts, value or 1.0, (5, 7)
+        )
+        logits, _ = oracle.forward(model.network, model.blocks, ids, injection.parts, value or 1.0)
+        if margin > MARGIN * float(logits.std()):
+            assert {key: row[key] for key in counts} == counts
+        assert row["nll"] == pytest.approx(nll, rel=1e-3, abs=1e-3)
+
+
+@QUICK
+@given(sequences, st.integers(1, 200))
+def test_captured_activations_are_block_outputs(model, documents, batch_tokens):
+    found = engine.capture(
+        model, documents, [str(place) for place in range(len(documents))], batch_tokens=batch_tokens
+    )
+    for activations, ids in zip(found, documents, strict=True):
+        expected = oracle.last_activations(model.network, model.blocks, ids)
+        torch.testing.assert_close(
+            activations, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max())
+        )

@@ -1,0 +1,192 @@
+"""Token sequences in batches: of like lengths, padded on the right, without an attention mask.
+
+In a causal model the positions after a sequence's last token cannot reach its real ones, and are
+not read; so padding costs time but changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from snakesteer.errors import StudyError
+from snakesteer.models import LanguageModel
+
+PAD = 0
+MOST_PADDING = 0.1
+FREE_PADDING = 64
+TRIAL_TOKENS = 2048
+WORTH_IT = 1.05
+
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some sequences, padded on the right to one length.
+
+    `samples` are their places in the list they come from, `ids` [batch, tokens], `lengths`
+    [batch]. `kept` is the output [batch, tokens, hidden] of block `layer`, None on the plain path.
+    """
+
+    samples: tuple[int, ...]
+    ids: torch.Tensor
+    lengths: torch.Tensor
+    layer: int = -1
+    kept: torch.Tensor | None = None
+
+
+def batch_plan(
+    lengths: Sequence[int], batch_tokens: int, apart: int | None = None
+) -> list[tuple[int, ...]]:
+    """Places of the sequences in each batch, by ascending length.
+
+    A batch holds at most `batch_tokens` tokens, padding included (a longer sequence is a batch of
+    its own), and of padding at most the share `MOST_PADDING` of its real tokens or `FREE_PADDING`
+    tokens, whichever is more: computing what is thrown away must not cost more than batching saves.
+    Sequences of up to `apart` tokens share no batch with longer ones.
+    """
+    plan: list[tuple[int, ...]] = []
+    batch: list[int] = []
+    real = 0
+    for place in sorted(range(len(lengths)), key=lambda place: (lengths[place], place)):
+        real += lengths[place]
+        padded = (len(batch) + 1) * lengths[place]
+        wasted = padded - real > max(FREE_PADDING, MOST_PADDING * real)
+        divided = batch and apart is not None and lengths[batch[-1]] <= apart < lengths[place]
+        if batch and (padded > batch_tokens or wasted or divided):
+            plan.append(tuple(batch))
+            batch, real = [], lengths[place]
+        batch.append(place)
+    return [*plan, tuple(batch)] if batch else plan
+
+
+def batches_of(
+    model: LanguageModel, sequences: Sequence[Sequence[int]], batch_tokens: int
+) -> list[Batch]:
+    """The sequences in batches of `batch_plan`, on the model's device."""
+    planned = []
+    counts = [len(sequence) for sequence in sequences]
+    for samples in batch_plan(counts, batch_tokens, model.short_context):
+        chosen = [sequences[sample] for sample in samples]
+        lengths = torch.tensor([len(sequence) for sequence in chosen], device=model.device)
+        planned.append(Batch(samples, pad(model, chosen), lengths))
+    return planned
+
+
+def tokens_per_batch(
+    model: LanguageModel, sequences: Sequence[Sequence[int]], given: int | str
+) -> int:
+    """Tokens in a batch: as given, or for "auto" what this device is fastest with.
+
+    Tried on some of the sequences: one at a time, then budgets that grow fourfold as long as they
+    bring speed and fit into memory. The outcome depends on the clock, and with it, by rounding,
+    the results: they are not the same to the byte every time.
+    """
+    if isinstance(given, int):
+        return given
+    ordered = sorted(sequences, key=len)
+    longest, total = len(ordered[-1]), sum(map(len, ordered))
+    best, speed = 1, _speed(model, ordered, 1)
+    budget = max(1024, 2 * longest)
+    while budget <= total:
+        tried = _speed(model, ordered, budget)
+        if tried < speed * WORTH_IT:
+            break
+        best, speed, budget = budget, tried, 4 * budget
+    print(
+        f"Batches of at most {best:,} tokens" if best > 1 else "One sequence at a time",
+        f"({speed:,.0f} tokens a second through all layers).",
+        file=sys.stderr,
+        flush=True,
+    )
+    return best
+
+
+@torch.inference_mode()
+def _speed(model: LanguageModel, ordered: Sequence[Sequence[int]], budget: int) -> float:
+    """Tokens a second in batches of this budget, of middling sequences; 0 if they do not fit."""
+    start = end = len(ordered) // 2
+    while end < len(ordered) and sum(map(len, ordered[start:end])) < max(budget, TRIAL_TOKENS):
+        end += 1
+    while start and sum(map(len, ordered[start:end])) < max(budget, TRIAL_TOKENS):
+        start -= 1
+    batches = batches_of(model, ordered[start:end], budget)
+    seconds = []
+    try:
+        for _ in range(2):
+            started = time.perf_counter()
+            for batch in batches:
+                output = model.network.base_model(input_ids=batch.ids, use_cache=False)
+            output.last_hidden_state[0, 0, 0].item()
+            seconds.append(time.perf_counter() - started)
+    except torch.OutOfMemoryError:
+        return 0.0
+    return sum(map(len, ordered[start:end])) / min(seconds)
+
+
+def pad(model: LanguageModel, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Token ids [batch, tokens], padded on the right.
+
+    Raises StudyError for a sequence that is longer than the model's context.
+    """
+    longest = max(map(len, sequences))
+    if model.context is not None and longest > model.context:
+        raise StudyError(
+            f"A text of {longest} tokens is longer than the model's context of {model.context}; "
+            "lower max_tokens, or shorten the question."
+        )
+    rows = [[*sequence, *[PAD] * (longest - len(sequence))] for sequence in sequences]
+    return torch.tensor(rows, device=model.device)
+
+
+def on_each(
+    batches: list[Batch], act: Callable[[Batch], Outcome]
+) -> Iterator[tuple[Batch, Outcome]]:
+    """Each batch and what `act` makes of it.
+
+    A batch for which the device's memory does not suffice is halved, in the list too, and tried
+    again. Raises StudyError when a single sequence does not fit.
+    """
+    place = 0
+    while place < len(batches):
+        try:
+            outcome = act(batches[place])
+        except torch.OutOfMemoryError:
+            batches[place : place + 1] = _halves(batches[place])
+            continue
+        yield batches[place], outcome
+        place += 1
+
+
+def _halves(batch: Batch) -> list[Batch]:
+    rows, tokens = batch.ids.shape
+    if rows == 1:
+        raise StudyError(
+            f"One sequence of {tokens} tokens does not fit into the device's memory; lower "
+            "max_tokens, use a smaller dtype, or spread the model with device_map."
+        )
+    print(
+        f"Out of memory at {rows} × {tokens} tokens: going on with half of them at a time. "
+        "Lower batch_tokens to keep results the same to the byte.",
+        file=sys.stderr,
+        flush=True,
+    )
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return [
+        dataclasses.replace(
+            batch,
+            samples=batch.samples[some],
+            ids=batch.ids[some],
+            lengths=batch.lengths[some],
+            kept=None if batch.kept is None else batch.kept[some].clone(),
+        )
+        for some in (slice(rows // 2), slice(rows // 2, None))
+    ]

@@ -1,0 +1,83 @@
+"""Finished points of a sweep and finished shards of an extraction, so that a job may be cut short.
+
+Snakemake does not see these files, so a point's key says all that determines its content: what the
+job gives as `identity` (model, dtype, attention, batches, code, package versions, device, threads;
+it names the folder) and what the point itself is (injection, documents, coefficient; it names the
+file). Another list of coefficients, or
+other stopping rules, finds the points that are there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from snakesteer.artefacts import read_provenance, read_table, write_table, write_tensors
+from snakesteer.errors import StudyError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points made so far, in memory and, where there is a `folder`, in files."""
+
+    folder: Path | None = None
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    _tables: dict[str, pa.Table] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, identity: Mapping[str, Any], parent: Path) -> Points:
+        """The points of this identity, in a folder of their own in `parent`."""
+        return cls(parent / digest(sorted(identity.items())), identity)
+
+    def table(self, point: Mapping[str, Any], make: Callable[[], pa.Table]) -> pa.Table:
+        """The table of a point, made unless it is there; a damaged file is made again."""
+        key = self._key(point)
+        if key not in self._tables:
+            self._tables[key] = self._stored(key, point) or self._make(key, point, make)
+        return self._tables[key]
+
+    def tensors(
+        self, shard: Mapping[str, Any], make: Callable[[], Mapping[str, torch.Tensor]]
+    ) -> Path:
+        """The safetensors file of a shard, made unless it is there; a damaged one is made again."""
+        path = (self.folder or Path()) / f"{self._key(shard)}.safetensors"
+        if not _whole(path):
+            write_tensors(path, make(), {**self.identity, **shard})
+        return path
+
+    def _key(self, point: Mapping[str, Any]) -> str:
+        return digest(sorted(point.items()))
+
+    def _stored(self, key: str, point: Mapping[str, Any]) -> pa.Table | None:
+        try:
+            return read_table(self.folder / f"{key}.parquet") if self.folder else None
+        except (FileNotFoundError, StudyError):
+            return None
+
+    def _make(self, key: str, point: Mapping[str, Any], make: Callable[[], pa.Table]) -> pa.Table:
+        table = make()
+        if self.folder:
+            write_table(self.folder / f"{key}.parquet", table, {**self.identity, **point})
+        return table
+
+
+def digest(*contents: Any) -> str:
+    """What tells contents of plain JSON types apart, for a point's description."""
+    return hashlib.sha256(json.dumps(contents, ensure_ascii=False).encode()).hexdigest()[:24]
+
+
+def _whole(path: Path) -> bool:
+    try:
+        read_provenance(path)
+    except (FileNotFoundError, StudyError):
+        return False
+    return True

@@ -1,0 +1,112 @@
+"""What a model must do to be steered, tried on one small batch before a sweep begins."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import torch
+
+from snakesteer.batches import Batch
+from snakesteer.engine import Injection, capture, final_states, prepare
+from snakesteer.errors import StudyError
+from snakesteer.head import logits_of
+from snakesteer.hooks import hooked
+from snakesteer.models import LanguageModel
+
+NOTHING = Injection(())
+
+
+def checked_path(model: LanguageModel, layer: int, path: str) -> str:
+    """The path to take for steering at `layer`: `path`, or "plain" if "shared" is not exact here.
+
+    On the batch, the head of `logits_of` must give the untouched model's logits, a token must not
+    change what comes before it, the activations captured must be the blocks' outputs, an injection
+    must change the last one, and the shared path must give the plain path's bits. (It cannot where
+    layers share keys and values; the log then says that the plain path is taken.) Raises StudyError
+    for a model that fails another of these.
+    """
+    length = min(16, model.context or 16)
+    noise = torch.Generator().manual_seed(0)
+    ids = torch.randint(model.vocabulary, (2, length), generator=noise).tolist()
+    sequences = [ids[0], ids[1][: max(2, length - 5)]]
+    vector = torch.randn(model.hidden, generator=noise).to(model.device)
+    trial = Injection(((layer, vector),))
+    (plain,) = prepare(model, sequences, layer, batch_tokens=2 * length, path="plain")
+    expected = [final_states(model, plain, trial, coefficient) for coefficient in (0.0, 1.0)]
+    _check_head(model, plain, expected[0])
+    _check_causal(model, plain, expected[0])
+    _check_capture(model, sequences, plain, layer)
+    if torch.equal(expected[0], expected[1]):
+        raise StudyError(
+            f"An injection at layer {layer} of {type(model.network).__name__} changes nothing; "
+            "this architecture cannot be steered."
+        )
+    if path == "plain":
+        return path
+    try:
+        (shared,) = prepare(model, sequences, layer, batch_tokens=2 * length, path="shared")
+        found = [final_states(model, shared, trial, coefficient) for coefficient in (0.0, 1.0)]
+        reason = None if all(map(torch.equal, expected, found)) else "other values"
+    except Exception as error:  # whatever an architecture does without its lower layers
+        reason = f"{type(error).__name__}: {error}"
+    if reason is None:
+        return "shared"
+    print(
+        f"Sharing the layers up to {layer} is not exact for {type(model.network).__name__} "
+        f"({reason}): every coefficient runs the whole model.",
+        file=sys.stderr,
+        flush=True,
+    )
+    return "plain"
+
+
+@torch.inference_mode()
+def _check_head(model: LanguageModel, batch: Batch, final: torch.Tensor) -> None:
+    expected = model.network(input_ids=batch.ids, use_cache=False).logits.float()
+    if not torch.isfinite(expected).all():
+        raise StudyError(
+            f"{type(model.network).__name__} gives NaN or infinite logits in this dtype; "
+            "try the model in another."
+        )
+    found = logits_of(model, final.flatten(0, 1)).view(expected.shape).float()
+    if not torch.allclose(found, expected, rtol=0, atol=_tolerance(model, expected)):
+        raise StudyError(
+            f"The head of {type(model.network).__name__} needs more than the last block's output; "
+            "this architecture cannot be evaluated."
+        )
+
+
+@torch.inference_mode()
+def _check_causal(model: LanguageModel, batch: Batch, final: torch.Tensor) -> None:
+    other = batch.ids.clone()
+    other[:, -1] = (other[:, -1] + 1) % model.vocabulary
+    changed = final_states(model, dataclasses.replace(batch, ids=other), NOTHING, 0.0)
+    before, after = final[:, :-1].float(), changed[:, :-1].float()
+    if not torch.allclose(before, after, rtol=0, atol=_tolerance(model, before)):
+        raise StudyError(
+            f"In {type(model.network).__name__} a token changes what comes before it; "
+            "name a causal language model."
+        )
+
+
+def _tolerance(model: LanguageModel, values: torch.Tensor) -> float:
+    weights = next(model.network.parameters()).dtype
+    return 16 * torch.finfo(weights).eps * float(values.abs().max())
+
+
+@torch.inference_mode()
+def _check_capture(
+    model: LanguageModel, sequences: list[list[int]], batch: Batch, layer: int
+) -> None:
+    outputs: list[torch.Tensor] = []
+    with hooked(model, layer, outputs.append):
+        model.network(input_ids=batch.ids, use_cache=False)
+    rows = torch.arange(len(batch.samples))
+    expected = outputs[0].cpu()[rows, batch.lengths.cpu() - 1]
+    captured = capture(model, sequences, ["the probe"] * 2, batch_tokens=batch.ids.numel())
+    if not torch.equal(captured[list(batch.samples), layer], expected):
+        raise StudyError(
+            f"The activation captured at layer {layer} of {type(model.network).__name__} is not "
+            "the block's output; this architecture cannot be read."
+        )
