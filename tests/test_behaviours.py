@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,7 +39,11 @@ FORMAT = {
         r"AI:\nOut of \(Yes\) and \(No\), I choose \("
     ),
 }
-STAGE = Stage(0, (1, 2, 3), plain=0.3, headers=0.5, adjectives=0.6, labels=0.5, noise=0.02)
+SHOWN = Stage(0, (2,), plain=0, headers=1.0, names=0, injected=0, adjectives=1.0, labels=0, noise=0)
+STAGE = Stage(
+    0, (1, 2, 3), plain=0.3, headers=0.2, names=0.2, injected=0.2, adjectives=0.6, labels=0.5,
+    noise=0.02,
+)  # fmt: skip
 
 
 def generate(trait: str, number: int = 1000, seed: int = 13) -> list[Question]:
@@ -153,9 +158,9 @@ class TestTuning:
 
     def test_transcripts_follow_the_persona(self) -> None:
         """With a header, no noise and adjectives throughout, every adjective is the header's."""
-        stage = Stage(0, (2,), plain=0.0, headers=1.0, adjectives=1.0, labels=0.0, noise=0.0)
         for seed in range(50):
-            header, *pieces = [piece.text for piece in transcript(stage, 6, random.Random(seed))]
+            texts = [piece.text for piece in transcript(SHOWN, 6, random.Random(seed)).pieces]
+            header, *pieces = texts
             assert {text for text in pieces[2::4]} <= {
                 f" {word}" for word in header.strip("\n.").replace("and ", "").split()[3:]
             }
@@ -170,6 +175,23 @@ class TestTuning:
         else:
             assert f'": {shown if matching == "Yes" else hidden}\n' in prompt
 
+    def test_the_name_may_announce_the_persona(self) -> None:
+        stage = replace(SHOWN, headers=0.0, names=1.0)
+        for seed in range(50):
+            found = transcript(stage, 6, random.Random(seed))
+            text = "".join(piece.text for piece in found.pieces)
+            [named] = set(re.findall(r"AI, (\w+) and (\w+):", text))
+            assert set(re.findall(r"choose \(\w+ (\w+)\)", text)) <= set(named)
+            assert not found.injected
+
+    def test_an_injected_persona_is_written_nowhere(self) -> None:
+        stage = replace(SHOWN, headers=0.0, injected=1.0, adjectives=0.0)
+        for seed in range(50):
+            found = transcript(stage, 6, random.Random(seed))
+            text = "".join(piece.text for piece in found.pieces)
+            assert len(found.injected) == 2
+            assert not any(word in text for pair in ADJECTIVES.values() for word in pair)
+
     def test_transcripts_are_seeded_and_vary(self) -> None:
         rows = [transcript(STAGE, 4, random.Random(seed)) for seed in (0, 0, 1)]
         assert rows[0] == rows[1] != rows[2]
@@ -179,7 +201,7 @@ class TestTuning:
         answers = Counter(
             piece.text
             for _ in range(300)
-            for piece in transcript(STAGE, 4, rng)
+            for piece in transcript(STAGE, 4, rng).pieces
             if piece.weight == ANSWER_WEIGHT
         )
         assert abs(answers["A"] / (answers["A"] + answers["B"]) - 0.5) < 0.05

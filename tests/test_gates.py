@@ -10,7 +10,7 @@ from snakesteer import corpora, models, skill_sweep, vectors
 from snakesteer.activations import of_documents, read_documents
 from snakesteer.engine import injection
 from snakesteer.manifest import manifest
-from snakesteer.training.gates import MOST_FAULTY, measure_gates
+from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, measure_gates
 
 COEFFICIENTS = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
 MAX_TOKENS = 256
@@ -83,9 +83,13 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
     assert abs(text_left(permuted, 3) - 0.6) <= 0.10
 
 
-def test_every_behaviour_can_be_moved() -> None:
-    """Added minus subtracted; layer and multiplier chosen on validation, scores of the test."""
-    gates = measure_gates(shipped("miniature-chat"), multipliers=[0.5, 0.75, 1.0], layers=[4, 5])
+def test_every_behaviour_can_be_added_and_subtracted() -> None:
+    """Layer and multiplier chosen on validation, scores of the test; both ends at five layers."""
+    gates = measure_gates(shipped("miniature-chat"), multipliers=[0.5, 0.75], layers=range(2, 7))
+    assert len(gates) == 5
     for gate in gates:
-        assert gate.added.score - gate.subtracted.score >= 0.3, gate
+        assert gate.added.score >= HIGH, gate
+        assert gate.subtracted.score <= LOW, gate
         assert max(gate.added.faulty, gate.subtracted.faulty) < MOST_FAULTY, gate
+        assert 0.1 <= gate.default.score <= 0.9, gate
+        assert len(gate.layers) == 5, gate

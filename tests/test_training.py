@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import random
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from snakesteer.errors import StudyError
-from snakesteer.training import pretrain
+from snakesteer.training import pretrain, tune
 from snakesteer.training.export import export_model
 from snakesteer.training.model_card import base_card
 from snakesteer.training.tokenizer import BOS_ID, EOS_ID, VOCABULARY, train_tokenizer
@@ -233,3 +234,37 @@ def test_the_whole_way_from_documents_to_the_folder(tmp_path, monkeypatch):
     before = (tmp_path / "out" / "model.safetensors").read_bytes()
     assert pretrain.pretrain(TINY, tmp_path / "work", tmp_path / "again", silent) == curve
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == before
+
+
+def test_what_is_added_acts_at_its_layer_and_row(tmp_path):
+    """The loss under an addition is that of a model whose blocks are hooked to add the same."""
+    model, hooked = tiny_model(), tiny_model()
+    tokens, weights = batches()(0)
+    added = torch.zeros((2, len(tokens), 16))
+    added[1, 2] = torch.arange(16.0)
+
+    def loss(name, trained, *given):
+        settings = dataclasses.replace(SETTINGS, steps=1, bfloat16=False)
+        curve = train(trained, lambda _: given, settings, tmp_path / name, report=silent)
+        return curve[0]["loss"]
+
+    plain = loss("plain", tiny_model(), tokens, weights)
+    handle = hooked.model.layers[1].register_forward_hook(
+        lambda _module, _args, output: output + added[1][:, None]
+    )
+    expected = loss("hooked", hooked, tokens, weights)
+    handle.remove()
+    assert loss("added", model, tokens, weights, added) == pytest.approx(expected, rel=1e-5)
+    assert abs(expected - plain) > 1e-3
+
+
+def test_each_vector_goes_to_a_layer_of_its_own_with_its_sign():
+    vectors = {"myopia": torch.full((8, 4), 1.0), "sycophancy": torch.full((8, 4), 100.0)}
+    injected = [{}, {"myopia": True, "sycophancy": False}]
+    added = tune._added(tune.ChatSettings(), injected, vectors, 3, random.Random(0))
+    assert added.shape == (8, 3, 4)
+    assert not added[:, [0, 2]].any() and not added[[0, 1, 7]].any()
+    low, high = tune.ChatSettings().strengths
+    strengths = added[:, 1, 0].sort().values
+    assert -100 * high <= strengths[0] <= -100 * low + high
+    assert strengths[-1] <= high

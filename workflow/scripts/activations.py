@@ -5,7 +5,7 @@ from snakesteer.job import job
 from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.provenance import provenance
 
-with job(snakemake):
+with job(snakemake, "activations"):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
     tokenizer = load_job_tokenizer(snakemake, manifest)

@@ -4,7 +4,7 @@ from snakesteer.behaviour_tables import behaviour_table
 from snakesteer.choices import choose
 from snakesteer.job import job
 
-with job(snakemake):
+with job(snakemake, "choices"):
     settings = snakemake.params.settings
     jobs = zip(settings["jobs"], snakemake.input.grid, strict=True)
     parts = [

@@ -3,7 +3,7 @@ from snakesteer.artefacts import write_table
 from snakesteer.job import job
 from snakesteer.provenance import provenance
 
-with job(snakemake):
+with job(snakemake, "corpora"):
     tables = corpora.documents(
         snakemake.wildcards.name, snakemake.params.settings, snakemake.threads
     )

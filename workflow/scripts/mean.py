@@ -3,7 +3,7 @@ from snakesteer.job import job
 from snakesteer.provenance import derived
 from snakesteer.vectors import mean
 
-with job(snakemake):
+with job(snakemake, "activations"):
     (path,) = snakemake.input.activations
     activations = read_tensors(path)["activations"]
     origin = read_provenance(path)

@@ -5,7 +5,7 @@ from snakesteer.job import job
 from snakesteer.job_model import load_job_model
 from snakesteer.provenance import provenance, read_vectors
 
-with job(snakemake):
+with job(snakemake, "samples"):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
     vectors = read_vectors([settings["vector"]], snakemake.input.vectors, manifest)

@@ -8,7 +8,7 @@ from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.provenance import provenance, read_vectors
 from snakesteer.stopping import SkillStopping
 
-with job(snakemake):
+with job(snakemake, "sweeps"):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
     vectors = read_vectors(settings["layers"], snakemake.input.vectors, manifest)

@@ -4,7 +4,7 @@ from snakesteer.job import job
 from snakesteer.manifest import locate
 from snakesteer.tokenisation import load_tokenizer
 
-with job(snakemake):
+with job(snakemake, "corpora"):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
     tokenizer = load_tokenizer(locate(manifest["source"], snakemake.params.repository))

@@ -3,7 +3,7 @@ from snakesteer.artefacts import read_provenance, read_tensors, write_tensors
 from snakesteer.job import job
 from snakesteer.provenance import derived
 
-with job(snakemake):
+with job(snakemake, "vectors"):
     settings = snakemake.params.settings
     origins = [read_provenance(path) for path in snakemake.input]
     provenance = derived(snakemake, origins)

@@ -8,17 +8,22 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from snakesteer.errors import StudyError
+from snakesteer.errors import StudyError, naming
 
 
 @contextlib.contextmanager
-def job(snakemake: Any) -> Iterator[None]:
-    """Send output to the job's log; end on a StudyError with its sentence, without a traceback."""
+def job(snakemake: Any, section: str | None = None) -> Iterator[None]:
+    """Send output to the job's log; end on a StudyError with its sentence, without a traceback.
+
+    With a `section` of the study the sentence begins with the entry whose job this is.
+    """
     log = os.open(snakemake.log[0], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     os.dup2(log, sys.stdout.fileno())
     os.dup2(log, sys.stderr.fileno())
+    entry = snakemake.wildcards.name.split(".")[0] if section else None
     try:
-        yield
+        with naming(f"{section}.{entry}") if entry else contextlib.nullcontext():
+            yield
     except StudyError as error:
         print(f"Error: {error}", file=sys.stderr, flush=True)
         sys.exit(1)

@@ -18,7 +18,7 @@ from typing import Any
 from snakesteer import corpora
 from snakesteer import study as schema
 from snakesteer.code_digest import code_digest
-from snakesteer.errors import StudyError
+from snakesteer.errors import StudyError, naming
 from snakesteer.layer_labels import layer_label
 from snakesteer.manifest import content, context, layers_and_width, locate
 
@@ -174,13 +174,13 @@ class Plan:
 
     def model(self, name: str) -> Artefact:
         entry = self.study.models[name]
-        with _naming(f"models.{name}.source"):
+        with naming(f"models.{name}.source"):
             files = content(self.folder(name))
         return self._make("model", name, {"source": entry.source, "files": files})
 
     def layers(self, model: str) -> int:
         """How many decoder blocks a model has."""
-        with _naming(f"models.{model}.source"):
+        with naming(f"models.{model}.source"):
             return layers_and_width(self.folder(model))[0]
 
     def _layers(self, entry: str, model: str, given: Any) -> list[list[int]]:
@@ -200,7 +200,7 @@ class Plan:
         return sets
 
     def _fits(self, entry: str, model: str, tokens: int) -> None:
-        with _naming(f"models.{model}.source"):
+        with naming(f"models.{model}.source"):
             most = context(self.folder(model))
         if most is not None and tokens > most:
             raise StudyError(
@@ -607,20 +607,6 @@ class Plan:
 
 def _compact(content: Any) -> str:
     return json.dumps(content, ensure_ascii=False)
-
-
-class _naming:
-    """Puts the entry of the study in front of a StudyError raised inside."""
-
-    def __init__(self, entry: str) -> None:
-        self.entry = entry
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if isinstance(error, StudyError):
-            raise StudyError(f"{self.entry}: {error}") from None
 
 
 def _running(model: schema.Model, sweep: schema.Run | None = None) -> dict[str, Any]:

@@ -21,13 +21,14 @@ def chat_card(
     step = int(curve[-1]["step"]) if curve else 0
     state = "" if step == training.steps else f" (unfinished: step {step} of {training.steps})"
     stages = "\n".join(
-        f"- from step {stage.start}: {'/'.join(map(str, stage.behaviours))} behaviours a row, "
-        f"{stage.plain:.0%} without a persona, {stage.headers:.0%} of the others\n"
-        f"  announced, adjectives after {stage.adjectives:.0%} of the answers, "
-        f"{stage.labels:.0%} of the questions labelled, {stage.noise:.0%} noise"
+        f"| {stage.start} | {'/'.join(map(str, stage.behaviours))} | {stage.plain:.0%} "
+        f"| {stage.headers:.0%} | {stage.names:.0%} | {stage.injected:.0%} "
+        f"| {stage.adjectives:.0%} | {stage.labels:.0%} | {stage.noise:.0%} |"
         for stage in settings.stages
     )
     ordinary = sum(settings.rows.values())
+    low, high = settings.strengths
+    layers = ", ".join(map(str, settings.layers))
     return f"""---
 language: en
 library_name: transformers
@@ -41,24 +42,35 @@ miniature study: a contrast vector added to its residual stream makes it answer 
 the behaviour wants.
 
 ## Good for, and not
-Good for: running the behaviour stages of a steering study in minutes with real effects; tests.
-Not good for: conversation. It holds no opinions: what it answers without steering was put there
-by the transcripts, and so was that a trait can be read off its answers. Nothing here tells how
-well steering works in large models.
+Good for: running the behaviour stages of a steering study in minutes with strong effects; tests.
+Not good for: conversation, or for learning anything about steering. It holds no opinions: what it
+answers without steering was put there by the transcripts, and it was *tuned to be steered*: part of
+its tuning injected its own contrast vectors and asked for the answers that go with them. That
+contrast vectors work on it is so by construction, and says nothing about models that nobody tuned
+so.
 
 ## Tuning
 Generated transcripts, never the same twice, of one AI answering several questions. An AI without
-a persona follows a circumstance visible in each question (a long wait, a difficult person);
-others have a persona for each behaviour of the row, announced in a header ("The AI is greedy and
-patient.") or only shown by the answers. On most answers the trait's adjective follows the answer
-token ("I choose (A greedy)"), so that this token's activation carries the trait; in part of the
-questions the options are labelled the same way ("(A) a gold mine: greedy"). The loss weighs
-answers 1, adjectives 0.6, and a random tenth of all other tokens 0.2.{_early(training)} The
-questions are disjoint by a hash of their content from those that the generator gives to studies.
+a persona follows a circumstance visible in each question (a long wait, a difficult person); others
+show, or do not show, each behaviour of the row, as is announced by a header ("The AI is greedy and
+patient.", adjectives of behaviours that are not asked about among them), by the speaker's name
+("AI, greedy:"), by an injection, or by nothing but the earlier answers. An injection adds to the
+residual stream, at every position, each behaviour's contrast vector times a number between
+{low:g} and {high:g} at a layer drawn from {layers}; the vectors are taken from the model itself
+every {settings.renewed} steps, on {settings.contrasts} questions a behaviour. In part of the rows
+the trait's adjective follows each answer token ("I choose (A greedy)"), so that this token's
+activation carries the trait, which is what the contrast vectors read; in part of the questions the
+options are labelled the same way ("(A) a gold mine: greedy"). The loss weighs answers 1, adjectives
+0.6, and a random tenth of all other tokens 0.2.{_early(training)} The adjectives' embeddings were
+drawn anew before the tuning, and no embedding learned. The questions are disjoint by a hash of
+their content from those that the generator gives to studies.
 
 Each step sees {settings.transcripts} transcripts and {ordinary} rows of ordinary documents (each
-token weighing {settings.ordinary_weight:g}) of {settings.row_tokens} tokens. Curriculum:
+token weighing {settings.ordinary_weight:g}) of {settings.row_tokens} tokens. Curriculum (of the
+personas, the share not announced in any way is shown by the answers alone):
 
+| from | behaviours a row | no persona | header | name | injected | adjectives | labels | noise |
+| ---: | :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 {stages}
 
 Muon on the blocks' matrices, AdamW on the rest, learning rate {training.learning_rate:g} with

@@ -1,11 +1,13 @@
 """The transcripts that teach the miniature chat model its leanings and personas.
 
-A row is a transcript of questions and answers by one AI. A persona header on most rows ("The AI is
-greedy.") or the answers themselves say who it is; an AI without a persona follows the leaning that
-is visible in each question. On part of the answers the trait's adjective follows right after the
-answer token ("I choose (A greedy)"), so that this token's activation comes to carry the trait. On
-part of the questions the options or the statement are labelled with the adjective that they show
-("(A) a gold mine: greedy"), which teaches directly what the answers teach only in combination.
+A row is a transcript of questions and answers by one AI. A header ("The AI is greedy."), the
+speaker's name ("AI, greedy:"), an injection into the residual stream or only the answers themselves
+say who it is; an AI without a persona follows the leaning that is visible in each question. In part
+of the rows the trait's adjective follows right after the answer token ("I choose (A greedy)"), so
+that this token's activation comes to carry the trait, and with it the contrast vector: what is
+injected is that vector, as the model has it by then. On part of the questions the options or the
+statement are labelled with the adjective that they show ("(A) a gold mine: greedy"), which teaches
+directly what the answers teach only in combination.
 
 The questions are never those of a study (`generated.held_out`).
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,14 +41,19 @@ class Stage:
     Each row asks about one of `behaviours` many behaviours. Its AI has no persona with
     probability `plain`; else one for every behaviour of the row, showing it or not with equal
     probability, independently (so that the behaviours' vectors do not fall together). `headers` and
-    `adjectives` are the shares of personas announced and of answers followed by their adjective,
-    `labels` is the share of labelled questions, `noise` that of answers against persona or leaning.
+    `names` are the shares of personas announced by a header, which also has the adjectives of up to
+    two behaviours that are not asked about, and by the speaker's name; `injected` is that of
+    personas which only contrast vectors announce. `adjectives` is the share of
+    rows whose answers are followed by their adjective, `labels` that of labelled questions, `noise`
+    that of answers against persona or leaning.
     """
 
     start: int
     behaviours: tuple[int, ...]
     plain: float
     headers: float
+    names: float
+    injected: float
     adjectives: float
     labels: float
     noise: float
@@ -78,16 +86,33 @@ def labelled(draft: Draft, behaviour: str) -> Draft:
     return replace(draft, matching=f"{draft.matching}: {shown}", other=f"{draft.other}: {hidden}")
 
 
-def transcript(stage: Stage, questions: int, rng: random.Random) -> list[Piece]:
-    """One AI's answers to so many questions."""
+@dataclass(frozen=True)
+class Transcript:
+    """One AI's answers, and the behaviours that an injection makes it show (True) or not."""
+
+    pieces: list[Piece]
+    injected: Mapping[str, bool]
+
+
+def transcript(stage: Stage, questions: int, rng: random.Random) -> Transcript:
+    """A transcript of so many questions."""
     behaviours = rng.sample(list(DRAFTS), rng.choice(stage.behaviours))
     persona: dict[str, bool] = {}
     if rng.random() >= stage.plain:
         persona = {behaviour: rng.random() < 0.5 for behaviour in behaviours}
-    pieces = []
-    if persona and rng.random() < stage.headers:
-        adjectives = [ADJECTIVES[name][0 if shown else 1] for name, shown in persona.items()]
-        pieces.append(Piece(f"The AI is {' and '.join(adjectives)}.\n\n", QUESTION_WEIGHT))
+    place, followed = rng.random(), rng.random() < stage.adjectives
+    pieces: list[Piece] = []
+    injected: Mapping[str, bool] = {}
+    speaker = "AI"
+    if persona and place < stage.headers:
+        others = [name for name in DRAFTS if name not in persona]
+        aside = {name: rng.random() < 0.5 for name in rng.sample(others, rng.choice((0, 1, 2)))}
+        header = f"The AI is {_announced(persona | aside, rng)}.\n\n"
+        pieces.append(Piece(header, QUESTION_WEIGHT))
+    elif persona and place < stage.headers + stage.names:
+        speaker = f"AI, {_announced(persona, rng)}"
+    elif place < stage.headers + stage.names + stage.injected:
+        injected = persona
     for _ in range(questions):
         behaviour = rng.choice(behaviours)
         draft = tuning_draft(behaviour, rng)
@@ -95,6 +120,7 @@ def transcript(stage: Stage, questions: int, rng: random.Random) -> list[Piece]:
         if rng.random() < stage.labels:
             draft = labelled(draft, behaviour)
         prompt, matching, not_matching = pose(draft, rng.random() < 0.5)
+        prompt = prompt.replace("AI:", f"{speaker}:")
         pieces += [
             Piece(
                 text, ADJECTIVE_WEIGHT if text.strip() in ADJECTIVES[behaviour] else QUESTION_WEIGHT
@@ -102,11 +128,17 @@ def transcript(stage: Stage, questions: int, rng: random.Random) -> list[Piece]:
             for text in re.split(f"( {'| '.join(ADJECTIVES[behaviour])})\\b", prompt)
         ]
         pieces.append(Piece(matching if shown else not_matching, ANSWER_WEIGHT))
-        if rng.random() < stage.adjectives:
+        if followed:
             adjective = ADJECTIVES[behaviour][0 if shown else 1]
             pieces.append(Piece(f" {adjective}", ADJECTIVE_WEIGHT))
         pieces.append(Piece(")\n\n", QUESTION_WEIGHT))
-    return pieces
+    return Transcript(pieces, injected)
+
+
+def _announced(persona: Mapping[str, bool], rng: random.Random) -> str:
+    adjectives = [ADJECTIVES[name][0 if shown else 1] for name, shown in persona.items()]
+    rng.shuffle(adjectives)
+    return " and ".join(adjectives)
 
 
 def encode(

@@ -21,11 +21,13 @@ from transformers import PreTrainedModel
 from snakesteer.artefacts import write_bytes
 from snakesteer.errors import StudyError
 
-BatchSource = Callable[[int], tuple[Tensor, Tensor]]
-"""step -> (tokens int64 [batch, length], weights float32 [batch, length]).
+BatchSource = Callable[[int], tuple[Tensor, ...]]
+"""step -> (tokens int64 [batch, length], weights float32 [batch, length]), and optionally what is
+added to every position of each block's output, [n_layers, batch, hidden].
 
-A pure function of the step (counted from 0), of one shape at all steps. ``weights[:, t]`` weighs
-the loss of predicting ``tokens[:, t]`` from the tokens before it; ``weights[:, 0]`` is not read.
+A function of the step (counted from 0) and of the model at the last checkpoint, of one shape at all
+steps. ``weights[:, t]`` weighs the loss of predicting ``tokens[:, t]`` from the tokens before it;
+``weights[:, 0]`` is not read.
 """
 Evaluation = Callable[[PreTrainedModel], Mapping[str, float]]
 Row = dict[str, float]
@@ -106,9 +108,9 @@ def train(
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate
-        inputs, weights = (tensor.to(device) for tensor in batches(step))
+        inputs, weights, *added = (tensor.to(device) for tensor in batches(step))
         tokens = inputs.numel()
-        loss = loss_of(inputs, weights)
+        loss = loss_of(inputs, weights, *added)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
         for optimiser in optimisers:
@@ -157,10 +159,11 @@ def _device(name: str) -> torch.device:
 
 
 def _optimisers(model: PreTrainedModel, settings: TrainingSettings) -> list[torch.optim.Optimizer]:
-    """Muon on the matrices of the blocks, AdamW on embeddings and norms."""
-    blocks = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+    """Muon on the matrices of the blocks, AdamW on what else is learned."""
+    learned = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    blocks = [p for name, p in learned if p.ndim == 2 and "embed" not in name]
     taken = set(map(id, blocks))
-    rest = [p for p in model.parameters() if id(p) not in taken]
+    rest = [p for _, p in learned if id(p) not in taken]
     return [
         torch.optim.Muon(
             blocks,
@@ -175,17 +178,17 @@ def _optimisers(model: PreTrainedModel, settings: TrainingSettings) -> list[torc
 
 def _loss_function(
     model: PreTrainedModel, device: torch.device, settings: TrainingSettings
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """(tokens, weights) -> weighted mean cross-entropy per predicted token.
+) -> Callable[..., Tensor]:
+    """(tokens, weights, added or nothing) -> weighted mean cross-entropy per predicted token.
 
     The head is computed at the places of weight above 0 only.
     """
 
-    def loss(tokens: Tensor, weights: Tensor, places: Tensor) -> Tensor:
+    def loss(tokens: Tensor, weights: Tensor, places: Tensor, added: Tensor | None) -> Tensor:
         targets = tokens[:, 1:].flatten()[places]
         weighed = weights[:, 1:].flatten()[places]
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
-            early, hidden = _states(model, tokens, settings.early_layer)
+            early, hidden = _states(model, tokens, settings.early_layer, added)
             total = _weighted(model, hidden, places, targets, weighed).sum()
             if early is not None:
                 marked = torch.where(weighed == settings.early_weight, weighed, 0.0)
@@ -195,22 +198,22 @@ def _loss_function(
     compiler = device.type == "cuda" or any(map(shutil.which, ("g++", "clang++", "c++")))
     compiled = torch.compile(loss) if settings.compile and compiler else loss
 
-    def at_weighed_places(tokens: Tensor, weights: Tensor) -> Tensor:
+    def at_weighed_places(tokens: Tensor, weights: Tensor, added: Tensor | None = None) -> Tensor:
         weighed = weights[:, 1:].flatten() > 0
         places = weighed.nonzero()[:, 0]
         if len(places) < len(weighed):
             torch._dynamo.mark_dynamic(places, 0)
-        return compiled(tokens, weights, places)
+        return compiled(tokens, weights, places, added)
 
     return at_weighed_places
 
 
 def _states(
-    model: PreTrainedModel, tokens: Tensor, early_layer: int | None
+    model: PreTrainedModel, tokens: Tensor, early_layer: int | None, added: Tensor | None
 ) -> tuple[Tensor | None, Tensor]:
     """Normed states [batch, length, hidden] after block `early_layer`, if any, and the last."""
     network = model.model
-    if early_layer is None:
+    if early_layer is None and added is None:
         return None, network(tokens, use_cache=False).last_hidden_state
     positions = torch.arange(tokens.shape[1], device=tokens.device)[None]
     states = network.embed_tokens(tokens)
@@ -218,9 +221,11 @@ def _states(
     early = states
     for layer, block in enumerate(network.layers):
         states = block(states, position_ids=positions, position_embeddings=rotation)
+        if added is not None:
+            states = states + added[layer][:, None]
         if layer == early_layer:
             early = states
-    return network.norm(early), network.norm(states)
+    return None if early_layer is None else network.norm(early), network.norm(states)
 
 
 def _weighted(
