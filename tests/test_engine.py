@@ -45,6 +45,7 @@ def state(model: models.LanguageModel) -> list[object]:
 
 @pytest.mark.parametrize("layer", [0, 2, 3])
 def test_shared_path_gives_the_bits_of_the_plain_path(model, layer):
+    probe.check(model)
     assert probe.checked_path(model, layer, "shared") == "shared"
     injection = engine.injection(model, [(layer, vector())])
     for plain, shared in zip(
@@ -177,13 +178,14 @@ def test_models_that_see_ahead_are_refused():
     network = tiny.network("bert", num_attention_heads=4, is_decoder=False, **shape)
     model = models.wrap(network, tiny.tokenizer(), "none")
     with pytest.raises(StudyError, match="changes what comes before it"):
-        probe.checked_path(model, 1, "shared")
+        probe.check(model)
 
 
 def test_states_wider_than_the_weights(capsys):
     network = tiny.network("mamba").bfloat16()
     model = models.wrap(network, tiny.tokenizer(), "none")
     assert model.dtype == torch.float32
+    probe.check(model)
     assert probe.checked_path(model, 1, "shared") == "shared"
     assert engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=40).dtype == torch.float32
 
@@ -193,7 +195,7 @@ def test_nan_logits_are_no_model():
     with torch.no_grad():
         network.model.norm.weight.fill_(float("nan"))
     with pytest.raises(StudyError, match="NaN or infinite logits"):
-        probe.checked_path(models.wrap(network, tiny.tokenizer(), "none"), 1, "shared")
+        probe.check(models.wrap(network, tiny.tokenizer(), "none"))
 
 
 def test_long_contexts_do_not_change_short_ones():

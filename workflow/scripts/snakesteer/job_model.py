@@ -12,6 +12,7 @@ import torch
 from snakesteer.manifest import locate
 from snakesteer.models import LanguageModel, load
 from snakesteer.points import Points
+from snakesteer.probe import check
 from snakesteer.tokenisation import load_tokenizer
 
 if TYPE_CHECKING:
@@ -26,19 +27,21 @@ def load_job_tokenizer(snakemake: Any, manifest: Mapping[str, Any]) -> PreTraine
 
 
 def load_job_model(snakemake: Any, manifest: Mapping[str, Any]) -> LanguageModel:
-    """Load the manifest's model as the job's settings say, on as many threads as the job has.
+    """Load and probe the manifest's model as the job's settings say, on the job's threads.
 
     The number of threads is part of what makes results reproducible to the byte.
     """
     torch.set_num_threads(snakemake.threads)
     settings = snakemake.params.settings
-    return load(
+    model = load(
         locate(manifest["source"], snakemake.params.repository),
         manifest,
         dtype=settings["dtype"],
         attention=settings["attention"],
         device_map=settings["device_map"],
     )
+    check(model)
+    return model
 
 
 def job_points(snakemake: Any, model: LanguageModel) -> Points:

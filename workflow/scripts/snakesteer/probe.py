@@ -1,13 +1,14 @@
-"""What a model must do to be steered, tried on one small batch before a sweep begins."""
+"""What a model must do to be read and steered, tried on one small batch."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 
 import torch
 
-from snakesteer.batches import Batch
+from snakesteer.batches import Batch, batches_of
 from snakesteer.engine import Injection, capture, final_states, prepare
 from snakesteer.errors import StudyError
 from snakesteer.head import logits_of
@@ -17,26 +18,30 @@ from snakesteer.models import LanguageModel
 NOTHING = Injection(())
 
 
+def check(model: LanguageModel) -> None:
+    """Refuse (StudyError) a model that cannot be read or evaluated as the engine does it.
+
+    A token must not change what comes before it, the activations captured must be the blocks'
+    outputs, and the head of `logits_of` must give the untouched model's logits.
+    """
+    sequences, batch = _trial(model)
+    untouched = final_states(model, batch, NOTHING, 0.0)
+    _check_head(model, batch, untouched)
+    _check_causal(model, batch, untouched)
+    _check_capture(model, sequences, batch)
+
+
 def checked_path(model: LanguageModel, layer: int, path: str) -> str:
     """The path to take for steering at `layer`: `path`, or "plain" if "shared" is not exact here.
 
-    On the batch, the head of `logits_of` must give the untouched model's logits, a token must not
-    change what comes before it, the activations captured must be the blocks' outputs, an injection
-    must change the last one, and the shared path must give the plain path's bits. (It cannot where
-    layers share keys and values; the log then says that the plain path is taken.) Raises StudyError
-    for a model that fails another of these.
+    The shared path must give the plain path's bits. It cannot where layers share keys and values;
+    the log then says that the plain path is taken. Raises StudyError if an injection changes
+    nothing.
     """
-    length = min(16, model.context or 16)
-    noise = torch.Generator().manual_seed(0)
-    ids = torch.randint(model.vocabulary, (2, length), generator=noise).tolist()
-    sequences = [ids[0], ids[1][: max(2, length - 5)]]
-    vector = torch.randn(model.hidden, generator=noise).to(model.device)
-    trial = Injection(((layer, vector),))
-    (plain,) = prepare(model, sequences, layer, batch_tokens=2 * length, path="plain")
+    sequences, plain = _trial(model)
+    noise = torch.Generator().manual_seed(1)
+    trial = Injection(((layer, torch.randn(model.hidden, generator=noise).to(model.device)),))
     expected = [final_states(model, plain, trial, coefficient) for coefficient in (0.0, 1.0)]
-    _check_head(model, plain, expected[0])
-    _check_causal(model, plain, expected[0])
-    _check_capture(model, sequences, plain, layer)
     if torch.equal(expected[0], expected[1]):
         raise StudyError(
             f"An injection at layer {layer} of {type(model.network).__name__} changes nothing; "
@@ -45,7 +50,7 @@ def checked_path(model: LanguageModel, layer: int, path: str) -> str:
     if path == "plain":
         return path
     try:
-        (shared,) = prepare(model, sequences, layer, batch_tokens=2 * length, path="shared")
+        (shared,) = prepare(model, sequences, layer, batch_tokens=plain.ids.numel(), path="shared")
         found = [final_states(model, shared, trial, coefficient) for coefficient in (0.0, 1.0)]
         reason = None if all(map(torch.equal, expected, found)) else "other values"
     except Exception as error:  # whatever an architecture does without its lower layers
@@ -59,6 +64,16 @@ def checked_path(model: LanguageModel, layer: int, path: str) -> str:
         flush=True,
     )
     return "plain"
+
+
+def _trial(model: LanguageModel) -> tuple[list[list[int]], Batch]:
+    """Two sequences of random tokens, and their batch."""
+    length = min(16, model.context or 16)
+    noise = torch.Generator().manual_seed(0)
+    ids = torch.randint(model.vocabulary, (2, length), generator=noise).tolist()
+    sequences = [ids[0], ids[1][: max(2, length - 5)]]
+    (batch,) = batches_of(model, sequences, batch_tokens=2 * length)
+    return sequences, batch
 
 
 @torch.inference_mode()
@@ -96,17 +111,18 @@ def _tolerance(model: LanguageModel, values: torch.Tensor) -> float:
 
 
 @torch.inference_mode()
-def _check_capture(
-    model: LanguageModel, sequences: list[list[int]], batch: Batch, layer: int
-) -> None:
+def _check_capture(model: LanguageModel, sequences: list[list[int]], batch: Batch) -> None:
     outputs: list[torch.Tensor] = []
-    with hooked(model, layer, outputs.append):
+    with contextlib.ExitStack() as reading:
+        for layer in range(model.n_layers):
+            reading.enter_context(hooked(model, layer, outputs.append))
         model.network(input_ids=batch.ids, use_cache=False)
     rows = torch.arange(len(batch.samples))
-    expected = outputs[0].cpu()[rows, batch.lengths.cpu() - 1]
+    last = batch.lengths.cpu() - 1
+    expected = torch.stack([states.cpu()[rows, last] for states in outputs], dim=1)
     captured = capture(model, sequences, ["the probe"] * 2, batch_tokens=batch.ids.numel())
-    if not torch.equal(captured[list(batch.samples), layer], expected):
+    if not torch.equal(captured[list(batch.samples)], expected):
         raise StudyError(
-            f"The activation captured at layer {layer} of {type(model.network).__name__} is not "
-            "the block's output; this architecture cannot be read."
+            f"The activations captured from {type(model.network).__name__} are not its blocks' "
+            "outputs; this architecture cannot be read."
         )
