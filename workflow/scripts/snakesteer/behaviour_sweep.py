@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -121,25 +122,30 @@ def run(
         )
     ]
 
+    @functools.cache
+    def content(block: Block) -> str:
+        asked, some = prompts[block.source], slice(block.places.start, block.places.stop)
+        return digest(
+            asked.questions[some], block.sequences, asked.texts[some], asked.choices[some]
+        )
+
+    @functools.cache
+    def identity(steered: Injection) -> str:
+        return steered.digest()
+
     def measure(curve: Curve, block: Block, coefficient: float) -> pa.Table:
-        behaviour = prompts[block.source]
-
         def make() -> pa.Table:
-            batches = prepared.batches(block)
-            return _ask(model, curve.injection, coefficient, behaviour, block, batches, progress)
+            asked, batches = prompts[block.source], prepared.batches(block)
+            return _ask(model, curve.injection, coefficient, asked, block, batches, progress)
 
-        some = slice(block.places.start, block.places.stop)
         point = {
             "path": path,
             "lowest": lowest,
-            "injection": curve.injection.digest(),
+            "injection": identity(curve.injection),
             "behaviour": block.source,
-            "questions": digest(
-                behaviour.questions[some], block.sequences, behaviour.texts[some],
-                behaviour.choices[some],
-            ),
+            "questions": content(block),
             "coefficient": coefficient,
-        }  # fmt: skip
+        }
         return points.table(point, make)
 
     def advance(_first: pa.Table, here: pa.Table, coefficient: float) -> int:

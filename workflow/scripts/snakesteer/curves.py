@@ -19,7 +19,7 @@ from snakesteer.models import LanguageModel
 KEPT_BYTES = 1e9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block:
     """Consecutive samples of one corpus or behaviour: their places in it and their tokens."""
 
@@ -86,12 +86,12 @@ class Prepared:
     layer: int
     batch_tokens: int
     path: str
-    _of: tuple[str, range] | None = None
+    _block: Block | None = None
     _batches: list[Batch] = field(default_factory=list)
 
     def batches(self, block: Block) -> list[Batch]:
         """The block's batches, its shared pass run unless it was the last one asked for."""
-        if self._of != (block.source, block.places):
+        if self._block is not block:
             self._batches = []
             self._batches = prepare(
                 self.model,
@@ -100,7 +100,7 @@ class Prepared:
                 batch_tokens=self.batch_tokens,
                 path=self.path,
             )
-            self._of = (block.source, block.places)
+            self._block = block
         return self._batches
 
 

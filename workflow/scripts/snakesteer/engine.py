@@ -32,7 +32,7 @@ from snakesteer.hooks import hooked, replaced
 from snakesteer.models import LanguageModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Injection:
     """What is added to the residual stream: (layer, vector [hidden] float32) parts.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -142,20 +143,22 @@ def run(
     prepared = Prepared(model, injection.layers[0], batch_tokens, path)
     steering = injection.digest()
 
-    def measure(_curve: Curve, block: Block, coefficient: float) -> pa.Table:
+    @functools.cache
+    def content(block: Block) -> str:
         corpus = corpora[block.source]
         names = [corpus.documents[place] for place in block.places]
+        return digest(names, block.sequences, corpus.skipped)
 
+    def measure(_curve: Curve, block: Block, coefficient: float) -> pa.Table:
         def make() -> pa.Table:
-            return _measure(
-                model, injection, coefficient, corpus, block, prepared.batches(block), progress
-            )
+            corpus, batches = corpora[block.source], prepared.batches(block)
+            return _measure(model, injection, coefficient, corpus, block, batches, progress)
 
         point = {
             "path": path,
             "injection": steering,
             "corpus": block.source,
-            "documents": digest(names, block.sequences, corpus.skipped),
+            "documents": content(block),
             "coefficient": coefficient,
         }
         return points.table(point, make)
