@@ -14,7 +14,7 @@ from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, measure_gates
 
 COEFFICIENTS = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
 MAX_TOKENS = 256
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 512
 
 
 def shipped(name: str) -> models.LanguageModel:

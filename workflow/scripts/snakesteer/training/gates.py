@@ -47,7 +47,7 @@ class Gate:
 
 
 LOW, HIGH, MOST_FAULTY = 0.15, 0.85, 0.05
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 512
 
 
 def measure_gates(
