@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from snakesteer.batches import PAD
 from snakesteer.hooks import replaced
@@ -51,14 +52,18 @@ def _rank_and_loss(
     logits: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     target = logits.gather(1, targets[:, None])
-    rank = torch.count_nonzero(logits > target, dim=1)
-    equal = logits == target
-    tied = (torch.count_nonzero(equal, dim=1) > 1).nonzero()[:, 0]
+    rank, not_less = _counts(logits > target), _counts(logits >= target)
+    tied = (not_less - rank > 1).nonzero()[:, 0]
     if len(tied):
         ids = torch.arange(logits.shape[1], device=logits.device)
-        rank[tied] += torch.count_nonzero(equal[tied] & (ids < targets[tied, None]), dim=1)
-    loss = torch.logsumexp(logits.float(), dim=1) - target[:, 0].float()
-    return rank, loss
+        earlier = (logits[tied] == target[tied]) & (ids < targets[tied, None])
+        rank[tied] += _counts(earlier)
+    return rank, functional.cross_entropy(logits.float(), targets, reduction="none")
+
+
+def _counts(true: torch.Tensor) -> torch.Tensor:
+    """How many are true in each row [n, vocabulary]; several times as fast as count_nonzero."""
+    return true.view(torch.uint8).sum(dim=1, dtype=torch.int32)
 
 
 def greedy(logits: torch.Tensor) -> torch.Tensor:
