@@ -1,0 +1,303 @@
+"""Tokens and seconds that a curve takes for a stated precision: other documents, or the same.
+
+    PYTHONPATH=workflow/scripts python benchmarks/precision.py --layers 0 3 6
+
+The authors read other documents at every coefficient, so that a relative accuracy carries the
+errors of two samples; this engine reads the same ones, and what they have in common cancels. The
+precision is a standard error of the relative top-1 accuracy: 1.0 % on code and 1.5 % on text, what
+the authors' 500,000 tokens a point gave, at every point above 20 % relative accuracy. All errors
+are over documents.
+
+First the tokens are estimated, for both, from one run over the same documents; their ratio does not
+depend on the precision. Then, at errors `--scale` times the authors', their loop runs over the
+tokens that it needs, and this engine with the `precision` setting; seconds and the errors reached
+are compared. See docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import authors
+import measure
+import numpy as np
+import pyarrow as pa
+import workload
+from workload import WORKLOADS
+
+from snakesteer import skill_sweep
+from snakesteer.engine import injection
+from snakesteer.models import LanguageModel
+from snakesteer.precision import Z, half_width
+from snakesteer.skill_sweep import Corpus
+
+ERRORS = {"code": 0.010, "text": 0.015}
+LEAST_ACCURACY = 0.2
+PILOT = 32  # likewise
+
+
+@dataclass(frozen=True)
+class Point:
+    """Tokens that a relative accuracy at a coefficient needs, of each of its two points if it is
+    unpaired.
+    """
+
+    layer: int
+    corpus: str
+    coefficient: float
+    relative_accuracy: float
+    unpaired: float
+    paired: float
+
+
+def unpaired_error(
+    hits: np.ndarray, tokens: np.ndarray, unsteered: np.ndarray, unsteered_tokens: np.ndarray
+) -> float:
+    """Standard error of the ratio of two accuracies measured on documents of their own.
+
+    `hits` and `tokens` are [n_documents] counts of the one, `unsteered…` of the other. Each
+    accuracy is a ratio of sums over its documents; their relative errors add up in squares.
+    """
+    share = hits.sum() / tokens.sum()
+    unsteered_share = unsteered.sum() / unsteered_tokens.sum()
+    relative = math.hypot(
+        _relative_error(hits, tokens), _relative_error(unsteered, unsteered_tokens)
+    )
+    return share / unsteered_share * relative
+
+
+def _relative_error(hits: np.ndarray, tokens: np.ndarray) -> float:
+    residuals = hits - hits.sum() / tokens.sum() * tokens
+    return math.sqrt(len(hits)) * residuals.std(ddof=1) / hits.sum()
+
+
+def needed(layer: int, table: pa.Table, errors: Mapping[str, float]) -> list[Point]:
+    """Tokens for the given standard errors at every coefficient above `LEAST_ACCURACY` but 0.
+
+    `table` is a skill sweep's. An error falls with the root of the tokens.
+    """
+    points = []
+    for corpus, error in errors.items():
+        counts = _counts(table, corpus)
+        unsteered, tokens = counts[0.0], _tokens(table, corpus)
+        for coefficient, hits in counts.items():
+            relative = hits.sum() / unsteered.sum()
+            if coefficient and relative > LEAST_ACCURACY:
+                apart = unpaired_error(hits, tokens, unsteered, tokens) / error
+                together = half_width(hits, unsteered) / Z / error
+                held = tokens.sum()
+                points.append(
+                    Point(layer, corpus, coefficient, relative, held * apart**2, held * together**2)
+                )
+    return points
+
+
+def _counts(table: pa.Table, corpus: str) -> dict[float, np.ndarray]:
+    """Correct top-1 predictions [n_documents] of a corpus, by coefficient."""
+    frame = table.select(["coefficient", "corpus", "top1"]).to_pandas()
+    frame = frame[frame["corpus"] == corpus]
+    groups = frame.groupby("coefficient", sort=False)["top1"]
+    return {float(coefficient): hits.to_numpy() for coefficient, hits in groups}
+
+
+def _tokens(table: pa.Table, corpus: str) -> np.ndarray:
+    """Predicted tokens [n_documents] of a corpus."""
+    frame = table.select(["coefficient", "corpus", "tokens"]).to_pandas()
+    return frame[(frame["corpus"] == corpus) & (frame["coefficient"] == 0)]["tokens"].to_numpy()
+
+
+def sweep(
+    model: LanguageModel,
+    layer: int,
+    vector: np.ndarray,
+    coefficients: Sequence[float],
+    corpora: Mapping[str, Corpus],
+    half_width: float | None = None,
+) -> pa.Table:
+    """A skill sweep on the shared path; with a `half_width`, over as many documents as it takes."""
+    return skill_sweep.run(
+        model,
+        injection(model, [(layer, vector)]),
+        coefficients,
+        corpora,
+        batch_tokens=WORKLOADS["miniature"].batch_tokens,
+        precision=skill_sweep.Precision(half_width, PILOT) if half_width else None,
+    )
+
+
+def authors_loop(
+    model: LanguageModel,
+    layer: int,
+    vector: np.ndarray,
+    coefficients: Sequence[float],
+    corpus: Corpus,
+    tokens: int,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Hits and tokens [n_documents] at every coefficient, over other documents at each.
+
+    The stream of documents is read on until a coefficient has `tokens` predicted tokens. Where the
+    corpus ends it begins anew: that costs as much as further documents would.
+    """
+    stream = itertools.cycle(corpus.sequences)
+    found = []
+    for coefficient in coefficients:
+        sequences = list(_first(stream, tokens))
+        with authors.injected(model, layer, vector, coefficient):
+            hits = authors.counts(model, sequences, corpus.skipped)[:, 0]
+        found.append((hits, np.array([len(ids) - 1 for ids in sequences])))
+    return found
+
+
+def _first(stream: Iterator[list[int]], tokens: int) -> Iterator[list[int]]:
+    held = 0
+    while held < tokens:
+        ids = next(stream)
+        held += len(ids) - 1
+        yield ids
+
+
+def compare(
+    model: LanguageModel,
+    vector: np.ndarray,
+    corpora: Mapping[str, Corpus],
+    points: Sequence[Point],
+    scale: float,
+) -> list[dict[str, Any]]:
+    """Seconds of both ways for one layer's curve, and the errors reached at the worst point.
+
+    Both visit the same coefficients: 0 and those of `points` on both corpora.
+    """
+    layer = points[0].layer
+    visited = [
+        {point.coefficient for point in points if point.corpus == corpus} for corpus in ERRORS
+    ]
+    coefficients = [0.0, *sorted(set.intersection(*visited))]
+    rows = []
+    for corpus, error in ERRORS.items():
+        wanted = error * scale
+        tokens = math.ceil(worst(points, corpus, "unpaired") / scale**2)
+        seconds, apart = measure.timed(
+            model.device,
+            lambda: authors_loop(model, layer, vector, coefficients, corpora[corpus], tokens),
+        )
+        unsteered, *steered = apart
+        reached = max(unpaired_error(*point, *unsteered) for point in steered)
+        rows.append(_row(layer, corpus, "authors", seconds, unsteered[1], wanted, reached))
+        seconds, table = measure.timed(
+            model.device,
+            lambda: sweep(
+                model, layer, vector, coefficients, {corpus: corpora[corpus]}, Z * wanted
+            ),
+        )
+        first, *others = _counts(table, corpus).values()
+        reached = max(half_width(hits, first) / Z for hits in others)
+        rows.append(_row(layer, corpus, "shared", seconds, _tokens(table, corpus), wanted, reached))
+    return rows
+
+
+def _row(
+    layer: int,
+    corpus: str,
+    variant: str,
+    seconds: float,
+    tokens: np.ndarray,
+    wanted: float,
+    reached: float,
+) -> dict[str, Any]:
+    return {
+        "layer": layer,
+        "corpus": corpus,
+        "variant": variant,
+        "seconds": seconds,
+        "documents": len(tokens),
+        "tokens_per_point": int(tokens.sum()),
+        "error_wanted": wanted,
+        "error_reached": reached,
+    }
+
+
+def worst(points: Sequence[Point], corpus: str, way: str) -> float:
+    """Tokens a point if every point of the curve has as many as the one that needs most."""
+    return max(getattr(point, way) for point in points if point.corpus == corpus)
+
+
+def print_points(points: Sequence[Point], coefficients: int) -> None:
+    """Tokens by coefficient, and over a whole curve of so many coefficients."""
+    print(f"\nLayer {points[0].layer}: tokens a point for the authors' precision")
+    print("corpus coefficient  accuracy    unpaired      paired   ratio")
+    for point in points:
+        print(
+            f"{point.corpus:6} {point.coefficient:11.2f} {point.relative_accuracy:9.3f} "
+            f"{point.unpaired:11,.0f} {point.paired:11,.0f} {point.unpaired / point.paired:7.1f}"
+        )
+    totals = {}
+    for way in ("unpaired", "paired"):
+        totals[way] = coefficients * sum(worst(points, corpus, way) for corpus in ERRORS)
+    print(
+        f"The curve, every point like the worst: {totals['unpaired']:,.0f} unpaired, "
+        f"{totals['paired']:,.0f} paired, ratio {totals['unpaired'] / totals['paired']:.1f}"
+    )
+
+
+def print_seconds(rows: Sequence[Mapping[str, Any]]) -> None:
+    """What both ways took for one layer, and how many times as fast the engine was."""
+    print(f"Layer {rows[0]['layer']}: run at the scaled precision")
+    print("corpus variant   seconds documents  tokens/point  error wanted  reached")
+    for row in rows:
+        print(
+            f"{row['corpus']:6} {row['variant']:8} {row['seconds']:8.2f} {row['documents']:9,} "
+            f"{row['tokens_per_point']:13,} {row['error_wanted']:13.4f} {row['error_reached']:8.4f}"
+        )
+    total = {
+        variant: sum(row["seconds"] for row in rows if row["variant"] == variant)
+        for variant in ("authors", "shared")
+    }
+    print(f"The authors' loop took {total['authors'] / total['shared']:.1f} times as long")
+
+
+def main() -> None:
+    """Estimate, check by running, print and keep."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--layers", type=int, nargs="+", default=[3])
+    parser.add_argument("--tokens", type=int, default=60_000, help="per corpus, to estimate from")
+    parser.add_argument("--coefficients", type=int, default=25, help="how many, 0 among them")
+    parser.add_argument(
+        "--scale", type=float, default=3, help="times the authors' error, to run at"
+    )
+    options = parser.parse_args()
+    work = WORKLOADS["miniature"]
+    documents = workload.read(work, options.tokens)
+    model = workload.load(work, work.dtype, "auto")
+    vector = workload.vector(model, documents)
+    coefficients = np.linspace(0, 6, options.coefficients).tolist()
+    print(
+        f"miniature, {work.dtype}, {model.device.type}, {workload.THREADS} threads; estimated from "
+        f"{documents.tokens:,} tokens of {len(documents.sequences)} documents"
+    )
+    points, seconds = [], []
+    measure.FOLDER.mkdir(parents=True, exist_ok=True)
+    with (
+        (measure.FOLDER / "precision.log").open("a", encoding="utf-8") as log,
+        contextlib.redirect_stderr(log),
+    ):
+        for layer in options.layers:
+            table = sweep(model, layer, vector[layer], coefficients, documents.validation)
+            here = needed(layer, table, ERRORS)
+            print_points(here, len(coefficients))
+            rows = compare(model, vector[layer], documents.validation, here, options.scale)
+            print_seconds(rows)
+            points += [vars(point) for point in here]
+            seconds += rows
+    settings = {**vars(options), "device": model.device.type, "threads": workload.THREADS}
+    measure.write("precision-tokens", points, settings)
+    measure.write("precision-seconds", seconds, settings)
+
+
+if __name__ == "__main__":
+    main()

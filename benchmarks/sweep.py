@@ -1,0 +1,415 @@
+"""One skill sweep by four means: seconds, memory and agreement.
+
+    PYTHONPATH=workflow/scripts python benchmarks/sweep.py --model random-32
+
+`authors` is the loop of the paper's authors (`authors.py`); `steering-vectors` the same loop around
+that library; `plain` and `shared` are the two paths of this engine. Layer by layer they run one
+after the other, so that a busier minute of the machine meets all of them; loading the model and a
+warm-up are not counted. Peak memory is measured before, for each in a process of its own.
+
+Beside each measured ratio stands the one that counting predicts: how often a layer is evaluated,
+the head counted as so many layers as it takes the time of. See docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from typing import Any
+
+import authors
+import measure
+import numpy as np
+import torch
+import workload
+from workload import WORKLOADS, Documents
+
+from snakesteer import skill_sweep
+from snakesteer.batches import batches_of
+from snakesteer.engine import final_states, injection, prepare
+from snakesteer.head import predictions
+from snakesteer.hooks import replaced
+from snakesteer.models import DTYPES, LanguageModel
+
+VARIANTS = ("authors", "steering-vectors", "plain", "shared")
+BASELINES = ("authors", "plain")
+PAPER_TOKENS = 374.6e6
+PAPER_HOURS = 19.85
+PAPER_SPEED = 5242  # tokens a second
+PAPER_CURVES = (0, 5, 10, 15, 15, 20, 25, 30)  # layers of a figure; 15 twice, for the control
+MATMUL = {"cuda": 8192, "cpu": 2048}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is swept: everything but the layer and by which means."""
+
+    model: LanguageModel
+    documents: Documents
+    vector: np.ndarray
+    coefficients: Sequence[float]
+    batch_tokens: int
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a pass costs beside its layers, in layers."""
+
+    authors: float
+    engine: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """Seconds of one variant at one layer, what counting predicts in layer evaluations a token."""
+
+    variant: str
+    layer: int
+    seconds: float
+    evaluations: float
+
+
+def run(sweep: Sweep, variant: str, layer: int) -> np.ndarray:
+    """Counts of top 1 and top 10, [n_coefficients, n_documents, 2], corpus after corpus."""
+    model, vector = sweep.model, sweep.vector[layer]
+    if variant in ("plain", "shared"):
+        return _by_engine(sweep, variant, layer)
+    loop = authors.sweep if variant == "authors" else _by_steering_vectors
+    parts = [
+        loop(model, layer, vector, sweep.coefficients, corpus.sequences, corpus.skipped)
+        for corpus in sweep.documents.validation.values()
+    ]
+    return np.concatenate(parts, axis=1)[:, :, :2]
+
+
+def _by_engine(sweep: Sweep, path: str, layer: int) -> np.ndarray:
+    table = skill_sweep.run(
+        sweep.model,
+        injection(sweep.model, [(layer, sweep.vector[layer])]),
+        sweep.coefficients,
+        sweep.documents.validation,
+        batch_tokens=sweep.batch_tokens,
+        path=path,
+    )
+    found = np.stack([table["top1"].to_numpy(), table["top10"].to_numpy()], axis=1)
+    return found.reshape(len(sweep.coefficients), -1, 2)
+
+
+def _by_steering_vectors(
+    model: LanguageModel,
+    layer: int,
+    vector: np.ndarray,
+    coefficients: Sequence[float],
+    sequences: Sequence[Sequence[int]],
+    skipped: Sequence[int],
+) -> np.ndarray:
+    from steering_vectors import SteeringVector
+
+    direction = torch.as_tensor(vector).to(model.device, model.dtype)
+    steering = SteeringVector({layer: direction})
+    found = []
+    for coefficient in coefficients:
+        with steering.apply(model.network, multiplier=coefficient):
+            found.append(authors.counts(model, sequences, skipped))
+    return np.stack(found)
+
+
+def warm_up(sweep: Sweep, variant: str, tokens: int | None = None) -> None:
+    """The variant on a document of each corpus, cut after `tokens` tokens."""
+    few = {
+        name: skill_sweep.Corpus(
+            corpus.documents[:1], [corpus.sequences[0][:tokens]], corpus.skipped
+        )
+        for name, corpus in sweep.documents.validation.items()
+    }
+    short = Documents(few, {})
+    run(replace(sweep, documents=short, coefficients=sweep.coefficients[:2]), variant, 0)
+
+
+def peak_memory(
+    name: str, dtype: str, device: str, documents: Documents, variant: str, layer: int
+) -> int:
+    """Bytes at the peak of two coefficients of a variant, beyond the loaded and warm model."""
+    with _log(name, dtype):
+        model = workload.load(WORKLOADS[name], dtype, device)
+        direction = np.ones((model.n_layers, model.hidden), dtype=np.float32)
+        sweep = Sweep(model, documents, direction, [0.0, 1.0], WORKLOADS[name].batch_tokens)
+        warm_up(sweep, variant, tokens=8)
+        return measure.peak_bytes(model.device, lambda: run(sweep, variant, layer))
+
+
+def evaluations(variant: str, layer: int, sweep: Sweep, head: Head) -> float:
+    """How often a token passes a layer in a whole sweep, the head counted in layers."""
+    depth, count = sweep.model.n_layers, len(sweep.coefficients)
+    if variant == "shared":
+        return layer + 1 + count * (depth - 1 - layer + head.engine)
+    return count * (depth + (head.engine if variant == "plain" else head.authors))
+
+
+@torch.inference_mode()
+def measured_head(sweep: Sweep) -> Head:
+    """Seconds of what comes after the layers over those of a layer.
+
+    For the engine on the middle one of its batches; for the authors' loop on a document of middling
+    length, with all that a pass does beside its layers.
+    """
+    model, sequences = sweep.model, sorted(sweep.documents.sequences, key=len)
+    corpus = next(iter(sweep.documents.validation.values()))
+    batches = batches_of(model, sequences, sweep.batch_tokens)
+    batch, ids = batches[len(batches) // 2], sequences[len(sequences) // 2]
+    states = torch.randn((*batch.ids.shape, model.hidden), device=model.device).to(model.dtype)
+    flat, targets = states.flatten(0, 1), batch.ids.flatten()
+    engine = measure.seconds(model.device, lambda: predictions(model, flat, targets))
+    alone = states[:1, :1].expand(1, len(ids), -1)
+    with replaced(model, {layer: lambda: alone for layer in range(model.n_layers)}):
+        loop = measure.seconds(model.device, lambda: authors.counts(model, [ids], corpus.skipped))
+    one = torch.tensor([ids], device=model.device)
+    return Head(loop / _layer_seconds(model, one), engine / _layer_seconds(model, batch.ids))
+
+
+def _layer_seconds(model: LanguageModel, ids: torch.Tensor) -> float:
+    """Seconds of one layer: those of all of them, less those of a pass without any."""
+
+    def act() -> Any:
+        return model.network.base_model(input_ids=ids, use_cache=False)
+
+    states = torch.zeros((*ids.shape, model.hidden), device=model.device, dtype=model.dtype)
+    whole = measure.seconds(model.device, act)
+    with replaced(model, {layer: lambda: states for layer in range(model.n_layers)}):
+        return (whole - measure.seconds(model.device, act)) / model.n_layers
+
+
+def agreement(
+    sweep: Sweep, layer: int, counts: dict[str, np.ndarray]
+) -> dict[str, tuple[int, int]]:
+    """For each variant: predictions that differ from the first one's, and how many too many.
+
+    Too many are differences in a document beyond the number of its near-ties there.
+    """
+    model, sequences = sweep.model, sweep.documents.sequences
+    first, *others = counts
+    differing = {variant: np.abs(counts[variant] - counts[first]) for variant in others}
+    excess = dict.fromkeys(others, 0)
+    for place, coefficient in enumerate(sweep.coefficients):
+        with authors.injected(model, layer, sweep.vector[layer], coefficient):
+            for number, ids in enumerate(sequences):
+                here = {variant: differing[variant][place, number] for variant in others}
+                if any(found.any() for found in here.values()):
+                    near = np.array(authors.near_ties(model, ids))
+                    for variant in others:
+                        excess[variant] += int(np.maximum(here[variant] - near, 0).sum())
+    return {variant: (int(differing[variant].sum()), excess[variant]) for variant in others}
+
+
+def suffix_speed(sweep: Sweep, layer: int) -> float:
+    """Floating-point operations a second in the layers above `layer`, at one coefficient.
+
+    Counted are the products with the weights and, over the causal half, those of attention, for
+    real tokens alone.
+    """
+    model = sweep.model
+    steering = injection(model, [(layer, sweep.vector[layer])])
+    batches = prepare(
+        model, sweep.documents.sequences, layer, batch_tokens=sweep.batch_tokens, path="shared"
+    )
+    weights = sum(
+        weight.numel()
+        for block in model.blocks[layer + 1 :]
+        for weight in block.parameters()
+        if weight.dim() > 1
+    )
+    above = model.n_layers - 1 - layer
+    operations = sum(
+        2 * weights * len(ids) + 2 * above * model.hidden * len(ids) ** 2
+        for ids in sweep.documents.sequences
+    )
+
+    def act() -> None:
+        for batch in batches:
+            final_states(model, batch, steering, 1.0)
+
+    return operations / measure.seconds(model.device, act, repeats=1)
+
+
+def matmul_speed(model: LanguageModel) -> float:
+    """Floating-point operations a second in a large square product of the model's dtype."""
+    size = MATMUL[model.device.type]
+    left, right = torch.randn((2, size, size), device=model.device).to(model.dtype)
+    return 2 * size**3 / measure.seconds(model.device, lambda: left @ right)
+
+
+def ratio(results: Sequence[Result], variant: str, baseline: str) -> tuple[float, float] | None:
+    """How many times as fast as a baseline a variant is, measured and predicted."""
+    mine = [result for result in results if result.variant == variant]
+    theirs = [result for result in results if result.variant == baseline]
+    if not theirs:
+        return None
+    return (
+        sum(result.seconds for result in theirs) / sum(result.seconds for result in mine),
+        sum(result.evaluations for result in theirs) / sum(result.evaluations for result in mine),
+    )
+
+
+def rows_of(
+    sweep: Sweep, layer: int | None, results: Sequence[Result], peaks: dict[str, int]
+) -> list[dict[str, Any]]:
+    """A row for each variant: of one layer, or of all of them (`layer` None)."""
+    rows = []
+    layers = len({result.layer for result in results})
+    for variant in dict.fromkeys(result.variant for result in results):
+        seconds = sum(result.seconds for result in results if result.variant == variant)
+        tokens = layers * len(sweep.coefficients) * sweep.documents.tokens
+        row = {
+            "layer": layer,
+            "variant": variant,
+            "seconds": seconds,
+            "tokens_per_second": tokens / seconds,
+            "peak_bytes": peaks[variant],
+        }
+        for baseline in BASELINES:
+            measured, predicted = ratio(results, variant, baseline) or (None, None)
+            row[f"over_{baseline}"], row[f"over_{baseline}_predicted"] = measured, predicted
+        rows.append(row)
+    return rows
+
+
+def line_of(row: dict[str, Any]) -> str:
+    """A row as it is printed."""
+    layer = "all" if row["layer"] is None else row["layer"]
+    text = (
+        f"{layer:>5} {row['variant']:16} {row['seconds']:9.2f} {row['tokens_per_second']:10,.0f}"
+        f" {row['peak_bytes'] / 1e6:9,.0f}"
+    )
+    for baseline in BASELINES:
+        measured, predicted = row[f"over_{baseline}"], row[f"over_{baseline}_predicted"]
+        text += (
+            f" {measured:9.2f} {predicted:9.2f} {measured / predicted:8.2f}"
+            if measured
+            else f" {'-':>9} {'-':>9} {'-':>8}"
+        )
+    return text
+
+
+def paper_hours(rows: Sequence[dict[str, Any]], variant: str) -> float:
+    """GPU hours of the paper's two coding figures at the speeds of a variant, layer by layer."""
+    speeds = {row["layer"]: row["tokens_per_second"] for row in rows if row["variant"] == variant}
+    layers = [layer for layer in PAPER_CURVES if layer in speeds]
+    return PAPER_TOKENS * float(np.mean([1 / speeds[layer] for layer in layers])) / 3600
+
+
+def _log(name: str, dtype: str) -> contextlib.redirect_stderr:
+    """What the engine says goes to a file beside the figures."""
+    measure.FOLDER.mkdir(parents=True, exist_ok=True)
+    return contextlib.redirect_stderr(
+        (measure.FOLDER / f"sweep-{name}-{dtype}.log").open("a", encoding="utf-8")
+    )
+
+
+def _in_its_own_process(act: Callable[..., int], *arguments: Any) -> int:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(act, *arguments).result()
+
+
+def main() -> None:
+    """Measure, print a table and keep it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", choices=WORKLOADS, default="miniature")
+    parser.add_argument("--tokens", type=int, help="predicted tokens per corpus and point")
+    parser.add_argument("--dtype", choices=DTYPES)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--layers", type=int, default=7, help="how many")
+    parser.add_argument("--coefficients", type=int, default=25, help="how many, 0 among them")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    options = parser.parse_args()
+    work = WORKLOADS[options.model]
+    dtype = options.dtype or work.dtype
+    documents = workload.read(work, options.tokens or work.tokens)
+
+    evaluated = Documents(documents.validation, {})
+    peaks = {
+        variant: _in_its_own_process(
+            peak_memory, options.model, dtype, options.device, evaluated, variant, 0
+        )
+        for variant in options.variants
+    }
+    model = workload.load(work, dtype, options.device)
+    coefficients = np.linspace(0, 6, options.coefficients).tolist()
+    vector = workload.vector(model, documents)
+    sweep = Sweep(model, documents, vector, coefficients, work.batch_tokens)
+    layers = workload.spread(model.n_layers, options.layers)
+    head = measured_head(sweep)
+    matmul = matmul_speed(model)
+    print(
+        f"{options.model}: {sum(weight.numel() for weight in model.network.parameters()):,} "
+        f"parameters, {dtype}, {model.device.type}, {workload.THREADS} threads\n"
+        f"{len(layers)} layers × {len(coefficients)} coefficients × {documents.tokens:,} tokens of "
+        f"{len(documents.sequences)} documents, both corpora together\n"
+        f"What a pass does beside its layers costs {head.authors:.2f} layers in the authors' loop, "
+        f"{head.engine:.2f} in the engine; a large product runs at {matmul / 1e12:.2f} TFLOP/s\n"
+        "Peak memory is beyond the loaded model, in MB; ratios say how many times as fast\n\n"
+        f"{'':50}{'over authors':>29}{'over plain':>28}\n"
+        f"layer {'variant':16} {'seconds':>9} {'tokens/s':>10} {'MB':>9}"
+        + f" {'measured':>9} {'predicted':>9} {'share':>8}"
+        * 2,
+        flush=True,
+    )
+    rows, results, speeds, agreements = [], [], {}, {}
+    with _log(options.model, dtype):
+        for variant in options.variants:
+            warm_up(sweep, variant)
+        for layer in layers:
+            counts, here = {}, []
+            for variant in options.variants:
+                seconds, counts[variant] = measure.timed(
+                    model.device,
+                    lambda: run(sweep, variant, layer),
+                )
+                here.append(
+                    Result(variant, layer, seconds, evaluations(variant, layer, sweep, head))
+                )
+            rows += rows_of(sweep, layer, here, peaks)
+            results += here
+            print(*map(line_of, rows[-len(here) :]), sep="\n", flush=True)
+            agreements[layer] = agreement(sweep, layer, counts)
+            speeds[layer] = suffix_speed(sweep, layer)
+    rows += rows_of(sweep, None, results, peaks)
+    print(*map(line_of, rows[-len(options.variants) :]), sep="\n")
+
+    print("\nlayer  TFLOP/s in the layers above, share of the large product's")
+    for layer, speed in speeds.items():
+        print(f"{layer:>5} {speed / 1e12:8.3f} {speed / matmul:9.2f}")
+    decided = 2 * len(coefficients) * documents.tokens * len(layers)
+    first, *others = options.variants
+    for variant in others:
+        differing, excess = np.sum([found[variant] for found in agreements.values()], axis=0)
+        print(
+            f"{variant}: {differing:,} of {decided:,} decisions differ from {first}'s, "
+            f"{excess:,} of them by more than rounding"
+        )
+    if options.model == "llama-2-7b":
+        print(
+            f"\nThe paper's two coding figures, {PAPER_TOKENS / 1e6:.1f} million tokens: "
+            f"{PAPER_HOURS} GPU hours at {PAPER_SPEED:,} tokens/s by the authors' records; here"
+        )
+        for variant in options.variants:
+            print(f"{variant:16} {paper_hours(rows, variant):7.2f} GPU hours")
+    settings = {
+        **vars(options),
+        "dtype": dtype,
+        "device": model.device.type,
+        "tokens": documents.tokens,
+        "threads": workload.THREADS,
+        "head_in_layers": {"authors": head.authors, "engine": head.engine},
+        "agreement": {str(layer): found for layer, found in agreements.items()},
+        "suffix_flops": {str(layer): speed for layer, speed in speeds.items()},
+        "matmul_flops": matmul,
+    }
+    measure.write(f"sweep-{options.model}-{dtype}", rows, settings)
+
+
+if __name__ == "__main__":
+    main()
