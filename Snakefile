@@ -14,6 +14,7 @@ include: "rules/vectors.smk"
 include: "rules/sweeps.smk"
 include: "rules/choices.smk"
 include: "rules/samples.smk"
+include: "rules/published.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/catalogue.smk"
@@ -33,5 +34,9 @@ rule all:
             name=PLAN.figures,
             ending=["pdf", "png", "csv"],
         ),
-        expand(PLAN.path("tables", "{name}.parquet"), name=[*PLAN.tables, *PLAN.samples]),
+        expand(
+            PLAN.path("tables", "{name}.parquet"),
+            name=[*PLAN.tables, *PLAN.samples, *PLAN.published],
+        ),
+        [PLAN.path("published.html")] if PLAN.published else [],
         expand(PLAN.path("vectors", "{name}.safetensors"), name=PLAN.study.vectors),

@@ -14,6 +14,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from snakesteer.figures.absent import absent
 from snakesteer.figures.combined import combined
 from snakesteer.figures.distributions import distributions
 from snakesteer.figures.heatmap import heatmap
@@ -37,11 +38,15 @@ def draw_figure(kind: str, inputs: Inputs, settings: Mapping[str, Any], stem: st
     """Draw a figure and write `<stem>.pdf`, `<stem>.png` and `<stem>.csv`.
 
     `kind` is one of `FIGURES`; the settings of each are told in its docstring, and those that are
-    None count as left out. Raises StudyError for inputs that lack what the figure draws.
+    None count as left out. Raises StudyError for inputs that lack what the figure draws, unless
+    published results are absent: then the figure says which and why.
     """
     given = {name: value for name, value in settings.items() if value is not None}
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(LOOK)
-        figure, numbers = FIGURES[kind](inputs, given)
+        if inputs.absent and inputs.lacks(kind):
+            figure, numbers = absent(inputs, given)
+        else:
+            figure, numbers = FIGURES[kind](inputs, given)
         save_figure(figure, numbers, stem)
