@@ -17,6 +17,7 @@ include: "rules/samples.smk"
 include: "rules/published.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/scorecards.smk"
 include: "rules/catalogue.smk"
 include: "rules/miniature.smk"
 
@@ -39,4 +40,9 @@ rule all:
             name=[*PLAN.tables, *PLAN.samples, *PLAN.published],
         ),
         [PLAN.path("published.html")] if PLAN.published else [],
+        expand(
+            PLAN.path("scorecards", "{name}.{ending}"),
+            name=PLAN.scorecards,
+            ending=["parquet", "html", "pdf", "png", "csv"],
+        ),
         expand(PLAN.path("vectors", "{name}.safetensors"), name=PLAN.study.vectors),

@@ -136,6 +136,7 @@ class Plan:
         self.tables = {name: self._table(name) for name in study.sweeps}
         self.published = self._published() if study.published else {}
         self.figures = {name: self._figure(name) for name in study.figures}
+        self.scorecards = {name: self._scorecard(name) for name in study.scorecards}
 
     # What rules ask -----------------------------------------------------------------------
 
@@ -690,6 +691,28 @@ class Plan:
     def _operands(self, vector: str) -> list[str]:
         entry = self.study.vectors[vector]
         return [*(entry.add or []), *(entry.subtract or [])]
+
+    def _scorecard(self, name: str) -> Product:
+        entry = self.study.scorecards[name]
+        against = [self._compared_path(name, sweep) for sweep in entry.against]
+        return Product(
+            name,
+            {"title": entry.title or name, "sweeps": entry.sweeps, "against": entry.against},
+            {"sweeps": self._table_paths(entry.sweeps), "against": tuple(against)},
+        )
+
+    def _compared_path(self, name: str, sweep: str) -> str:
+        """The table of a sweep of this study, or of another one in the same results folder."""
+        study, _, other = sweep.rpartition("/")
+        if not study or study == self.study.name:
+            return self.path("tables", f"{other}.parquet")
+        path = f"results/{study}/tables/{other}.parquet"
+        if not Path(path).is_file():
+            raise StudyError(
+                f"scorecards.{name}.against names {sweep}, but {path} does not exist; run the "
+                f"study {study} first, or name another sweep."
+            )
+        return path
 
     def _table_paths(self, sweeps: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.path("tables", f"{sweep}.parquet") for sweep in sweeps)

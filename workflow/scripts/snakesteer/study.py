@@ -547,6 +547,28 @@ AnyFigure = Annotated[
 ]
 
 
+class Scorecard(Entry):
+    """Two sets of sweeps over the same figure, compared curve by curve: published against one's
+    own, or one setting against another."""
+
+    sweeps: Names = Field(description="Sweeps of this study, its own or published ones.")
+    against: Annotated[list[str], Some, Distinct] = Field(
+        description="As many sweeps to compare them with, in the same order; `STUDY/SWEEP` is one "
+        "of another study that was run in the same folder."
+    )
+    title: str | None = Field(None, description="Heading of the page and the figure.")
+    caption: str | None = Field(None, description="Caption in the report.")
+
+    @model_validator(mode="after")
+    def _in_pairs(self) -> Self:
+        if len(self.sweeps) != len(self.against):
+            raise ValueError(
+                f"sweeps names {len(self.sweeps)} and against {len(self.against)}; name as many "
+                "in both, in the same order"
+            )
+        return self
+
+
 class Statistics(Entry):
     """How intervals are made."""
 
@@ -571,6 +593,7 @@ class Study(Entry):
     samples: dict[Name, Samples] = {}
     published: Published | None = None
     figures: dict[Name, AnyFigure] = {}
+    scorecards: dict[Name, Scorecard] = {}
     statistics: Statistics = Statistics()
 
     @model_validator(mode="after")
@@ -782,6 +805,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
         SimultaneousFigure,
         DistributionsFigure,
     ),
+    "scorecards": (Scorecard,),
     "statistics": (Statistics,),
 }
 
@@ -856,6 +880,9 @@ def _check_references(study: Study) -> None:
             raise StudyError(
                 f"samples.{name} has the name of a sweep, and both write a table; rename one."
             )
+    for name, compared in study.scorecards.items():
+        own = [sweep for sweep in compared.against if "/" not in sweep]
+        known(f"scorecards.{name}", "sweeps", [*compared.sweeps, *own], study.tabled)
     published = study.published
     for name, figure in study.figures.items():
         entry = f"figures.{name}"
