@@ -1,17 +1,19 @@
 # make            the default study: figures, tables and report under results/miniature/
 # make test       the tests
 # make models     re-make the two shipped models, then copy them to resources/models/
+# make published  re-make the shipped tables of the published results from SOURCE, a folder
 # make prune      list cached files that no study refers to; DELETE=yes deletes them
 
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= config/miniature.yaml
+SOURCE ?= ../shared/published
 
 VENV := .venv/bin
 SNAKESTEER := PYTHONPATH=workflow/scripts $(VENV)/python -m snakesteer
 SNAKEMAKE := $(VENV)/python -m snakemake
 
-.PHONY: all test check models prune docs
+.PHONY: all test check models published prune docs
 
 all: .venv/installed
 	@name=$$($(SNAKESTEER) name "$(STUDY)") && \
@@ -35,6 +37,12 @@ models: .venv/installed
 	mkdir -p resources/models/miniature resources/models/miniature-chat
 	cp results/models/miniature/* resources/models/miniature/
 	cp results/models/miniature-chat/* resources/models/miniature-chat/
+
+published: .venv/installed
+	$(SNAKEMAKE) --cores $(CORES) --configfile config/published.yaml \
+	  --config 'published={source: $(SOURCE)}' --
+	mkdir -p resources/published
+	cp results/published/tables/*.parquet resources/published/
 
 prune: .venv/installed
 	$(SNAKESTEER) prune results $(if $(filter yes,$(DELETE)),--delete)

@@ -14,8 +14,10 @@ include: "rules/vectors.smk"
 include: "rules/sweeps.smk"
 include: "rules/choices.smk"
 include: "rules/samples.smk"
+include: "rules/published.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
+include: "rules/scorecards.smk"
 include: "rules/catalogue.smk"
 include: "rules/miniature.smk"
 
@@ -33,5 +35,14 @@ rule all:
             name=PLAN.figures,
             ending=["pdf", "png", "csv"],
         ),
-        expand(PLAN.path("tables", "{name}.parquet"), name=[*PLAN.tables, *PLAN.samples]),
+        expand(
+            PLAN.path("tables", "{name}.parquet"),
+            name=[*PLAN.tables, *PLAN.samples, *PLAN.published],
+        ),
+        [PLAN.path("published.html")] if PLAN.published else [],
+        expand(
+            PLAN.path("scorecards", "{name}.{ending}"),
+            name=PLAN.scorecards,
+            ending=["parquet", "html", "pdf", "png", "csv"],
+        ),
         expand(PLAN.path("vectors", "{name}.safetensors"), name=PLAN.study.vectors),

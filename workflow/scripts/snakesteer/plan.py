@@ -21,8 +21,10 @@ from snakesteer.code_digest import code_digest
 from snakesteer.errors import StudyError, naming
 from snakesteer.layer_labels import layer_label
 from snakesteer.manifest import content, context, layers_and_width, locate
+from snakesteer.published.source import folder_files, is_address
 
 CACHE = "results/cache"
+SHIPPED = "resources/published"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ STAGES = {
     "behaviour_sweep": Stage("sweeps", ("{name}.{key}.parquet",)),
     "choice": Stage("choices", ("{name}.{key}.json",)),
     "samples": Stage("samples", ("{name}.{key}.parquet",)),
+    "published_source": Stage("published", ("{name}.{key}.json",)),
+    "published_table": Stage("published", ("{name}.{key}.parquet",)),
+    "published_vector": Stage("vectors", ("{name}-published.{key}.safetensors",)),
+    "published_histogram": Stage("published", ("{name}-histogram.{key}.parquet",)),
 }
 
 
@@ -128,7 +134,9 @@ class Plan:
         self.sweeps = {name: self._sweep(name) for name in study.sweeps}
         self.samples = {name: self._samples(name) for name in study.samples}
         self.tables = {name: self._table(name) for name in study.sweeps}
+        self.published = self._published() if study.published else {}
         self.figures = {name: self._figure(name) for name in study.figures}
+        self.scorecards = {name: self._scorecard(name) for name in study.scorecards}
 
     # What rules ask -----------------------------------------------------------------------
 
@@ -472,6 +480,103 @@ class Plan:
             {"model": [self.model(entry.model)], "vectors": [self.vector(entry.vector)]},
         )
 
+    # Published results --------------------------------------------------------------------
+
+    def _published(self) -> dict[str, Product]:
+        """The tables of the published results: copied from the shipped ones, or made."""
+        made = {}
+        for stage, name, settings in self._published_settings():
+            inputs: dict[str, tuple[str, ...]]
+            if self._from_published.source == "shipped":
+                shipped = self.repository / SHIPPED / f"{name}.parquet"
+                if not shipped.is_file():
+                    raise StudyError(
+                        f"published names {name}, of which {SHIPPED} ships no table; set "
+                        "published.source to a folder or an address that has its files."
+                    )
+                inputs = {"table": (str(shipped),)}
+            elif stage == "published_table":
+                artefact = self._make(stage, name, settings, {"source": [self._published_source]})
+                inputs = {"table": (artefact.paths[0],)}
+            else:
+                role = {key: settings[key] for key in ("role", "file", "commit")}
+                vector = self._make(
+                    "published_vector", name, role, {"source": [self._published_source]}
+                )
+                artefact = self._make(stage, name, settings, {"vector": [vector]})
+                inputs = {"table": (artefact.paths[0],)}
+            made[name] = Product(name, settings, inputs)
+        return made
+
+    @property
+    def _from_published(self) -> schema.Published:
+        assert self.study.published
+        return self.study.published
+
+    def _published_settings(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Stage, name and settings of every table of the published results."""
+        published = self._from_published
+        behaviours = {name: entry.key for name, entry in published.behaviours.items()}
+        listed: list[tuple[str, str, dict[str, Any]]] = []
+        for name, sweep in published.sweeps.items():
+            settings: dict[str, Any] = {"sweep": name, "kind": sweep.kind}
+            settings |= {"commit": published.commit}
+            match sweep:
+                case schema.PublishedSkill():
+                    settings |= {
+                        "files": sweep.files,
+                        "vector": sweep.vector,
+                        "target": sweep.corpora[0],
+                        "corpora": {c: published.corpora[c].key for c in sweep.corpora},
+                        "statistics": self.study.statistics.model_dump(),
+                    }
+                case schema.PublishedGrid():
+                    settings |= {"files": {"add": sweep.add, "subtract": sweep.subtract}}
+                case schema.PublishedSingle():
+                    settings |= {"files": {"": sweep.file}}
+                case schema.PublishedCombined():
+                    settings |= {"files": {"mean": sweep.mean, "sum": sweep.sum}}
+                case schema.PublishedSimultaneous():
+                    settings |= {"files": {layer_label(sweep.layers): sweep.file}}
+            if sweep.kind != "skill":
+                settings |= {"behaviours": behaviours, "collapse": self.study.collapse_of(name)}
+            listed.append(("published_table", name, settings))
+        for role, files in (("mean", published.activations), ("vector", published.vectors)):
+            for name, file in files.items():
+                settings = {"role": role, "file": file, "name": name, "commit": published.commit}
+                settings |= {"layers": published.layers, "bins": published.bins}
+                listed.append(("published_histogram", f"{name}-{role}", settings))
+        return listed
+
+    @cached_property
+    def _published_source(self) -> Artefact:
+        published = self._from_published
+        paths = [*published.activations.values(), *published.vectors.values()]
+        for _, _, settings in self._published_settings():
+            files = settings.get("files", [])
+            paths += files.values() if isinstance(files, dict) else files
+        settings = {"source": published.source}
+        if is_address(published.source):
+            settings |= {"listing": published.listing, "files": sorted(set(paths))}
+        else:
+            folder = locate(published.source, self.repository)
+            if not folder.is_dir():
+                raise StudyError(
+                    f"published.source names {published.source}, which is no folder; name one, an "
+                    "address, or `shipped`."
+                )
+            settings |= {"files": folder_files(folder, sorted(set(paths)))}
+        return self._make("published_source", "source", settings)
+
+    def published_folder(self) -> str:
+        """Where the published files lie, or are downloaded to."""
+        published = self.study.published
+        if published is None or published.source == "shipped":
+            return ""
+        if is_address(published.source):
+            return f"{CACHE}/published/{self._published_source.key}"
+        return str(locate(published.source, self.repository))
+
     # Products -----------------------------------------------------------------------------
 
     def path(self, *parts: str) -> str:
@@ -514,6 +619,11 @@ class Plan:
         settings["labels"] = self._labels(figure)
         inputs: dict[str, tuple[str, ...]] = {}
         match figure:
+            case schema.DistributionsFigure() if self._are_published(figure):
+                inputs["tables"] = self._table_paths(
+                    [f"{item}-mean" for item in figure.activations]
+                    + [f"{item}-vector" for item in figure.vectors]
+                )
             case schema.DistributionsFigure():
                 inputs["means"] = tuple(self.mean(item).paths[0] for item in figure.activations)
                 inputs["vectors"] = tuple(self._vectors[item].paths[0] for item in figure.vectors)
@@ -528,12 +638,16 @@ class Plan:
             case schema.HeatmapFigure():
                 inputs["tables"] = self._table_paths([figure.sweep])
                 settings["collapse"] = study.collapse_of(figure.sweep)
-                grid = study.sweeps[figure.sweep]
+                grid = study.tabled[figure.sweep]
                 if isinstance(grid, schema.GridSweep) and grid.stopping:
                     settings["max_faulty"] = grid.stopping.faulty
             case schema.SingleFigure():
                 inputs["tables"] = self._table_paths([figure.sweep])
         return Product(name, settings, inputs)
+
+    def _are_published(self, figure: schema.DistributionsFigure) -> bool:
+        own = {*self.study.activations, *self.study.vectors}
+        return not own.intersection([*figure.activations, *figure.vectors])
 
     def _labels(self, figure: schema.AnyFigure) -> dict[str, str]:
         """Titles of the entries that a figure shows, by name."""
@@ -541,10 +655,13 @@ class Plan:
         shown: dict[str, str | None] = {}
         match figure:
             case schema.TradeoffFigure():
-                for sweep in map(study.sweeps.get, figure.sweeps):
-                    assert isinstance(sweep, schema.SkillSweep)
-                    shown |= {corpus: study.corpora[corpus].title for corpus in sweep.corpora}
-                shown |= {name: study.sweeps[name].title for name in figure.controls}
+                for sweep in map(study.tabled.get, figure.sweeps):
+                    assert isinstance(sweep, schema.SkillSweep | schema.PublishedSkill)
+                    shown |= {name: study.title_of("corpora", name) for name in sweep.corpora}
+                shown |= {name: study.tabled[name].title for name in figure.controls}
+            case schema.DistributionsFigure() if self._are_published(figure):
+                shown |= {name: study.title_of("corpora", name) for name in figure.activations}
+                shown |= {name: study.title_of("behaviours", name) for name in figure.vectors}
             case schema.DistributionsFigure():
                 for name in figure.activations:
                     corpus = study.activations[name].corpus
@@ -553,10 +670,13 @@ class Plan:
                     contrast = study.vectors[name].contrast
                     if contrast:
                         shown[name] = study.behaviours[study.behaviour_of(name)].title
-            case _:
+            case _ if figure.sweep in self.sweeps:
                 for job in self.sweeps[figure.sweep]:
                     for behaviour in job.settings["behaviours"]:
                         shown[behaviour] = study.behaviours[behaviour].title
+            case _:
+                behaviours = self._from_published.behaviours
+                shown |= {name: entry.title for name, entry in behaviours.items()}
         return {name: title for name, title in shown.items() if title}
 
     def _check_figure_layers(self, name: str, figure: schema.DistributionsFigure) -> None:
@@ -571,6 +691,28 @@ class Plan:
     def _operands(self, vector: str) -> list[str]:
         entry = self.study.vectors[vector]
         return [*(entry.add or []), *(entry.subtract or [])]
+
+    def _scorecard(self, name: str) -> Product:
+        entry = self.study.scorecards[name]
+        against = [self._compared_path(name, sweep) for sweep in entry.against]
+        return Product(
+            name,
+            {"title": entry.title or name, "sweeps": entry.sweeps, "against": entry.against},
+            {"sweeps": self._table_paths(entry.sweeps), "against": tuple(against)},
+        )
+
+    def _compared_path(self, name: str, sweep: str) -> str:
+        """The table of a sweep of this study, or of another one in the same results folder."""
+        study, _, other = sweep.rpartition("/")
+        if not study or study == self.study.name:
+            return self.path("tables", f"{other}.parquet")
+        path = f"results/{study}/tables/{other}.parquet"
+        if not Path(path).is_file():
+            raise StudyError(
+                f"scorecards.{name}.against names {sweep}, but {path} does not exist; run the "
+                f"study {study} first, or name another sweep."
+            )
+        return path
 
     def _table_paths(self, sweeps: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.path("tables", f"{sweep}.parquet") for sweep in sweeps)

@@ -343,6 +343,124 @@ class Samples(Entry):
     title: str | None = None
 
 
+class Titled(Entry):
+    """A corpus or a behaviour of the published results."""
+
+    key: str = Field(description="What the authors' files call it.")
+    title: str | None = Field(None, description="Name in figures.")
+
+
+class PublishedSkill(Entry):
+    """Published skill results, a file for each injected layer."""
+
+    kind: Literal["skill"]
+    files: Annotated[list[str], Some, Distinct] = Field(
+        description="Paths in the repository; the layer stands in each file."
+    )
+    vector: Name = Field(description="Name of the vector in the table.")
+    corpora: Names = Field(
+        description="Names under `published.corpora`; the first is the one steered away from."
+    )
+    title: str | None = Field(None, description="Name in figures.")
+
+
+class PublishedGrid(Entry):
+    """Published grid search, a file for each sign."""
+
+    kind: Literal["grid"]
+    add: str
+    subtract: str
+    title: str | None = None
+
+
+class PublishedSingle(Entry):
+    """Published single steering."""
+
+    kind: Literal["single"]
+    file: str
+    title: str | None = None
+
+
+class PublishedCombined(Entry):
+    """Published combined steering, a file for each way to combine."""
+
+    kind: Literal["combined"]
+    mean: str
+    sum: str
+    title: str | None = None
+
+
+class PublishedSimultaneous(Entry):
+    """Published simultaneous steering."""
+
+    kind: Literal["simultaneous"]
+    file: str
+    layers: Layers = Field(description="Layers of the vectors, which the file does not say.")
+    title: str | None = None
+
+
+PublishedSweep = Annotated[
+    PublishedSkill | PublishedGrid | PublishedSingle | PublishedCombined | PublishedSimultaneous,
+    Field(discriminator="kind"),
+]
+
+
+class Published(Entry):
+    """Published results of the paper's authors, as tables that figures and scorecards take like
+    those of the study's own sweeps."""
+
+    source: str = Field(
+        "shipped",
+        description="`shipped`: the tables in this repository; or the authors' files, in a "
+        "folder of their repository's structure (absolute, in the working directory, or in "
+        "this repository), or at a raw-file address at one commit, as "
+        "https://raw.githubusercontent.com/OWNER/REPOSITORY/COMMIT.",
+    )
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] = Field(
+        description="Commit of their repository that the files are of, for the provenance."
+    )
+    listing: str | None = Field(
+        None,
+        description="With an address: where the commit's tree with its git blob ids is, in the "
+        "form of GitHub's API. Every file is verified against it.",
+    )
+    corpora: dict[Name, Titled] = Field({}, description="Corpora by our names.")
+    behaviours: dict[Name, Titled] = Field({}, description="Behaviours by our names.")
+    sweeps: dict[Name, PublishedSweep] = Field(
+        {}, description="Result files; each entry becomes a table of that name."
+    )
+    activations: dict[Name, str] = Field(
+        {}, description="Files of mean activations (`.pt`), by the name of their corpus."
+    )
+    vectors: dict[Name, str] = Field(
+        {}, description="Files of contrast vectors (`.pt`), by the name of their behaviour."
+    )
+    layers: Annotated[list[Layer], Distinct] = Field(
+        [], description="Layers for which histograms of activations and vectors are made."
+    )
+    bins: Count = Field(100, description="Bins of those histograms.")
+
+    @model_validator(mode="after")
+    def _verified(self) -> Self:
+        if self.source.startswith(("https://", "http://")) and not self.listing:
+            raise ValueError(
+                f"source is the address {self.source}, and listing is missing; give the address of "
+                "the commit's tree, so that what is downloaded can be verified"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Self:
+        for name, sweep in self.sweeps.items():
+            for corpus in sweep.corpora if isinstance(sweep, PublishedSkill) else []:
+                if corpus not in self.corpora:
+                    raise ValueError(
+                        f"sweeps.{name}.corpora names {corpus}, which is not in published.corpora; "
+                        "add it there"
+                    )
+        return self
+
+
 class Figure(Entry):
     """What every figure may say."""
 
@@ -429,6 +547,28 @@ AnyFigure = Annotated[
 ]
 
 
+class Scorecard(Entry):
+    """Two sets of sweeps over the same figure, compared curve by curve: published against one's
+    own, or one setting against another."""
+
+    sweeps: Names = Field(description="Sweeps of this study, its own or published ones.")
+    against: Annotated[list[str], Some, Distinct] = Field(
+        description="As many sweeps to compare them with, in the same order; `STUDY/SWEEP` is one "
+        "of another study that was run in the same folder."
+    )
+    title: str | None = Field(None, description="Heading of the page and the figure.")
+    caption: str | None = Field(None, description="Caption in the report.")
+
+    @model_validator(mode="after")
+    def _in_pairs(self) -> Self:
+        if len(self.sweeps) != len(self.against):
+            raise ValueError(
+                f"sweeps names {len(self.sweeps)} and against {len(self.against)}; name as many "
+                "in both, in the same order"
+            )
+        return self
+
+
 class Statistics(Entry):
     """How intervals are made."""
 
@@ -451,7 +591,9 @@ class Study(Entry):
     sweeps: dict[Name, Sweep] = {}
     choices: dict[Name, Choice] = {}
     samples: dict[Name, Samples] = {}
+    published: Published | None = None
     figures: dict[Name, AnyFigure] = {}
+    scorecards: dict[Name, Scorecard] = {}
     statistics: Statistics = Statistics()
 
     @model_validator(mode="after")
@@ -461,6 +603,20 @@ class Study(Entry):
                 f"a study cannot be named {self.name}, which results/ has for something else"
             )
         return self
+
+    @property
+    def tabled(self) -> dict[str, Sweep | PublishedSweep]:
+        """Everything that becomes a table for figures: own sweeps and published ones, by name."""
+        published = self.published.sweeps if self.published else {}
+        return {**self.sweeps, **published}
+
+    def title_of(self, section: Literal["corpora", "behaviours"], name: str) -> str | None:
+        """The title of a corpus or behaviour, of this study or as the published section has it."""
+        own: Mapping[str, Corpus | Behaviour] = getattr(self, section)
+        if name in own:
+            return own[name].title
+        published: Mapping[str, Titled] = getattr(self.published, section, {})
+        return published[name].title if name in published else None
 
     def model_of(self, vector: str) -> str:
         """The model whose activations made a vector."""
@@ -493,7 +649,7 @@ class Study(Entry):
         A grid search says it in its stopping, and single and combined steering go by the grid of
         their choice; it is the default where there is no grid or its stopping is off.
         """
-        match self.sweeps[sweep]:
+        match self.tabled[sweep]:
             case GridSweep(stopping=GridStopping(collapse=share)):
                 return share
             case SingleSweep(choice=choice) | CombinedSweep(choice=choice):
@@ -615,6 +771,8 @@ def _place(location: tuple[Any, ...]) -> list[str]:
     entry, rest = location[:2], location[2:]
     if location[:1] in (("sweeps",), ("figures",)):
         rest = rest[1:]
+    elif location[:2] == ("published", "sweeps"):
+        rest = rest[:1] + rest[2:]
     branches = ("Range", "str", "int", "float", "SkillStopping", "GridStopping")
     prefixes = ("list[", "dict[", "constrained-", "function-", "literal[")
     inside = [part for part in map(str, rest) if part not in branches]
@@ -630,6 +788,15 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     "sweeps": (SkillSweep, GridSweep, SingleSweep, CombinedSweep, SimultaneousSweep),
     "choices": (Choice,),
     "samples": (Samples,),
+    "published": (
+        Published,
+        Titled,
+        PublishedSkill,
+        PublishedGrid,
+        PublishedSingle,
+        PublishedCombined,
+        PublishedSimultaneous,
+    ),
     "figures": (
         TradeoffFigure,
         HeatmapFigure,
@@ -638,6 +805,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
         SimultaneousFigure,
         DistributionsFigure,
     ),
+    "scorecards": (Scorecard,),
     "statistics": (Statistics,),
 }
 
@@ -651,17 +819,20 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
 
 
 def _check_references(study: Study) -> None:
-    def known(entry: str, section: str, names: Iterable[str]) -> None:
-        entries = getattr(study, section)
+    def known(
+        entry: str, section: str, names: Iterable[str], published: Iterable[str] = ()
+    ) -> None:
+        entries = {*getattr(study, section), *published}
         for name in names:
             if name not in entries:
-                near = difflib.get_close_matches(name, entries, n=1)
+                near = difflib.get_close_matches(name, sorted(entries), n=1)
                 hint = f"did you mean `{near[0]}`?" if near else f"add it under `{section}`."
                 raise StudyError(f"{entry} names `{name}`, which is not in {section}; {hint}")
 
     def kind(entry: str, section: str, name: str, *kinds: str) -> None:
-        known(entry, section, [name])
-        actual = getattr(study, section)[name].kind
+        entries = getattr(study, section) if section != "sweeps" else study.tabled
+        known(entry, section, [name], entries if entry.startswith("figures.") else ())
+        actual = entries[name].kind
         if actual not in kinds:
             raise StudyError(
                 f"{entry} names {section}.{name}, a {actual} sweep; it needs a "
@@ -700,6 +871,7 @@ def _check_references(study: Study) -> None:
             )
     for name, sweep in study.sweeps.items():
         _check_sweep(study, f"sweeps.{name}", sweep, known)
+    _check_published(study)
     for name, samples in study.samples.items():
         known(f"samples.{name}.model", "models", [samples.model])
         known(f"samples.{name}.vector", "vectors", [samples.vector])
@@ -708,6 +880,10 @@ def _check_references(study: Study) -> None:
             raise StudyError(
                 f"samples.{name} has the name of a sweep, and both write a table; rename one."
             )
+    for name, compared in study.scorecards.items():
+        own = [sweep for sweep in compared.against if "/" not in sweep]
+        known(f"scorecards.{name}", "sweeps", [*compared.sweeps, *own], study.tabled)
+    published = study.published
     for name, figure in study.figures.items():
         entry = f"figures.{name}"
         match figure:
@@ -717,7 +893,13 @@ def _check_references(study: Study) -> None:
                 _check_tradeoff(study, entry, figure)
             case HeatmapFigure():
                 kind(f"{entry}.sweep", "sweeps", figure.sweep, "grid")
-                known(f"{entry}.behaviour", "behaviours", filter(None, [figure.behaviour]))
+                behaviours = published.behaviours if published else ()
+                known(
+                    f"{entry}.behaviour",
+                    "behaviours",
+                    filter(None, [figure.behaviour]),
+                    behaviours,
+                )
             case SingleFigure():
                 kind(f"{entry}.sweep", "sweeps", figure.sweep, "single")
             case CombinedFigure():
@@ -729,17 +911,59 @@ def _check_references(study: Study) -> None:
                     kind(f"{entry}.tax", "sweeps", figure.tax, "skill")
                     _check_tax(study, entry, figure)
             case DistributionsFigure():
-                known(f"{entry}.activations", "activations", figure.activations)
-                known(f"{entry}.vectors", "vectors", figure.vectors)
+                means = published.activations if published else ()
+                vectors = published.vectors if published else ()
+                known(f"{entry}.activations", "activations", figure.activations, means)
+                known(f"{entry}.vectors", "vectors", figure.vectors, vectors)
+                _check_histograms(study, entry, figure)
         if isinstance(figure, HeatmapFigure | SingleFigure | CombinedFigure):
             _check_layers(study, entry, figure)
+
+
+def _check_published(study: Study) -> None:
+    """No name stands for something of the study's own and for something published."""
+    published = study.published
+    if published is None:
+        return
+    for section, names, others in (
+        ("sweeps", published.sweeps, {**study.sweeps, **study.samples}),
+        ("activations", published.activations, study.activations),
+        ("vectors", published.vectors, study.vectors),
+    ):
+        for name in names:
+            if name in others:
+                raise StudyError(
+                    f"published.{section}.{name} has the name of an entry of the study's own; "
+                    "rename one."
+                )
+
+
+def _check_histograms(study: Study, entry: str, figure: DistributionsFigure) -> None:
+    """Published activations are drawn from histograms, of the layers and bins made for them."""
+    published = study.published
+    names = [*figure.activations, *figure.vectors]
+    own = {**study.activations, **study.vectors}
+    shown = [name for name in names if name not in own]
+    if not shown or published is None:
+        return
+    if len(shown) < len(names):
+        raise StudyError(
+            f"{entry} mixes published activations ({', '.join(shown)}) with the study's own; give "
+            "each its own figure."
+        )
+    if not set(figure.layers) <= set(published.layers) or figure.bins != published.bins:
+        raise StudyError(
+            f"{entry} draws layers {figure.layers} in {figure.bins} bins, but the published "
+            f"histograms are of layers {published.layers} in {published.bins}; change "
+            "published.layers and published.bins."
+        )
 
 
 def _check_tradeoff(study: Study, entry: str, figure: TradeoffFigure) -> None:
     corpora = {}
     for name in [*figure.sweeps, *figure.controls]:
-        sweep = study.sweeps[name]
-        assert isinstance(sweep, SkillSweep)
+        sweep = study.tabled[name]
+        assert isinstance(sweep, SkillSweep | PublishedSkill)
         corpora[tuple(sweep.corpora)] = name
         if len(sweep.corpora) != 2:
             raise StudyError(
@@ -755,8 +979,9 @@ def _check_tradeoff(study: Study, entry: str, figure: TradeoffFigure) -> None:
 
 
 def _check_tax(study: Study, entry: str, figure: SimultaneousFigure) -> None:
-    sweep, tax = study.sweeps[figure.sweep], study.sweeps[figure.tax or ""]
-    assert isinstance(sweep, SimultaneousSweep) and isinstance(tax, SkillSweep)
+    sweep, tax = study.tabled[figure.sweep], study.tabled[figure.tax or ""]
+    if not (isinstance(sweep, SimultaneousSweep) and isinstance(tax, SkillSweep)):
+        return  # published results do not say what was injected
     if tax.inject != sweep.inject or tax.coefficients != sweep.coefficients:
         raise StudyError(
             f"{entry}.tax names sweeps.{figure.tax}, which injects something else, or with other "
@@ -767,8 +992,9 @@ def _check_tax(study: Study, entry: str, figure: SimultaneousFigure) -> None:
 def _check_layers(
     study: Study, entry: str, figure: HeatmapFigure | SingleFigure | CombinedFigure
 ) -> None:
-    sweep = study.sweeps[figure.sweep]
-    assert isinstance(sweep, GridSweep | SingleSweep | CombinedSweep)
+    sweep = study.tabled[figure.sweep]
+    if not isinstance(sweep, GridSweep | SingleSweep | CombinedSweep):
+        return  # published results say their layers themselves
     for layer in figure.layers or []:
         if sweep.layers != "all" and layer not in sweep.layers:
             raise StudyError(

@@ -6,7 +6,8 @@ names of sweeps, corpora, behaviours and vectors, by name); its own settings are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,17 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from snakesteer.figures.absent import absent
 from snakesteer.figures.combined import combined
 from snakesteer.figures.distributions import distributions
 from snakesteer.figures.heatmap import heatmap
 from snakesteer.figures.inputs import Inputs
+from snakesteer.figures.overlay import overlay
 from snakesteer.figures.simultaneous import simultaneous
 from snakesteer.figures.single import single
 from snakesteer.figures.style import LOOK, save_figure
 from snakesteer.figures.tradeoff import tradeoff
+from snakesteer.scorecard import Scorecard
 
 FIGURES: dict[str, Callable[[Inputs, Mapping[str, Any]], tuple[Figure, pd.DataFrame]]] = {
     "tradeoff": tradeoff,
@@ -37,11 +41,40 @@ def draw_figure(kind: str, inputs: Inputs, settings: Mapping[str, Any], stem: st
     """Draw a figure and write `<stem>.pdf`, `<stem>.png` and `<stem>.csv`.
 
     `kind` is one of `FIGURES`; the settings of each are told in its docstring, and those that are
-    None count as left out. Raises StudyError for inputs that lack what the figure draws.
+    None count as left out. Raises StudyError for inputs that lack what the figure draws, unless
+    published results are absent: then the figure says which and why.
     """
     given = {name: value for name, value in settings.items() if value is not None}
+    with _look():
+        if inputs.absent and inputs.lacks(kind):
+            figure, numbers = absent(inputs, given)
+        else:
+            figure, numbers = FIGURES[kind](inputs, given)
+        save_figure(figure, numbers, stem)
+
+
+def draw_overlay(
+    compared: Scorecard | None,
+    missing: Sequence[str],
+    settings: Mapping[str, Any],
+    stem: str | Path,
+) -> None:
+    """Draw a scorecard's curves over each other, or say what is missing if there is no scorecard.
+
+    Writes the same three files as `draw_figure`; the settings are those of `overlay`.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    with _look():
+        if compared is None:
+            figure, numbers = absent(Inputs(absent=missing), given)
+        else:
+            figure, numbers = overlay(compared, given)
+        save_figure(figure, numbers, stem)
+
+
+@contextlib.contextmanager
+def _look() -> Iterator[None]:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(LOOK)
-        figure, numbers = FIGURES[kind](inputs, given)
-        save_figure(figure, numbers, stem)
+        yield

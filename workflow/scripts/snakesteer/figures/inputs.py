@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from snakesteer.errors import StudyError
+
+# Kind of figure -> kind of behaviour sweep, where the names differ.
+_DRAWN = {"heatmap": "grid"}
 
 
 @dataclass(frozen=True)
@@ -17,12 +20,26 @@ class Inputs:
 
     `skill` and `behaviour` are aggregate tables (`skill_tables.SKILL_COLUMNS`,
     `behaviour_tables.BEHAVIOUR_COLUMNS`) holding the rows of the figure's sweeps and no others;
-    `arrays` are mean activations or vectors by display order, each [n_layers, hidden].
+    `arrays` are mean activations or vectors by display order, each [n_layers, hidden], or else
+    `histograms` of them (`histograms.HISTOGRAM_COLUMNS`). `absent` says what is
+    missing of published results.
     """
 
     skill: pd.DataFrame | None = None
     behaviour: pd.DataFrame | None = None
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    histograms: pd.DataFrame | None = None
+    absent: Sequence[str] = ()
+
+    def lacks(self, kind: str) -> bool:
+        """Whether what a kind of figure draws is missing altogether."""
+        if kind == "tradeoff":
+            return self.skill is None
+        if kind == "distributions":
+            return self.histograms is None and not self.arrays
+        return (
+            self.behaviour is None or not (self.behaviour["kind"] == _DRAWN.get(kind, kind)).any()
+        )
 
     def skill_rows(self) -> pd.DataFrame:
         """The skill table; StudyError if the figure was given none."""

@@ -1,0 +1,537 @@
+"""Published results: read safely, turned into our tables, drawn, and left out where they lack."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import pickle
+import threading
+import zipfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+from conftest import REPOSITORY
+
+from checkout import copy_of_repository
+from snakesteer import study
+from snakesteer.artefacts import read_provenance, read_table
+from snakesteer.behaviour_tables import BEHAVIOUR_COLUMNS
+from snakesteer.code_digest import closure
+from snakesteer.errors import StudyError
+from snakesteer.plan import Plan
+from snakesteer.published import behaviours, source, vectors
+from snakesteer.published.skill import skill_curve
+from snakesteer.skill_tables import SKILL_COLUMNS, skill_table
+
+AUTHORS = REPOSITORY.parent / "shared" / "published"
+SHIPPED = REPOSITORY / "resources" / "published"
+CONFIG = REPOSITORY / "config" / "published.yaml"
+NAMES = {"myopia": "myopic", "wealth-seeking": "wealth_seeking"}
+CORPORA = {"code": "only_code", "text": "only_text"}
+authors_only = pytest.mark.skipif(not AUTHORS.is_dir(), reason="needs ../shared/published")
+
+
+# Files of the authors' formats ------------------------------------------------------------
+
+
+def point(accuracies: list[float]) -> dict[str, list[float]]:
+    tokens = [10.0 * (number + 1) for number in range(len(accuracies))]
+    names = ("top1_acc", "top10_acc", "skip50_top1_acc", "skip50_top10_acc")
+    return {
+        **{name: accuracies for name in names},
+        "total_encoded_tokens": tokens,
+        "total_tokens_with_skip": tokens,
+    }
+
+
+def skill_file(layer: int = 3) -> dict[str, Any]:
+    points = {
+        "injection_coefficients_0.0": point([0.8, 0.6, 0.7] * 8),
+        "injection_coefficients_1.0": point([0.5, 0.2] * 12),
+    }
+    return {"only_code": points, "only_text": points, "meta": {"layers": [layer]}}
+
+
+def cell(matches: int = 4, faulty: int = 0) -> dict[str, Any]:
+    answers = ["A"] * 6 + ["B"] * (4 - faulty) + ["the"] * faulty
+    return {"total": 10, "matches": matches, "faulty": faulty, "responses": answers}
+
+
+def single_file() -> dict[str, Any]:
+    cells = {"m_0": cell(4), "m_-0.5": cell(1), "m_2": cell(6)}
+    return {"layer_10": {name: cells for name in NAMES.values()}, "meta": {}}
+
+
+def grid_file() -> dict[str, Any]:
+    column = {"multiplier_1": cell(5), "multiplier_20": cell(2, faulty=4)}
+    return {name: {"default": cell(4), "layer_5": column} for name in NAMES.values()} | {"meta": {}}
+
+
+def combined_file() -> dict[str, Any]:
+    cells = {name: cell() for name in NAMES.values()}
+    return {"layer_10": {mode: cells for mode in behaviours.COMBINATIONS}, "meta": {}}
+
+
+def simultaneous_file() -> dict[str, Any]:
+    scalars = ("-1.9500000476837158", "-2.9802322387695312e-08", "2.0")
+    distribution = {"total": 10, "matches": 4, "faulty": 0, "response_dist": {"A": 6, "B": 4}}
+    return {f"scalar_{s}": {name: distribution for name in NAMES.values()} for s in scalars}
+
+
+def pt_file(array: Any, stub: str = vectors.AUTHORS_CLASSES[0]) -> bytes:
+    """A `.pt` file whose object is of a class of the authors' module."""
+    module, name = stub.split(".")
+    authors = type(name, (), {"__module__": module})
+    held = authors()
+    held.acts, held.note, held.dtype = array, "a note", torch.bfloat16
+    buffer = BytesIO()
+    torch.save(held, buffer, pickle_module=_pickler(authors))
+    return buffer.getvalue()
+
+
+def _pickler(authors: type) -> Any:
+    """The pickle module with a pickler that writes the class by name, though nothing exports it."""
+
+    class Pickler(pickle._Pickler):  # type: ignore[misc, name-defined]
+        def save_global(self, obj: Any, name: str | None = None) -> None:
+            if obj is authors:
+                self.write(b"c%s\n%s\n" % (obj.__module__.encode(), obj.__name__.encode()))
+                self.memoize(obj)
+            else:
+                super().save_global(obj, name)
+
+        def save_type(self, obj: Any) -> None:
+            self.save_global(obj)
+
+        dispatch = {**pickle._Pickler.dispatch, type: save_type}  # type: ignore[attr-defined]
+
+    class Module:
+        __name__ = "pickle"
+
+    module = Module()
+    module.Pickler = Pickler  # type: ignore[attr-defined]
+    return module
+
+
+def small_study(folder: Path, where: str) -> dict[str, Any]:
+    return {
+        "name": "theirs",
+        "published": {
+            "source": where,
+            "commit": "0" * 40,
+            "corpora": {name: {"key": key} for name, key in CORPORA.items()},
+            "behaviours": {name: {"key": key} for name, key in NAMES.items()},
+            "sweeps": {
+                "coding": {
+                    "kind": "skill",
+                    "vector": "code",
+                    "corpora": ["code", "text"],
+                    "files": ["coding/one.json", "coding/cut.json"],
+                },
+                "python": {
+                    "kind": "skill",
+                    "vector": "python",
+                    "corpora": ["code", "text"],
+                    "files": ["coding/none.json"],
+                },
+                "single": {"kind": "single", "file": "single.json"},
+            },
+        },
+        "figures": {
+            "coding": {"kind": "tradeoff", "sweeps": ["coding"]},
+            "python": {"kind": "tradeoff", "sweeps": ["python"]},
+            "single": {"kind": "single", "sweep": "single"},
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def authors_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("authors")
+    (folder / "coding").mkdir()
+    (folder / "coding" / "one.json").write_text(json.dumps(skill_file()))
+    (folder / "coding" / "cut.json").write_text(json.dumps(skill_file())[:-40])
+    (folder / "single.json").write_text(json.dumps(single_file()))
+    return folder
+
+
+# Results as tables ------------------------------------------------------------------------
+
+
+def test_skill_accuracies_are_the_token_weighted_means() -> None:
+    curve = skill_curve("a.json", skill_file(), "code", CORPORA)
+    assert curve.layer == "3"
+    table = skill_table("coding", "code", [curve], resamples=50)
+    assert list(table) == SKILL_COLUMNS
+    rows = table[table["corpus"] == "code"].set_index("coefficient")
+    points = skill_file()["only_code"]
+    weighted = {
+        float(key.split("_")[-1]): np.average(
+            lists["top1_acc"], weights=lists["total_encoded_tokens"]
+        )
+        for key, lists in points.items()
+    }
+    for coefficient, value in weighted.items():
+        assert rows.loc[coefficient, "top1"] == pytest.approx(value, abs=1e-12)
+    assert rows.loc[1.0, "relative_top1"] == pytest.approx(weighted[1.0] / weighted[0.0])
+    assert list(rows["documents"]) == [24, 24]
+    assert rows["relative_top1_low"].loc[1.0] < rows["relative_top1"].loc[1.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "results", "rows"),
+    [
+        ("grid", "subtract", grid_file(), 6),
+        ("single", "", single_file(), 6),
+        ("combined", "sum", combined_file(), 8),
+        ("simultaneous", "4+5", simultaneous_file(), 6),
+    ],
+)
+def test_every_multi_steering_format_becomes_a_behaviour_table(
+    kind: str, part: str, results: dict[str, Any], rows: int
+) -> None:
+    counts = behaviours.behaviour_counts(kind, part, "a.json", results, NAMES)
+    table = behaviours.behaviour_table("theirs", [counts], 0.95)
+    assert list(table) == BEHAVIOUR_COLUMNS and len(table) == rows
+    assert set(table["kind"]) == {kind} and set(table["behaviour"]) == set(NAMES)
+    assert (table["score"] == table["matches"] / 10).all()
+    own = table[table["behaviour"] == "myopia"]
+    coefficients = {
+        "grid": [0.0, -1.0, -20.0],
+        "single": [0.0, -0.5, 2.0],
+        "combined": [1.0] * 4,
+        "simultaneous": [-1.95, 0.0, 2.0],
+    }
+    assert list(own["coefficient"]) == coefficients[kind]
+    if kind == "combined":
+        assert set(own["combine"]) == {"sum"} and own["weighted"].sum() == 2
+    else:
+        zero = own["coefficient"] == 0
+        assert set(own.loc[zero, "direction"]) == {"default"}
+
+
+def test_the_default_of_a_grid_is_kept_once() -> None:
+    both = [
+        behaviours.behaviour_counts("grid", part, "a.json", grid_file(), NAMES)
+        for part in ("add", "subtract")
+    ]
+    table = behaviours.behaviour_table("grid", both, 0.95)
+    assert (table["direction"] == "default").sum() == len(NAMES)
+    assert set(table.loc[table["direction"] == "default", "split"]) == {"validation and test"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data.pop("only_text"), "no mapping under 'only_text'"),
+        (lambda data: data["only_code"].update(ic_3={}), "ic_3 was expected to begin"),
+        (
+            lambda data: data["only_code"]["injection_coefficients_1.0"].pop("top10_acc"),
+            "injection_coefficients_1.0 has no list 'top10_acc'",
+        ),
+        (
+            lambda data: data["only_code"]["injection_coefficients_1.0"].update(
+                top1_acc=[0.5, float("nan")]
+            ),
+            "top1_acc has values outside 0 to 1",
+        ),
+        (
+            lambda data: data["only_code"]["injection_coefficients_1.0"].update(top1_acc=[0.5]),
+            "lists of different lengths",
+        ),
+    ],
+)
+def test_skill_files_with_other_content_are_refused(change: Any, message: str) -> None:
+    data = json.loads(json.dumps(skill_file()))
+    change(data)
+    with pytest.raises(StudyError, match=message):
+        skill_curve("a.json", data, "code", CORPORA)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"m_x": cell()}, "'x' was expected to be a number"),
+        ({"n_1": cell()}, "'n_1' was expected to begin with 'm_'"),
+        ({"m_0": {"total": 10}}, "m_0 has no whole number 'matches'"),
+        ({"m_0": cell() | {"total": 11}}, "has 10 answers, but its total is 11"),
+        ({"m_0": cell(9, faulty=4)}, "counts 9 matches and 4 faulty"),
+    ],
+)
+def test_behaviour_files_with_other_content_are_refused(changed: Any, message: str) -> None:
+    results = {"layer_10": {name: changed for name in NAMES.values()}}
+    with pytest.raises(StudyError, match=f"a.json.*{message}"):
+        behaviours.behaviour_counts("single", "", "a.json", results, NAMES)
+
+
+# Vectors ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stub", vectors.AUTHORS_CLASSES)
+def test_a_pickle_of_the_authors_is_read_with_its_notes(stub: str) -> None:
+    array, notes = vectors.read_activations("a.pt", pt_file(torch.ones(2, 4), stub), (2, 4))
+    assert array.dtype == np.float32 and (array == 1).all()
+    assert notes == {"note": "a note", "dtype": "torch.bfloat16"}
+
+
+class Malicious:
+    """A pickle that would write a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.path,))
+
+
+class Command:
+    def __reduce__(self) -> Any:
+        import os
+
+        return (os.system, ("touch /tmp/snakesteer-was-here",))
+
+
+def test_a_malicious_pickle_runs_nothing_and_says_why(tmp_path: Path) -> None:
+    for what in (Malicious(tmp_path / "ran"), Command()):
+        buffer = BytesIO()
+        torch.save({"acts": torch.ones(2, 4), "what": what}, buffer)
+        with pytest.raises(StudyError) as raised:
+            vectors.read_activations("evil.pt", buffer.getvalue(), (2, 4))
+        message = str(raised.value)
+        assert message.startswith("evil.pt was refused, and nothing in it was run")
+        assert "nsupported" in message and "weights_only" not in message and "\n" not in message
+    assert not (tmp_path / "ran").exists()
+    assert not Path("/tmp/snakesteer-was-here").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda: pt_file(torch.ones(3, 4)), r"shape \(3, 4\), not \(2, 4\)"),
+        (lambda: pt_file(torch.full((2, 4), torch.nan)), "nan at layer 0, dimension 0"),
+        (lambda: pt_file("no tensor"), "holds no tensor"),
+        (lambda: pt_file(torch.ones(2, 4))[:-200], "no whole PyTorch file"),
+    ],
+)
+def test_vectors_with_other_content_are_refused(content: Any, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        vectors.read_activations("a.pt", content(), (2, 4))
+
+
+# Sources ----------------------------------------------------------------------------------
+
+
+def test_blob_ids_are_gits() -> None:
+    assert source.blob_id(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A server of a folder; `listing` in it is the tree with the blob ids."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", folder
+    server.shutdown()
+    server.server_close()
+
+
+def test_downloads_are_verified_and_what_cannot_be_had_is_told(
+    tmp_path: Path, address: tuple[str, Path]
+) -> None:
+    where, folder = address
+    for name, content in (("mode=all.pt", b"good"), ("moved.json", b"other")):
+        (folder / name).write_bytes(content)
+    tree = [
+        {"path": "mode=all.pt", "sha": source.blob_id(b"good")},
+        {"path": "moved.json", "sha": source.blob_id(b"as it was")},
+        {"path": "gone.json", "sha": source.blob_id(b"gone")},
+    ]
+    (folder / "listing").write_text(json.dumps({"tree": tree}))
+    kept = tmp_path / "kept"
+    paths = ["mode=all.pt", "moved.json", "gone.json", "never.json"]
+    files = source.download(where, f"{where}/listing", paths, kept)
+    assert files["mode=all.pt"] == {"blob": source.blob_id(b"good")}
+    assert "moved.json was refused" in files["moved.json"]["missing"]
+    assert "gone.json cannot be downloaded" in files["gone.json"]["missing"]
+    assert "never.json is not in the commit" in files["never.json"]["missing"]
+    assert [path.name for path in kept.iterdir()] == ["mode=all.pt"]
+    (kept / "mode=all.pt").write_bytes(b"edited")
+    with pytest.raises(StudyError, match="changed after it was gathered"):
+        source.read(files, kept, "mode=all.pt")
+
+
+def test_without_the_listing_nothing_is_downloaded(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="cannot be read.*shipped"):
+        source.download("http://127.0.0.1:9", "http://127.0.0.1:9/listing", ["a"], tmp_path)
+
+
+# The workflow -----------------------------------------------------------------------------
+
+
+def test_what_is_missing_or_damaged_is_left_out_and_the_rest_is_drawn(
+    tmp_path: Path, authors_folder: Path
+) -> None:
+    checkout = copy_of_repository(tmp_path)
+    config = tmp_path / "theirs.yaml"
+    config.write_text(yaml.safe_dump(small_study(tmp_path, str(authors_folder))))
+    checkout.snakemake("--cores", "2", config=config)
+    results = tmp_path / "results" / "theirs"
+    coding = read_table(results / "tables" / "coding.parquet").to_pandas()
+    assert set(coding["layer"]) == {"3"}
+    missing = read_provenance(results / "tables" / "coding.parquet")["missing"]
+    assert list(missing) == ["coding/cut.json"] and "is not JSON" in missing["coding/cut.json"]
+    page = (results / "published.html").read_text()
+    assert "coding/cut.json is not JSON" in page and "coding/none.json is absent" in page
+    assert "coding/none.json" in (results / "figures" / "python.csv").read_text()
+    log = next((tmp_path / "results/logs/published_table").glob("coding.*")).read_text()
+    assert "Left out of coding: coding/cut.json is not JSON" in log
+    assert pd.read_csv(results / "figures" / "single.csv")["matches"].max() == 6
+    assert "Nothing to be done" in checkout.snakemake("--cores", "1", config=config)
+
+
+def test_the_shipped_tables_need_no_source(tmp_path: Path) -> None:
+    planned = Plan(study.load(CONFIG), REPOSITORY)
+    assert not planned.artefacts()
+    for product in planned.published.values():
+        (path,) = product.inputs["table"]
+        origin = read_provenance(path)
+        assert origin["settings"] == json.loads(json.dumps(product.settings))
+        assert len(origin["settings"]["commit"]) == 40
+        assert origin["blobs"] or origin["missing"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"source": "nowhere"}, ["published.source", "nowhere", "shipped"]),
+        ({"sweeps": {"other": {"kind": "single", "file": "a.json"}}}, ["other", "ships no table"]),
+    ],
+)
+def test_sources_that_cannot_be_are_refused(change: dict[str, Any], words: list[str]) -> None:
+    data = study.merge(study.read(CONFIG), {"published": change})
+    with pytest.raises(StudyError) as raised:
+        Plan(study.parse(data), REPOSITORY)
+    assert all(word in str(raised.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"published": {"source": "https://a.b/c"}}, ["published", "listing"]),
+        ({"published": {"comit": "a"}}, ["published.comit", "`commit`"]),
+        ({"figures": {"python-ability": {"sweeps": ["coed"]}}}, ["figures.python-ability", "coed"]),
+        ({"figures": {"vector-distributions": {"layers": [3]}}}, ["vector-distributions", "3"]),
+    ],
+)
+def test_mistakes_in_the_published_section_are_one_sentence(
+    change: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(StudyError) as raised:
+        study.parse(study.merge(study.read(CONFIG), change))
+    assert all(word in str(raised.value) for word in words)
+
+
+def test_only_the_reader_of_pickles_imports_torch_and_no_model_job_the_published() -> None:
+    scripts = REPOSITORY / "workflow" / "scripts"
+    package = scripts / "snakesteer" / "published"
+    for name in ("published_source", "published_table", "published_histogram", "study_published"):
+        assert package / "vectors.py" not in closure(scripts / f"{name}.py")
+    for name in ("published_table", "table", "figure", "published_page"):
+        for path in closure(scripts / f"{name}.py"):
+            assert "\nimport torch" not in path.read_text(), path
+    for name in ("skill_sweep", "behaviour_sweep", "activations", "samples", "choice", "table"):
+        assert not [path for path in closure(scripts / f"{name}.py") if package in path.parents]
+
+
+# The authors' own numbers -----------------------------------------------------------------
+
+
+SINGLE_15 = {
+    "myopia": (85, 259, 52),
+    "wealth-seeking": (141, 160, 104),
+    "sycophancy": (175, 175, 177),
+    "agreeableness": (277, 291, 186),
+    "anti-immigration": (50, 112, 14),
+}
+
+
+def test_single_steering_at_layer_15_is_the_published() -> None:
+    table = pq.read_table(SHIPPED / "published-single.parquet").to_pandas()
+    table = table[table["layer"] == "15"].set_index(["behaviour", "direction"])
+    for behaviour, matches in SINGLE_15.items():
+        shown = [table.loc[(behaviour, d), "matches"] for d in ("default", "add", "subtract")]
+        assert tuple(shown) == matches
+    assert set(table.loc["wealth-seeking", "questions"]) == {285}
+
+
+@authors_only
+def test_shipped_tables_are_what_the_authors_files_give() -> None:
+    """General coding agrees with the raw JSON to 1e-9, and every multi-steering table exactly."""
+    plan = Plan(study.load(CONFIG), REPOSITORY)
+    for name, product in plan.published.items():
+        settings = product.settings
+        shipped = read_table(SHIPPED / f"{name}.parquet").to_pandas()
+        blobs = read_provenance(SHIPPED / f"{name}.parquet")["blobs"]
+        for path, blob in blobs.items():
+            assert source.blob_id((AUTHORS / path).read_bytes()) == blob
+        if settings.get("kind") in (None, "skill"):
+            continue
+        counts = [
+            behaviours.behaviour_counts(
+                settings["kind"],
+                part,
+                path,
+                json.loads((AUTHORS / path).read_text()),
+                settings["behaviours"],
+            )
+            for part, path in settings["files"].items()
+        ]
+        made = behaviours.behaviour_table(name, counts, settings["collapse"])
+        pd.testing.assert_frame_equal(made, shipped, check_dtype=False)
+
+
+@authors_only
+@pytest.mark.parametrize("version", ["9.02", "9.20"])
+def test_general_coding_agrees_with_the_raw_numbers(version: str) -> None:
+    name = "published-code" if version == "9.02" else "published-code-permuted"
+    table = read_table(SHIPPED / f"{name}.parquet").to_pandas()
+    results = json.loads((AUTHORS / f"results/coding/v_{version}.json").read_text())
+    for corpus, key in CORPORA.items():
+        rows = table[(table["layer"] == "15") & (table["corpus"] == corpus)]
+        rows = rows.set_index("coefficient")
+        means = {
+            float(coefficient.split("_")[-1]): np.average(
+                lists["top1_acc"], weights=lists["total_encoded_tokens"]
+            )
+            for coefficient, lists in results[key].items()
+        }
+        assert list(rows.index) == sorted(means)
+        for coefficient, mean in means.items():
+            assert abs(rows.loc[coefficient, "top1"] - mean) < 1e-9
+            assert abs(rows.loc[coefficient, "relative_top1"] - mean / means[0.0]) < 1e-9
+
+
+@authors_only
+def test_the_authors_pickles_are_read() -> None:
+    folder = AUTHORS / "data/activations/Llama-2-7b"
+    for path in [*folder.glob("mean/*.pt"), *folder.glob("multi_steering/*.pt")]:
+        array, notes = vectors.read_activations(path.name, path.read_bytes())
+        assert array.shape == (32, 4096) and notes["version"] in ("3.01", "0.01")
+        assert zipfile.is_zipfile(path)

@@ -1,0 +1,152 @@
+"""What docs/reproduction.md says of the published results, shown from the authors' files."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+
+from snakesteer.published.vectors import read_activations
+from snakesteer.stopping import SkillStopping
+
+AUTHORS = REPOSITORY.parent / "shared" / "published"
+pytestmark = pytest.mark.skipif(not AUTHORS.is_dir(), reason="needs ../shared/published")
+
+LAYERS = {"9.01": 0, "9.04": 5, "9.05": 10, "9.02": 15, "9.06": 20, "9.07": 25, "9.03": 30}
+VERSIONS = [*LAYERS, "9.20"]
+COEFFICIENTS = [0, 0.25, 0.5, *(round(0.1 * tenths, 1) for tenths in range(6, 21))]
+COEFFICIENTS += [2.25, 2.5, 2.75, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9, 10, 15, 20, 30]
+BEHAVIOURS = ["myopic", "wealth_seeking", "sycophancy", "agreeableness", "anti_immigration"]
+
+
+@functools.cache
+def results(path: str) -> Any:
+    return json.loads((AUTHORS / path).read_text())
+
+
+def coding(version: str, corpus: str) -> dict[float, dict[str, list[float]]]:
+    points = results(f"results/coding/v_{version}.json")[corpus]
+    return {float(key.split("_")[-1]): lists for key, lists in points.items()}
+
+
+def steering(name: str) -> Any:
+    return results(f"results/multi_steering/{name}.json")
+
+
+def top1(lists: dict[str, list[float]]) -> float:
+    return float(np.average(lists["top1_acc"], weights=lists["total_encoded_tokens"]))
+
+
+def test_the_base_model_was_run_where_chat_was_asked_for() -> None:
+    for version, layer in LAYERS.items():
+        meta = results(f"results/coding/v_{version}.json")["meta"]
+        assert meta["model_name"] == "meta-llama/Llama-2-7b-hf" and meta["layers"] == [layer]
+    path = AUTHORS / "data/activations/Llama-2-7b/mean/mode=only-code_v3.01.pt"
+    _, notes = read_activations(path.name, path.read_bytes())
+    assert notes["chat"] is True and notes["model_name"] == "meta-llama/Llama-2-7b-hf"
+
+
+def test_documents_differ_from_coefficient_to_coefficient_but_not_from_layer_to_layer() -> None:
+    lengths = [
+        tuple(lists["total_encoded_tokens"]) for lists in coding("9.02", "only_code").values()
+    ]
+    assert len(lengths) == len(set(lengths)) == 25
+    for corpus in ("only_code", "only_text"):
+        for coefficient in (0.0, 0.25, 0.5, 0.6, 0.7, 0.8):
+            seen = {
+                tuple(coding(version, corpus)[coefficient]["total_encoded_tokens"])
+                for version in VERSIONS
+            }
+            assert len(seen) == 1
+
+
+def test_at_a_quarter_every_layer_moves_alike() -> None:
+    changes = {
+        corpus: [
+            100 * (top1(coding(v, corpus)[0.25]) / top1(coding(v, corpus)[0.0]) - 1) for v in LAYERS
+        ]
+        for corpus in ("only_code", "only_text")
+    }
+    assert all(0.85 < change < 1.15 for change in changes["only_code"])
+    assert all(-0.85 < change < -0.3 for change in changes["only_text"])
+
+
+def test_the_skip_filter_leaves_out_nothing() -> None:
+    unchanged, left_out = 0, []
+    for version in VERSIONS:
+        for corpus in ("only_code", "only_text"):
+            for lists in coding(version, corpus).values():
+                gone = np.subtract(lists["total_encoded_tokens"], lists["total_tokens_with_skip"])
+                same = np.isclose(lists["top1_acc"], lists["skip50_top1_acc"], atol=1e-9)
+                assert same[gone == 0].all()
+                unchanged += int((gone == 0).sum())
+                left_out += list(gone[gone != 0])
+    assert unchanged == 169_015 and left_out == [1.0] * 8
+
+
+def test_skip10_holds_the_ten_least_frequent_of_the_fifty() -> None:
+    for lists in results("data/skip_tokens/skip_tokens.json").values():
+        fifty = lists["skip50"]
+        assert lists["skip10"]["tokens_int"] == fifty["tokens_int"][:10]
+        assert "\n" in fifty["tokens_str"][-3:]
+
+
+def test_early_stopping_replays_from_one_list_of_coefficients() -> None:
+    stopping = SkillStopping()
+    for version in VERSIONS:
+        points = coding(version, "only_code")
+        place, visited, step = 0, [], 1
+        while step:
+            visited.append(COEFFICIENTS[place])
+            step = stopping.advance(top1(points[COEFFICIENTS[place]]) / top1(points[0.0]))
+            place += step
+        assert visited == sorted(points)
+
+
+def test_the_default_of_the_grid_is_measured_on_validation_and_test_questions() -> None:
+    single = steering("multiple_steering_results_on_test_v1.0")["layer_10"]
+    for sign in ("positive_ic_v1.4", "negative_ic_v1.5"):
+        grid = steering(f"multiple_steering_results__{sign}")
+        for behaviour in BEHAVIOURS:
+            default, test = grid[behaviour]["default"], single[behaviour]["m_0"]
+            assert default["responses"][200:] == test["responses"]
+            cells = [
+                cell
+                for layer, column in grid[behaviour].items()
+                if layer != "default"
+                for cell in column.values()
+            ]
+            assert {cell["total"] for cell in cells} == {200}
+            assert default["total"] == test["total"] + 200
+
+
+def test_there_are_985_questions_of_wealth_seeking() -> None:
+    for behaviour in BEHAVIOURS:
+        questions = len(results(f"data/datasets/{behaviour}.json"))
+        tested = steering("multiple_steering_results_on_test_v1.0")["layer_15"][behaviour]["m_0"]
+        assert questions == (985 if behaviour == "wealth_seeking" else 1000)
+        assert tested["total"] == questions - 700
+
+
+def test_the_scalars_are_float32_and_the_middle_one_is_not_zero() -> None:
+    scalars = steering("simultaneous_steering_v1.2")["meta"]["scalars"]
+    assert len(scalars) == 81 and 0.0 not in scalars and scalars[40] == -2.9802322387695312e-08
+    assert [round(scalar, 6) + 0.0 for scalar in scalars] == [
+        round(-2 + 0.05 * step, 6) + 0.0 for step in range(81)
+    ]
+
+
+def test_combined_steering_has_four_modes_and_the_multipliers_of_single_steering() -> None:
+    single = steering("multiple_steering_results_on_test_v1.0")
+    modes = {"pos_avg_acts", "neg_avg_acts", "pos_weighted_acts", "neg_weighted_acts"}
+    for name in ("mean_combined_steering_results_v1.3", "sum_combined_steering_results_v1.4"):
+        combined = steering(name)
+        assert combined["meta"]["ics"] == single["meta"]["ics"]
+        assert all(set(combined[layer]) == modes for layer in ("layer_10", "layer_15"))
+        for behaviour, given in single["meta"]["ics"].items():
+            evaluated = {float(key.split("_")[1]) for key in single["layer_15"][behaviour]}
+            assert evaluated == set(given["layer_15"])

@@ -1,0 +1,178 @@
+"""The scorecard: zeros against itself, differences with intervals, and refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from checkout import copy_of_repository
+from snakesteer import study
+from snakesteer.artefacts import read_table
+from snakesteer.errors import StudyError
+from snakesteer.figures import draw_overlay
+from snakesteer.plan import Plan
+from snakesteer.scorecard import CURVE_COLUMNS, PAIR_COLUMNS, scorecard, sorted_curves
+from snakesteer.scorecard_page import page
+
+SHIPPED = REPOSITORY / "resources" / "published"
+KINDS = ["code", "grid", "single", "combined", "simultaneous"]
+
+
+def published(name: str) -> pd.DataFrame:
+    return read_table(SHIPPED / f"published-{name}.parquet").to_pandas()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_published_against_published_gives_zeros(name: str) -> None:
+    compared = scorecard([published(name)], [published(name)])
+    assert list(compared.pairs) == PAIR_COLUMNS and list(compared.curves) == CURVE_COLUMNS
+    assert (compared.pairs["difference"] == 0).all() and (compared.curves["difference"] == 0).all()
+    assert compared.pairs["within"].all() and compared.curves["within"].all()
+    agreement = compared.curves["rank_agreement"].dropna()
+    np.testing.assert_allclose(agreement, 1)
+    assert (compared.curves["outside"] == 0).all()
+    assert compared.curves["verdict"].str.startswith("within the interval").all()
+
+
+def test_differences_carry_newcombes_interval() -> None:
+    """Newcombe (1998), table II, method 10: 56/70 - 48/80 = 0.2 (0.0524 to 0.3339)."""
+    single = published("single").head(1)
+    ours = single.assign(score=56 / 70, score_low=0.69189, score_high=0.87693)
+    theirs = single.assign(score=48 / 80, score_low=0.49042, score_high=0.70043)
+    pair = scorecard([ours], [theirs]).pairs.iloc[0]
+    assert pair["difference"] == pytest.approx(0.2)
+    assert pair["difference_low"] == pytest.approx(0.0524, abs=2e-4)
+    assert pair["difference_high"] == pytest.approx(0.3339, abs=2e-4)
+    assert not pair["within"]
+
+
+def test_the_area_is_that_between_curve_and_diagonal() -> None:
+    code = published("code")
+    layer = code[code["layer"] == "10"].copy()
+    values = layer["relative_top1"].where(layer["role"] == "target")
+    flat = layer.assign(relative_top1=np.where(layer["role"] == "other", 1.0, values))
+    (row,) = scorecard([flat], [flat]).curves.to_dict("records")
+    target = flat.loc[flat["role"] == "target", "relative_top1"].to_numpy()
+    expected = sum((2 - a - b) / 2 * (a - b) for a, b in zip(target, target[1:], strict=False))
+    assert row["statistic"] == "area between curve and diagonal"
+    assert row["value"] == pytest.approx(expected)
+
+
+def test_the_permuted_control_is_outside() -> None:
+    (curve,) = scorecard([published("code")], [published("code-permuted")]).curves.to_dict(
+        "records"
+    )
+    assert curve["curve"] == "layer 15" and not curve["within"] and curve["difference"] > 0.05
+    assert curve["verdict"].startswith("outside the interval: area between curve and diagonal")
+
+
+def test_early_stopping_may_end_curves_at_other_places() -> None:
+    whole, cut = published("code"), published("code")
+    cut = cut[cut["coefficient"] < 2]
+    compared = scorecard([whole], [cut])
+    assert (compared.pairs["coefficient"] < 2).all() and compared.curves["within"].all()
+
+
+def other_coefficients(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(coefficient=table["coefficient"] * 1.5)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "message"),
+    [
+        (lambda: published("code"), lambda: published("single"), "a skill and a single sweep"),
+        (lambda: published("single"), lambda: published("grid"), "a single and a grid sweep"),
+        (
+            lambda: published("code"),
+            lambda: other_coefficients(published("code")),
+            "other coefficients .0.25, 0.5.*0.375, 0.75",
+        ),
+        (
+            lambda: published("simultaneous"),
+            lambda: other_coefficients(published("simultaneous")),
+            "other coefficients",
+        ),
+        (
+            lambda: published("code"),
+            lambda: published("code").replace({"corpus": {"code": "python"}}),
+            "other corpus values .code, text; python, text",
+        ),
+        (
+            lambda: published("single"),
+            lambda: published("single").assign(split="validation"),
+            "other split values",
+        ),
+        (
+            lambda: published("single"),
+            lambda: published("single").assign(layer="3"),
+            "no layer and behaviour in common",
+        ),
+        (lambda: published("single"), lambda: published("single").head(0), "empty table"),
+    ],
+)
+def test_tables_that_do_not_show_the_same_are_refused(ours, theirs, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        scorecard([ours()], [theirs()])
+
+
+def test_page_and_overlay_show_every_curve(tmp_path: Path) -> None:
+    compared = scorecard([published("single")], [published("single")])
+    text = page(compared, "Single & steering")
+    assert "10 of 10 curves are within the interval" in text and "Single &amp; steering" in text
+    assert all(curve in text for curve in compared.curves["curve"])
+    for kind in ("single", "code"):
+        compared = scorecard([published(kind)], [published(kind)])
+        draw_overlay(compared, [], {"names": ["one", "other"]}, tmp_path / kind)
+        assert (tmp_path / f"{kind}.png").stat().st_size > 10_000
+        assert len(pd.read_csv(tmp_path / f"{kind}.csv")) == len(compared.pairs)
+    assert sorted_curves(compared.curves) == [f"layer {n}" for n in (0, 5, 10, 15, 20, 25, 30)]
+
+
+def test_a_scorecard_of_the_workflow(tmp_path: Path) -> None:
+    """Published results against another study's table, and what is absent, in one run."""
+    checkout = copy_of_repository(tmp_path)
+    config = checkout.folder / "config" / "scored.yaml"
+    compared = {
+        "extends": "published.yaml",
+        "name": "scored",
+        "figures": None,
+        "scorecards": {
+            "single": {"sweeps": ["published-single"], "against": ["other/published-single"]},
+            "python": {"sweeps": ["published-python"], "against": ["published-python"]},
+        },
+    }
+    config.write_text(yaml.safe_dump(compared))
+    refused = checkout.attempt("--cores", "2", config=config)
+    assert "run the study other first" in refused.stdout
+    other = tmp_path / "results" / "other" / "tables" / "published-single.parquet"
+    other.parent.mkdir(parents=True)
+    other.write_bytes((SHIPPED / other.name).read_bytes())
+    targets = [f"results/scored/scorecards/{name}.html" for name in ("single", "python")]
+    checkout.snakemake("--cores", "2", "--", *targets, config=config)
+    single, python = (tmp_path / target for target in targets)
+    assert "10 of 10 curves are within" in single.read_text()
+    assert "published results are absent" in python.read_text()
+    assert read_table(single.with_suffix(".parquet")).num_rows == 10
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"sweeps": ["published-code"], "against": []}, ["scorecards.a.against"]),
+        (
+            {"sweeps": ["published-code"], "against": ["published-grid", "published-single"]},
+            ["scorecards.a", "1", "2"],
+        ),
+        ({"sweeps": ["published-coed"], "against": ["published-grid"]}, ["`published-code`"]),
+    ],
+)
+def test_mistakes_in_a_scorecard_are_one_sentence(entry, words: list[str]) -> None:
+    data = study.read(REPOSITORY / "config" / "published.yaml")
+    with pytest.raises(StudyError) as raised:
+        Plan(study.parse({**data, "scorecards": {"a": entry}}), REPOSITORY)
+    assert all(word in str(raised.value) for word in words)

@@ -1,0 +1,17 @@
+import sys
+from pathlib import Path
+
+from snakesteer.artefacts import write_json
+from snakesteer.job import job
+from snakesteer.published.source import download, is_address
+
+with job(snakemake):
+    settings = snakemake.params.settings
+    files = settings["files"]
+    if is_address(settings["source"]):
+        folder = Path(snakemake.params.folder)
+        files = download(settings["source"], settings["listing"], files, folder)
+    for entry in files.values():
+        if "missing" in entry:
+            print(f"Left out: {entry['missing']}.", file=sys.stderr)
+    write_json(snakemake.output[0], files)

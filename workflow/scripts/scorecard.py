@@ -1,0 +1,45 @@
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+
+from snakesteer.artefacts import read_provenance, read_table, write_table, write_text
+from snakesteer.figures import draw_overlay
+from snakesteer.job import job
+from snakesteer.provenance import provenance
+from snakesteer.scorecard import scorecard
+from snakesteer.scorecard_page import absent_page, page
+
+with job(snakemake, "scorecards"):
+    settings = snakemake.params.settings
+    paths = list(zip(snakemake.input.sweeps, snakemake.input.against, strict=True))
+    missing = dict.fromkeys(
+        sentence
+        for pair in paths
+        for path in pair
+        for sentence in read_provenance(path).get("missing", {}).values()
+    )
+    for sentence in missing:
+        print(f"Left out: {sentence}.", file=sys.stderr)
+    pairs = [[read_table(path).to_pandas() for path in pair] for pair in paths]
+    present = [pair for pair in pairs if all(len(table) for table in pair)]
+    compared = scorecard(*zip(*present, strict=True)) if present or not missing else None
+    described = provenance(snakemake) | {"missing": list(missing)}
+    for name in ("pairs", "curves"):
+        table = (
+            pa.Table.from_pandas(getattr(compared, name), preserve_index=False)
+            if compared
+            else pa.table({})
+        )
+        write_table(snakemake.output[name], table, described)
+    text = (
+        page(compared, settings["title"])
+        if compared
+        else absent_page(list(missing), settings["title"])
+    )
+    write_text(snakemake.output.page, text)
+    shown = {
+        "title": settings["title"],
+        "names": [", ".join(settings[k]) for k in ("sweeps", "against")],
+    }
+    draw_overlay(compared, list(missing), shown, Path(snakemake.output.pdf).with_suffix(""))

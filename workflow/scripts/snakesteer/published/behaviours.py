@@ -1,0 +1,172 @@
+"""The authors' multi-steering results as rows of this workflow's behaviour tables.
+
+Every file holds, in its own arrangement, cells `{total, matches, faulty, responses or
+response_dist}`. `faulty` is taken as it stands there: what is neither of a question's two choices.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from snakesteer.behaviour_tables import BEHAVIOUR_COLUMNS, score_counts
+from snakesteer.errors import StudyError
+from snakesteer.published.skill import coefficient_of
+
+# Combined steering: key of the file -> (direction, weighted).
+COMBINATIONS = {
+    "pos_avg_acts": ("add", False),
+    "neg_avg_acts": ("subtract", False),
+    "pos_weighted_acts": ("add", True),
+    "neg_weighted_acts": ("subtract", True),
+}
+
+# After the first 500 questions: what the grid's `default` was measured on.
+_REST = "validation and test"
+
+Rows = Iterator[dict[str, Any]]
+
+
+def behaviour_counts(
+    kind: str, part: str, path: str, results: Mapping[str, Any], behaviours: Mapping[str, str]
+) -> pd.DataFrame:
+    """The counts of one file: the columns of `BEHAVIOUR_COLUMNS` that `score_counts` starts from.
+
+    `kind` is that of the sweep. `part` is what a kind with two files has in this one: "add" or
+    "subtract" of a grid, "mean" or "sum" of combined steering. `behaviours` maps our names to the
+    file's keys. Raises StudyError for other keys or values.
+    """
+    rows = {"grid": _grid, "single": _single, "combined": _combined, "simultaneous": _simultaneous}
+    found = list(rows[kind](path, results, behaviours, part))
+    if not found:
+        raise StudyError(f"{path} holds no result of {', '.join(behaviours.values())}")
+    nothing = dict.fromkeys(["propensity", "propensity_low", "propensity_high", "choice_mass"])
+    return pd.DataFrame(found).assign(kind=kind, **{name: np.nan for name in nothing})
+
+
+def behaviour_table(sweep: str, counts: list[pd.DataFrame], collapse: float) -> pd.DataFrame:
+    """The files' counts as one table with scores and Wilson intervals (`BEHAVIOUR_COLUMNS`).
+
+    A grid's two files both hold its default; it is kept once.
+    """
+    if not counts:
+        return pd.DataFrame(columns=BEHAVIOUR_COLUMNS)
+    joined = pd.concat(counts, ignore_index=True).drop_duplicates(ignore_index=True)
+    return score_counts(joined.assign(sweep=sweep), collapse)
+
+
+def _grid(path: str, results: Mapping[str, Any], names: Mapping[str, str], part: str) -> Rows:
+    sign = 1 if part == "add" else -1
+    for behaviour, key in names.items():
+        for place, cells in _inside(path, results, key).items():
+            if place == "default":
+                cell = _cell(f"{path}: {key}.default", cells)
+                yield _row(behaviour, behaviour, "", "default", 0.0, _REST) | cell
+                continue
+            layer = _after(f"{path}: {key}", place, "layer_")
+            for name, given in cells.items():
+                where = f"{path}: {key}.{place}.{name}"
+                size = coefficient_of(where, _after(where, name, "multiplier_"))
+                row = _row(behaviour, behaviour, layer, part, sign * size, "validation")
+                yield row | _cell(where, given)
+
+
+def _single(path: str, results: Mapping[str, Any], names: Mapping[str, str], part: str) -> Rows:
+    for layer, place in _layers(path, results):
+        for behaviour, key in names.items():
+            for name, given in _inside(path, results[place], key).items():
+                where = f"{path}: {place}.{key}.{name}"
+                value = coefficient_of(where, _after(where, name, "m_"))
+                direction = _direction(value)
+                yield _row(behaviour, behaviour, layer, direction, value, "test") | _cell(
+                    where, given
+                )
+
+
+def _combined(path: str, results: Mapping[str, Any], names: Mapping[str, str], part: str) -> Rows:
+    for layer, place in _layers(path, results):
+        for combination, (direction, weighted) in COMBINATIONS.items():
+            cells = _inside(path, results[place], combination)
+            for behaviour, key in names.items():
+                row = _row("all", behaviour, layer, direction, 1.0, "test")
+                cell = _cell(f"{path}: {place}.{combination}.{key}", cells.get(key))
+                yield row | {"combine": part, "weighted": weighted} | cell
+
+
+def _simultaneous(
+    path: str, results: Mapping[str, Any], names: Mapping[str, str], part: str
+) -> Rows:
+    for place, cells in results.items():
+        if place == "meta":
+            continue
+        value = coefficient_of(path, _after(path, place, "scalar_"))
+        for behaviour, key in names.items():
+            row = _row("all", behaviour, part, _direction(value), value, "test")
+            yield row | _cell(f"{path}: {place}.{key}", cells.get(key))
+
+
+def _row(
+    vector: str, behaviour: str, layer: str, direction: str, coefficient: float, split: str
+) -> dict[str, Any]:
+    return {
+        "vector": vector,
+        "behaviour": behaviour,
+        "layer": layer,
+        "direction": direction,
+        "coefficient": coefficient,
+        "split": split,
+        "combine": "",
+        "weighted": False,
+    }
+
+
+def _direction(coefficient: float) -> str:
+    return "default" if coefficient == 0 else "add" if coefficient > 0 else "subtract"
+
+
+def _layers(path: str, results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for place in results:
+        if place != "meta":
+            yield _after(path, place, "layer_"), place
+
+
+def _inside(path: str, results: Any, key: str) -> Mapping[str, Any]:
+    found = results.get(key) if isinstance(results, Mapping) else None
+    if not isinstance(found, Mapping):
+        raise StudyError(f"{path} has no mapping under {key!r} where one was expected")
+    return found
+
+
+def _after(place: str, key: str, prefix: str) -> str:
+    if not key.startswith(prefix):
+        raise StudyError(f"{place}: the key {key!r} was expected to begin with {prefix!r}")
+    return key.removeprefix(prefix)
+
+
+def _cell(place: str, cell: Any) -> dict[str, Any]:
+    """Counts of one cell, checked against each other."""
+    counts = {}
+    for name in ("total", "matches", "faulty"):
+        if not isinstance(cell, Mapping) or not isinstance(cell.get(name), int):
+            raise StudyError(f"{place} has no whole number {name!r}")
+        counts[name] = cell[name]
+    answers = Counter(cell["responses"] if "responses" in cell else cell.get("response_dist"))
+    if counts["total"] < 1 or sum(answers.values()) != counts["total"]:
+        raise StudyError(
+            f"{place} has {sum(answers.values())} answers, but its total is {counts['total']}"
+        )
+    if min(counts.values()) < 0 or counts["matches"] + counts["faulty"] > counts["total"]:
+        raise StudyError(
+            f"{place} counts {counts['matches']} matches and {counts['faulty']} faulty answers of "
+            f"{counts['total']}; no more than all were expected"
+        )
+    return {
+        "questions": counts["total"],
+        "matches": counts["matches"],
+        "faulty": counts["faulty"],
+        "majority": max(answers.values()) / counts["total"],
+    }
