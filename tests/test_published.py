@@ -248,6 +248,12 @@ def test_the_default_of_a_grid_is_kept_once() -> None:
             lambda data: data["only_code"]["injection_coefficients_1.0"].update(top1_acc=[0.5]),
             "lists of different lengths",
         ),
+        (
+            lambda data: data["only_code"]["injection_coefficients_1.0"].update(
+                top1_acc=[0.5, "half"]
+            ),
+            "top1_acc was expected to hold numbers alone",
+        ),
     ],
 )
 def test_skill_files_with_other_content_are_refused(change: Any, message: str) -> None:
@@ -265,12 +271,22 @@ def test_skill_files_with_other_content_are_refused(change: Any, message: str) -
         ({"m_0": {"total": 10}}, "m_0 has no whole number 'matches'"),
         ({"m_0": cell() | {"total": 11}}, "has 10 answers, but its total is 11"),
         ({"m_0": cell(9, faulty=4)}, "counts 9 matches and 4 faulty"),
+        ({"m_0": {"total": 10, "matches": 1, "faulty": 0}}, "no list of answers"),
+        ({"m_0": cell() | {"responses": 3}}, "no list of answers"),
     ],
 )
 def test_behaviour_files_with_other_content_are_refused(changed: Any, message: str) -> None:
     results = {"layer_10": {name: changed for name in NAMES.values()}}
     with pytest.raises(StudyError, match=f"a.json.*{message}"):
         behaviours.behaviour_counts("single", "", "a.json", results, NAMES)
+
+
+@pytest.mark.parametrize("kind", ["grid", "single", "combined", "simultaneous"])
+def test_lists_where_mappings_belong_are_refused(kind: str) -> None:
+    inner = {name: {"layer_1": [1]} for name in NAMES.values()}
+    for results in ({"layer_1": [1], "scalar_1": [1]}, inner, {"layer_1": inner}):
+        with pytest.raises(StudyError, match="a.json"):
+            behaviours.behaviour_counts(kind, "add", "a.json", results, NAMES)
 
 
 # Vectors ----------------------------------------------------------------------------------

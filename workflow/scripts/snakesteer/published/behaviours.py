@@ -62,13 +62,14 @@ def behaviour_table(sweep: str, counts: list[pd.DataFrame], collapse: float) -> 
 def _grid(path: str, results: Mapping[str, Any], names: Mapping[str, str], part: str) -> Rows:
     sign = 1 if part == "add" else -1
     for behaviour, key in names.items():
-        for place, cells in _inside(path, results, key).items():
+        columns = _inside(path, results, key)
+        for place in columns:
             if place == "default":
-                cell = _cell(f"{path}: {key}.default", cells)
+                cell = _cell(f"{path}: {key}.default", columns[place])
                 yield _row(behaviour, behaviour, "", "default", 0.0, _REST) | cell
                 continue
             layer = _after(f"{path}: {key}", place, "layer_")
-            for name, given in cells.items():
+            for name, given in _inside(f"{path}: {key}", columns, place).items():
                 where = f"{path}: {key}.{place}.{name}"
                 size = coefficient_of(where, _after(where, name, "multiplier_"))
                 row = _row(behaviour, behaviour, layer, part, sign * size, "validation")
@@ -100,9 +101,10 @@ def _combined(path: str, results: Mapping[str, Any], names: Mapping[str, str], p
 def _simultaneous(
     path: str, results: Mapping[str, Any], names: Mapping[str, str], part: str
 ) -> Rows:
-    for place, cells in results.items():
+    for place in results:
         if place == "meta":
             continue
+        cells = _inside(path, results, place)
         value = coefficient_of(path, _after(path, place, "scalar_"))
         for behaviour, key in names.items():
             row = _row("all", behaviour, part, _direction(value), value, "test")
@@ -154,11 +156,13 @@ def _cell(place: str, cell: Any) -> dict[str, Any]:
         if not isinstance(cell, Mapping) or not isinstance(cell.get(name), int):
             raise StudyError(f"{place} has no whole number {name!r}")
         counts[name] = cell[name]
-    answers = Counter(cell["responses"] if "responses" in cell else cell.get("response_dist"))
-    if counts["total"] < 1 or sum(answers.values()) != counts["total"]:
-        raise StudyError(
-            f"{place} has {sum(answers.values())} answers, but its total is {counts['total']}"
-        )
+    try:
+        answers = Counter(cell["responses"] if "responses" in cell else cell["response_dist"])
+        answered = sum(answers.values())
+    except (KeyError, TypeError):
+        raise StudyError(f"{place} has no list of answers, nor a count of each") from None
+    if counts["total"] < 1 or answered != counts["total"]:
+        raise StudyError(f"{place} has {answered} answers, but its total is {counts['total']}")
     if min(counts.values()) < 0 or counts["matches"] + counts["faulty"] > counts["total"]:
         raise StudyError(
             f"{place} counts {counts['matches']} matches and {counts['faulty']} faulty answers of "

@@ -61,7 +61,10 @@ def _point(path: str, corpus: str, key: str, lists: Mapping[str, Any]) -> pd.Dat
     for name in sorted({name for pair in _HITS.values() for name in pair}):
         if not isinstance(lists, Mapping) or not isinstance(lists.get(name), list):
             raise StudyError(f"{place} has no list {name!r}, with a number per document")
-        columns[name] = np.asarray(lists[name], dtype=float)
+        try:
+            columns[name] = np.asarray(lists[name], dtype=float)
+        except (TypeError, ValueError):
+            raise StudyError(f"{place}.{name} was expected to hold numbers alone") from None
         bounds = (0, 1) if name.endswith("_acc") else (1, np.inf)
         within = np.isfinite(columns[name]) & (columns[name] >= bounds[0])
         if not (within & (columns[name] <= bounds[1])).all():

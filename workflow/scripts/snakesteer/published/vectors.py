@@ -46,7 +46,7 @@ def read_activations(
         raise StudyError(
             f"{path} was refused, and nothing in it was run: {_reason(error)}"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever a damaged pickle makes of the unpickler
         raise StudyError(f"{path} is no whole PyTorch file ({_reason(error)})") from None
     notes = dict(vars(held)) if isinstance(held, Stub) else {}
     acts = notes.pop("acts", held)
