@@ -1,7 +1,7 @@
 from snakesteer import behaviour_sweep
 from snakesteer.artefacts import read_json, read_table, write_table
 from snakesteer.batches import tokens_per_batch
-from snakesteer.injections import steerings
+from snakesteer.injections import in_format, steerings
 from snakesteer.job import job
 from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.provenance import provenance, read_vectors
@@ -10,7 +10,9 @@ from snakesteer.stopping import GridStopping
 with job(snakemake, "sweeps"):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
-    vectors = read_vectors(settings["layers"], snakemake.input.vectors, manifest)
+    vectors = in_format(
+        settings, read_vectors(settings["layers"], snakemake.input.vectors, manifest)
+    )
     choice = read_json(snakemake.input.choice[0]) if "choice" in snakemake.input.keys() else None
     tokenizer = load_job_tokenizer(snakemake, manifest)
     prompts = {}

@@ -2,7 +2,7 @@ from snakesteer import skill_sweep
 from snakesteer.artefacts import read_json, read_table, write_table
 from snakesteer.batches import tokens_per_batch
 from snakesteer.engine import injection
-from snakesteer.injections import skill_parts
+from snakesteer.injections import in_format, skill_parts
 from snakesteer.job import job
 from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.provenance import provenance, read_vectors
@@ -11,7 +11,9 @@ from snakesteer.stopping import SkillStopping
 with job(snakemake, "sweeps"):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
-    vectors = read_vectors(settings["layers"], snakemake.input.vectors, manifest)
+    vectors = in_format(
+        settings, read_vectors(settings["layers"], snakemake.input.vectors, manifest)
+    )
     tokenizer = load_job_tokenizer(snakemake, manifest)
     files = zip(snakemake.input.documents, snakemake.input.skip_tokens, strict=True)
     corpora = {}

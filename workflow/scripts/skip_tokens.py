@@ -8,10 +8,11 @@ with job(snakemake, "corpora"):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
     tokenizer = load_tokenizer(locate(manifest["source"], snakemake.params.repository))
-    texts = read_table(snakemake.input.documents[0])["text"].to_pylist()
-    write_json(
-        snakemake.output[0],
-        skip_tokens.most_frequent(
+    if settings["method"] == "authors":
+        skipped = skip_tokens.AUTHORS
+    else:
+        texts = read_table(snakemake.input.documents[0])["text"].to_pylist()
+        skipped = skip_tokens.most_frequent(
             tokenizer, texts, max_tokens=settings["max_tokens"], count=settings["skip"]
-        ),
-    )
+        )
+    write_json(snakemake.output[0], skipped)

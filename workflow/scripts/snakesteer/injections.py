@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from snakesteer.errors import StudyError
-from snakesteer.vectors import combine
+from snakesteer.vectors import combine, rounded
 
 Parts = tuple[tuple[int, np.ndarray], ...]
 
@@ -26,6 +26,13 @@ class Steering:
     parts: Parts
     runs: tuple[tuple[float, ...], ...]
     behaviours: tuple[str, ...]
+
+
+def in_format(
+    settings: Mapping[str, Any], vectors: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The vectors rounded to the sweep's `vector_dtype`."""
+    return {name: rounded(vector, settings["vector_dtype"]) for name, vector in vectors.items()}
 
 
 def skill_parts(settings: Mapping[str, Any], vectors: Mapping[str, np.ndarray]) -> Parts:

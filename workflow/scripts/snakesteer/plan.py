@@ -18,6 +18,7 @@ from typing import Any
 from snakesteer import corpora
 from snakesteer import study as schema
 from snakesteer.code_digest import code_digest
+from snakesteer.depth import at_depth
 from snakesteer.errors import StudyError, naming
 from snakesteer.layer_labels import layer_label
 from snakesteer.manifest import content, context, layers_and_width, locate
@@ -126,6 +127,7 @@ class Plan:
         self._scripts = repository / "workflow" / "scripts"
         self._made: dict[tuple[str, str], Artefact] = {}
         self._vectors: dict[str, Artefact] = {}
+        self.study = study = at_depth(study, self.layers)
         for name in study.vectors:
             self.vector(name)
         for name in study.activations:
@@ -224,12 +226,12 @@ class Plan:
         entry = self.study.behaviours[behaviour].model_dump(exclude={"title"})
         return self._make("questions", behaviour, entry)
 
-    def skip_tokens(self, corpus: str, model: str, skip: int, max_tokens: int) -> Artefact:
+    def skip_tokens(self, corpus: str, sweep: schema.SkillSweep) -> Artefact:
         return self._make(
             "skip_tokens",
             corpus,
-            {"skip": skip, "max_tokens": max_tokens},
-            {"model": [self.model(model)], "documents": [(self.documents(corpus), 0)]},
+            {"skip": sweep.skip, "max_tokens": sweep.max_tokens, "method": sweep.skip_tokens},
+            {"model": [self.model(sweep.model)], "documents": [(self.documents(corpus), 0)]},
         )
 
     def activations(self, name: str) -> Artefact:
@@ -259,7 +261,7 @@ class Plan:
                 {"contrast": [self.activations(entry.contrast)]},
             )
         else:
-            settings: dict[str, Any] = {"method": "skill"}
+            settings: dict[str, Any] = {"method": "skill", "dtype": entry.dtype}
             if entry.permute:
                 settings |= {"permute": entry.permute, "seed": entry.seed}
             made = self._make(
@@ -276,6 +278,14 @@ class Plan:
 
     def choice(self, name: str) -> Artefact:
         entry = self.study.choices[name]
+        if entry.grid is None:
+            given = {
+                self.study.behaviour_of(vector): {
+                    str(layer): cell.model_dump() for layer, cell in layers.items()
+                }
+                for vector, layers in (entry.multipliers or {}).items()
+            }
+            return self._make("choice", name, {"multipliers": given})
         return self._make(
             "choice",
             name,
@@ -322,10 +332,7 @@ class Plan:
         inputs: Inputs = {
             "model": [self.model(sweep.model)],
             "documents": [(self.documents(corpus), 1) for corpus in sweep.corpora],
-            "skip_tokens": [
-                self.skip_tokens(corpus, sweep.model, sweep.skip, sweep.max_tokens)
-                for corpus in sweep.corpora
-            ],
+            "skip_tokens": [self.skip_tokens(corpus, sweep) for corpus in sweep.corpora],
         }
         return [
             self._make(
@@ -361,7 +368,7 @@ class Plan:
         return made
 
     def _single(self, name: str, sweep: schema.SingleSweep) -> list[Artefact]:
-        vectors = self._chosen_vectors(sweep.choice)
+        vectors = self.study.chosen_vectors(sweep.choice)
         made = []
         for (layer,) in self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers):
             settings = {
@@ -382,7 +389,7 @@ class Plan:
         return made
 
     def _combined(self, name: str, sweep: schema.CombinedSweep) -> list[Artefact]:
-        vectors = self._chosen_vectors(sweep.choice)
+        vectors = self.study.chosen_vectors(sweep.choice)
         behaviours = [self.study.behaviour_of(vector) for vector in vectors]
         made = []
         for (layer,) in self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers):
@@ -453,11 +460,6 @@ class Plan:
             },
             inputs,
         )
-
-    def _chosen_vectors(self, choice: str) -> list[str]:
-        grid = self.study.sweeps[self.study.choices[choice].grid]
-        assert isinstance(grid, schema.GridSweep)
-        return grid.vectors
 
     def _own_layers(self, name: str, model: str, inject: Mapping[str, Any]) -> dict[str, list[int]]:
         entry = f"sweeps.{name}.inject"
@@ -537,7 +539,8 @@ class Plan:
                 case schema.PublishedCombined():
                     settings |= {"files": {"mean": sweep.mean, "sum": sweep.sum}}
                 case schema.PublishedSimultaneous():
-                    settings |= {"files": {layer_label(sweep.layers): sweep.file}}
+                    label = layer_label(sweep.layers)
+                    settings |= {"files": {label: sweep.file}}
             if sweep.kind != "skill":
                 settings |= {"behaviours": behaviours, "collapse": self.study.collapse_of(name)}
             listed.append(("published_table", name, settings))
@@ -759,7 +762,10 @@ def _running(model: schema.Model, sweep: schema.Run | None = None) -> dict[str, 
         "device_map": model.device_map,
         "batch_tokens": model.batch_tokens,
     }
-    return settings | {"path": sweep.path, "kept_gb": model.kept_gb} if sweep else settings
+    if sweep:
+        settings |= {"path": sweep.path, "kept_gb": model.kept_gb}
+        settings |= {"vector_dtype": sweep.vector_dtype}
+    return settings
 
 
 def _place(injection: Mapping[str, list[int]]) -> str:

@@ -16,7 +16,9 @@ _INTRODUCTION = """# The study file
 One YAML file describes a study. Its sections hold named entries, and entries refer to each other
 by name. `extends: other.yaml` starts from another study, key by key; a key set to `null` is
 removed. A model's `source` is a folder in the hub's layout; `layers` count decoder blocks from 0,
-and a layer's activation is that block's output.
+and a layer's activation is that block's output. A layer with a decimal point is a fraction of the
+model's depth: 0.0 is the first, 1.0 the last, and in between stands the nearest one, of two equally
+near ones the lower (of 32 layers 0.25 is layer 8, 0.5 layer 15).
 
 This page is made from the schema in `workflow/scripts/snakesteer/study.py` by `make docs`; editors
 that read JSON Schema can use `config/study.schema.json`.
@@ -87,6 +89,7 @@ def _value(annotation: Any) -> str:
     if origin is tuple:
         return ", ".join(_value(item) for item in arguments)
     if hasattr(annotation, "__metadata__"):
-        return _value(arguments[0])
+        titles = [title for each in annotation.__metadata__ if (title := getattr(each, "title", 0))]
+        return titles[0] if titles else _value(arguments[0])
     words = {str: "text", int: "whole number", float: "number", bool: "true or false"}
     return words.get(annotation, getattr(annotation, "__name__", str(annotation)).lower())
