@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,16 @@ def steerings(
             cell = _chosen(choice, behaviours[0], layer)
             runs = [[0.0, cell["subtract"], cell["add"]]]
         yield Steering(injection["label"], parts, tuple(tuple(run) for run in runs), behaviours)
+
+
+def revisiting(
+    given: Iterable[Steering], visited: Iterable[tuple[str, float]]
+) -> Iterator[Steering]:
+    """The same injections at just the (label, coefficient) pairs that were visited before."""
+    pairs = set(visited)
+    for steering in given:
+        runs = (tuple(c for c in run if (steering.label, c) in pairs) for run in steering.runs)
+        yield replace(steering, runs=tuple(run for run in runs if run))
 
 
 def _combined(

@@ -52,6 +52,7 @@ STAGES = {
     "activations": Stage("activations", ("{name}.{key}.safetensors",)),
     "mean": Stage("vectors", ("{name}-mean.{key}.safetensors",)),
     "vector": Stage("vectors", ("{name}.{key}.safetensors",)),
+    "resampled_vectors": Stage("vectors", ("{name}-resampled.{key}.safetensors",)),
     "skill_sweep": Stage("sweeps", ("{name}.{key}.parquet",)),
     "behaviour_sweep": Stage("sweeps", ("{name}.{key}.parquet",)),
     "choice": Stage("choices", ("{name}.{key}.json",)),
@@ -134,6 +135,7 @@ class Plan:
             if study.activations[name].corpus:
                 self.mean(name)
         self.sweeps = {name: self._sweep(name) for name in study.sweeps}
+        self.resampled_sweeps = {name: self._resampled_sweep(name) for name in study.sweeps}
         self.samples = {name: self._samples(name) for name in study.samples}
         self.tables = {name: self._table(name) for name in study.sweeps}
         self.published = self._published() if study.published else {}
@@ -276,6 +278,19 @@ class Plan:
         self._vectors[name] = made
         return made
 
+    def resampled_vectors(self, name: str, resamples: int) -> Artefact:
+        entry = self.study.vectors[name]
+        settings = {"vector": name, "resamples": resamples, "seed": entry.seed}
+        if entry.contrast:
+            inputs: Inputs = {"contrast": [self.activations(entry.contrast)]}
+        else:
+            settings |= {"permute": entry.permute, "dtype": entry.dtype}
+            inputs = {
+                "add": [self.activations(operand) for operand in entry.add or []],
+                "subtract": [self.activations(operand) for operand in entry.subtract or []],
+            }
+        return self._make("resampled_vectors", name, settings, inputs)
+
     def choice(self, name: str) -> Artefact:
         entry = self.study.choices[name]
         if entry.grid is None:
@@ -309,6 +324,22 @@ class Plan:
                 return self._combined(name, sweep)
             case schema.SimultaneousSweep():
                 return self._simultaneous(name, sweep)
+
+    def _resampled_sweep(self, name: str) -> list[Artefact]:
+        """The jobs of one sweep once more, each with the resamples of its vectors."""
+        resamples = self.study.sweeps[name].resamples
+        if not resamples:
+            return []
+        made = []
+        for job in self.sweeps[name]:
+            vectors = [
+                self.resampled_vectors(vector, resamples) for vector in job.settings["layers"]
+            ]
+            inputs: Inputs = {role: list(items) for role, items in job.inputs.items()}
+            inputs |= {"vectors": [*vectors], "base": [job]}
+            settings = {**job.settings, "resamples": resamples}
+            made.append(self._make(job.stage, f"{job.name}.resampled", settings, inputs))
+        return made
 
     def _skill(self, name: str, sweep: schema.SkillSweep) -> list[Artefact]:
         self._fits(f"sweeps.{name}.max_tokens", sweep.model, sweep.max_tokens)
@@ -600,7 +631,12 @@ class Plan:
             }
         else:
             settings |= self._described(name)
-        return Product(name, settings, {"sweeps": tuple(job.paths[0] for job in jobs)})
+        inputs = {"sweeps": jobs, "resampled": self.resampled_sweeps[name]}
+        return Product(
+            name,
+            settings,
+            {role: tuple(job.paths[0] for job in made) for role, made in inputs.items() if made},
+        )
 
     def _described(self, name: str) -> dict[str, Any]:
         """What a behaviour sweep's raw tables hold, in the order of its jobs, and its collapse."""

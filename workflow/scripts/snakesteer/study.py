@@ -82,7 +82,7 @@ class Vector(Entry):
         description="Control: shuffle both sums independently over the hidden dimension, as the "
         "authors did (`operands`; longer than the vector), or their difference (same length).",
     )
-    seed: int = Field(13, description="Seed of the permutation.")
+    seed: int = Field(13, description="Seed of the permutation and of resamples.")
     dtype: Dtype = Field(
         "float32",
         description="Number format that the sums and their difference are rounded to; the authors "
@@ -163,6 +163,12 @@ class Run(Entry):
         "float32",
         description="Number format that vectors are rounded to before they are injected. (The "
         "product with the coefficient is taken in float32, the sum in the model's format.)",
+    )
+    resamples: Annotated[int, Field(ge=2)] | None = Field(
+        None,
+        description="Also run the sweep with this many bootstrap resamples of its vectors: the "
+        "documents or questions that they are means over are drawn anew, from the activations that "
+        "are there. Tables get intervals over vectors (`…_vector_low`, `…_vector_high`).",
     )
 
 
@@ -428,7 +434,17 @@ class Figure(Entry):
     caption: str | None = Field(None, description="Caption in the report.")
 
 
-class TradeoffFigure(Figure):
+class WithIntervals(Figure):
+    """A figure with intervals."""
+
+    intervals: Literal["items", "vectors", "both"] = Field(
+        "items",
+        description="Uncertainty shown: over documents or questions; over vectors, where the "
+        "sweeps have `resamples`; or both, their half-widths added in squares.",
+    )
+
+
+class TradeoffFigure(WithIntervals):
     """Relative accuracy on one corpus against another, a line per layer."""
 
     kind: Literal["tradeoff"]
@@ -452,7 +468,7 @@ class HeatmapFigure(Figure):
     layers: Layers | None = None
 
 
-class SingleFigure(Figure):
+class SingleFigure(WithIntervals):
     """Matching score by default, added and subtracted."""
 
     kind: Literal["single"]
@@ -460,7 +476,7 @@ class SingleFigure(Figure):
     layers: Layers | None = None
 
 
-class CombinedFigure(Figure):
+class CombinedFigure(WithIntervals):
     """Matching score under combined vectors, beside single steering."""
 
     kind: Literal["combined"]
@@ -470,7 +486,7 @@ class CombinedFigure(Figure):
     max_faulty: int = Field(10, description="Bars with more faulty answers are not drawn.")
 
 
-class SimultaneousFigure(Figure):
+class SimultaneousFigure(WithIntervals):
     """Matching scores along the global coefficient, with the alignment tax."""
 
     kind: Literal["simultaneous"]
@@ -918,6 +934,8 @@ def _check_references(study: Study) -> None:
                 _check_histograms(study, entry, figure)
         if isinstance(figure, HeatmapFigure | SingleFigure | CombinedFigure):
             _check_layers(study, entry, figure)
+        if isinstance(figure, WithIntervals) and figure.intervals != "items":
+            _check_resamples(study, entry, figure)
 
 
 def _check_published(study: Study) -> None:
@@ -957,6 +975,19 @@ def _check_histograms(study: Study, entry: str, figure: DistributionsFigure) -> 
             f"histograms are of layers {published.layers} in {published.bins}; change "
             "published.layers and published.bins."
         )
+
+
+def _check_resamples(study: Study, entry: str, figure: WithIntervals) -> None:
+    keys = ("sweeps", "controls", "sweep", "single", "tax")
+    given = [getattr(figure, key, None) or [] for key in keys]
+    for name in (
+        name for names in given for name in ([names] if isinstance(names, str) else names)
+    ):
+        if not getattr(study.tabled[name], "resamples", None):
+            raise StudyError(
+                f"{entry}.intervals is {figure.intervals}, but sweeps.{name} has no resamples of "
+                "its vectors; give it `resamples`, or leave intervals out."
+            )
 
 
 def _check_tradeoff(study: Study, entry: str, figure: TradeoffFigure) -> None:

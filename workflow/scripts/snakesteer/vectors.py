@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -29,21 +29,26 @@ def rounded(array: np.ndarray, dtype: Dtype) -> np.ndarray:
     return array
 
 
-def mean(activations: np.ndarray) -> np.ndarray:
+def mean(activations: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
     """Mean over samples of activations [n_samples, n_layers, hidden], summed in float64.
 
-    Raises StudyError when there are no samples, or for NaN or infinity.
+    They may come in parts, some samples at a time. Raises StudyError when there are no samples, or
+    for NaN or infinity.
     """
-    if not len(activations):
+    parts = [activations] if isinstance(activations, np.ndarray) else activations
+    count, total = 0, np.float64(0)
+    for part in parts:
+        count, total = count + len(part), total + part.sum(axis=0, dtype=np.float64)
+    if not count:
         raise StudyError("There are no activations to take the mean of; the corpus is empty.")
-    return _finite(activations.mean(axis=0, dtype=np.float64))
+    return _finite(total / count)
 
 
 def skill(
     add: Sequence[np.ndarray],
     subtract: Sequence[np.ndarray],
     permute: Literal["operands", "difference"] | None = None,
-    seed: int = 13,
+    seed: int | Sequence[int] = 13,
     dtype: Dtype = "float32",
 ) -> np.ndarray:
     """Sum of the mean activations `add` minus the sum of `subtract` (paper: skill vectors).
