@@ -21,9 +21,9 @@ from snakesteer.errors import StudyError
 from snakesteer.source_entries import (
     Behaviour,
     Corpus,
-    Filter,
     FilesCorpus,
     FilesSplit,
+    Filter,
     GeneratedBehaviour,
     HubCorpus,
     HubSplit,
@@ -33,7 +33,6 @@ from snakesteer.source_entries import (
     PreparedBehaviour,
     Shuffle,
 )
-
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
