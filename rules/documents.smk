@@ -14,6 +14,7 @@ rule documents:
     params:
         settings=PLAN.settings("documents"),
         code=PLAN.code("documents"),
+        repository=str(REPOSITORY),
     message:
         "corpus {wildcards.name}: gather documents"
     script:

@@ -1,5 +1,5 @@
 rule model:
-    """A model's manifest: where it is, and the hashes of its files."""
+    """A model's manifest: where it is, and the hashes of its files; of the hub, downloaded."""
     output:
         "results/cache/models/{name}.{key}.json",
     log:
@@ -14,6 +14,6 @@ rule model:
         code=PLAN.code("model"),
         repository=str(REPOSITORY),
     message:
-        "model {wildcards.name}: check its files"
+        "model {wildcards.name}: get and check its files"
     script:
         "../workflow/scripts/model.py"

@@ -7,11 +7,13 @@ rule questions:
     wildcard_constraints:
         key=PLAN.keys("questions"),
     localrule: True
+    localrule: True
     conda:
         "../envs/environment.yaml"
     params:
         settings=PLAN.settings("questions"),
         code=PLAN.code("questions"),
+        repository=str(REPOSITORY),
     message:
         "behaviour {wildcards.name}: make its questions"
     script:

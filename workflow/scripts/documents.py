@@ -5,7 +5,10 @@ from snakesteer.provenance import provenance
 
 with job(snakemake, "corpora"):
     tables = corpora.documents(
-        snakemake.wildcards.name, snakemake.params.settings, snakemake.threads
+        snakemake.wildcards.name,
+        snakemake.params.settings,
+        snakemake.threads,
+        snakemake.params.repository,
     )
     for split, table in tables.items():
         write_table(snakemake.output[split], table, provenance(snakemake))

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from snakesteer.entries import Count, Distinct, Entry, Some
+from snakesteer.published.source import is_address
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB = "https://huggingface.co"
@@ -25,11 +26,6 @@ def pinned(revision: str | None, address: str) -> str:
         return revision
     given = f"revision {revision} is not a commit" if revision else "revision is missing"
     raise ValueError(f"{given}; pin one of 40 hex digits: `git ls-remote {address} HEAD` prints it")
-
-
-def is_address(file: str) -> bool:
-    """Whether a file is to be downloaded, and not on this machine."""
-    return file.startswith(("https://", "http://"))
 
 
 class Model(Entry):
