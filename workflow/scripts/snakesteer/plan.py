@@ -35,6 +35,7 @@ from snakesteer.source_entries import HUB
 
 CACHE = "results/cache"
 SHIPPED = "resources/published"
+MAX_TOKENS = 4096
 
 
 @dataclass(frozen=True)
@@ -240,16 +241,22 @@ class Plan:
                 )
         return sets
 
-    def _fits(self, entry: str, model: str, tokens: int) -> None:
-        if self.study.models[model].revision:
-            most = self.study.models[model].context
+    def _max_tokens(self, entry: str, of: schema.Activations | schema.SkillSweep) -> int:
+        """Where documents are cut, checked against the model's context."""
+        model = self.study.models[of.model]
+        if model.revision:
+            most = model.context
         else:
-            with naming(f"models.{model}.source"):
-                most = context(self.folder(model))
-        if most is not None and tokens > most:
+            with naming(f"models.{of.model}.source"):
+                most = context(self.folder(of.model))
+        if of.max_tokens is None:
+            return MAX_TOKENS if most is None else min(MAX_TOKENS, most)
+        if most is not None and of.max_tokens > most:
             raise StudyError(
-                f"{entry} is {tokens}, but models.{model} reads at most {most} tokens; lower it."
+                f"{entry}.max_tokens is {of.max_tokens}, but models.{of.model} reads at most "
+                f"{most} tokens; lower it."
             )
+        return of.max_tokens
 
     def documents(self, corpus: str) -> Artefact:
         entry = self.study.corpora[corpus].model_dump(exclude={"title"})
@@ -265,11 +272,11 @@ class Plan:
                 entry["identity"] = file_identity(locate_file(entry["file"], self.repository))
         return self._make("questions", behaviour, entry)
 
-    def skip_tokens(self, corpus: str, sweep: schema.SkillSweep) -> Artefact:
+    def skip_tokens(self, corpus: str, sweep: schema.SkillSweep, max_tokens: int) -> Artefact:
         return self._make(
             "skip_tokens",
             corpus,
-            {"skip": sweep.skip, "max_tokens": sweep.max_tokens, "method": sweep.skip_tokens},
+            {"skip": sweep.skip, "max_tokens": max_tokens, "method": sweep.skip_tokens},
             {"model": [self.model(sweep.model)], "documents": [(self.documents(corpus), 0)]},
         )
 
@@ -277,9 +284,9 @@ class Plan:
         entry = self.study.activations[name]
         settings: dict[str, Any] = _running(self.study.models[entry.model])
         if entry.corpus:
-            self._fits(f"activations.{name}.max_tokens", entry.model, entry.max_tokens)
             source = ("documents", (self.documents(entry.corpus), 0))
-            settings |= {"documents": entry.documents, "max_tokens": entry.max_tokens}
+            most = self._max_tokens(f"activations.{name}", entry)
+            settings |= {"documents": entry.documents, "max_tokens": most}
         else:
             assert entry.behaviour
             source = ("questions", (self.questions(entry.behaviour), 0))
@@ -379,7 +386,7 @@ class Plan:
         return made
 
     def _skill(self, name: str, sweep: schema.SkillSweep) -> list[Artefact]:
-        self._fits(f"sweeps.{name}.max_tokens", sweep.model, sweep.max_tokens)
+        max_tokens = self._max_tokens(f"sweeps.{name}", sweep)
         if isinstance(sweep.inject, str):
             sets = self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers)
             injections = [{sweep.inject: layers} for layers in sets]
@@ -394,13 +401,15 @@ class Plan:
             "precision": (
                 {"half_width": sweep.precision, "pilot": sweep.pilot} if sweep.precision else None
             ),
-            "max_tokens": sweep.max_tokens,
+            "max_tokens": max_tokens,
             "stopping": stopping,
         }
         inputs: Inputs = {
             "model": [self.model(sweep.model)],
             "documents": [(self.documents(corpus), 1) for corpus in sweep.corpora],
-            "skip_tokens": [self.skip_tokens(corpus, sweep) for corpus in sweep.corpora],
+            "skip_tokens": [
+                self.skip_tokens(corpus, sweep, max_tokens) for corpus in sweep.corpora
+            ],
         }
         return [
             self._make(

@@ -48,6 +48,12 @@ LayerKey = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1, titl
 OwnLayers = Annotated[dict[Name, LayerSet], Some]
 
 
+CUT = (
+    "Documents are cut at this length; if left out at 4,096 tokens, or where the model's context "
+    "ends if that is sooner."
+)
+
+
 class Activations(Entry):
     """Residual-stream activations at the last token, of a corpus or of a behaviour."""
 
@@ -57,7 +63,7 @@ class Activations(Entry):
     documents: Count | None = Field(
         None, description="Use the first documents only; all of the split if left out."
     )
-    max_tokens: Count = Field(4096, description="Documents are cut at this length.")
+    max_tokens: Count | None = Field(None, description=CUT)
 
     @model_validator(mode="after")
     def _of_one_thing(self) -> Self:
@@ -198,7 +204,7 @@ class SkillSweep(Run):
     pilot: Annotated[int, Field(ge=2)] = Field(
         32, description="Documents per corpus that `precision` is planned with."
     )
-    max_tokens: Count = Field(4096, description="Documents are cut at this length.")
+    max_tokens: Count | None = Field(None, description=CUT)
     skip: Count = Field(50, description="Most frequent tokens left out of the `kept` measures.")
     skip_tokens: Literal["fixed", "authors"] = Field(
         "fixed",
