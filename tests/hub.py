@@ -25,13 +25,15 @@ class StandIn:
     """Serves repositories by their address below the hub's ("datasets/OWNER/NAME", "OWNER/NAME").
 
     `gated` ones need `token`, and refuse all other tokens with 403. `cuts` says of a file how often
-    the connection breaks in its middle. `asked` are the files that were asked for.
+    the connection breaks in its middle; `spoilt` files are sent with their last byte changed.
+    `asked` are the files that were asked for, `sent` how many bytes of them went out.
     """
 
     repositories: dict[str, Served]
     gated: set[str] = field(default_factory=set)
     token: str = "hf_right"
     cuts: dict[str, int] = field(default_factory=dict)
+    spoilt: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     sent: int = 0
 
@@ -96,16 +98,24 @@ class _Handler(BaseHTTPRequestHandler):
             for file in sorted(served.folder.rglob("*"))
             if file.is_file()
         }
+        folders = sorted({str(p) for n in files for p in Path(n).parents} - {"."})
         if not api:
             return self.send_file(served, "/".join(parts[2:]), files)
         if parts[0] == "tree":
-            below = "/".join(parts[2:])
-            return self.send([_entry(n, f) for n, f in files.items() if n.startswith(below)])
+            below = "".join(f"{part}/" for part in parts[2:])
+            deep = "recursive=true" in self.path.lower()
+            return self.send(
+                [
+                    entry
+                    for entry in [*map(_folder, folders), *(_entry(n, f) for n, f in files.items())]
+                    if entry["path"].startswith(below)
+                    and (deep or "/" not in entry["path"].removeprefix(below))
+                ]
+            )
         if parts[0] == "paths-info":
-            folders = {str(p) for n in files for p in Path(n).parents}
             return self.send(
                 [_entry(n, files[n]) for n in paths if n in files]
-                + [{"type": "directory", "path": n, "oid": "0" * 40} for n in paths if n in folders]
+                + [_folder(n) for n in paths if n in folders]
             )
         kind = "dataset" if name.startswith("datasets/") else "model"
         return self.send(
@@ -149,6 +159,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return None
         self.hub.asked.append(name)
+        if name in self.hub.spoilt:
+            content = content[:-1] + bytes([content[-1] ^ 1])
         part = content[start:end]
         if self.hub.cuts.get(name, 0) > 0:
             self.hub.cuts[name] -= 1
@@ -176,6 +188,10 @@ class _Handler(BaseHTTPRequestHandler):
 def _is_info(parts: list[str]) -> bool:
     """A gated repository's page and listing are public, its files are not."""
     return parts[0] in ("", "revision", "tree", "paths-info")
+
+
+def _folder(name: str) -> dict[str, Any]:
+    return {"type": "directory", "path": name, "oid": "0" * 40}
 
 
 def _entry(name: str, file: Path) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import torch
-import zstandard
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaTokenizer
 
@@ -166,7 +166,10 @@ def write_lines(path: Path, records: Iterable[Any]) -> Path:
     content = "".join(json.dumps(record) + "\n" for record in records).encode()
     match path.suffix:
         case ".zst":
-            content = zstandard.compress(content)
+            compressed = pa.BufferOutputStream()
+            with pa.CompressedOutputStream(compressed, "zstd") as stream:
+                stream.write(content)
+            content = compressed.getvalue().to_pybytes()
         case ".gz":
             content = gzip.compress(content, mtime=0)
     path.write_bytes(content)

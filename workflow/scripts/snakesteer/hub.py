@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,22 +16,17 @@ from huggingface_hub import constants, errors, get_token, snapshot_download
 from huggingface_hub.utils import disable_progress_bars
 
 from snakesteer.errors import StudyError
-from snakesteer.manifest import CONFIG, INDEX, TOKENIZER, manifest
+from snakesteer.manifest import CONFIG, INDEX, TOKENIZER, manifest, sha256
 from snakesteer.published.source import blob_id
 
 MODEL_FILES = (CONFIG, INDEX, *TOKENIZER, "generation_config.json", "model*.safetensors")
 BLOB = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-def page(repository: str, kind: Literal["model", "dataset"]) -> str:
-    """The address of a repository's page."""
-    return f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repository}"
-
-
 @contextlib.contextmanager
 def told(repository: str, revision: str, kind: Literal["model", "dataset"]) -> Iterator[None]:
     """Turns what the hub, or the way to it, refuses into one sentence (StudyError)."""
-    address = page(repository, kind)
+    address = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repository}"
     try:
         yield
     except errors.GatedRepoError:
@@ -55,9 +50,9 @@ def told(repository: str, revision: str, kind: Literal["model", "dataset"]) -> I
             "set HF_TOKEN to an access token of an account that may read it."
         ) from None
     except errors.OfflineModeIsEnabled:
-        raise StudyError(_absent(repository, revision, "HF_HUB_OFFLINE is set")) from None
+        raise StudyError(_absent(repository, revision, kind, "HF_HUB_OFFLINE is set")) from None
     except (errors.LocalEntryNotFoundError, errors.HfHubHTTPError, httpx2.HTTPError) as error:
-        raise StudyError(_absent(repository, revision, _reason(error))) from None
+        raise StudyError(_absent(repository, revision, kind, _reason(error))) from None
 
 
 def _reason(error: BaseException) -> str:
@@ -71,10 +66,11 @@ def _reason(error: BaseException) -> str:
     return f"{type(cause).__name__}: {first}" if first else type(cause).__name__
 
 
-def _absent(repository: str, revision: str, reason: str) -> str:
+def _absent(repository: str, revision: str, kind: str, reason: str) -> str:
+    kept = ": files that have arrived are kept" if kind == "model" else ""
     return (
         f"{repository} at {revision} could not be fetched from {constants.ENDPOINT} ({reason}); "
-        "connect to the network and run again: files that have arrived are kept."
+        f"connect to the network and run again{kept}."
     )
 
 
@@ -82,14 +78,20 @@ def fetch_model(source: str, revision: str, layers: int) -> dict[str, Any]:
     """Download a model of the hub into the hub's cache, and return its manifest.
 
     Only safetensors weights, configuration and tokenizer are fetched. A connection that breaks is
-    taken up again where it broke; each file is compared with its id in the repository. Raises
-    StudyError if the hub refuses, if a file is not what the repository holds, or if the model has
-    no safetensors weights or another depth than `layers`.
+    taken up again where it broke, and a file that is not what the repository holds is fetched a
+    second time. Raises StudyError if the hub refuses, if the file is still another one, or if the
+    model has no safetensors weights or another depth than `layers`.
     """
     disable_progress_bars()
-    with told(source, revision, "model"):
-        folder = Path(
-            snapshot_download(source, revision=revision, allow_patterns=list(MODEL_FILES))
+    folder = _snapshot(source, revision)
+    if damaged := _damaged(folder):
+        for file in damaged:
+            file.resolve().unlink()
+        folder = _snapshot(source, revision)
+    for file in _damaged(folder):
+        raise StudyError(
+            f"{file.name} of {source} at {revision} arrives damaged: it is not the file with the "
+            "id that the hub gives it; run again, and look for a proxy in between if it persists."
         )
     if not list(folder.glob("*.safetensors")):
         raise StudyError(
@@ -98,7 +100,6 @@ def fetch_model(source: str, revision: str, layers: int) -> dict[str, Any]:
             "model that has them."
         )
     made = manifest(folder, source, revision)
-    _compare_with_ids(folder, made["files"])
     if made["n_layers"] != layers:
         raise StudyError(
             f"{source} at {revision} has {made['n_layers']} layers, but the study says {layers}; "
@@ -107,16 +108,18 @@ def fetch_model(source: str, revision: str, layers: int) -> dict[str, Any]:
     return made
 
 
-def _compare_with_ids(folder: Path, files: Mapping[str, str]) -> None:
-    """Compare files with the names that the hub's cache gives their contents: the sha256 of large
-    ones, git's id of others."""
-    for name, digest in files.items():
-        kept = (folder / name).resolve()
-        if not BLOB.fullmatch(kept.name):
-            continue
-        found = digest if len(kept.name) == 64 else blob_id(kept.read_bytes())
-        if found != kept.name:
-            raise StudyError(
-                f"{kept} is damaged: its content has the id {found[:12]}…, not {kept.name[:12]}…; "
-                "delete it and run again."
-            )
+def _snapshot(source: str, revision: str) -> Path:
+    with told(source, revision, "model"):
+        return Path(snapshot_download(source, revision=revision, allow_patterns=list(MODEL_FILES)))
+
+
+def _damaged(folder: Path) -> list[Path]:
+    """The files whose content does not have the name that the hub's cache gives it: the sha256 of
+    large ones, git's id of others."""
+    damaged = []
+    for file in sorted(folder.iterdir()):
+        name = file.resolve().name
+        if BLOB.fullmatch(name):
+            found = sha256(file.resolve()) if len(name) == 64 else blob_id(file.read_bytes())
+            damaged += [file] if found != name else []
+    return damaged

@@ -52,7 +52,7 @@ def manifest(
     folder = Path(folder)
     paths = _checked(folder)
     large = {path.name: _size_and_time(path) for path in paths if _is_large(path)}
-    files = {path.name: _sha256(path) for path in paths}
+    files = {path.name: sha256(path) for path in paths}
     _compare(folder, files, _sums(folder), SUMS)
     n_layers, hidden = layers_and_width(folder)
     return {
@@ -85,7 +85,7 @@ def locate_file(file: str, repository: str | Path) -> Path:
 
 def file_identity(path: Path) -> str:
     """What a file is known by in keys: its sha256, or size and modification time above 64 MB."""
-    return _size_and_time(path) if _is_large(path) else _sha256(path)
+    return _size_and_time(path) if _is_large(path) else sha256(path)
 
 
 def content(folder: str | Path) -> dict[str, str]:
@@ -109,7 +109,7 @@ def verify(folder: str | Path, recorded: Mapping[str, Any]) -> None:
     """
     folder = Path(folder)
     files = {
-        path.name: _sha256(path)
+        path.name: sha256(path)
         for path in _checked(folder)
         if recorded["large"].get(path.name) != _size_and_time(path)
     }
@@ -261,7 +261,8 @@ def _size_and_time(path: Path) -> str:
     return f"{status.st_size}:{kept if HASH.fullmatch(kept) else status.st_mtime_ns}"
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The hash of a file's content, taken once as long as its size and time are the same."""
     status = path.stat()
     return _sha256_of(path, status.st_size, status.st_mtime_ns)
 

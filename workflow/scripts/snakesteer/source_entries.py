@@ -140,15 +140,17 @@ class Records(CorpusEntry):
 
 
 class HubSplit(Entry):
-    """Where a split of a corpus is read: a split of a dataset repository of the hub."""
+    """Where a split of a corpus is read: data files of a dataset repository of the hub."""
 
     repository: Repository = Field(description="OWNER/NAME of the dataset.")
     revision: str = Field(
         description="Commit of that repository, 40 hex digits, as "
         "`git ls-remote https://huggingface.co/datasets/OWNER/NAME HEAD` prints it."
     )
-    split: str = Field("train", description="Split of that dataset.")
-    config: str | None = Field(None, description="Configuration of a dataset that has several.")
+    files: Annotated[list[str], Some, Distinct] = Field(
+        description="Data files of that repository, or patterns (`train/*.jsonl.zst`), as its page "
+        "lists them; their endings say how they are read, as for files on this machine."
+    )
     skip: Annotated[int, Field(ge=0)] = Field(
         0, description="Documents passed over first, where two splits are read from one."
     )

@@ -10,17 +10,18 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from snakesteer.corpora.records import Record, draw
+from snakesteer.corpora.records import Record, draw, kind_of
 from snakesteer.errors import StudyError
 from snakesteer.manifest import file_identity
 
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 SPLITS = ("train", "validation")
+BUFFER = 2**20
 
 
 def identity(settings: Mapping[str, Any], repository: str | Path) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def splits(
     drawn = {}
     for split in SPLITS:
         found = _found(settings, split, repository)
-        shards = [partial(read, path, name) for name, path in found.items()]
+        shards = [partial(_read, path, name) for name, path in found.items()]
         skip = settings["splits"][split]["skip"]
         drawn[split] = draw(shards, settings, settings[split], skip)
     return drawn
@@ -71,28 +72,40 @@ def _matches(pattern: str, root: Path) -> dict[str, Path]:
     return {name: root / name for name in names if (root / name).is_file()}
 
 
-def read(path: Path, name: str | None = None) -> Iterator[Record]:
-    """The records of a file, by its ending; a file of another ending is one document, in the field
-    `text`.
+def _read(path: Path, name: str) -> Iterator[Record]:
+    try:
+        with path.open("rb") as stream:
+            yield from read(stream, name)
+    except OSError as error:
+        raise StudyError(f"{name} cannot be read ({error.strerror}); check it.") from None
+
+
+def read(stream: BinaryIO, name: str) -> Iterator[Record]:
+    """The records of a file by the ending of its name; a file of another ending than those of
+    records is one document, in the field `text`.
 
     Raises StudyError, with file and line or record, for what is damaged, cut short or no record.
     """
-    shown = name or str(path)
-    inner = path.with_suffix("") if path.suffix in COMPRESSED else path
-    readers = {".jsonl": _lines, ".ndjson": _lines, ".json": _json, ".csv": _csv}
+    path = Path(name)
+    compression = COMPRESSED.get(path.suffix)
+    ending = path.with_suffix("").suffix if compression else path.suffix
     try:
-        if inner.suffix == ".parquet":
-            yield from _parquet(path, shown)
+        if ending == ".parquet":
+            yield from _parquet(stream, name)
             return
-        with pa.input_stream(str(path), compression=COMPRESSED.get(path.suffix)) as stream:
-            yield from readers.get(inner.suffix, _text)(io.BufferedReader(stream), shown)
+        content: Any = stream
+        if compression:
+            content = pa.CompressedInputStream(pa.PythonFile(stream, "r"), compression)
+        yield from READERS.get(ending, _text)(io.BufferedReader(content, BUFFER), name)
     except UnicodeDecodeError as error:
         raise StudyError(
-            f"{shown} is not UTF-8 text ({error.reason} at byte {error.start}); convert it."
+            f"{name} is not UTF-8 text ({error.reason} at byte {error.start}); convert it."
         ) from None
-    except (OSError, pa.ArrowException) as error:
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and (type(error) is not OSError or error.errno):
+            raise  # of the disk or the network, not of the content
         reason = str(error).splitlines()[0]
-        raise StudyError(f"{shown} is damaged or cut short ({reason}); get it again.") from None
+        raise StudyError(f"{name} is damaged or cut short ({reason}); get it again.") from None
 
 
 def _lines(stream: io.BufferedReader, shown: str) -> Iterator[Record]:
@@ -107,9 +120,7 @@ def _object(content: bytes, place: str) -> Iterator[Record]:
     except ValueError as error:
         raise StudyError(f"{place} is not JSON ({error}); correct or remove it.") from None
     if not isinstance(record, dict):
-        raise StudyError(
-            f"{place} is a {type(record).__name__}, not an object with fields; correct it."
-        )
+        raise StudyError(f"{place} is {kind_of(record)}, not an object with fields; correct it.")
     yield place, record
 
 
@@ -125,7 +136,7 @@ def _json(stream: io.BufferedReader, shown: str) -> Iterator[Record]:
     for number, record in enumerate(records, 1):
         if not isinstance(record, dict):
             raise StudyError(
-                f"{shown} record {number} is a {type(record).__name__}, not an object with fields; "
+                f"{shown} record {number} is {kind_of(record)}, not an object with fields; "
                 "correct it."
             )
         yield f"{shown} record {number}", record
@@ -146,9 +157,9 @@ def _csv(stream: io.BufferedReader, shown: str) -> Iterator[Record]:
         raise StudyError(f"{shown} line {rows.line_num} is not CSV ({error}).") from None
 
 
-def _parquet(path: Path, shown: str) -> Iterator[Record]:
+def _parquet(stream: BinaryIO, shown: str) -> Iterator[Record]:
     number = 0
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(stream) as file:
         for batch in file.iter_batches(1000):
             for record in batch.to_pylist():
                 number += 1
@@ -157,3 +168,6 @@ def _parquet(path: Path, shown: str) -> Iterator[Record]:
 
 def _text(stream: io.BufferedReader, shown: str) -> Iterator[Record]:
     yield shown, {"text": stream.read().decode("utf-8")}
+
+
+READERS = {".jsonl": _lines, ".ndjson": _lines, ".json": _json, ".csv": _csv}

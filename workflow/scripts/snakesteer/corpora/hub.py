@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
-from snakesteer.corpora.records import Record, Shard, draw
+from snakesteer.corpora.files import read
+from snakesteer.corpora.records import Record, draw
 from snakesteer.errors import StudyError
 
 SPLITS = ("train", "validation")
@@ -25,64 +27,47 @@ def splits(
     """The documents of a corpus by split as (id, text), in the order of `records.draw`.
 
     Only as much of each file is fetched as the documents take. Raises StudyError for what the hub
-    refuses, an unknown configuration or split, and records that are not as they should be.
+    refuses, and naming file and line or record for what is not as it should be.
     """
     drawn = {}
     for split in SPLITS:
         place = settings["splits"][split]
-        shards = _shards(place, f"splits.{split}")
+        shards = [partial(_read, place, file) for file in _files(place, split)]
         drawn[split] = draw(shards, settings, settings[split], place["skip"], PATIENCE)
     return drawn
 
 
-def _shards(place: Mapping[str, Any], key: str) -> list[Shard]:
-    """The files of a split, in the order of their names."""
-    # Planning imports this module, and needs neither of them.
-    from datasets import IterableDataset, load_dataset
-    from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
+def _files(place: Mapping[str, Any], split: str) -> list[str]:
+    """The data files of a split, in the order of their names."""
+    from huggingface_hub import HfApi  # planning imports this module, and needs no hub
 
     from snakesteer.hub import told
 
     repository, revision = place["repository"], place["revision"]
     with told(repository, revision, "dataset"):
-        try:
-            found = load_dataset(repository, place["config"], revision=revision, streaming=True)
-        except DatasetNotFoundError as error:
-            raise (error.__cause__ or error) from None
-        except (ValueError, RuntimeError, DataFilesNotFoundError) as error:
+        names = HfApi().list_repo_files(repository, revision=revision, repo_type="dataset")
+    found: set[str] = set()
+    for pattern in place["files"]:
+        matches = [name for name in names if fnmatchcase(name, pattern)]
+        if not matches:
+            few = ", ".join(sorted(names)[:8]) + (", …" if len(names) > 8 else "")
             raise StudyError(
-                f"{key}: {repository} at {revision} cannot be read ({_first_line(error)}); correct "
-                "config, or name a dataset of data files."
-            ) from None
-    if place["split"] not in found:
-        raise StudyError(
-            f"{key}.split is {place['split']}, but {repository} has {', '.join(found)}; name one "
-            "of those."
-        )
-    dataset: IterableDataset = found[place["split"]]
-    return [partial(_read, dataset, number, place) for number in range(dataset.num_shards)]
+                f"splits.{split}.files names {pattern}, but {repository} at {revision} has no such "
+                f"file (it has {few}); correct it."
+            )
+        found.update(matches)
+    return sorted(found)
 
 
-def _read(dataset: Any, number: int, place: Mapping[str, Any]) -> Iterator[Record]:
-    """The records of one file of a dataset."""
-    from datasets.exceptions import DatasetGenerationError
+def _read(place: Mapping[str, Any], file: str) -> Iterator[Record]:
+    """The records of one file, fetched in blocks as they are read."""
+    from huggingface_hub import HfFileSystem
 
     from snakesteer.hub import told
 
     repository, revision = place["repository"], place["revision"]
-    named = f"{repository} split {place['split']} file {number + 1} of {dataset.num_shards}"
-    count = 0
-    with told(repository, revision, "dataset"):
-        try:
-            for record in dataset.shard(dataset.num_shards, number):
-                count += 1
-                yield f"{named} record {count}", record
-        except (DatasetGenerationError, ValueError, TypeError) as error:
-            raise StudyError(
-                f"{named} cannot be read after record {count} ({_first_line(error)}); name another "
-                "revision, or download the file, correct it and use `source: files`."
-            ) from None
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    with (
+        told(repository, revision, "dataset"),
+        HfFileSystem().open(f"datasets/{repository}@{revision}/{file}", "rb") as stream,
+    ):
+        yield from read(cast(BinaryIO, stream), f"{repository}/{file}")

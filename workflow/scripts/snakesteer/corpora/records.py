@@ -44,7 +44,7 @@ def draw(
         text = _value(record, settings["field"], place, "field")
         if not isinstance(text, str):
             raise StudyError(
-                f"the field {settings['field']} of {place} is {_kind(text)}, not text; name in "
+                f"the field {settings['field']} of {place} is {kind_of(text)}, not text; name in "
                 "`field` the field that holds the documents' text."
             )
         passed += 1
@@ -111,5 +111,17 @@ def _value(record: Mapping[str, Any], field: str, place: str, key: str) -> Any:
     return value
 
 
-def _kind(value: Any) -> str:
-    return "empty" if value is None else f"a {type(value).__name__}"
+KINDS = {
+    type(None): "empty",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in a reader's words."""
+    return KINDS.get(type(value), f"of type {type(value).__name__}")
