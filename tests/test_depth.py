@@ -63,6 +63,12 @@ def test_fractions_and_numbers_make_the_same_artefacts() -> None:
     assert by_fraction.figures == by_number.figures
 
 
+def test_fractions_of_one_layer_are_that_layer_once() -> None:
+    given = changed({"sweeps": {"code": {"layers": [0.5, 3, [0.4, 0.45], [0.3, 0.4]]}}})
+    sweep = at_depth(given, lambda _: 8).sweeps["code"]
+    assert sweep.layers == [3, [3], [2, 3]]  # type: ignore[union-attr]
+
+
 def test_the_depth_is_asked_of_the_entrys_own_model() -> None:
     asked: list[str] = []
 
@@ -77,7 +83,16 @@ def test_the_depth_is_asked_of_the_entrys_own_model() -> None:
 @pytest.mark.parametrize(
     ("over", "words"),
     [
-        ({"sweeps": {"code": {"layers": [3, 0.5]}}}, ["sweeps.code.layers", "3 and 0.5", "same"]),
+        (
+            {
+                "choices": {
+                    "by-hand": {
+                        "multipliers": {"myopia": {n: {"add": 1, "subtract": -1} for n in (3, 0.5)}}
+                    }
+                }
+            },
+            ["choices.by-hand.multipliers.myopia", "3, 0.5", "one layer"],
+        ),
         ({"sweeps": {"code": {"layers": [1.5]}}}, ["sweeps.code.layers", "1.5"]),
         ({"sweeps": {"single": {"layers": [0.9]}}}, ["sweeps.single.layers", "0.9", "sweeps.grid"]),
     ],

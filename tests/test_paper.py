@@ -129,19 +129,39 @@ def test_the_whole_study_is_planned_without_network_and_weights(tmp_path: Path) 
     }
 
 
-ANOTHER = """
-extends: {paper}
-name: another
+MINE = """
+extends: {folder}/other-model.yaml
+name: mine
 models:
-  llama-2-7b: {{source: {model}, revision: null, layers: null, context: null}}
-  llama-2-7b-chat: {{source: {model}, revision: null, layers: null, context: null}}
+  llama-2-7b: &one {{source: OWNER/NAME, revision: {revision}, layers: {layers}, context: 2048}}
+  llama-2-7b-chat: *one
 """
 
 
-def test_another_model_takes_a_few_lines(tmp_path: Path) -> None:
-    """Layers as fractions of depth, for a model of 8 layers in place of 32."""
-    path = tmp_path / "another.yaml"
-    head = ANOTHER.format(paper=PAPER, model="resources/models/miniature")
-    path.write_text(head)
-    with pytest.raises(study.StudyError, match=r"names layer 10.*8 layers"):
-        Plan(study.load(path), REPOSITORY)
+@pytest.mark.parametrize(
+    ("n_layers", "skill", "grid"),
+    [
+        (32, [0, 5, 10, 15, 20, 25, 30], [0, 5, 10, 15, 20, 25, 29, 31]),
+        (8, [0, 1, 2, 3, 5, 6, 7], [0, 1, 2, 3, 5, 6, 7]),
+        (80, [0, 13, 25, 38, 51, 64, 77], [0, 13, 25, 38, 51, 64, 74, 79]),
+    ],
+)
+def test_another_model_takes_a_few_lines(
+    tmp_path: Path, n_layers: int, skill: list[int], grid: list[int]
+) -> None:
+    """At Llama 2's depth the fractions are the paper's layers."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(MINE.format(folder=PAPER.parent, revision="a" * 40, layers=n_layers))
+    plan = Plan(study.load(path), REPOSITORY)
+    steered = {
+        name: [next(iter(job.settings["layers"].values())) for job in jobs]
+        for name, jobs in plan.sweeps.items()
+    }
+    assert steered["code"] == steered["python"] == [[layer] for layer in skill]
+    assert steered["grid"] == [[layer] for layer in grid]
+    assert plan.sweeps["code"][0].settings["max_tokens"] == 2048
+    if n_layers == 32:
+        paper = Plan(study.load(PAPER), REPOSITORY)
+        for name, jobs in plan.sweeps.items():
+            placed = [job.settings["layers"] for job in paper.sweeps[name]]
+            assert [job.settings["layers"] for job in jobs] == placed

@@ -1,7 +1,8 @@
 """Layers given as fractions of a model's depth, told apart from numbers of layers by their type.
 
 0.0 is the first decoder block and 1.0 the last; in between stands the nearest one, of two equally
-near ones the lower: of 32 layers 0.25 is layer 8, 0.5 layer 15.
+near ones the lower: of 32 layers 0.25 is layer 8, 0.5 layer 15. Fractions that are one layer of a
+shallow model are that layer once.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def at_depth(study: schema.Study, layers_of: Callable[[str], int]) -> schema.Stu
     """The study with a number in place of every fraction of depth.
 
     `layers_of` says how many layers a model has; it is asked only for models whose layers are given
-    as fractions. Raises StudyError where two layers of one list come to be the same, and for a
+    as fractions. Raises StudyError for multipliers of two fractions that are one layer, and for a
     fraction in a figure of published results, whose model's depth is not known.
     """
 
@@ -52,6 +53,11 @@ def at_depth(study: schema.Study, layers_of: Callable[[str], int]) -> schema.Stu
                 f"choices.{name}.multipliers.{vector}", study.model_of(vector), layers_of
             )
             layers = _numbers(list(cells), place)
+            if len(layers) < len(cells):
+                raise StudyError(
+                    f"{place.name} names {', '.join(map(str, cells))}, of which two are one layer "
+                    f"of models.{place.model}; remove one."
+                )
             multipliers[vector] = dict(zip(layers, cells.values(), strict=True))
         return entry.model_copy(update={"multipliers": multipliers or None})
 
@@ -94,13 +100,7 @@ def _numbers(given: Any, place: _Place) -> Any:
         return {name: _numbers(layers, place) for name, layers in given.items()}
     if isinstance(given, list):
         numbers = [_numbers(value, place) for value in given]
-        for second, number in enumerate(numbers):
-            if (first := numbers.index(number)) < second:
-                raise StudyError(
-                    f"{place.name}: {given[first]} and {given[second]} are the same layer of "
-                    f"models.{place.model}; remove one."
-                )
-        return numbers
+        return [number for i, number in enumerate(numbers) if number not in numbers[:i]]
     if not isinstance(given, float):
         return given
     if place.model is None:
