@@ -7,11 +7,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import hub
+import llama
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from conftest import REPOSITORY
+from test_hub_workflow import served
 
+from checkout import Checkout, copy_of_repository
 from snakesteer import study
 from snakesteer.plan import Plan
 from snakesteer.stopping import SkillStopping
@@ -165,3 +171,84 @@ def test_another_model_takes_a_few_lines(
         for name, jobs in plan.sweeps.items():
             placed = [job.settings["layers"] for job in paper.sweeps[name]]
             assert [job.settings["layers"] for job in jobs] == placed
+
+
+def reduced(paper: study.Study, evals: dict[str, Path]) -> dict[str, Any]:
+    """The paper's study with other sources of questions and other sizes, and nothing else.
+
+    The hub's repositories keep names and commits; two sweeps are run with resamples as well.
+    """
+    kinds: dict[str, dict[str, Any]] = {
+        "skill": {"coefficients": [0, 0.25, 0.5, 1, 2, 30], "tokens": 200, "max_tokens": 64},
+        "grid": {"multipliers": [1, 20, 300]},
+        "simultaneous": {"coefficients": {"points": 9}},
+    }
+    sweeps = {name: kinds.get(sweep.kind, {}) for name, sweep in paper.sweeps.items()}
+    sweeps["alignment-tax"] = kinds["skill"] | kinds["simultaneous"]
+    sweeps["code-permuted"] = kinds["skill"] | {"resamples": 2}
+    sweeps["single"] = {"resamples": 2}
+    cut = {"questions": 30, "train": 10, "validation": 8}
+    return {
+        "extends": "../config/paper.yaml",
+        "corpora": dict.fromkeys(paper.corpora, {"train": 16, "validation": 6}),
+        "behaviours": {name: {**cut, "file": str(path)} for name, path in evals.items()},
+        "activations": dict.fromkeys(paper.corpora, {"documents": 10, "max_tokens": 64}),
+        "sweeps": sweeps,
+        "figures": {"single-steering-layer-10": {"intervals": "both"}},
+        "statistics": {"resamples": 100},
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(paper: study.Study, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The whole of config/paper.yaml, run at a reduced size."""
+    root = tmp_path_factory.mktemp("paper")
+    checkout = copy_of_repository(root / "repository")
+    config = checkout.folder / "tests" / "reduced.yaml"
+    config.write_text(yaml.safe_dump(reduced(paper, llama.evals(root / "evals"))))
+    command = [sys.executable, str(REPOSITORY / "tests" / "forked.py"), "--cores", "2"]
+    with hub.StandIn(served(root)) as standing_in:
+        done = subprocess.run(
+            [*command, "--quiet", "all", "--configfile", str(config)],
+            cwd=checkout.folder,
+            env={**os.environ, **standing_in.environment(root / "home")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout
+    return checkout
+
+
+def test_every_figure_table_and_scorecard_of_the_paper_is_made(
+    paper: study.Study, finished: Checkout
+) -> None:
+    results = finished.folder / "results" / "paper"
+    for name in paper.figures:
+        assert len((results / "figures" / f"{name}.csv").read_text().splitlines()) > 1
+    for name, sweep in paper.sweeps.items():
+        table = pq.read_table(results / "tables" / f"{name}.parquet").to_pandas()
+        if isinstance(sweep, study.SkillSweep):
+            assert set(table["corpus"]) == set(sweep.corpora)
+            layers = [[layer] if isinstance(layer, int) else layer for layer in sweep.layers or []]
+            labels = {"+".join(map(str, layer)) for layer in layers} or {"11+12+13+14+15"}
+            assert set(table["layer"]) == labels
+        else:
+            assert set(table["behaviour"]) == set(paper.behaviours)
+            assert set(table["split"]) == {"validation" if name == "grid" else "test"}
+    for name in paper.scorecards:
+        assert (results / "scorecards" / f"{name}.html").stat().st_size
+    chosen = pq.read_table(results / "tables" / "single-by-hand.parquet").to_pandas()
+    own = chosen[(chosen["behaviour"] == "sycophancy") & (chosen["layer"] == "10")]
+    assert sorted(own["coefficient"]) == [-20, 0, 1]
+
+
+def test_resamples_of_vectors_reach_tables_and_figures(finished: Checkout) -> None:
+    results = finished.folder / "results" / "paper"
+    table = pq.read_table(results / "tables" / "single.parquet").to_pandas()
+    low, high = table["score_vector_low"], table["score_vector_high"]
+    assert (low <= table["score"]).all() and (table["score"] <= high).all()
+    assert (low < high).any() and (low == high)[table["coefficient"] == 0].all()
+    skill = pq.read_table(results / "tables" / "code-permuted.parquet").to_pandas()
+    assert (skill["top1_vector_low"] <= skill["top1_vector_high"]).all()

@@ -127,8 +127,8 @@ def _corpus_rows(
         own = slice(place * len(coefficients), (place + 1) * len(coefficients))
         value, sample = values[own], samples[:, own]
         with np.errstate(divide="ignore", invalid="ignore"):
-            relative = value / value[zero]
-            relative_sample = sample / sample[:, [zero]]
+            relative = value / _nonzero(value[[zero]])
+            relative_sample = sample / _nonzero(sample[:, [zero]])
         for name, estimate, distribution in (
             (accuracy, value, sample),
             (f"relative_{accuracy}", relative, relative_sample),
@@ -138,12 +138,17 @@ def _corpus_rows(
         if resampled is not None:
             found = resampled[accuracy]
             with np.errstate(divide="ignore", invalid="ignore"):
-                found_relative = found / found[:, [zero]]
+                found_relative = found / _nonzero(found[:, [zero]])
             for name, outcomes in ((accuracy, found), (f"relative_{accuracy}", found_relative)):
                 columns[f"{name}{LOW}"], columns[f"{name}{HIGH}"] = vector_interval(
                     np.asarray(columns[name]), outcomes
                 )
     return pd.DataFrame(columns)
+
+
+def _nonzero(accuracy: np.ndarray) -> np.ndarray:
+    """NaN in place of 0: nothing is relative to a model that predicts nothing."""
+    return np.where(accuracy == 0, np.nan, accuracy)
 
 
 def _resampled(curve: Curve, corpus: str, coefficients: np.ndarray) -> dict[str, np.ndarray] | None:
