@@ -17,7 +17,7 @@ from snakesteer.errors import StudyError
 __all__ = ["SOURCES", "Question", "questions", "split_questions"]
 
 SOURCES: dict[str, Callable[[Mapping[str, Any], str | Path], list[Question]]] = {
-    "generated": generated.questions,
+    "generated": lambda settings, _: generated.questions(settings),
     "model-written-evals": model_written.questions,
     "prepared": model_written.prepared_questions,
 }

@@ -33,14 +33,17 @@ class Source:
 
 
 SOURCES = {
-    "installed": Source(installed.splits, installed.identity),
+    "installed": Source(
+        lambda settings, workers, _: installed.splits(settings, workers),
+        lambda settings, _: installed.identity(),
+    ),
     "files": Source(files.splits, files.identity),
     "hub": Source(hub.splits, hub.identity),
 }
 
 
 def documents(
-    name: str, settings: Mapping[str, Any], workers: int, repository: str | Path
+    name: str, settings: Mapping[str, Any], workers: int, repository: str | Path = ""
 ) -> dict[str, pa.Table]:
     """The tables (`document`, `text`) of a corpus by split, `train` and `validation`.
 

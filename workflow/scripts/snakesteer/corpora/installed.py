@@ -107,14 +107,12 @@ def distributions() -> list[tuple[str, str]]:
     return [(name, _distribution(name).version.split("+")[0]) for name in DISTRIBUTIONS]
 
 
-def identity(settings: Mapping[str, Any], repository: str | Path) -> dict[str, Any]:
+def identity() -> dict[str, Any]:
     """What decides the documents beside the settings: the versions of all that is read."""
     return {"python": platform.python_version(), "distributions": dict(distributions())}
 
 
-def splits(
-    settings: Mapping[str, Any], workers: int = 2, repository: str | Path = ""
-) -> dict[str, list[tuple[str, str]]]:
+def splits(settings: Mapping[str, Any], workers: int = 2) -> dict[str, list[tuple[str, str]]]:
     """The documents of a corpus by split as (id, text), sorted by id, a hash of the text.
 
     Settings: ``kind`` (text, python, other, code, all), ``train`` and ``validation`` (how many
