@@ -180,7 +180,7 @@ def reduced(paper: study.Study, evals: dict[str, Path]) -> dict[str, Any]:
     """
     kinds: dict[str, dict[str, Any]] = {
         "skill": {"coefficients": [0, 0.25, 0.5, 1, 2, 30], "tokens": 200, "max_tokens": 64},
-        "grid": {"multipliers": [1, 20, 300]},
+        "grid": {"multipliers": [1, 2, 3]},
         "simultaneous": {"coefficients": {"points": 9}},
     }
     sweeps = {name: kinds.get(sweep.kind, {}) for name, sweep in paper.sweeps.items()}
@@ -195,7 +195,6 @@ def reduced(paper: study.Study, evals: dict[str, Path]) -> dict[str, Any]:
         "activations": dict.fromkeys(paper.corpora, {"documents": 10, "max_tokens": 64}),
         "sweeps": sweeps,
         "figures": {"single-steering-layer-10": {"intervals": "both"}},
-        "statistics": {"resamples": 100},
     }
 
 
@@ -203,13 +202,13 @@ def reduced(paper: study.Study, evals: dict[str, Path]) -> dict[str, Any]:
 def finished(paper: study.Study, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The whole of config/paper.yaml, run at a reduced size."""
     root = tmp_path_factory.mktemp("paper")
-    checkout = copy_of_repository(root / "repository")
+    checkout = copy_of_repository(tmp_path_factory.mktemp("repository"))
     config = checkout.folder / "tests" / "reduced.yaml"
     config.write_text(yaml.safe_dump(reduced(paper, llama.evals(root / "evals"))))
     command = [sys.executable, str(REPOSITORY / "tests" / "forked.py"), "--cores", "2"]
     with hub.StandIn(served(root)) as standing_in:
         done = subprocess.run(
-            [*command, "--quiet", "all", "--configfile", str(config)],
+            [*command, "--configfile", str(config)],
             cwd=checkout.folder,
             env={**os.environ, **standing_in.environment(root / "home")},
             stdout=subprocess.PIPE,
