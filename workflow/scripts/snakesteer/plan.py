@@ -11,9 +11,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from snakesteer import corpora
 from snakesteer import study as schema
@@ -117,12 +117,33 @@ class Product:
     inputs: Mapping[str, tuple[str, ...]]
 
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def once(
+    method: Callable[Concatenate[Plan, Arguments], Result],
+) -> Callable[Concatenate[Plan, Arguments], Result]:
+    """A method of the plan that works once for each set of arguments, as a study never changes."""
+
+    @wraps(method)
+    def remembered(plan: Plan, /, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+        asked = (method.__name__, *arguments, *sorted(named.items()))
+        if asked not in plan.remembered:
+            plan.remembered[asked] = method(plan, *arguments, **named)
+        result: Result = plan.remembered[asked]
+        return result
+
+    return remembered
+
+
 class Plan:
     """All artefacts and products of one study."""
 
     def __init__(self, study: schema.Study, repository: Path) -> None:
         self.study = study
         self.repository = repository
+        self.remembered: dict[tuple[Any, ...], Any] = {}
         self._scripts = repository / "workflow" / "scripts"
         self._made: dict[tuple[str, str], Artefact] = {}
         self._vectors: dict[str, Artefact] = {}
@@ -156,6 +177,7 @@ class Plan:
         """A params function for the rule that makes a stage."""
         return lambda wildcards: self._made[stage, wildcards.key].settings
 
+    @once
     def code(self, script: str) -> str:
         """The digest of a script's code, a param of every rule that runs one."""
         return code_digest(self._scripts / f"{script}.py")
@@ -180,12 +202,14 @@ class Plan:
         """The folder that holds a model's files."""
         return locate(self.study.models[model].source, self.repository)
 
+    @once
     def model(self, name: str) -> Artefact:
         entry = self.study.models[name]
         with naming(f"models.{name}.source"):
             files = content(self.folder(name))
         return self._make("model", name, {"source": entry.source, "files": files})
 
+    @once
     def layers(self, model: str) -> int:
         """How many decoder blocks a model has."""
         with naming(f"models.{model}.source"):
@@ -215,15 +239,18 @@ class Plan:
                 f"{entry} is {tokens}, but models.{model} reads at most {most} tokens; lower it."
             )
 
+    @once
     def documents(self, corpus: str) -> Artefact:
         entry = self.study.corpora[corpus].model_dump(exclude={"title"})
         source = corpora.SOURCES[entry["source"]]
         return self._make("documents", corpus, {**entry, "identity": source.identity()})
 
+    @once
     def questions(self, behaviour: str) -> Artefact:
         entry = self.study.behaviours[behaviour].model_dump(exclude={"title"})
         return self._make("questions", behaviour, entry)
 
+    @once
     def skip_tokens(self, corpus: str, model: str, skip: int, max_tokens: int) -> Artefact:
         return self._make(
             "skip_tokens",
@@ -232,6 +259,7 @@ class Plan:
             {"model": [self.model(model)], "documents": [(self.documents(corpus), 0)]},
         )
 
+    @once
     def activations(self, name: str) -> Artefact:
         entry = self.study.activations[name]
         settings: dict[str, Any] = _running(self.study.models[entry.model])
@@ -246,9 +274,11 @@ class Plan:
         inputs: Inputs = {"model": [self.model(entry.model)], role: [of]}
         return self._make("activations", name, settings, inputs)
 
+    @once
     def mean(self, name: str) -> Artefact:
         return self._make("mean", name, {}, {"activations": [self.activations(name)]})
 
+    @once
     def vector(self, name: str) -> Artefact:
         entry = self.study.vectors[name]
         if entry.contrast:
@@ -274,6 +304,7 @@ class Plan:
         self._vectors[name] = made
         return made
 
+    @once
     def choice(self, name: str) -> Artefact:
         entry = self.study.choices[name]
         return self._make(
@@ -285,6 +316,7 @@ class Plan:
 
     # Sweeps -------------------------------------------------------------------------------
 
+    @once
     def _sweep(self, name: str) -> list[Artefact]:
         """The jobs of one sweep: one per injection layer, or set of layers."""
         sweep = self.study.sweeps[name]
