@@ -2,6 +2,7 @@
 # make test       the tests
 # make models     re-make the two shipped models, then copy them to resources/models/
 # make published  re-make the shipped tables of the published results from SOURCE, a folder
+# make compare    two studies that were run, A and B (files or names): settings, metrics, figures
 # make prune      list cached files that no study refers to; DELETE=yes deletes them
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ VENV := .venv/bin
 SNAKESTEER := PYTHONPATH=workflow/scripts $(VENV)/python -m snakesteer
 SNAKEMAKE := $(VENV)/python -m snakemake
 
-.PHONY: all test check models published prune docs
+.PHONY: all test check models published compare prune docs
 
 all: .venv/installed
 	@name=$$($(SNAKESTEER) name "$(STUDY)") && \
@@ -43,6 +44,9 @@ published: .venv/installed
 	  --config 'published={source: $(SOURCE)}' --
 	mkdir -p resources/published
 	cp results/published/tables/*.parquet resources/published/
+
+compare: .venv/installed
+	@$(SNAKESTEER) compare results "$(A)" "$(B)"
 
 prune: .venv/installed
 	$(SNAKESTEER) prune results $(if $(filter yes,$(DELETE)),--delete)

@@ -1,4 +1,4 @@
-"""Read and check the study, plan its artefacts, and say which of them other versions made."""
+"""Read and check the study, plan its artefacts, say what changed and what other versions made."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
 
 from snakesteer import study as schema
 from snakesteer.artefacts import check_writable
+from snakesteer.changes import changes
 from snakesteer.errors import StudyError
 from snakesteer.other_versions import other_versions
 from snakesteer.plan import Plan
@@ -32,6 +33,9 @@ def planned():
 
 PLAN = planned()
 STUDY = PLAN.study.name
+
+if workflow.is_main_process and (changed := changes(PLAN)):
+    logger.info("\n  ".join([f"Changed since {STUDY} was last run:", *changed]))
 
 
 onstart:

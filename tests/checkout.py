@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ from typing import Any
 
 import yaml
 from conftest import REPOSITORY
+from snakemake.cli import main as snakemake_main
 
 SMALL = REPOSITORY / "tests" / "small.yaml"
 PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "docs", "envs", "resources"]
@@ -45,8 +48,21 @@ class Checkout:
 
     def planned(self, config: Path | None = None) -> dict[str, int]:
         """The jobs a dry run lists, by rule."""
-        text = self.snakemake("-n", "--quiet", "reason", config=config)
+        text = self.dry_run("--quiet", "reason", config=config)
         return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", text, re.M)}
+
+    def dry_run(self, *arguments: str, config: Path | None = None) -> str:
+        """What a dry run prints; in a fork of this process, which need not import Snakemake."""
+        printed = self.folder / "dry-run.txt"
+        command = self.command("-n", *arguments, config=config)[3:]
+        process = multiprocessing.get_context("fork").Process(
+            target=_in_place, args=(self.folder, printed, command)
+        )
+        process.start()
+        process.join()
+        text = printed.read_text()
+        assert process.exitcode == 0, text
+        return text
 
     def variant(self, change: dict[str, Any]) -> Path:
         """The small study with some entries changed, under the same name."""
@@ -56,6 +72,15 @@ class Checkout:
 
     def path(self, *parts: str) -> Path:
         return self.folder.joinpath("results", "small", *parts)
+
+
+def _in_place(folder: Path, printed: Path, arguments: list[str]) -> None:
+    """Snakemake in `folder`, with all that it prints in a file."""
+    os.chdir(folder)
+    sys.stdout = sys.stderr = printed.open("w", buffering=1)
+    for stream in (1, 2):
+        os.dup2(sys.stdout.fileno(), stream)
+    snakemake_main(arguments)
 
 
 def copy_of_repository(folder: Path) -> Checkout:

@@ -576,7 +576,7 @@ class Statistics(Entry):
     seed: int = 13
 
 
-RESERVED = ("cache", "logs", "models")
+RESERVED = ("cache", "comparisons", "logs", "models")
 
 
 class Study(Entry):
