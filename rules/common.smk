@@ -1,5 +1,6 @@
-"""Read and check the study, plan its artefacts, and say which of them other versions made."""
+"""Read and check the study and the site, plan the artefacts, say which other versions made."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,10 +14,16 @@ from snakesteer.artefacts import check_writable
 from snakesteer.errors import StudyError
 from snakesteer.other_versions import other_versions
 from snakesteer.plan import Plan
+from snakesteer.resources import Site
+
+if workflow.remote_exec:
+    # A job on a cluster's node: what it needs was fetched by local rules.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 def planned():
-    """The plan of the configured study, or of the default one when none is given."""
+    """The plan of the configured study, or of the default one when none is given, and the site."""
+    defaults = workflow.resource_settings.default_resources
     if workflow.configfiles:
         data, origin = config, Path(workflow.configfiles[-1])
     else:
@@ -25,12 +32,12 @@ def planned():
     try:
         check_writable(Path("results"))
         study = schema.parse(schema.resolve(data, origin.parent), str(origin))
-        return Plan(study, REPOSITORY)
+        return Plan(study, REPOSITORY), Site.of(getattr(defaults, "args", []))
     except StudyError as error:
         raise SystemExit(f"Error: {error}") from None
 
 
-PLAN = planned()
+PLAN, SITE = planned()
 STUDY = PLAN.study.name
 
 
