@@ -10,6 +10,8 @@ rule activations:
         key=PLAN.keys("activations"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("activations", SITE),
     params:
         settings=PLAN.settings("activations"),
         code=PLAN.code("activations"),

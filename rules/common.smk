@@ -1,5 +1,6 @@
-"""Read and check the study, plan its artefacts, say what changed and what other versions made."""
+"""Read and check the study and the site, plan the artefacts, say what changed since the last run."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,10 +15,16 @@ from snakesteer.changes import changes
 from snakesteer.errors import StudyError
 from snakesteer.other_versions import other_versions
 from snakesteer.plan import Plan
+from snakesteer.resources import Site
+
+if workflow.remote_exec:
+    # A job on a cluster's node: what it needs was fetched by local rules.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 def planned():
-    """The plan of the configured study, or of the default one when none is given."""
+    """The plan of the configured study, or of the default one when none is given, and the site."""
+    defaults = workflow.resource_settings.default_resources
     if workflow.configfiles:
         data, origin = config, Path(workflow.configfiles[-1])
     else:
@@ -26,12 +33,12 @@ def planned():
     try:
         check_writable(Path("results"))
         study = schema.parse(schema.resolve(data, origin.parent), str(origin))
-        return Plan(study, REPOSITORY)
+        return Plan(study, REPOSITORY), Site.of(getattr(defaults, "args", []))
     except StudyError as error:
         raise SystemExit(f"Error: {error}") from None
 
 
-PLAN = planned()
+PLAN, SITE = planned()
 STUDY = PLAN.study.name
 
 if workflow.is_main_process and (changed := changes(PLAN)):

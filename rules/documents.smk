@@ -32,6 +32,8 @@ rule skip_tokens:
         key=PLAN.keys("skip_tokens"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("skip_tokens", SITE),
     params:
         settings=PLAN.settings("skip_tokens"),
         code=PLAN.code("skip_tokens"),

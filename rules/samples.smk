@@ -10,6 +10,8 @@ rule samples:
         key=PLAN.keys("samples"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("samples", SITE),
     params:
         settings=PLAN.settings("samples"),
         code=PLAN.code("samples"),

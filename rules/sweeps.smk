@@ -10,6 +10,8 @@ rule skill_sweep:
         key=PLAN.keys("skill_sweep"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("skill_sweep", SITE),
     params:
         settings=PLAN.settings("skill_sweep"),
         code=PLAN.code("skill_sweep"),
@@ -32,6 +34,8 @@ rule behaviour_sweep:
         key=PLAN.keys("behaviour_sweep"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("behaviour_sweep", SITE),
     params:
         settings=PLAN.settings("behaviour_sweep"),
         code=PLAN.code("behaviour_sweep"),

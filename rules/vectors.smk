@@ -10,6 +10,8 @@ rule mean:
         key=PLAN.keys("mean"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("mean", SITE),
     params:
         settings=PLAN.settings("mean"),
         code=PLAN.code("mean"),
@@ -31,6 +33,8 @@ rule vector:
         key=PLAN.keys("vector"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("vector", SITE),
     params:
         settings=PLAN.settings("vector"),
         code=PLAN.code("vector"),

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, wraps
+from functools import cache, cached_property, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -22,6 +22,7 @@ from snakesteer.errors import StudyError, naming
 from snakesteer.layer_labels import layer_label
 from snakesteer.manifest import content, context, layers_and_width, locate
 from snakesteer.published.source import folder_files, is_address
+from snakesteer.resources import RUNS_A_MODEL, Site, Size, request
 
 CACHE = "results/cache"
 SHIPPED = "resources/published"
@@ -177,6 +178,23 @@ class Plan:
         """A params function for the rule that makes a stage."""
         return lambda wildcards: self._made[stage, wildcards.key].settings
 
+    def resources(self, stage: str, site: Site) -> dict[str, Callable[..., int]]:
+        """What a job of a stage asks of a cluster, for the rule's `resources`."""
+
+        def asked(name: str) -> Callable[..., int]:
+            return lambda wildcards, attempt: getattr(
+                request(
+                    self._made[stage, wildcards.key],
+                    self._size(self._made[stage, wildcards.key]),
+                    site,
+                    attempt,
+                ),
+                name,
+            )
+
+        names = ["mem_mb", "runtime", *(["gpu"] if stage in RUNS_A_MODEL else [])]
+        return {name: asked(name) for name in names}
+
     @once
     def code(self, script: str) -> str:
         """The digest of a script's code, a param of every rule that runs one."""
@@ -201,6 +219,13 @@ class Plan:
     def folder(self, model: str) -> Path:
         """The folder that holds a model's files."""
         return locate(self.study.models[model].source, self.repository)
+
+    def _size(self, artefact: Artefact) -> Size:
+        """How large the model is that an artefact comes from."""
+        while "model" not in artefact.inputs:
+            artefact = next(made for given in artefact.inputs.values() for made, _ in given)
+        ((model, _),) = artefact.inputs["model"]
+        return _size_of(locate(model.settings["source"], self.repository))
 
     @once
     def model(self, name: str) -> Artefact:
@@ -777,6 +802,11 @@ class Plan:
             if isinstance(entries, dict)
             for name, entry in entries.items()
         ] + [_compact([["name"], self.study.name])]
+
+
+@cache
+def _size_of(folder: Path) -> Size:
+    return Size.of(folder)
 
 
 def _compact(content: Any) -> str:
