@@ -3,6 +3,7 @@
 # make models     re-make the two shipped models, then copy them to resources/models/
 # make published  re-make the shipped tables of the published results from SOURCE, a folder
 # make compare    two studies that were run, A and B (files or names): settings, metrics, figures
+# make bill       what STUDY will cost at most (jobs, tokens, GPU hours, disk); runs nothing
 # make prune      list cached files that no study refers to; DELETE=yes deletes them
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ VENV := .venv/bin
 SNAKESTEER := PYTHONPATH=workflow/scripts $(VENV)/python -m snakesteer
 SNAKEMAKE := $(VENV)/python -m snakemake
 
-.PHONY: all test check models published compare prune docs
+.PHONY: all test check models published compare bill prune docs
 
 all: .venv/installed
 	@name=$$($(SNAKESTEER) name "$(STUDY)") && \
@@ -47,6 +48,9 @@ published: .venv/installed
 
 compare: .venv/installed
 	@$(SNAKESTEER) compare results "$(A)" "$(B)"
+
+bill: .venv/installed
+	@$(SNAKESTEER) bill . "$(STUDY)" $(if $(TFLOPS),--tflops $(TFLOPS))
 
 prune: .venv/installed
 	$(SNAKESTEER) prune results $(if $(filter yes,$(DELETE)),--delete)

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 from snakesteer import study
+from snakesteer.bill import TFLOPS, bill, printed
 from snakesteer.comparison import compare
 from snakesteer.errors import StudyError
+from snakesteer.plan import Plan
 from snakesteer.prune import delete, unreferenced
 from snakesteer.reference import json_schema, markdown
 
@@ -28,6 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     compared.add_argument("results", type=Path)
     compared.add_argument("first", help="a study's file or name")
     compared.add_argument("second", help="another's")
+    cost = commands.add_parser("bill", help="say what a study will cost at most, running nothing")
+    cost.add_argument("repository", type=Path)
+    cost.add_argument("study", type=Path)
+    cost.add_argument("--tflops", type=float, default=TFLOPS, help="speed of one GPU")
     given = parser.parse_args(arguments)
     try:
         if given.command == "name":
@@ -36,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
             (given.repository / "docs" / "study.md").write_text(markdown(), encoding="utf-8")
             schema = given.repository / "config" / "study.schema.json"
             schema.write_text(json_schema(), encoding="utf-8")
+        elif given.command == "bill":
+            plan = Plan(study.load(given.study), given.repository)
+            print(printed(bill(plan, given.tflops), plan.study.name, given.tflops))
         elif given.command == "compare":
             print(f"Done: open {compare(given.results, given.first, given.second)}.")
         else:

@@ -182,15 +182,13 @@ class Plan:
         """What a job of a stage asks of a cluster, for the rule's `resources`."""
 
         def asked(name: str) -> Callable[..., int]:
-            return lambda wildcards, attempt: getattr(
-                request(
-                    self._made[stage, wildcards.key],
-                    self._size(self._made[stage, wildcards.key]),
-                    site,
-                    attempt,
-                ),
-                name,
-            )
+            def of(wildcards: Any, attempt: int) -> int:
+                artefact = self._made[stage, wildcards.key]
+                size = self.size(artefact)
+                assert size
+                return int(getattr(request(artefact, size, site, attempt), name))
+
+            return of
 
         names = ["mem_mb", "runtime", *(["gpu"] if stage in RUNS_A_MODEL else [])]
         return {name: asked(name) for name in names}
@@ -220,12 +218,15 @@ class Plan:
         """The folder that holds a model's files."""
         return locate(self.study.models[model].source, self.repository)
 
-    def _size(self, artefact: Artefact) -> Size:
-        """How large the model is that an artefact comes from."""
-        while "model" not in artefact.inputs:
-            artefact = next(made for given in artefact.inputs.values() for made, _ in given)
-        ((model, _),) = artefact.inputs["model"]
-        return _size_of(locate(model.settings["source"], self.repository))
+    def size(self, artefact: Artefact) -> Size | None:
+        """How large the model is that an artefact is or comes from; None if it is from none."""
+        while artefact.stage != "model":
+            above = [made for given in artefact.inputs.values() for made, _ in given]
+            models = [made for made in above if made.stage == "model"]
+            if not above:
+                return None
+            artefact = (models or above)[0]
+        return _size_of(locate(artefact.settings["source"], self.repository))
 
     @once
     def model(self, name: str) -> Artefact:

@@ -73,6 +73,11 @@ class Size:
     layers: int
     hidden: int
 
+    @property
+    def parameters(self) -> float:
+        """About how many parameters, as if the weights were stored in two bytes each."""
+        return self.weights / 2
+
     @classmethod
     def of(cls, folder: Path) -> Size:
         """The size of the model in `folder`; weights that are not there yet count as many."""
@@ -99,7 +104,7 @@ def tokens(artefact: Artefact) -> int:
     match artefact.stage:
         case "activations":
             longest = settings["max_tokens"] if "documents" in artefact.inputs else QUESTION_TOKENS
-            return _samples(artefact) * longest
+            return samples(artefact) * longest
         case "skill_sweep":
             most = [
                 corpus["validation"] * settings["max_tokens"]
@@ -128,7 +133,7 @@ def _of_model_job(artefact: Artefact, model: Size, site: Site) -> tuple[int, flo
     loaded = model.weights * ITEM_BYTES[settings["dtype"]] / 2
     kept = settings.get("kept_gb", 1) * 1e9
     gpus = math.ceil(1.2 * (loaded + 2 * kept) / (site.gpu_gb * 1e9))
-    operations = 2 * (model.weights / 2) * tokens(artefact)
+    operations = 2 * model.parameters * tokens(artefact)
     seconds = model.weights / READ_BYTES + operations / FLOPS
     memory = 1.2 * max(model.weights, loaded) + 3 * kept
     return gpus if settings["device_map"] else 1, memory, seconds / 60
@@ -137,11 +142,11 @@ def _of_model_job(artefact: Artefact, model: Size, site: Site) -> tuple[int, flo
 def _activations_bytes(artefact: Artefact, model: Size) -> float:
     """Memory for the activations that a job reads: a copy of the file, and float32 twice."""
     read = [made for inputs in artefact.inputs.values() for made, _ in inputs]
-    samples = sum(_samples(made) for made in read if made.stage == "activations")
-    return 3.0 * samples * model.layers * model.hidden * ITEM_BYTES["float32"]
+    captured = sum(samples(made) for made in read if made.stage == "activations")
+    return 3.0 * captured * model.layers * model.hidden * ITEM_BYTES["float32"]
 
 
-def _samples(activations: Artefact) -> int:
+def samples(activations: Artefact) -> int:
     """How many samples an extraction captures; a question is two, one for each answer."""
     if "documents" not in activations.inputs:
         return 2 * int(_sources(activations, "questions")[0]["train"])
