@@ -25,7 +25,7 @@ all: .venv/installed
 	  echo "Done: open results/$$name/report.html, or look into results/$$name/figures/."
 
 test: .venv/installed-test
-	$(VENV)/python -m pytest tests --numprocesses 2 --dist loadfile $(PYTEST)
+	$(VENV)/python -m pytest tests --numprocesses 2 --dist loadgroup $(PYTEST)
 
 check: .venv/installed-test
 	$(VENV)/ruff format --check .

@@ -52,9 +52,13 @@ class Checkout:
         return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", text, re.M)}
 
     def dry_run(self, *arguments: str, config: Path | None = None) -> str:
-        """What a dry run prints; in a fork of this process, which need not import Snakemake."""
-        printed = self.folder / "dry-run.txt"
-        command = self.command("-n", *arguments, config=config)[3:]
+        """What a dry run prints."""
+        return self.printed("-n", *arguments, config=config)
+
+    def printed(self, *arguments: str, config: Path | None = None) -> str:
+        """What Snakemake prints, in a fork of this process, which need not import it again."""
+        printed = self.folder / "printed.txt"
+        command = self.command(*arguments, config=config)[3:]
         process = multiprocessing.get_context("fork").Process(
             target=_in_place, args=(self.folder, printed, command)
         )
