@@ -14,6 +14,7 @@ sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from checkout import Checkout, copy_of_repository  # noqa: E402
+from snakesteer.code_digest import code_digest  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +22,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A run of the small study on the shipped models, to its end."""
     checkout = copy_of_repository(tmp_path_factory.mktemp("checkout"))
     checkout.snakemake("--cores", "2")
+    for script in (checkout.folder / "workflow" / "scripts").glob("*.py"):
+        code_digest(script)  # remembered for the dry runs, which are forks of this process
     return checkout
 
 
