@@ -14,7 +14,7 @@ import yaml
 from conftest import REPOSITORY
 
 SMALL = REPOSITORY / "tests" / "small.yaml"
-PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "docs", "envs", "resources"]
+PARTS = "Snakefile rules workflow config profiles slurm docs envs resources".split()
 
 
 @dataclass(frozen=True)
