@@ -17,7 +17,7 @@ from conftest import REPOSITORY
 from snakemake.cli import main as snakemake_main
 
 SMALL = REPOSITORY / "tests" / "small.yaml"
-PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "docs", "envs", "resources"]
+PARTS = "Snakefile rules workflow config profiles slurm docs envs resources".split()
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ SlurmdPidFile=$FOLDER/run/slurmd.pid
 SlurmctldLogFile=$FOLDER/log/slurmctld.log
 SlurmdLogFile=$FOLDER/log/slurmd.log
 SlurmdParameters=config_overrides
-NodeName=node NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$((PORT + 1)) CPUs=8 RealMemory=200000 Gres=gpu:4
+NodeName=node NodeHostname=$HOST NodeAddr=127.0.0.1 Port=$((PORT + 1)) CPUs=4 RealMemory=100000 Gres=gpu:3
 PartitionName=main Nodes=node Default=YES MaxTime=1-00:00:00 PriorityTier=1
 PartitionName=urgent Nodes=node MaxTime=1-00:00:00 PriorityTier=2 PreemptMode=OFF
 C
@@ -95,7 +95,6 @@ AutoDetect=off
 Name=gpu File=/dev/null
 Name=gpu File=/dev/zero
 Name=gpu File=/dev/full
-Name=gpu File=/dev/random
 C
 # Named outright: finding out which cgroups there are fails in containers.
 printf 'CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n' >"$FOLDER/etc/cgroup.conf"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from snakesteer.artefacts import stack_tensors
 from snakesteer.engine import capture, capture_answers
 from snakesteer.errors import StudyError
 from snakesteer.models import LanguageModel
-from snakesteer.points import digest
+from snakesteer.points import Points, digest
 from snakesteer.question_tokens import QuestionTokens, question_tokens
 from snakesteer.tokenisation import encode
 
@@ -105,6 +108,36 @@ def of_questions(
         batch_tokens=batch_tokens,
     )
     return {"matching": both[:, 0].contiguous(), "not_matching": both[:, 1].contiguous()}
+
+
+def extract(
+    path: str | Path,
+    model: LanguageModel,
+    samples: Documents | Questions,
+    provenance: Mapping[str, Any],
+    *,
+    batch_tokens: int,
+    points: Points,
+) -> None:
+    """Capture the samples shard by shard, and write them to `path` as one safetensors file.
+
+    Shards that are there are used, and removed once they are joined. Another job may be doing the
+    same, or share some of the shards, and remove them first: what it wrote to `path` is what is
+    wanted, and anything else is captured again.
+    """
+    parts = list(shards(model, samples, batch_tokens=batch_tokens))
+    while True:
+        files = [points.tensors({"samples": part.samples}, part.capture) for part in parts]
+        try:
+            stack_tensors(path, files, provenance)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ESTALE):
+                raise
+            if not Path(path).exists():
+                continue
+        break
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def shards(

@@ -93,8 +93,8 @@ def request(artefact: Artefact, model: Size, site: Site, attempt: int) -> Reques
         gpu, memory, minutes = 0, _activations_bytes(artefact, model), 0.0
     return Request(
         gpu,
-        math.ceil((PROCESS_MB + memory / 1e6) * attempt),
-        math.ceil((STARTING_MINUTES + minutes) * site.runtime_factor * attempt),
+        math.ceil(PROCESS_MB + memory / 1e6) * attempt,
+        math.ceil((STARTING_MINUTES + minutes) * site.runtime_factor) * attempt,
     )
 
 
