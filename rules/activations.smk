@@ -6,6 +6,8 @@ rule activations:
         "results/cache/activations/{name}.{key}.safetensors",
     log:
         "results/logs/activations/{name}.{key}.log",
+    benchmark:
+        "results/logs/activations/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("activations"),
     conda:

@@ -5,6 +5,8 @@ rule documents:
         validation="results/cache/documents/{name}-validation.{key}.parquet",
     log:
         "results/logs/documents/{name}.{key}.log",
+    benchmark:
+        "results/logs/documents/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("documents"),
     localrule: True
@@ -28,6 +30,8 @@ rule skip_tokens:
         "results/cache/skip_tokens/{name}.{key}.json",
     log:
         "results/logs/skip_tokens/{name}.{key}.log",
+    benchmark:
+        "results/logs/skip_tokens/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("skip_tokens"),
     conda:

@@ -4,6 +4,8 @@ rule model:
         "results/cache/models/{name}.{key}.json",
     log:
         "results/logs/model/{name}.{key}.log",
+    benchmark:
+        "results/logs/model/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("model"),
     localrule: True

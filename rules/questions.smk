@@ -4,6 +4,8 @@ rule questions:
         "results/cache/questions/{name}.{key}.parquet",
     log:
         "results/logs/questions/{name}.{key}.log",
+    benchmark:
+        "results/logs/questions/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("questions"),
     localrule: True

@@ -6,6 +6,8 @@ rule samples:
         "results/cache/samples/{name}.{key}.parquet",
     log:
         "results/logs/samples/{name}.{key}.log",
+    benchmark:
+        "results/logs/samples/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("samples"),
     conda:

@@ -6,6 +6,8 @@ rule skill_sweep:
         "results/cache/sweeps/{name}.{key}.parquet",
     log:
         "results/logs/skill_sweep/{name}.{key}.log",
+    benchmark:
+        "results/logs/skill_sweep/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("skill_sweep"),
     conda:
@@ -30,6 +32,8 @@ rule behaviour_sweep:
         "results/cache/sweeps/{name}.{key}.parquet",
     log:
         "results/logs/behaviour_sweep/{name}.{key}.log",
+    benchmark:
+        "results/logs/behaviour_sweep/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("behaviour_sweep"),
     conda:

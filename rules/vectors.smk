@@ -6,6 +6,8 @@ rule mean:
         "results/cache/vectors/{name}-mean.{key}.safetensors",
     log:
         "results/logs/mean/{name}.{key}.log",
+    benchmark:
+        "results/logs/mean/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("mean"),
     conda:
@@ -29,6 +31,8 @@ rule vector:
         "results/cache/vectors/{name}.{key}.safetensors",
     log:
         "results/logs/vector/{name}.{key}.log",
+    benchmark:
+        "results/logs/vector/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("vector"),
     conda:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import REPOSITORY
 
-from checkout import SMALL, Checkout
+from checkout import SMALL, Checkout, copy_of_repository
 from snakesteer import study
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
@@ -28,27 +28,27 @@ ENTRIES = {
 }
 
 _FIGURE = "figure study"
-_SAMPLES = "samples samples_page catalogue study"
-_TABLE = "table catalogue study"
+_SAMPLES = "samples samples_page catalogue usage study"
+_TABLE = "table catalogue usage study"
 _ONE_SKILL = f"skill_sweep figure {_TABLE}"
 _CODE_SWEEP = f"{_ONE_SKILL} scorecard"
 _CODE_VECTORS = (
     "activations mean vector*2 study_vector*2 skill_sweep*2 table*2 figure*2 scorecard catalogue "
-    "study"
+    "usage study"
 )
 _BASE_MODEL = (
     "activations*4 mean*4 vector*3 study_vector*3 skill_sweep*3 table*3 figure*3 scorecard "
-    "catalogue study"
+    "catalogue usage study"
 )
 _CHAT_MODEL = (
     "activations*2 vector*2 study_vector*2 behaviour_sweep*5 choice skill_sweep samples "
-    "samples_page table*5 figure*5 catalogue study"
+    "samples_page table*5 figure*5 catalogue usage study"
 )
 _QUESTIONS = (
     "questions activations vector study_vector behaviour_sweep*5 choice skill_sweep table*5 "
-    "figure*5 catalogue study"
+    "figure*5 catalogue usage study"
 )
-_GRID = "behaviour_sweep*4 choice table*3 figure*3 catalogue study"
+_GRID = "behaviour_sweep*4 choice table*3 figure*3 catalogue usage study"
 _SINGLE = f"behaviour_sweep figure*2 {_TABLE}"
 _BEHAVIOUR = f"behaviour_sweep figure {_TABLE}"
 
@@ -59,12 +59,15 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "models.miniature.attention": ("eager", _BASE_MODEL),
     "models.miniature.device_map": ("auto", _BASE_MODEL),
     "models.miniature.batch_tokens": (1024, _BASE_MODEL),
-    "models.miniature.kept_gb": (0.5, "skill_sweep*3 table*3 figure*2 scorecard catalogue study"),
+    "models.miniature.kept_gb": (
+        0.5,
+        "skill_sweep*3 table*3 figure*2 scorecard catalogue usage study",
+    ),
     "models.miniature-chat.dtype": ("bfloat16", _CHAT_MODEL),
     "corpora.text.kind": (
         "all",
         "documents skip_tokens*2 activations mean vector*3 study_vector*3 skill_sweep*4 table*4 "
-        "figure*4 scorecard catalogue study",
+        "figure*4 scorecard catalogue usage study",
     ),
     "corpora.python.train": (
         25,
@@ -81,7 +84,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "activations.code.corpus": (
         "python",
         "activations mean vector*2 study_vector*3 skill_sweep*3 table*3 figure*3 scorecard "
-        "catalogue study",
+        "catalogue usage study",
     ),
     "activations.code.documents": (23, _CODE_VECTORS),
     "activations.code.max_tokens": (64, _CODE_VECTORS),
@@ -110,7 +113,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "sweeps.grid.vectors": (["wealth-seeking", "myopia"], _GRID),
     "sweeps.grid.layers": (
         [3, 4, 5],
-        "behaviour_sweep*3 choice table*3 figure*3 catalogue study",
+        "behaviour_sweep*3 choice table*3 figure*3 catalogue usage study",
     ),
     "sweeps.grid.multipliers": ([0.5, 2], _GRID),
     "sweeps.grid.stopping.collapse": (0.9, _GRID),
@@ -130,7 +133,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "sweeps.simultaneous.path": ("plain", _BEHAVIOUR),
     "choices.multipliers.max_faulty": (
         0.1,
-        "choice behaviour_sweep*2 table*2 figure*2 catalogue study",
+        "choice behaviour_sweep*2 table*2 figure*2 catalogue usage study",
     ),
     "samples.chat.vector": ("myopia", _SAMPLES),
     "samples.chat.layer": (4, _SAMPLES),
@@ -297,6 +300,13 @@ def test_comments_and_docstrings_re_run_nothing(
         append(finished, edited, module, "\n# A comment.\n")
         edited(f"workflow/scripts/{module}", '"""', '"""Re-worded. ')
     assert not jobs(finished)
+
+
+def test_a_clone_with_kept_results_re_runs_nothing(finished: Checkout, tmp_path: Path) -> None:
+    clone = copy_of_repository(tmp_path)
+    for kept in ("results", ".snakemake/metadata"):
+        shutil.copytree(finished.folder / kept, clone.folder / kept)
+    assert not jobs(clone)
 
 
 def append(

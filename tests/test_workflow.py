@@ -39,6 +39,16 @@ def test_every_product_is_there_and_says_what_it_is_made_of(finished: Checkout) 
             assert (provenance["kind"], provenance["key"]) == (row["stage"], row["key"])
 
 
+def test_every_job_of_the_cache_says_what_it_took(finished: Checkout) -> None:
+    with finished.path("usage.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with finished.path("artefacts.csv").open(newline="") as file:
+        assert {row["key"] for row in rows} == {row["key"] for row in csv.DictReader(file)}
+    assert all(float(row["seconds"]) > 0 for row in rows)
+    sweeps = [row for row in rows if row["rule"] in ("activations", "skill_sweep")]
+    assert all(int(float(row["tokens"])) > 0 for row in sweeps)
+
+
 def test_sweeps_are_paired(finished: Checkout) -> None:
     """The same documents, and the same questions, at every coefficient (design: invariant 2)."""
     for path in (finished.folder / "results" / "cache" / "sweeps").glob("*.parquet"):

@@ -3,7 +3,9 @@ from snakesteer.artefacts import read_json, read_table
 from snakesteer.batches import tokens_per_batch
 from snakesteer.job import job
 from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
+from snakesteer.progress import Progress
 from snakesteer.provenance import provenance
+from snakesteer.usage import write_usage
 
 with job(snakemake, "activations"):
     settings = snakemake.params.settings
@@ -20,6 +22,7 @@ with job(snakemake, "activations"):
         )
     model = load_job_model(snakemake, manifest)
     batch_tokens = tokens_per_batch(model, samples.sequences, settings["batch_tokens"])
+    progress = Progress()
     activations.extract(
         snakemake.output[0],
         model,
@@ -27,4 +30,6 @@ with job(snakemake, "activations"):
         provenance(snakemake, manifest, model.device.type),
         batch_tokens=batch_tokens,
         points=job_points(snakemake, model),
+        progress=progress,
     )
+    write_usage(snakemake.log[0], model.device, progress)

@@ -4,8 +4,10 @@ from snakesteer.batches import tokens_per_batch
 from snakesteer.injections import steerings
 from snakesteer.job import job
 from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
+from snakesteer.progress import Progress
 from snakesteer.provenance import provenance, read_vectors
 from snakesteer.stopping import GridStopping
+from snakesteer.usage import write_usage
 
 with job(snakemake, "sweeps"):
     settings = snakemake.params.settings
@@ -22,6 +24,7 @@ with job(snakemake, "sweeps"):
     sequences = [ids for behaviour in prompts.values() for ids in behaviour.sequences]
     points = job_points(snakemake, model)
     stopping = settings.get("stopping")
+    progress = Progress()
     table = behaviour_sweep.run(
         model,
         list(steerings(settings, vectors, choice)),
@@ -31,9 +34,11 @@ with job(snakemake, "sweeps"):
         path=settings["path"],
         kept_bytes=settings["kept_gb"] * 1e9,
         points=points,
+        progress=progress,
     )
     write_table(
         snakemake.output[0],
         table,
         provenance(snakemake, manifest, model.device.type) | {"points": points.folder.name},
     )
+    write_usage(snakemake.log[0], model.device, progress)

@@ -5,8 +5,10 @@ from snakesteer.engine import injection
 from snakesteer.injections import skill_parts
 from snakesteer.job import job
 from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
+from snakesteer.progress import Progress
 from snakesteer.provenance import provenance, read_vectors
 from snakesteer.stopping import SkillStopping
+from snakesteer.usage import write_usage
 
 with job(snakemake, "sweeps"):
     settings = snakemake.params.settings
@@ -29,6 +31,7 @@ with job(snakemake, "sweeps"):
     sequences = [ids for corpus in corpora.values() for ids in corpus.sequences]
     points = job_points(snakemake, model)
     precision, stopping = settings["precision"], settings["stopping"]
+    progress = Progress()
     table = skill_sweep.run(
         model,
         injection(model, skill_parts(settings, vectors)),
@@ -40,9 +43,11 @@ with job(snakemake, "sweeps"):
         path=settings["path"],
         kept_bytes=settings["kept_gb"] * 1e9,
         points=points,
+        progress=progress,
     )
     write_table(
         snakemake.output[0],
         table,
         provenance(snakemake, manifest, model.device.type) | {"points": points.folder.name},
     )
+    write_usage(snakemake.log[0], model.device, progress)

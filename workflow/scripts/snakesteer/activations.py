@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from snakesteer.engine import capture, capture_answers
 from snakesteer.errors import StudyError
 from snakesteer.models import LanguageModel
 from snakesteer.points import Points, digest
+from snakesteer.progress import Progress
 from snakesteer.question_tokens import QuestionTokens, question_tokens
 from snakesteer.tokenisation import encode
 
@@ -47,9 +49,10 @@ class Questions:
 
 @dataclass(frozen=True)
 class Shard:
-    """Some consecutive samples: what tells them apart, and how to capture them."""
+    """Some consecutive samples: what tells them apart, their tokens, and how to capture them."""
 
     samples: str
+    tokens: int
     capture: Callable[[], dict[str, torch.Tensor]]
 
 
@@ -118,6 +121,7 @@ def extract(
     *,
     batch_tokens: int,
     points: Points,
+    progress: Progress,
 ) -> None:
     """Capture the samples shard by shard, and write them to `path` as one safetensors file.
 
@@ -126,8 +130,18 @@ def extract(
     wanted, and anything else is captured again.
     """
     parts = list(shards(model, samples, batch_tokens=batch_tokens))
+    progress.start(sum(part.tokens for part in parts))
+
+    def captured(part: Shard) -> dict[str, torch.Tensor]:
+        tensors = part.capture()
+        progress.step(part.tokens)
+        return tensors
+
     while True:
-        files = [points.tensors({"samples": part.samples}, part.capture) for part in parts]
+        files = [
+            points.tensors({"samples": part.samples}, functools.partial(captured, part))
+            for part in parts
+        ]
         try:
             stack_tensors(path, files, provenance)
         except OSError as error:
@@ -138,6 +152,7 @@ def extract(
         break
     for file in files:
         file.unlink(missing_ok=True)
+    progress.finish()
 
 
 def shards(
@@ -160,6 +175,7 @@ def _shard_of_documents(
     part = Documents(samples.names[some], samples.sequences[some])
     return Shard(
         digest(part.sequences),
+        sum(map(len, part.sequences)),
         lambda: {"activations": of_documents(model, part, batch_tokens=batch_tokens)},
     )
 
@@ -170,5 +186,6 @@ def _shard_of_questions(
     part = Questions(samples.names[some], samples.tokens[some])
     return Shard(
         digest([(item.prompt, item.matching, item.not_matching) for item in part.tokens]),
+        sum(map(len, part.sequences)),
         lambda: of_questions(model, part, batch_tokens=batch_tokens),
     )

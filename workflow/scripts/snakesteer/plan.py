@@ -25,6 +25,7 @@ from snakesteer.published.source import folder_files, is_address
 from snakesteer.resources import RUNS_A_MODEL, Site, Size, request
 
 CACHE = "results/cache"
+LOGS = "results/logs"
 SHIPPED = "resources/published"
 
 
@@ -792,6 +793,21 @@ class Plan:
             )
             for made in self._made.values()
             for path in made.paths
+        ]
+
+    def jobs(self) -> list[str]:
+        """A job per cached artefact as JSON: rule, name, key, and where it is said what it took."""
+        return [
+            _compact(
+                {
+                    "rule": made.stage,
+                    "name": made.name,
+                    "key": made.key,
+                    "benchmark": f"{LOGS}/{made.stage}/{made.name}.{made.key}.tsv",
+                    "usage": f"{LOGS}/{made.stage}/{made.name}.{made.key}.usage.json",
+                }
+            )
+            for made in self._made.values()
         ]
 
     def entries(self) -> list[str]:
