@@ -109,8 +109,8 @@ class Filter(Entry):
 
 class Shuffle(Entry):
     """A stream's order: first its files are shuffled, then every record is drawn from a buffer of
-    the next ones. Files, seed and buffer alone decide it, and it is the order of `datasets`
-    before its release 5, with which the paper's documents were drawn."""
+    the next ones. Files, seed and buffer alone decide it, and it is the order of `datasets` 2,
+    with which the paper's documents were drawn."""
 
     seed: int = 13
     buffer: Count = Field(1000, description="Records held at a time.")
