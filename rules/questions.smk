@@ -7,7 +7,6 @@ rule questions:
     wildcard_constraints:
         key=PLAN.keys("questions"),
     localrule: True
-    localrule: True
     conda:
         "../envs/environment.yaml"
     params:
