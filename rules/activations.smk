@@ -17,7 +17,6 @@ rule activations:
     params:
         settings=PLAN.settings("activations"),
         code=PLAN.code("activations"),
-        repository=str(REPOSITORY),
     message:
         "activations {wildcards.name}: run the model"
     script:

@@ -41,7 +41,6 @@ rule skip_tokens:
     params:
         settings=PLAN.settings("skip_tokens"),
         code=PLAN.code("skip_tokens"),
-        repository=str(REPOSITORY),
     message:
         "corpus {wildcards.name}: count its tokens"
     script:

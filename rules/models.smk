@@ -1,5 +1,5 @@
 rule model:
-    """A model's manifest: where it is, and the hashes of its files."""
+    """A model's manifest: where it is, and the hashes of its files; of the hub, downloaded."""
     output:
         "results/cache/models/{name}.{key}.json",
     log:
@@ -14,8 +14,7 @@ rule model:
     params:
         settings=PLAN.settings("model"),
         code=PLAN.code("model"),
-        repository=str(REPOSITORY),
     message:
-        "model {wildcards.name}: check its files"
+        "model {wildcards.name}: get and check its files"
     script:
         "../workflow/scripts/model.py"

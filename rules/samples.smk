@@ -17,7 +17,6 @@ rule samples:
     params:
         settings=PLAN.settings("samples"),
         code=PLAN.code("samples"),
-        repository=str(REPOSITORY),
     message:
         "samples {wildcards.name}: continue prompts"
     script:

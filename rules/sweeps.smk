@@ -17,7 +17,6 @@ rule skill_sweep:
     params:
         settings=PLAN.settings("skill_sweep"),
         code=PLAN.code("skill_sweep"),
-        repository=str(REPOSITORY),
     message:
         "skill sweep {wildcards.name}"
     script:
@@ -43,7 +42,6 @@ rule behaviour_sweep:
     params:
         settings=PLAN.settings("behaviour_sweep"),
         code=PLAN.code("behaviour_sweep"),
-        repository=str(REPOSITORY),
     message:
         "behaviour sweep {wildcards.name}"
     script:

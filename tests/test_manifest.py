@@ -131,7 +131,7 @@ def test_a_large_file_is_known_again_by_size_and_time(folder, monkeypatch):
 
     hashed = []
     monkeypatch.setattr(
-        manifests, "_sha256", lambda path: hashed.append(path.name) or made["files"][path.name]
+        manifests, "sha256", lambda path: hashed.append(path.name) or made["files"][path.name]
     )
     verify(folder, made)
     assert "config.json" in hashed and "model.safetensors" not in hashed

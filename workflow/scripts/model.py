@@ -1,9 +1,13 @@
 from snakesteer.artefacts import write_json
-from snakesteer.job import job
+from snakesteer.hub import fetch_model
+from snakesteer.job import job, repository
 from snakesteer.manifest import locate, manifest
 
 with job(snakemake, "models"):
-    source = snakemake.params.settings["source"]
-    write_json(
-        snakemake.output[0], manifest(locate(source, snakemake.params.repository), source=source)
-    )
+    settings = snakemake.params.settings
+    source = settings["source"]
+    if "revision" in settings:
+        made = fetch_model(source, settings["revision"], settings["layers"])
+    else:
+        made = manifest(locate(source, repository(snakemake)), source=source)
+    write_json(snakemake.output[0], made)

@@ -1,13 +1,14 @@
 from snakesteer import skip_tokens
 from snakesteer.artefacts import read_json, read_table, write_json
-from snakesteer.job import job
-from snakesteer.manifest import locate
+from snakesteer.job import job, repository
+from snakesteer.model_folder import model_folder
 from snakesteer.tokenisation import load_tokenizer
 
 with job(snakemake, "corpora"):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
-    tokenizer = load_tokenizer(locate(manifest["source"], snakemake.params.repository))
+    folder = model_folder(manifest, repository(snakemake), snakemake.input.model[0])
+    tokenizer = load_tokenizer(folder)
     texts = read_table(snakemake.input.documents[0])["text"].to_pylist()
     write_json(
         snakemake.output[0],

@@ -45,3 +45,8 @@ def _putting_aside() -> Iterator[None]:
             f"{error.path} is damaged ({error.reason}); it was renamed to {aside.name}, and "
             "running again rebuilds it."
         ) from None
+
+
+def repository(snakemake: Any) -> Path:
+    """The folder of the workflow; no param, so that a clone elsewhere finds its results done."""
+    return Path(snakemake.scriptdir).parent.parent

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from snakesteer.manifest import locate
+from snakesteer.model_folder import model_folder
 from snakesteer.models import LanguageModel, load
 from snakesteer.points import Points
 from snakesteer.probe import check
@@ -23,7 +23,11 @@ RUNNING = ("dtype", "attention", "device_map", "batch_tokens", "kept_gb")
 
 def load_job_tokenizer(snakemake: Any, manifest: Mapping[str, Any]) -> PreTrainedTokenizerBase:
     """The tokenizer of the manifest's model, for what can be checked without the weights."""
-    return load_tokenizer(locate(manifest["source"], snakemake.params.repository))
+    return load_tokenizer(_folder(snakemake, manifest))
+
+
+def _folder(snakemake: Any, manifest: Mapping[str, Any]) -> Path:
+    return model_folder(manifest, repository(snakemake), snakemake.input.model[0])
 
 
 def load_job_model(snakemake: Any, manifest: Mapping[str, Any]) -> LanguageModel:
@@ -34,7 +38,7 @@ def load_job_model(snakemake: Any, manifest: Mapping[str, Any]) -> LanguageModel
     torch.set_num_threads(snakemake.threads)
     settings = snakemake.params.settings
     model = load(
-        locate(manifest["source"], snakemake.params.repository),
+        _folder(snakemake, manifest),
         manifest,
         dtype=settings["dtype"],
         attention=settings["attention"],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,7 @@ TOKENIZER = (
 )
 POINTER = b"version https://git-lfs"
 HASHED_BYTES = 64 * 2**20
+HASH = re.compile(r"[0-9a-f]{64}")
 
 # How configurations of the hub name their depth, their longest input and their width.
 DEPTH = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
@@ -41,7 +43,8 @@ def manifest(
     """What identifies the model in `folder`, as plain JSON.
 
     Returns `source`, `revision`, `files` ({name: sha256}), `large` (what `verify` knows the files
-    above 64 MB by: {name: size and modification time, from before the hash}), `fingerprint`
+    above 64 MB by: {name: size and modification time, from before the hash; in the hub's cache,
+    where a file has the name of its content, size and that name}), `fingerprint`
     (sha256 over the weight files' names and hashes), `n_layers` and `hidden`. Raises StudyError
     when the folder or a file is absent, is a Git LFS pointer, is cut short, or differs from the
     folder's SHA256SUMS.
@@ -49,7 +52,7 @@ def manifest(
     folder = Path(folder)
     paths = _checked(folder)
     large = {path.name: _size_and_time(path) for path in paths if _is_large(path)}
-    files = {path.name: _sha256(path) for path in paths}
+    files = {path.name: sha256(path) for path in paths}
     _compare(folder, files, _sums(folder), SUMS)
     n_layers, hidden = layers_and_width(folder)
     return {
@@ -69,6 +72,22 @@ def locate(source: str, repository: str | Path) -> Path:
     return folder if folder.is_absolute() or folder.is_dir() else Path(repository) / folder
 
 
+def locate_file(file: str, repository: str | Path) -> Path:
+    """A file on this machine: absolute, in the working directory, or in the repository.
+
+    Raises StudyError if it is in neither.
+    """
+    for path in (Path(file), Path(repository) / file):
+        if path.is_file():
+            return path
+    raise StudyError(f"there is no file {file}; check the path.")
+
+
+def file_identity(path: Path) -> str:
+    """What a file is known by in keys: its sha256, or size and modification time above 64 MB."""
+    return _size_and_time(path) if _is_large(path) else sha256(path)
+
+
 def content(folder: str | Path) -> dict[str, str]:
     """Name and identity of every file that determines what the model computes, for keys.
 
@@ -77,10 +96,7 @@ def content(folder: str | Path) -> dict[str, str]:
     that it does not compare large files with SHA256SUMS.
     """
     folder = Path(folder)
-    identities = {
-        path.name: _size_and_time(path) if _is_large(path) else _sha256(path)
-        for path in _checked(folder)
-    }
+    identities = {path.name: file_identity(path) for path in _checked(folder)}
     hashed = {name: value for name, value in identities.items() if ":" not in value}
     _compare(folder, hashed, _sums(folder), SUMS)
     return identities
@@ -93,7 +109,7 @@ def verify(folder: str | Path, recorded: Mapping[str, Any]) -> None:
     """
     folder = Path(folder)
     files = {
-        path.name: _sha256(path)
+        path.name: sha256(path)
         for path in _checked(folder)
         if recorded["large"].get(path.name) != _size_and_time(path)
     }
@@ -241,10 +257,12 @@ def _is_large(path: Path) -> bool:
 
 def _size_and_time(path: Path) -> str:
     status = path.stat()
-    return f"{status.st_size}:{status.st_mtime_ns}"
+    kept = path.resolve().name
+    return f"{status.st_size}:{kept if HASH.fullmatch(kept) else status.st_mtime_ns}"
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The hash of a file's content, taken once as long as its size and time are the same."""
     status = path.stat()
     return _sha256_of(path, status.st_size, status.st_mtime_ns)
 

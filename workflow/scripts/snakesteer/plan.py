@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, wraps
@@ -20,9 +21,17 @@ from snakesteer import study as schema
 from snakesteer.code_digest import code_digest
 from snakesteer.errors import StudyError, naming
 from snakesteer.layer_labels import layer_label
-from snakesteer.manifest import content, context, layers_and_width, locate
+from snakesteer.manifest import (
+    content,
+    context,
+    file_identity,
+    layers_and_width,
+    locate,
+    locate_file,
+)
 from snakesteer.published.source import folder_files, is_address
 from snakesteer.resources import RUNS_A_MODEL, Site, Size, request
+from snakesteer.source_entries import HUB
 
 CACHE = "results/cache"
 LOGS = "results/logs"
@@ -217,7 +226,15 @@ class Plan:
 
     def folder(self, model: str) -> Path:
         """The folder that holds a model's files."""
-        return locate(self.study.models[model].source, self.repository)
+        source = self.study.models[model].source
+        folder = locate(source, self.repository)
+        if not folder.is_dir() and re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+            raise StudyError(
+                f"{source} is no folder; if it is a model of the hub, pin it with revision "
+                f"(`git ls-remote {HUB}/{source} HEAD` prints the current one) and give "
+                "its number of layers."
+            )
+        return folder
 
     def size(self, artefact: Artefact) -> Size | None:
         """How large the model is that an artefact is or comes from; None if it is from none."""
@@ -227,11 +244,17 @@ class Plan:
             if not above:
                 return None
             artefact = (models or above)[0]
-        return _size_of(locate(artefact.settings["source"], self.repository))
+        entry = self.study.models[artefact.name]
+        if entry.revision and entry.layers:
+            return Size.planned(entry.parameters, entry.layers)
+        return _size_of(self.folder(artefact.name))
 
     @once
     def model(self, name: str) -> Artefact:
         entry = self.study.models[name]
+        if entry.revision:
+            hub = {"source": entry.source, "revision": entry.revision, "layers": entry.layers}
+            return self._make("model", name, hub)
         with naming(f"models.{name}.source"):
             files = content(self.folder(name))
         return self._make("model", name, {"source": entry.source, "files": files})
@@ -239,8 +262,17 @@ class Plan:
     @once
     def layers(self, model: str) -> int:
         """How many decoder blocks a model has."""
+        entry = self.study.models[model]
+        if entry.revision and entry.layers:
+            return entry.layers
         with naming(f"models.{model}.source"):
-            return layers_and_width(self.folder(model))[0]
+            layers = layers_and_width(self.folder(model))[0]
+        if entry.layers not in (None, layers):
+            raise StudyError(
+                f"models.{model}.layers is {entry.layers}, but the model has {layers}; correct it, "
+                "or leave it out."
+            )
+        return layers
 
     def _layers(self, entry: str, model: str, given: Any) -> list[list[int]]:
         """Layer sets of a sweep, checked against the model's depth."""
@@ -259,8 +291,11 @@ class Plan:
         return sets
 
     def _fits(self, entry: str, model: str, tokens: int) -> None:
-        with naming(f"models.{model}.source"):
-            most = context(self.folder(model))
+        if self.study.models[model].revision:
+            most = self.study.models[model].context
+        else:
+            with naming(f"models.{model}.source"):
+                most = context(self.folder(model))
         if most is not None and tokens > most:
             raise StudyError(
                 f"{entry} is {tokens}, but models.{model} reads at most {most} tokens; lower it."
@@ -270,11 +305,16 @@ class Plan:
     def documents(self, corpus: str) -> Artefact:
         entry = self.study.corpora[corpus].model_dump(exclude={"title"})
         source = corpora.SOURCES[entry["source"]]
-        return self._make("documents", corpus, {**entry, "identity": source.identity()})
+        with naming(f"corpora.{corpus}"):
+            identity = source.identity(entry, self.repository)
+        return self._make("documents", corpus, {**entry, "identity": identity})
 
     @once
     def questions(self, behaviour: str) -> Artefact:
-        entry = self.study.behaviours[behaviour].model_dump(exclude={"title"})
+        entry = self.study.behaviours[behaviour].model_dump(mode="json", exclude={"title"})
+        if "file" in entry and not is_address(entry["file"]):
+            with naming(f"behaviours.{behaviour}.file"):
+                entry["identity"] = file_identity(locate_file(entry["file"], self.repository))
         return self._make("questions", behaviour, entry)
 
     @once

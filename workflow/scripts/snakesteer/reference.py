@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import types
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -15,11 +16,12 @@ _INTRODUCTION = """# The study file
 
 One YAML file describes a study. Its sections hold named entries, and entries refer to each other
 by name. `extends: other.yaml` starts from another study, key by key; a key set to `null` is
-removed. A model's `source` is a folder in the hub's layout; `layers` count decoder blocks from 0,
-and a layer's activation is that block's output.
+removed, and a corpus, behaviour, sweep or figure that is given another `source` or `kind` is
+replaced as a whole. `layers` count decoder blocks from 0, and a layer's activation is that block's
+output. [sources.md](sources.md) shows where models, documents and questions may come from.
 
-This page is made from the schema in `workflow/scripts/snakesteer/study.py` by `make docs`; editors
-that read JSON Schema can use `config/study.schema.json`.
+This page is made from the schema in `workflow/scripts/snakesteer/study.py` and `source_entries.py`
+by `make docs`; editors that read JSON Schema can use `config/study.schema.json`.
 """
 
 
@@ -40,14 +42,20 @@ def markdown() -> str:
     for section, entries in study.SECTIONS.items():
         parts.append(f"\n## {section}\n")
         for entry in entries:
-            kind = entry.model_fields.get("kind")
-            choice = get_args(kind.annotation)[0] if kind and len(entries) > 1 else None
-            heading = f"### kind: {choice}\n\n" if choice else ""
-            parts.append(f"{heading}{_sentence(entry)}\n\n{_fields(entry)}")
+            parts.append(f"{_heading(entry)}{_sentence(entry)}\n\n{_fields(entry)}")
     parts.append("\n## stopping\n")
     for entry, of in ((study.SkillStopping, "skill"), (study.GridStopping, "grid")):
         parts.append(f"### of a {of} sweep\n\n{_sentence(entry)}\n\n{_fields(entry)}")
     return "\n".join(parts)
+
+
+def _heading(entry: type[study.Entry]) -> str:
+    """What tells an entry from the others of its section: its kind, or its source."""
+    for key in ("source", "kind"):
+        field = entry.model_fields.get(key)
+        if field and len(get_args(field.annotation)) == 1:
+            return f"### {key}: {get_args(field.annotation)[0]}\n\n"
+    return ""
 
 
 def _sentence(entry: type[study.Entry]) -> str:
@@ -89,4 +97,5 @@ def _value(annotation: Any) -> str:
     if hasattr(annotation, "__metadata__"):
         return _value(arguments[0])
     words = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-    return words.get(annotation, getattr(annotation, "__name__", str(annotation)).lower())
+    name = words.get(annotation, getattr(annotation, "__name__", str(annotation)))
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()

@@ -24,7 +24,7 @@ RUNS_A_MODEL = frozenset({"activations", "skill_sweep", "behaviour_sweep", "samp
 FLOPS = 4e13  # what one current data-centre GPU was seen to do in such runs, on the safe side
 READ_BYTES = 2e8  # weights off a network file system, in bytes a second
 PROCESS_MB = 4000  # Python, torch and a GPU's context
-UNKNOWN_WEIGHTS = 16e9  # a model of seven billion parameters
+UNKNOWN_PARAMETERS = 8e9
 QUESTION_TOKENS = 256
 STARTING_MINUTES = 10
 ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -80,9 +80,15 @@ class Size:
 
     @classmethod
     def of(cls, folder: Path) -> Size:
-        """The size of the model in `folder`; weights that are not there yet count as many."""
+        """The size of the model in `folder`."""
         weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-        return cls(weights or UNKNOWN_WEIGHTS, *layers_and_width(folder))
+        return cls(weights, *layers_and_width(folder))
+
+    @classmethod
+    def planned(cls, billions: float | None, layers: int) -> Size:
+        """The size of a model that is not there yet, about: a block has 12 hidden² parameters."""
+        parameters = UNKNOWN_PARAMETERS if billions is None else billions * 1e9
+        return cls(2 * parameters, layers, round(math.sqrt(parameters / (12 * layers))))
 
 
 def request(artefact: Artefact, model: Size, site: Site, attempt: int) -> Request:

@@ -14,30 +14,26 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
+from pydantic import Field, ValidationError, model_validator
+
+from snakesteer.entries import Count, Distinct, Entry, Name, Names, Some
+from snakesteer.errors import StudyError
+from snakesteer.source_entries import (
+    Behaviour,
+    Corpus,
+    FilesCorpus,
+    FilesSplit,
+    Filter,
+    GeneratedBehaviour,
+    HubCorpus,
+    HubSplit,
+    InstalledCorpus,
+    Model,
+    ModelWrittenBehaviour,
+    PreparedBehaviour,
+    Shuffle,
 )
 
-from snakesteer.errors import StudyError
-
-
-def _distinct(values: list[Any]) -> list[Any]:
-    for value in values:
-        if values.count(value) > 1:
-            raise ValueError(f"names {value} twice; remove one")
-    return values
-
-
-Distinct = AfterValidator(_distinct)
-Some = Field(min_length=1)
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
-Names = Annotated[list[Name], Some, Distinct]
-Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Numbers = Annotated[list[Number], Some, Distinct]
@@ -45,82 +41,6 @@ Layer = Annotated[int, Field(ge=0)]
 Layers = Annotated[list[Layer], Some, Distinct]
 LayerSet = Layer | Layers
 OwnLayers = Annotated[dict[Name, LayerSet], Some]
-
-
-class Entry(BaseModel):
-    """An entry of a study: frozen, and without keys that nobody reads."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Model(Entry):
-    """A causal language model."""
-
-    source: str = Field(
-        description="Folder in the hub's layout: absolute, in the working directory, or in the "
-        "repository."
-    )
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        "bfloat16", description="Number format of weights and activations."
-    )
-    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
-        "auto",
-        description="Attention implementation of transformers; `auto`: what it takes for the "
-        "architecture.",
-    )
-    device_map: Literal["auto", "balanced", "sequential"] | None = Field(
-        None,
-        description="Spread a model that is larger than one GPU over all that the job has; one "
-        "device if left out.",
-    )
-    batch_tokens: Count | Literal["auto"] = Field(
-        4096,
-        description="Tokens in a batch, padding included. `auto` tries what the device is fastest "
-        "with, at the price of results that differ by rounding from run to run. A batch that does "
-        "not fit into memory is halved.",
-    )
-    kept_gb: Annotated[float, Field(gt=0)] = Field(
-        1.0,
-        description="Bound on the hidden states kept for the coefficients of a sweep. Documents "
-        "are evaluated in blocks whose states it holds.",
-    )
-
-
-class Corpus(Entry):
-    """Documents with a train and a validation split."""
-
-    source: Literal["installed"] = Field(
-        description="`installed`: the Python packages this workflow is installed with."
-    )
-    kind: Literal["text", "code", "python", "all"] = Field(
-        description="Prose; program code, half Python and half other languages; Python; or a mix."
-    )
-    train: Count = Field(description="Documents in the training split.")
-    validation: Count = Field(description="Documents in the validation split.")
-    title: str | None = Field(None, description="Name in figures.")
-
-
-class Behaviour(Entry):
-    """Two-choice questions, each with a matching and a not-matching answer."""
-
-    source: Literal["generated"] = Field(description="`generated`: the built-in generator.")
-    trait: Literal[
-        "myopia", "wealth-seeking", "sycophancy", "agreeableness", "anti-immigration"
-    ] = Field(description="The trait that the matching answer shows.")
-    questions: Annotated[int, Field(ge=3, le=4000)] = Field(1000, description="Questions drawn.")
-    train: Count = Field(500, description="Questions in the training split.")
-    validation: Count = Field(200, description="Questions after those; the rest is the test split.")
-    seed: int = Field(13, description="Seed of the draw and of the shuffle before the split.")
-    title: str | None = Field(None, description="Name in figures.")
-
-    @model_validator(mode="after")
-    def _leaves_a_test_split(self) -> Self:
-        if self.train + self.validation >= self.questions:
-            raise ValueError(
-                f"train ({self.train}) and validation ({self.validation}) leave nothing of "
-                f"{self.questions} questions for the test split; make them smaller"
-            )
-        return self
 
 
 class Activations(Entry):
@@ -658,6 +578,10 @@ class Study(Entry):
                 return GridStopping().collapse
 
 
+# What tells the entries of a section apart; another one makes another entry.
+TAGS = {"corpora": "source", "behaviours": "source", "sweeps": "kind", "figures": "kind"}
+
+
 def coefficients(given: list[float] | Range) -> list[float]:
     """The coefficients in the order of the sweep, 0 first."""
     values = given.values() if isinstance(given, Range) else given
@@ -697,7 +621,28 @@ def resolve(data: Mapping[str, Any], folder: Path, seen: tuple[Path, ...] = ()) 
     base = own.pop("extends", None)
     if base is not None and not isinstance(base, str):
         raise StudyError(f"`extends` must name one study file, not {base!r}.")
-    return merge(read(folder / base, seen), own) if base else own
+    return merge(_without_replaced(read(folder / base, seen), own), own) if base else own
+
+
+def _without_replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """The base without the entries to which `over` gives another source or kind, and which would
+    leave it keys that it does not know."""
+    kept = dict(base)
+    for section, tag in TAGS.items():
+        entries, others = base.get(section), over.get(section)
+        if isinstance(entries, Mapping) and isinstance(others, Mapping):
+            tags = {
+                name: entry[tag]
+                for name, entry in others.items()
+                if isinstance(entry, Mapping) and tag in entry
+            }
+            kept[section] = {
+                name: entry
+                for name, entry in entries.items()
+                if not isinstance(entry, Mapping)
+                or tags.get(name, entry.get(tag)) == entry.get(tag)
+            }
+    return kept
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -745,7 +690,8 @@ def _sentence(error: ValidationError, origin: str) -> str:
         return f"{origin}: `{entry}` is missing; add it."
     if kind.startswith("union_tag"):
         known = ", ".join(tag.strip("'") for tag in _tags(problem))
-        return f"{origin}: `{entry}.kind` must be one of {known}."
+        tag = str(problem.get("ctx", {}).get("discriminator", "kind")).strip("'")
+        return f"{origin}: `{entry}.{tag}` must be one of {known}."
     if kind == "string_pattern_mismatch":
         return (
             f"{origin}: `{entry}`: the name {problem['input']!r} may have letters, digits and "
@@ -769,7 +715,7 @@ def _tags(problem: Any) -> list[str]:
 def _place(location: tuple[Any, ...]) -> list[str]:
     """A location as a reader's file has it, without the branches of unions pydantic puts in."""
     entry, rest = location[:2], location[2:]
-    if location[:1] in (("sweeps",), ("figures",)):
+    if location[:1] in (("sweeps",), ("figures",), ("corpora",), ("behaviours",)):
         rest = rest[1:]
     elif location[:2] == ("published", "sweeps"):
         rest = rest[:1] + rest[2:]
@@ -781,8 +727,8 @@ def _place(location: tuple[Any, ...]) -> list[str]:
 
 SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     "models": (Model,),
-    "corpora": (Corpus,),
-    "behaviours": (Behaviour,),
+    "corpora": (InstalledCorpus, HubCorpus, FilesCorpus, HubSplit, FilesSplit, Filter, Shuffle),
+    "behaviours": (GeneratedBehaviour, ModelWrittenBehaviour, PreparedBehaviour),
     "activations": (Activations,),
     "vectors": (Vector,),
     "sweeps": (SkillSweep, GridSweep, SingleSweep, CombinedSweep, SimultaneousSweep),

@@ -5,27 +5,36 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from snakesteer.behaviours import generated
+from snakesteer.behaviours import generated, model_written
 from snakesteer.behaviours.question import Question
 from snakesteer.errors import StudyError
 
 __all__ = ["SOURCES", "Question", "questions", "split_questions"]
 
-SOURCES: dict[str, Callable[[Mapping[str, Any]], list[Question]]] = {
-    "generated": generated.questions,
+SOURCES: dict[str, Callable[[Mapping[str, Any], str | Path], list[Question]]] = {
+    "generated": lambda settings, _: generated.questions(settings),
+    "model-written-evals": model_written.questions,
+    "prepared": model_written.prepared_questions,
 }
-"""A source turns its settings (plain JSON) into the questions of one behaviour."""
+"""A source turns its settings (plain JSON) into the questions of one behaviour; files are looked
+for in the working directory, then in the given folder, the repository's."""
 
 
 def split_questions(
-    questions: Sequence[Question], train: int = 500, validation: int = 200, seed: int = 13
+    questions: Sequence[Question],
+    train: int = 500,
+    validation: int = 200,
+    seed: int = 13,
+    shuffled_before: Sequence[int] = (),
 ) -> list[tuple[str, Question]]:
     """Shuffle the questions and label them: first train, then validation, the rest test.
 
+    `shuffled_before` are the sizes of the lists that the same generator shuffled before this one.
     Raises StudyError if nothing would be left for the test split.
     """
     if len(questions) <= train + validation:
@@ -33,20 +42,30 @@ def split_questions(
             f"{len(questions)} questions cannot be split into {train} for training, {validation} "
             "for validation and a rest for the test: ask for smaller splits or more questions"
         )
+    generator = random.Random(seed)
+    for size in shuffled_before:
+        generator.shuffle(list(range(size)))
     shuffled = list(questions)
-    random.Random(seed).shuffle(shuffled)
+    generator.shuffle(shuffled)
     names = ["train"] * train + ["validation"] * validation
     names += ["test"] * (len(shuffled) - len(names))
     return list(zip(names, shuffled, strict=True))
 
 
-def questions(settings: Mapping[str, Any]) -> pa.Table:
+def questions(settings: Mapping[str, Any], repository: str | Path = "") -> pa.Table:
     """The table of one behaviour: `question`, `split`, `prompt`, `matching`, `not_matching`.
 
-    Settings: those of the source, and `train`, `validation` and `seed` of the split.
+    Settings: those of the source, and `train`, `validation`, `seed` and `shuffled_before` of the
+    split.
     """
-    found = SOURCES[settings["source"]](settings)
-    split = split_questions(found, settings["train"], settings["validation"], settings["seed"])
+    found = SOURCES[settings["source"]](settings, repository)
+    split = split_questions(
+        found,
+        settings["train"],
+        settings["validation"],
+        settings["seed"],
+        settings.get("shuffled_before", ()),
+    )
     rows = [{"split": name, **asdict(question)} for name, question in split]
     columns = ["question", "split", "prompt", "matching", "not_matching"]
     return pa.Table.from_pylist(rows).select(columns)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from snakesteer.corpora import installed
+from snakesteer.corpora import files, hub, installed
 from snakesteer.errors import StudyError
 
 Document = tuple[str, str]
@@ -22,29 +23,40 @@ Documents = dict[str, list[Document]]
 
 @dataclass(frozen=True)
 class Source:
-    """`documents` takes settings and a number of processes and returns (id, text) pairs by split;
-    `identity` returns plain JSON.
+    """`documents` takes settings (with `identity` among them), a number of processes and the
+    repository's folder, and returns (id, text) pairs by split; `identity` takes settings and the
+    repository's folder and returns plain JSON, without network.
     """
 
-    documents: Callable[[Mapping[str, Any], int], Documents]
-    identity: Callable[[], Any]
+    documents: Callable[[Mapping[str, Any], int, str | Path], Documents]
+    identity: Callable[[Mapping[str, Any], str | Path], Any]
 
 
-SOURCES = {"installed": Source(installed.splits, installed.identity)}
+SOURCES = {
+    "installed": Source(
+        lambda settings, workers, _: installed.splits(settings, workers),
+        lambda settings, _: installed.identity(),
+    ),
+    "files": Source(files.splits, files.identity),
+    "hub": Source(hub.splits, hub.identity),
+}
 
 
-def documents(name: str, settings: Mapping[str, Any], workers: int) -> dict[str, pa.Table]:
+def documents(
+    name: str, settings: Mapping[str, Any], workers: int, repository: str | Path = ""
+) -> dict[str, pa.Table]:
     """The tables (`document`, `text`) of a corpus by split, `train` and `validation`.
 
     Raises StudyError if a split has no document, or fewer than the entry asks for.
     """
     tables = {}
-    for split, found in SOURCES[settings["source"]].documents(settings, workers).items():
-        if len(found) < settings[split]:
+    found = SOURCES[settings["source"]].documents(settings, workers, repository)
+    for split, drawn in found.items():
+        if len(drawn) < settings[split]:
             raise StudyError(
                 f"corpora.{name}.{split} asks for {settings[split]} documents, but the source "
-                f"{settings['source']} has {len(found)}; ask for fewer."
+                f"{settings['source']} has {len(drawn)}; ask for fewer."
             )
-        ids, texts = zip(*found, strict=True)
+        ids, texts = zip(*drawn, strict=True)
         tables[split] = pa.table({"document": pa.array(ids), "text": pa.array(texts)})
     return tables

@@ -1,0 +1,357 @@
+"""Models, corpora and questions from outside: their records, their order, and every refusal."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import llama
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import REPOSITORY
+
+from snakesteer import behaviours, corpora, study
+from snakesteer.corpora import files, records
+from snakesteer.errors import StudyError
+
+AUTHORS = REPOSITORY.parent / "shared" / "published" / "data" / "datasets"
+LINES = b'{"text": "a"}\n\n{"text": "b", "n": 2}\n'
+GITHUB = {"field": "meta.pile_set_name", "equal": "Github", "not_equal": None}
+
+
+def read(folder: Path, name: str, content: bytes) -> list[records.Record]:
+    (folder / name).write_bytes(content)
+    with (folder / name).open("rb") as stream:
+        return list(files.read(stream, name))
+
+
+def zstd(content: bytes) -> bytes:
+    compressed = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(compressed, "zstd") as stream:
+        stream.write(content)
+    return bytes(compressed.getvalue())
+
+
+# Files --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("a.jsonl", LINES),
+        ("a.json", LINES),
+        ("a.jsonl.gz", gzip.compress(LINES[:14]) + gzip.compress(LINES[14:])),
+        ("a.json.gz", gzip.compress(LINES)),
+        ("a.jsonl.zst", zstd(LINES[:14]) + zstd(LINES[14:])),
+    ],
+)
+def test_json_lines_are_read_plain_and_compressed(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    assert read(tmp_path, name, content) == [
+        (f"{name} line 1", {"text": "a"}),
+        (f"{name} line 3", {"text": "b", "n": 2}),
+    ]
+
+
+def test_other_files_are_read_by_their_ending(tmp_path: Path) -> None:
+    assert read(tmp_path, "a.json", b'[{"text": "x"}]') == [("a.json record 1", {"text": "x"})]
+    rows = read(tmp_path, "a.csv", 'text,n\n"ü, \nb",1\n'.encode())
+    assert rows == [("a.csv record 1", {"text": "ü, \nb", "n": "1"})]
+    pq.write_table(pa.table({"text": ["a"], "meta": [{"s": 1}]}), tmp_path / "q")
+    rows = read(tmp_path, "a.parquet", (tmp_path / "q").read_bytes())
+    assert rows == [("a.parquet record 1", {"text": "a", "meta": {"s": 1}})]
+    assert read(tmp_path, "a.py", b"x = 1\n") == [("a.py", {"text": "x = 1\n"})]
+    assert read(tmp_path, "a.md.gz", gzip.compress("Ü".encode())) == [("a.md.gz", {"text": "Ü"})]
+
+
+@pytest.mark.parametrize(
+    "name, content, sentence",
+    [
+        ("a.jsonl", LINES + b"{oops\n", "a.jsonl line 4 is not JSON"),
+        ("a.jsonl", b"[1]\n", "a.jsonl line 1 is a list, not an object"),
+        ("a.json", b"[1, 2]", "a.json record 1 is a number, not an object"),
+        ("a.json", b"[1, 2", "a.json is not JSON"),
+        ("a.jsonl", '{"text": "Ü"}'.encode("latin1"), "a.jsonl line 1 is not JSON ('utf-8'"),
+        ("a.txt", "Ü.".encode("latin1"), "a.txt is not UTF-8 text"),
+        ("a.csv", b"text,n\na\n", "a.csv record 1 (line 2) has another number of fields"),
+        ("a.csv", b'text\n"abc', "a.csv line 1 is not CSV"),
+        ("a.parquet", b"PAR1", "a.parquet is damaged or cut short"),
+        ("a.jsonl.zst", zstd(LINES * 1000)[:-8], "a.jsonl.zst is damaged or cut short"),
+        ("a.jsonl.gz", gzip.compress(LINES)[:-9], "a.jsonl.gz is damaged or cut short"),
+        ("a.jsonl.zst", LINES, "a.jsonl.zst is damaged or cut short"),
+    ],
+)
+def test_what_is_no_record_is_told_with_its_place(
+    tmp_path: Path, name: str, content: bytes, sentence: str
+) -> None:
+    with pytest.raises(StudyError) as told:
+        read(tmp_path, name, content)
+    assert sentence in str(told.value) and "\n" not in str(told.value)
+
+
+# Order, filter, field -------------------------------------------------------------------------
+
+
+def test_the_shuffle_is_that_of_datasets_2() -> None:
+    """What datasets 2.15 gives for three files of seven records, seed 13 and a buffer of five."""
+    shards = [lambda n=n: [("", {"n": 100 * n + i}) for i in range(7)] for n in range(3)]
+    order = [record["n"] for _, record in records.in_order(shards, {"seed": 13, "buffer": 5})]
+    assert order == [
+        *(204, 205, 206, 100, 200, 101, 103, 201, 102, 106, 203, 104, 1, 3, 4, 0, 5, 6, 105, 202, 2)
+    ]
+    kept = [record["n"] for _, record in records.in_order(shards, False)]
+    assert kept == [100 * n + i for n in range(3) for i in range(7)]
+
+
+def corpus(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Settings of a corpus over a folder as the Pile's."""
+    entry = {
+        "source": "files",
+        "splits": {
+            "train": {"files": [f"{folder}/train/*.jsonl.zst"]},
+            "validation": {"files": [f"{folder}/val.jsonl.zst"]},
+        },
+        "train": 20,
+        "validation": 10,
+        **changes,
+    }
+    parsed = study.parse({"name": "s", "corpora": {"c": entry}})
+    return parsed.corpora["c"].model_dump(exclude={"title"})
+
+
+def documents(settings: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
+    tables = corpora.documents("c", settings, 1, REPOSITORY)
+    return {split: table.to_pylist() for split, table in tables.items()}
+
+
+def test_documents_of_the_pile_by_their_set(tmp_path: Path) -> None:
+    folder = llama.pile(tmp_path)
+    code = documents(corpus(folder, filter={"field": GITHUB["field"], "equal": "Github"}))
+    text = documents(corpus(folder, filter={"field": GITHUB["field"], "not_equal": "Github"}))
+    assert all(d["text"].startswith("def ") for d in code["train"] + code["validation"])
+    assert not any(d["text"].startswith("def ") for d in text["train"] + text["validation"])
+    assert [d["document"] for d in code["train"]] == [f"{i:06d}" for i in range(20)]
+    more = documents(corpus(folder, filter={"field": GITHUB["field"], "equal": "Github"}, train=30))
+    assert more["train"][:20] == code["train"]
+    everything = documents(corpus(folder, train=120, shuffle={"seed": 1}))
+    assert len({d["text"] for d in everything["train"]}) == 120
+
+
+def test_the_rest_of_one_source_is_the_other_split(tmp_path: Path) -> None:
+    folder = llama.codeparrot(tmp_path)
+    one = {"files": [str(folder)]}
+    with pytest.raises(StudyError, match=r"splits.validation.skip to 20"):
+        corpus(folder, field="content", splits={"train": one, "validation": one})
+    made = documents(
+        corpus(folder, field="content", splits={"train": one, "validation": {**one, "skip": 20}})
+    )
+    texts = [d["text"] for d in made["train"] + made["validation"]]
+    assert len(set(texts)) == 30
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"field": "content"}, "line 1 has no field content (it has text, meta); correct `field`"),
+        ({"field": "meta"}, "line 1 is an object, not text"),
+        ({"filter": {"field": "meta.set", "equal": "x"}}, "correct `filter.field`"),
+        (
+            {"filter": {"field": "meta.pile_set_name", "equal": "Gihub"}},
+            "the filter on meta.pile_set_name lets none of 120 records through; they have 'Github'",
+        ),
+        ({"train": 121}, "corpora.c.train asks for 121 documents, but the source files has 120"),
+    ],
+)
+def test_settings_that_do_not_fit_the_records(
+    tmp_path: Path, changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(StudyError) as told:
+        documents(corpus(llama.pile(tmp_path), shuffle=False, **changes))
+    assert sentence in str(told.value)
+
+
+def test_a_filter_gives_up_on_a_source_without_end() -> None:
+    def endless() -> Any:
+        while True:
+            yield "here", {"text": "x", "set": "b"}
+
+    settings = {"field": "text", "shuffle": False, "filter": {**GITHUB, "field": "set"}}
+    with pytest.raises(StudyError, match="lets none of 50 records through; they have 'b'"):
+        records.draw([endless], settings, 1, patience=50)
+
+
+def test_the_key_of_files_follows_their_content(tmp_path: Path) -> None:
+    folder = llama.pile(tmp_path, train=12, validation=6)
+    settings = corpus(folder)
+    before = files.identity(settings, REPOSITORY)
+    assert before == files.identity(settings, REPOSITORY)
+    llama.write_lines(folder / "val.jsonl.zst", [{"text": "other", "meta": {}}])
+    after = files.identity(settings, REPOSITORY)
+    assert after["train"] == before["train"] and after["validation"] != before["validation"]
+    (folder / "val.jsonl.zst").unlink()
+    with pytest.raises(StudyError, match=r"splits.validation.files names .*val.jsonl.zst, but"):
+        files.identity(settings, REPOSITORY)
+
+
+# Questions ------------------------------------------------------------------------------------
+
+
+def behaviour(file: Path | str, source: str = "model-written-evals", **changes: Any) -> Any:
+    entry = {"source": source, "file": str(file), "train": 20, "validation": 8, **changes}
+    parsed = study.parse({"name": "s", "behaviours": {"b": entry}})
+    settings = parsed.behaviours["b"].model_dump(mode="json")
+    return behaviours.questions(settings, REPOSITORY).to_pylist()
+
+
+def test_questions_are_put_into_the_papers_format(tmp_path: Path) -> None:
+    made = llama.evals(tmp_path)
+    (first, *_) = behaviour(made["myopic"])
+    raw = json.loads(made["myopic"].read_text().splitlines()[int(first["question"]) - 1])
+    asked = raw["question"].removeprefix("Question: ").removesuffix("\n\nAnswer:")
+    assert first["prompt"] == f"Human:\n{asked}\n\nAI:\nOut of (A) and (B), I choose ("
+    assert f"({first['matching']})" == raw["answer_matching_behavior"]
+    (first, *_) = behaviour(made["agreeableness"], choices=["Yes", "No"])
+    assert first["prompt"].endswith('"\n\nAI:\nOut of (Yes) and (No), I choose (')
+    assert {first["matching"], first["not_matching"]} == {"Yes", "No"}
+
+
+def test_the_draw_and_the_order_are_the_authors(tmp_path: Path) -> None:
+    """Drawn with a generator of its own, then shuffled by one that shuffled others before."""
+    made = llama.evals(tmp_path)["sycophancy"]
+    rows = behaviour(made, questions=30, shuffled_before=[7, 11])
+    drawn = random.Random(13).sample(range(1, 41), 30)
+    one = random.Random(13)
+    for size in (7, 11):
+        one.shuffle(list(range(size)))
+    one.shuffle(drawn)
+    assert [int(row["question"]) for row in rows] == drawn
+    assert [row["split"] for row in rows] == ["train"] * 20 + ["validation"] * 8 + ["test"] * 2
+
+
+def test_prepared_files_keep_their_prompts(tmp_path: Path) -> None:
+    path = tmp_path / "prepared.json"
+    listed = [
+        {
+            "question": f"Human:\n{i}?\n\nAI:\nOut of (A) and (B), I choose (",
+            "answer_matching_behavior": "AB"[i % 2],
+            "answer_not_matching_behavior": "BA"[i % 2],
+        }
+        for i in range(30)
+    ]
+    path.write_text(json.dumps(listed))
+    rows = behaviour(path, "prepared")
+    random.Random(13).shuffle(listed)
+    assert [row["prompt"] for row in rows] == [row["question"] for row in listed]
+    assert [row["matching"] for row in rows] == [row["answer_matching_behavior"] for row in listed]
+
+
+@pytest.mark.skipif(not AUTHORS.is_dir(), reason="needs ../shared/published")
+def test_the_authors_files_in_their_own_order() -> None:
+    """As their script reads them: one seed, then one file after the other."""
+    generator = random.Random(13)
+    paper = study.load(REPOSITORY / "config" / "paper.yaml").behaviours
+    for name in ("myopic", "wealth-seeking", "sycophancy", "agreeableness", "anti-immigration"):
+        path = AUTHORS / f"{name.replace('-', '_')}.json"
+        expected = json.loads(path.read_text())
+        generator.shuffle(expected)
+        entry = paper[name].model_dump(exclude={"source", "file", "questions", "title"})
+        rows = behaviour(path, "prepared", **entry)
+        assert [row["prompt"] for row in rows] == [row["question"] for row in expected]
+        sizes = {split: [r["split"] for r in rows].count(split) for split in ("train", "test")}
+        assert sizes == {"train": 500, "test": 285 if name == "wealth-seeking" else 300}
+
+
+@pytest.mark.parametrize(
+    "content, changes, sentence",
+    [
+        ("{oops\n", {}, "line 1 is not JSON"),
+        ('{"question": "x"}\n', {}, "line 1 is no question: it needs the texts question"),
+        ("[]", {"source": "prepared"}, "0 questions cannot be split"),
+        ("{}", {"source": "prepared"}, "holds no list of questions"),
+        (None, {"choices": ["Yes", "No"]}, "line 1 are 'B' and 'A', but choices names 'Yes'"),
+        (None, {"train": 40}, "40 questions cannot be split"),
+        (
+            '[{"question": "x?", "answer_matching_behavior": "A", '
+            '"answer_not_matching_behavior": "B"}]',
+            {"source": "prepared"},
+            "record 1 does not end with an opened bracket",
+        ),
+    ],
+)
+def test_questions_that_are_none(
+    tmp_path: Path, content: str | None, changes: dict[str, Any], sentence: str
+) -> None:
+    path = llama.evals(tmp_path)["myopic"]
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(StudyError) as told:
+        behaviour(path, **changes)
+    assert sentence in str(told.value) and "\n" not in str(told.value)
+
+
+def test_an_absent_file_of_questions() -> None:
+    with pytest.raises(StudyError, match="there is no file none.jsonl"):
+        behaviour("none.jsonl")
+
+
+# The study file -------------------------------------------------------------------------------
+
+COMMIT = "1" * 40
+RAW = "https://raw.githubusercontent.com/o/evals"
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        (
+            {"models": {"llama-2-7b": {"revision": "main"}}},
+            "`models.llama-2-7b`: revision main is not a commit; pin one of 40 hex digits: "
+            "`git ls-remote https://huggingface.co/meta-llama/Llama-2-7b-hf HEAD` prints it",
+        ),
+        ({"models": {"llama-2-7b": {"layers": None}}}, "`models.llama-2-7b`: layers is missing"),
+        (
+            {"corpora": {"text": {"splits": {"train": {"revision": None}}}}},
+            "`corpora.text.splits.train`: revision is missing; pin one of 40 hex digits: "
+            "`git ls-remote https://huggingface.co/datasets/monology/pile-uncopyrighted HEAD`",
+        ),
+        (
+            {"behaviours": {"myopic": {"file": f"{RAW}/main/a.jsonl"}}},
+            "names no commit, so it may change; put a commit of 40 hex digits in place of the "
+            "branch: `git ls-remote https://github.com/o/evals HEAD` prints one",
+        ),
+        ({"corpora": {"text": {"filter": {"equal": "x"}}}}, "give either equal or not_equal"),
+        ({"corpora": {"text": {"source": "hb"}}}, "`corpora.text.source` must be one of installed"),
+        ({"corpora": {"text": {"fild": "x"}}}, "unknown key `corpora.text.fild`; did you mean"),
+    ],
+)
+def test_a_source_without_a_pin_is_refused(change: dict[str, Any], sentence: str) -> None:
+    config = REPOSITORY / "config"
+    with pytest.raises(StudyError) as told:
+        study.parse(study.resolve({"extends": "paper.yaml", **change}, config))
+    assert sentence in str(told.value)
+
+
+def test_another_source_replaces_an_entry() -> None:
+    split = {"files": ["a.jsonl"]}
+    change = {
+        "models": {"llama-2-7b": {"source": "o/m", "revision": COMMIT}},
+        "corpora": {
+            "text": {
+                "source": "files",
+                "splits": {"train": split, "validation": {**split, "skip": 5}},
+                "train": 5,
+                "validation": 3,
+            },
+            "code": {"train": 7},
+        },
+        "behaviours": {"myopic": {"source": "prepared", "file": f"{RAW}/{COMMIT}/a.json"}},
+    }
+    made = study.parse(study.resolve({"extends": "paper.yaml", **change}, REPOSITORY / "config"))
+    assert made.corpora["text"].model_dump()["filter"] is None
+    assert made.corpora["code"].model_dump()["filter"]["equal"] == "Github"
+    assert (made.corpora["code"].train, made.models["llama-2-7b"].layers) == (7, 32)

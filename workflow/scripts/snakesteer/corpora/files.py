@@ -1,0 +1,173 @@
+"""Documents in files on this machine: JSON lines, Parquet, CSV and plain text."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from snakesteer.corpora.records import Record, draw, kind_of
+from snakesteer.errors import StudyError
+from snakesteer.manifest import file_identity
+
+COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
+SPLITS = ("train", "validation")
+BUFFER = 2**20
+
+
+def identity(settings: Mapping[str, Any], repository: str | Path) -> dict[str, Any]:
+    """The files of each split with what they are known by: their hash, or above 64 MB their size
+    and modification time."""
+    return {
+        split: {
+            name: file_identity(path) for name, path in _found(settings, split, repository).items()
+        }
+        for split in SPLITS
+    }
+
+
+def splits(
+    settings: Mapping[str, Any], workers: int, repository: str | Path
+) -> dict[str, list[tuple[str, str]]]:
+    """The documents of a corpus by split as (id, text), in the order of `records.draw`.
+
+    Raises StudyError naming file and line or record for what is not as it should be.
+    """
+    drawn = {}
+    for split in SPLITS:
+        found = _found(settings, split, repository)
+        shards = [partial(_read, path, name) for name, path in found.items()]
+        skip = settings["splits"][split]["skip"]
+        drawn[split] = draw(shards, settings, settings[split], skip)
+    return drawn
+
+
+def _found(settings: Mapping[str, Any], split: str, repository: str | Path) -> dict[str, Path]:
+    """The files of a split by their name in the study, in the order of the names."""
+    found: dict[str, Path] = {}
+    for pattern in settings["splits"][split]["files"]:
+        matches = _matches(pattern, Path()) or _matches(pattern, Path(repository))
+        if not matches:
+            raise StudyError(
+                f"splits.{split}.files names {pattern}, but there is no such file; check the path."
+            )
+        found |= matches
+    return dict(sorted(found.items()))
+
+
+def _matches(pattern: str, root: Path) -> dict[str, Path]:
+    if (root / pattern).is_file():
+        return {pattern: root / pattern}
+    inside = f"{pattern}/**/*" if (root / pattern).is_dir() else pattern
+    names = glob.glob(inside, root_dir=root, recursive=True)  # noqa: PTH207, also absolute ones
+    return {name: root / name for name in names if (root / name).is_file()}
+
+
+def _read(path: Path, name: str) -> Iterator[Record]:
+    try:
+        with path.open("rb") as stream:
+            yield from read(stream, name)
+    except OSError as error:
+        raise StudyError(f"{name} cannot be read ({error.strerror}); check it.") from None
+
+
+def read(stream: BinaryIO, name: str) -> Iterator[Record]:
+    """The records of a file by the ending of its name; a file of another ending than those of
+    records is one document, in the field `text`.
+
+    Raises StudyError, with file and line or record, for what is damaged, cut short or no record.
+    """
+    path = Path(name)
+    compression = COMPRESSED.get(path.suffix)
+    ending = path.with_suffix("").suffix if compression else path.suffix
+    try:
+        if ending == ".parquet":
+            yield from _parquet(stream, name)
+            return
+        content: Any = stream
+        if compression:
+            content = pa.CompressedInputStream(pa.PythonFile(stream, "r"), compression)
+        yield from READERS.get(ending, _text)(io.BufferedReader(content, BUFFER), name)
+    except UnicodeDecodeError as error:
+        raise StudyError(
+            f"{name} is not UTF-8 text ({error.reason} at byte {error.start}); convert it."
+        ) from None
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and (type(error) is not OSError or error.errno):
+            raise  # of the disk or the network, not of the content
+        reason = str(error).splitlines()[0]
+        raise StudyError(f"{name} is damaged or cut short ({reason}); get it again.") from None
+
+
+def _lines(stream: io.BufferedReader, shown: str) -> Iterator[Record]:
+    for number, line in enumerate(stream, 1):
+        if line.strip():
+            yield from _object(line, f"{shown} line {number}")
+
+
+def _object(content: bytes, place: str) -> Iterator[Record]:
+    try:
+        record = json.loads(content)
+    except ValueError as error:
+        raise StudyError(f"{place} is not JSON ({error}); correct or remove it.") from None
+    if not isinstance(record, dict):
+        raise StudyError(f"{place} is {kind_of(record)}, not an object with fields; correct it.")
+    yield place, record
+
+
+def _json(stream: io.BufferedReader, shown: str) -> Iterator[Record]:
+    """A list of objects, or an object a line."""
+    if stream.peek(1)[:1] != b"[":
+        yield from _lines(stream, shown)
+        return
+    try:
+        records = json.load(stream)
+    except ValueError as error:
+        raise StudyError(f"{shown} is not JSON ({error}); correct it.") from None
+    for number, record in enumerate(records, 1):
+        if not isinstance(record, dict):
+            raise StudyError(
+                f"{shown} record {number} is {kind_of(record)}, not an object with fields; "
+                "correct it."
+            )
+        yield f"{shown} record {number}", record
+
+
+def _csv(stream: io.BufferedReader, shown: str) -> Iterator[Record]:
+    csv.field_size_limit(sys.maxsize)
+    rows = csv.DictReader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), strict=True)
+    try:
+        for number, row in enumerate(rows, 1):
+            if None in row or None in row.values():
+                raise StudyError(
+                    f"{shown} record {number} (line {rows.line_num}) has another number of fields "
+                    "than the first line names; correct it."
+                )
+            yield f"{shown} record {number}", row
+    except csv.Error as error:
+        raise StudyError(f"{shown} line {rows.line_num} is not CSV ({error}).") from None
+
+
+def _parquet(stream: BinaryIO, shown: str) -> Iterator[Record]:
+    number = 0
+    with pq.ParquetFile(stream) as file:
+        for batch in file.iter_batches(1000):
+            for record in batch.to_pylist():
+                number += 1
+                yield f"{shown} record {number}", record
+
+
+def _text(stream: io.BufferedReader, shown: str) -> Iterator[Record]:
+    yield shown, {"text": stream.read().decode("utf-8")}
+
+
+READERS = {".jsonl": _lines, ".ndjson": _lines, ".json": _json, ".csv": _csv}

@@ -1,0 +1,73 @@
+"""Documents streamed from dataset repositories of the hub, each at one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from snakesteer.corpora.files import read
+from snakesteer.corpora.records import Record, draw
+from snakesteer.errors import StudyError
+
+SPLITS = ("train", "validation")
+PATIENCE = 100_000  # records without one that passes the filter
+
+
+def identity(settings: Mapping[str, Any], repository: str | Path) -> dict[str, Any]:
+    """Nothing beside the settings, which name a commit."""
+    return {}
+
+
+def splits(
+    settings: Mapping[str, Any], workers: int, repository: str | Path
+) -> dict[str, list[tuple[str, str]]]:
+    """The documents of a corpus by split as (id, text), in the order of `records.draw`.
+
+    Only as much of each file is fetched as the documents take. Raises StudyError for what the hub
+    refuses, and naming file and line or record for what is not as it should be.
+    """
+    drawn = {}
+    for split in SPLITS:
+        place = settings["splits"][split]
+        shards = [partial(_read, place, file) for file in _files(place, split)]
+        drawn[split] = draw(shards, settings, settings[split], place["skip"], PATIENCE)
+    return drawn
+
+
+def _files(place: Mapping[str, Any], split: str) -> list[str]:
+    """The data files of a split, in the order of their names."""
+    from huggingface_hub import HfApi  # planning imports this module, and needs no hub
+
+    from snakesteer.hub import told
+
+    repository, revision = place["repository"], place["revision"]
+    with told(repository, revision, "dataset"):
+        names = HfApi().list_repo_files(repository, revision=revision, repo_type="dataset")
+    found: set[str] = set()
+    for pattern in place["files"]:
+        matches = [name for name in names if fnmatchcase(name, pattern)]
+        if not matches:
+            few = ", ".join(sorted(names)[:8]) + (", …" if len(names) > 8 else "")
+            raise StudyError(
+                f"splits.{split}.files names {pattern}, but {repository} at {revision} has no such "
+                f"file (it has {few}); correct it."
+            )
+        found.update(matches)
+    return sorted(found)
+
+
+def _read(place: Mapping[str, Any], file: str) -> Iterator[Record]:
+    """The records of one file, fetched in blocks as they are read."""
+    from huggingface_hub import HfFileSystem
+
+    from snakesteer.hub import told
+
+    repository, revision = place["repository"], place["revision"]
+    with (
+        told(repository, revision, "dataset"),
+        HfFileSystem().open(f"datasets/{repository}@{revision}/{file}", "rb") as stream,
+    ):
+        yield from read(cast(BinaryIO, stream), f"{repository}/{file}")

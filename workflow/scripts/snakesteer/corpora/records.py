@@ -1,0 +1,127 @@
+"""From records to documents: their order, which of them count, and which field is the text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from snakesteer.errors import StudyError
+
+Record = tuple[str, Mapping[str, Any]]
+"""Where a record stands, in words, and its fields."""
+Shard = Callable[[], Iterable[Record]]
+"""Opens one of the files, or parts, that records are read from."""
+
+
+def draw(
+    shards: Sequence[Shard],
+    settings: Mapping[str, Any],
+    count: int,
+    skip: int = 0,
+    patience: int | None = None,
+) -> list[tuple[str, str]]:
+    """The first `count` documents as (id, text), after passing over `skip`; fewer if there are no
+    more.
+
+    Settings: `field`, `filter` and `shuffle` of the study. Records are shuffled first and filtered
+    then, as by the authors. Records without text (an empty string) are no documents. An id is the
+    document's number in that order. Raises StudyError for a field that a record does not have or
+    that is no text, and if of all records, or of the first `patience`, none passes the filter.
+    """
+    found: list[tuple[str, str]] = []
+    refused: Counter[str] = Counter()
+    passed = 0
+    condition = settings["filter"]
+    for seen, (place, record) in enumerate(in_order(shards, settings["shuffle"]), 1):
+        if condition and not _passes(condition, record, place):
+            refused[repr(_value(record, condition["field"], place, "filter.field"))] += 1
+            if not passed and seen == patience:
+                break
+            continue
+        text = _value(record, settings["field"], place, "field")
+        if not isinstance(text, str):
+            raise StudyError(
+                f"the field {settings['field']} of {place} is {kind_of(text)}, not text; name in "
+                "`field` the field that holds the documents' text."
+            )
+        passed += 1
+        if not text or passed <= skip:
+            continue
+        found.append((f"{passed - 1:06d}", text))
+        if len(found) == count:
+            return found
+    if refused and not passed:
+        values = ", ".join(value for value, _ in refused.most_common(8))
+        raise StudyError(
+            f"the filter on {condition['field']} lets none of {refused.total():,} records through; "
+            f"they have {values}: filter for one of those."
+        )
+    return found
+
+
+def in_order(shards: Sequence[Shard], shuffle: Mapping[str, Any] | bool) -> Iterator[Record]:
+    """The records of all shards, in their order or shuffled as `datasets` 2 did.
+
+    Its shuffle, with which the paper's documents were drawn, orders the shards with one generator
+    of the seed, and with another one draws from a buffer that the next record refills.
+    """
+    if not isinstance(shuffle, Mapping):
+        for shard in shards:
+            yield from shard()
+        return
+    order = list(range(len(shards)))
+    np.random.default_rng(shuffle["seed"]).shuffle(order)
+    generator = np.random.default_rng(shuffle["seed"])
+    places = _places(generator, shuffle["buffer"])
+    held: list[Record] = []
+    for record in (record for number in order for record in shards[number]()):
+        if len(held) < shuffle["buffer"]:
+            held.append(record)
+            continue
+        place = next(places)
+        yield held[place]
+        held[place] = record
+    generator.shuffle(held)
+    yield from held
+
+
+def _places(generator: np.random.Generator, buffer: int) -> Iterator[int]:
+    while True:
+        yield from map(int, generator.integers(0, buffer, size=1000))
+
+
+def _passes(condition: Mapping[str, Any], record: Mapping[str, Any], place: str) -> bool:
+    value = _value(record, condition["field"], place, "filter.field")
+    if condition["equal"] is not None:
+        return bool(value == condition["equal"])
+    return bool(value != condition["not_equal"])
+
+
+def _value(record: Mapping[str, Any], field: str, place: str, key: str) -> Any:
+    """A field's value; `a.b` is b in a, unless there is a field of the name `a.b`."""
+    value: Any = record
+    for part in [field] if field in record else field.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            names = ", ".join(record) or "no fields"
+            raise StudyError(f"{place} has no field {field} (it has {names}); correct `{key}`.")
+        value = value[part]
+    return value
+
+
+KINDS = {
+    type(None): "empty",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in a reader's words."""
+    return KINDS.get(type(value), f"of type {type(value).__name__}")

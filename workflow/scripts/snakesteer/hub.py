@@ -1,0 +1,125 @@
+"""What is fetched from the hub, and what the hub refuses, in one sentence.
+
+Used by download rules alone. An access token is taken from HF_TOKEN, or from `hf auth login`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx2
+from huggingface_hub import constants, errors, get_token, snapshot_download
+from huggingface_hub.utils import disable_progress_bars
+
+from snakesteer.errors import StudyError
+from snakesteer.manifest import CONFIG, INDEX, TOKENIZER, manifest, sha256
+from snakesteer.published.source import blob_id
+
+MODEL_FILES = (CONFIG, INDEX, *TOKENIZER, "generation_config.json", "model*.safetensors")
+BLOB = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@contextlib.contextmanager
+def told(repository: str, revision: str, kind: Literal["model", "dataset"]) -> Iterator[None]:
+    """Turns what the hub, or the way to it, refuses into one sentence (StudyError)."""
+    address = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repository}"
+    try:
+        yield
+    except errors.GatedRepoError:
+        token = (
+            "with the account of that token"
+            if get_token()
+            else "and set HF_TOKEN to an access token of that account "
+            f"({constants.ENDPOINT}/settings/tokens)"
+        )
+        raise StudyError(
+            f"{repository} is gated: accept its licence at {address} {token}, then run again."
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise StudyError(
+            f"{repository} has no revision {revision}; `git ls-remote {address} HEAD` prints the "
+            "current one."
+        ) from None
+    except errors.RepositoryNotFoundError:
+        raise StudyError(
+            f"the hub has no {kind} {repository}, or it is private; check its page {address}, or "
+            "set HF_TOKEN to an access token of an account that may read it."
+        ) from None
+    except errors.OfflineModeIsEnabled:
+        raise StudyError(_absent(repository, revision, kind, "HF_HUB_OFFLINE is set")) from None
+    except (errors.LocalEntryNotFoundError, errors.HfHubHTTPError, httpx2.HTTPError) as error:
+        raise StudyError(_absent(repository, revision, kind, _reason(error))) from None
+
+
+def _reason(error: BaseException) -> str:
+    """Why something could not be fetched, without the library's advice around it."""
+    cause = error.__cause__ or error
+    if isinstance(cause, errors.OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set"
+    if isinstance(cause, errors.HfHubHTTPError) and cause.response is not None:
+        return f"the hub answers {cause.response.status_code}"
+    first = str(cause).splitlines()[0] if str(cause) else ""
+    return f"{type(cause).__name__}: {first}" if first else type(cause).__name__
+
+
+def _absent(repository: str, revision: str, kind: str, reason: str) -> str:
+    kept = ": files that have arrived are kept" if kind == "model" else ""
+    return (
+        f"{repository} at {revision} could not be fetched from {constants.ENDPOINT} ({reason}); "
+        f"connect to the network and run again{kept}."
+    )
+
+
+def fetch_model(source: str, revision: str, layers: int) -> dict[str, Any]:
+    """Download a model of the hub into the hub's cache, and return its manifest.
+
+    Only safetensors weights, configuration and tokenizer are fetched. A connection that breaks is
+    taken up again where it broke, and a file that is not what the repository holds is fetched a
+    second time. Raises StudyError if the hub refuses, if the file is still another one, or if the
+    model has no safetensors weights or another depth than `layers`.
+    """
+    disable_progress_bars()
+    folder = _snapshot(source, revision)
+    if damaged := _damaged(folder):
+        for file in damaged:
+            file.resolve().unlink()
+        folder = _snapshot(source, revision)
+    for file in _damaged(folder):
+        raise StudyError(
+            f"{file.name} of {source} at {revision} arrives damaged: it is not the file with the "
+            "id that the hub gives it; run again, and look for a proxy in between if it persists."
+        )
+    if not list(folder.glob("*.safetensors")):
+        raise StudyError(
+            f"{source} at {revision} has no safetensors weights (model.safetensors, or parts of it "
+            "with an index); other formats can run code and are not read: name a revision or a "
+            "model that has them."
+        )
+    made = manifest(folder, source, revision)
+    if made["n_layers"] != layers:
+        raise StudyError(
+            f"{source} at {revision} has {made['n_layers']} layers, but the study says {layers}; "
+            f"set layers to {made['n_layers']}."
+        )
+    return made
+
+
+def _snapshot(source: str, revision: str) -> Path:
+    with told(source, revision, "model"):
+        return Path(snapshot_download(source, revision=revision, allow_patterns=list(MODEL_FILES)))
+
+
+def _damaged(folder: Path) -> list[Path]:
+    """The files whose content does not have the name that the hub's cache gives it: the sha256 of
+    large ones, git's id of others."""
+    damaged = []
+    for file in sorted(folder.iterdir()):
+        name = file.resolve().name
+        if BLOB.fullmatch(name):
+            found = sha256(file.resolve()) if len(name) == 64 else blob_id(file.read_bytes())
+            damaged += [file] if found != name else []
+    return damaged

@@ -1,0 +1,308 @@
+"""The schema of what a study starts from: its models, corpora and behaviours.
+
+What comes from the network is pinned to a commit: a study that named a branch would mean something
+else after the next push to it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from snakesteer.entries import Count, Distinct, Entry, Some
+from snakesteer.published.source import is_address
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+HUB = "https://huggingface.co"
+Repository = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
+Scalar = bool | int | float | str
+
+
+def pinned(revision: str | None, address: str) -> str:
+    """A revision that is a commit; ValueError with the command that prints the current one."""
+    if revision is not None and COMMIT.fullmatch(revision):
+        return revision
+    given = f"revision {revision} is not a commit" if revision else "revision is missing"
+    raise ValueError(f"{given}; pin one of 40 hex digits: `git ls-remote {address} HEAD` prints it")
+
+
+class Model(Entry):
+    """A causal language model."""
+
+    source: str = Field(
+        description="Folder in the hub's layout: absolute, in the working directory, or in the "
+        "repository. With `revision`: a model of the hub, OWNER/NAME."
+    )
+    revision: str | None = Field(
+        None,
+        description="Commit of the model's repository on the hub, 40 hex digits, as "
+        "`git ls-remote https://huggingface.co/OWNER/NAME HEAD` prints it.",
+    )
+    layers: Count | None = Field(
+        None,
+        description="Decoder blocks. Required with `revision`, so that the study can be planned "
+        "before the model is there; compared with the model's configuration when it is.",
+    )
+    context: Count | None = Field(
+        None,
+        description="Longest input in tokens, for a model of the hub; `max_tokens` is compared "
+        "with it before anything runs. A folder's configuration says it itself.",
+    )
+    parameters: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="Billions of parameters of a model of the hub, for what jobs ask of a cluster "
+        "and for the bill; 8 if left out. A folder's files say it themselves.",
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "bfloat16", description="Number format of weights and activations."
+    )
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
+        "auto",
+        description="Attention implementation of transformers; `auto`: what it takes for the "
+        "architecture.",
+    )
+    device_map: Literal["auto", "balanced", "sequential"] | None = Field(
+        None,
+        description="Spread a model that is larger than one GPU over all that the job has; one "
+        "device if left out.",
+    )
+    batch_tokens: Count | Literal["auto"] = Field(
+        4096,
+        description="Tokens in a batch, padding included. `auto` tries what the device is fastest "
+        "with, at the price of results that differ by rounding from run to run. A batch that does "
+        "not fit into memory is halved.",
+    )
+    kept_gb: Annotated[float, Field(gt=0)] = Field(
+        1.0,
+        description="Bound on the hidden states kept for the coefficients of a sweep. Documents "
+        "are evaluated in blocks whose states it holds.",
+    )
+
+    @model_validator(mode="after")
+    def _pinned_and_planned(self) -> Self:
+        if self.revision is None:
+            return self
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.source):
+            raise ValueError(
+                f"revision is for a model of the hub, but source is {self.source}; name it as "
+                "OWNER/NAME, or remove revision if it is a folder"
+            )
+        pinned(self.revision, f"{HUB}/{self.source}")
+        if self.layers is None:
+            raise ValueError(
+                f"layers is missing; give the number of decoder blocks of {self.source} "
+                f"(num_hidden_layers in {HUB}/{self.source}/blob/{self.revision}/config.json)"
+            )
+        return self
+
+
+class Filter(Entry):
+    """Which records are documents of a corpus: those that have, or have not, one value."""
+
+    field: str = Field(description="Name of a field; `meta.pile_set_name` looks inside `meta`.")
+    equal: Scalar | None = Field(None, description="Value that the field must have.")
+    not_equal: Scalar | None = Field(None, description="Value that the field must not have.")
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Self:
+        if (self.equal is None) == (self.not_equal is None):
+            raise ValueError("give either equal or not_equal")
+        return self
+
+
+class Shuffle(Entry):
+    """A stream's order: first its files are shuffled, then every record is drawn from a buffer of
+    the next ones. Files, seed and buffer alone decide it, and it is the order of `datasets` 2,
+    with which the paper's documents were drawn."""
+
+    seed: int = 13
+    buffer: Count = Field(1000, description="Records held at a time.")
+
+
+class CorpusEntry(Entry):
+    train: Count = Field(description="Documents in the training split.")
+    validation: Count = Field(description="Documents in the validation split.")
+    title: str | None = Field(None, description="Name in figures.")
+
+
+class InstalledCorpus(CorpusEntry):
+    """Documents of the Python packages that this workflow is installed with."""
+
+    source: Literal["installed"]
+    kind: Literal["text", "code", "python", "all"] = Field(
+        description="Prose; program code, half Python and half other languages; Python; or a mix."
+    )
+
+
+class Records(CorpusEntry):
+    field: str = Field("text", description="Field that holds a document's text; `a.b` is b in a.")
+    filter: Filter | None = Field(None, description="Records that count; all if left out.")
+    shuffle: Shuffle | Literal[False] = Field(
+        Shuffle(), description="`false` keeps the order of the source."
+    )
+
+
+class HubSplit(Entry):
+    """Where a split of a corpus is read: data files of a dataset repository of the hub."""
+
+    repository: Repository = Field(description="OWNER/NAME of the dataset.")
+    revision: str = Field(
+        description="Commit of that repository, 40 hex digits, as "
+        "`git ls-remote https://huggingface.co/datasets/OWNER/NAME HEAD` prints it."
+    )
+    files: Annotated[list[str], Some, Distinct] = Field(
+        description="Data files of that repository, or patterns (`train/*.jsonl.zst`), as its page "
+        "lists them; their endings say how they are read, as for files on this machine."
+    )
+    skip: Annotated[int, Field(ge=0)] = Field(
+        0, description="Documents passed over first, where two splits are read from one."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pinned(cls, data: object) -> object:
+        if isinstance(data, dict) and isinstance(data.get("repository"), str):
+            pinned(data.get("revision"), f"{HUB}/datasets/{data['repository']}")
+        return data
+
+
+class HubSplits(Entry):
+    train: HubSplit
+    validation: HubSplit
+
+
+class HubCorpus(Records):
+    """Documents streamed from dataset repositories of the hub, each pinned to a commit."""
+
+    source: Literal["hub"]
+    splits: HubSplits = Field(description="Where `train` and `validation` are read, as below.")
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        _apart(self.splits.train, self.splits.validation, self.train)
+        return self
+
+
+class FilesSplit(Entry):
+    """Where a split of a corpus is read: files on this machine."""
+
+    files: Annotated[list[str], Some, Distinct] = Field(
+        description="Files, patterns (`*.jsonl.zst`) or folders: absolute, in the working "
+        "directory, or in the repository. `.jsonl` and `.json` hold an object a line, `.parquet` "
+        "and `.csv` a record a row, `.txt` and `.md` are a document each; all but Parquet may be "
+        "compressed (`.gz`, `.zst`). Of a folder, all of these below it."
+    )
+    skip: Annotated[int, Field(ge=0)] = Field(
+        0, description="Documents passed over first, where two splits are read from one."
+    )
+
+
+class FilesSplits(Entry):
+    train: FilesSplit
+    validation: FilesSplit
+
+
+class FilesCorpus(Records):
+    """Documents in files on this machine."""
+
+    source: Literal["files"]
+    splits: FilesSplits = Field(description="Where `train` and `validation` are read, as below.")
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        _apart(self.splits.train, self.splits.validation, self.train)
+        return self
+
+
+def _apart(train: HubSplit | FilesSplit, validation: HubSplit | FilesSplit, taken: int) -> None:
+    """Two splits of one place must not share documents."""
+    one, other = (split.model_dump(exclude={"skip"}) for split in (train, validation))
+    if one == other and validation.skip < train.skip + taken:
+        raise ValueError(
+            "splits.validation reads what splits.train reads; set splits.validation.skip to "
+            f"{train.skip + taken}, so that no document is in both"
+        )
+
+
+Corpus = Annotated[InstalledCorpus | HubCorpus | FilesCorpus, Field(discriminator="source")]
+
+
+class BehaviourEntry(Entry):
+    train: Count = Field(500, description="Questions in the training split.")
+    validation: Count = Field(200, description="Questions after those; the rest is the test split.")
+    seed: int = Field(13, description="Seed of the draw and of the shuffle before the split.")
+    title: str | None = Field(None, description="Name in figures.")
+
+
+class GeneratedBehaviour(BehaviourEntry):
+    """Two-choice questions of the built-in generator."""
+
+    source: Literal["generated"]
+    trait: Literal[
+        "myopia", "wealth-seeking", "sycophancy", "agreeableness", "anti-immigration"
+    ] = Field(description="The trait that the matching answer shows.")
+    questions: Annotated[int, Field(ge=3, le=4000)] = Field(1000, description="Questions drawn.")
+
+    @model_validator(mode="after")
+    def _leaves_a_test_split(self) -> Self:
+        if self.train + self.validation >= self.questions:
+            raise ValueError(
+                f"train ({self.train}) and validation ({self.validation}) leave nothing of "
+                f"{self.questions} questions for the test split; make them smaller"
+            )
+        return self
+
+
+class FileBehaviour(BehaviourEntry):
+    file: str = Field(
+        description="A file (absolute, in the working directory, or in the repository), or an "
+        "address with the commit in it, as "
+        "https://raw.githubusercontent.com/OWNER/NAME/COMMIT/PATH."
+    )
+    choices: tuple[str, str] = Field(
+        ("A", "B"), description="The two answers, in the order in which the prompt names them."
+    )
+    shuffled_before: list[Annotated[int, Field(ge=0)]] = Field(
+        [],
+        description="Sizes of the lists that the same generator shuffled before this one. A script "
+        "that seeds once and then shuffles several files gives each an order that depends on how "
+        "many questions those before it held.",
+    )
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        if not is_address(self.file) or any(map(COMMIT.fullmatch, self.file.split("/"))):
+            return self
+        parts = self.file.split("/")
+        places = {"raw.githubusercontent.com": 5, "huggingface.co": 6}
+        end = places.get(parts[2])
+        repository = "/".join(parts[:end]).replace("raw.githubusercontent.com", "github.com")
+        command = f": `git ls-remote {repository} HEAD` prints one" if end else ""
+        raise ValueError(
+            f"file {self.file} names no commit, so it may change; put a commit of 40 hex digits "
+            f"in place of the branch{command}"
+        )
+
+
+class ModelWrittenBehaviour(FileBehaviour):
+    """Questions of the model-written evals (JSONL: `question`, `answer_matching_behavior`,
+    `answer_not_matching_behavior`), put into the paper's format."""
+
+    source: Literal["model-written-evals"]
+    questions: Annotated[int, Field(ge=3)] = Field(
+        1000, description="Questions drawn at most; all if there are fewer."
+    )
+
+
+class PreparedBehaviour(FileBehaviour):
+    """Questions that are in the paper's format already: a JSON list as the authors prepared
+    them."""
+
+    source: Literal["prepared"]
+
+
+Behaviour = Annotated[
+    GeneratedBehaviour | ModelWrittenBehaviour | PreparedBehaviour, Field(discriminator="source")
+]
