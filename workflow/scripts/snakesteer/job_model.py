@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from snakesteer.job import repository
 from snakesteer.model_folder import model_folder
 from snakesteer.models import LanguageModel, load
 from snakesteer.points import Points
