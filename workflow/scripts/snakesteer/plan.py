@@ -656,7 +656,7 @@ class Plan:
             paths += files.values() if isinstance(files, dict) else files
         settings = {"source": published.source}
         if is_address(published.source):
-            settings |= {"listing": published.listing, "files": sorted(set(paths))}
+            settings |= {"listing": published.tree, "files": sorted(set(paths))}
         else:
             folder = locate(published.source, self.repository)
             if not folder.is_dir():
