@@ -1,7 +1,7 @@
 rule table:
     """Accuracies and matching scores of a sweep, with their intervals."""
     input:
-        sweeps=lambda wildcards: PLAN.tables[wildcards.name].inputs["sweeps"],
+        unpack(lambda wildcards: PLAN.tables[wildcards.name].inputs),
     output:
         PLAN.path("tables", "{name}.parquet"),
     log:

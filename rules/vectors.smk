@@ -48,6 +48,29 @@ rule vector:
         "../workflow/scripts/vector.py"
 
 
+rule resampled_vectors:
+    """A steering vector from samples drawn anew, several times, for its uncertainty."""
+    input:
+        unpack(PLAN.inputs("resampled_vectors")),
+    output:
+        "results/cache/vectors/{name}-resampled.{key}.safetensors",
+    log:
+        "results/logs/resampled_vectors/{name}.{key}.log",
+    benchmark:
+        "results/logs/resampled_vectors/{name}.{key}.tsv"
+    wildcard_constraints:
+        key=PLAN.keys("resampled_vectors"),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        settings=PLAN.settings("resampled_vectors"),
+        code=PLAN.code("resampled_vectors"),
+    message:
+        "steering vector {wildcards.name}: resamples"
+    script:
+        "../workflow/scripts/resampled_vectors.py"
+
+
 rule study_vector:
     """A steering vector under its name in the study."""
     input:

@@ -491,7 +491,7 @@ def test_only_the_reader_of_pickles_imports_torch_and_no_model_job_the_published
 
 
 SINGLE_15 = {
-    "myopia": (85, 259, 52),
+    "myopic": (85, 259, 52),
     "wealth-seeking": (141, 160, 104),
     "sycophancy": (175, 175, 177),
     "agreeableness": (277, 291, 186),

@@ -71,6 +71,15 @@ def test_the_permuted_control_is_outside() -> None:
     assert curve["verdict"].startswith("outside the interval: area between curve and diagonal")
 
 
+def test_a_default_on_other_questions_is_left_out() -> None:
+    """Our grid search measures the default on the cells' own questions, the published one not."""
+    theirs = published("grid")
+    compared = scorecard([theirs.assign(split="validation")], [theirs])
+    assert 0 not in set(compared.pairs["coefficient"])
+    cells = theirs[(theirs["split"] == "validation")]
+    assert len(compared.pairs) == len(cells) and len(compared.curves) == 5 * 8
+
+
 def test_early_stopping_may_end_curves_at_other_places() -> None:
     whole, cut = published("code"), published("code")
     cut = cut[cut["coefficient"] < 2]

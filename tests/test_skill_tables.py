@@ -108,3 +108,10 @@ def test_skill_table_refuses_a_curve_without_coefficient_0_and_a_document_counte
         skill_table("s", "code", [Curve("v", "1", raw[raw["coefficient"] > 0])])
     with pytest.raises(StudyError, match="twice"):
         skill_table("s", "code", [Curve("v", "1", pd.concat([raw, raw.head(1)]))])
+
+
+def test_nothing_is_relative_to_a_model_that_predicts_nothing():
+    raw = raw_skill()
+    raw.loc[raw["coefficient"] == 0, "top1"] = 0
+    table = skill_table("code-sweep", "code", [Curve("text-code", "3", raw)])
+    assert table["relative_top1"].isna().all() and table["relative_top10"].notna().all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,3 +73,21 @@ def test_unfit_activations_are_refused():
         vectors.mean(draw(0, 3, 8))
     with pytest.raises(StudyError, match="same questions"):
         vectors.contrast(draw(5, 3, 8), draw(4, 3, 8))
+
+
+def test_rounding_is_that_of_torch():
+    values = np.concatenate([draw(10_000) * 100, [0, -0.0, 1 + 2**-8, 1 + 3 * 2**-8, 65_000]])
+    values = values.astype(np.float32)
+    for dtype in ("bfloat16", "float16", "float32"):
+        expected = torch.from_numpy(values).to(getattr(torch, dtype)).float().numpy()
+        np.testing.assert_array_equal(vectors.rounded(values, dtype), expected)
+    with pytest.raises(StudyError, match="infinite"):
+        vectors.rounded(np.array([[1e6]]), "float16")
+
+
+def test_a_difference_in_bfloat16_is_the_authors():
+    a, b = draw(3, 64, seed=1) + 3, draw(3, 64, seed=2) + 3
+    expected = torch.from_numpy(a).bfloat16() - torch.from_numpy(b).bfloat16()
+    found = vectors.skill([a], [b], dtype="bfloat16")
+    np.testing.assert_array_equal(found, expected.float().numpy())
+    assert not np.array_equal(found, vectors.skill([a], [b]))

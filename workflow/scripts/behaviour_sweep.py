@@ -1,7 +1,9 @@
+import pyarrow as pa
+
 from snakesteer import behaviour_sweep
 from snakesteer.artefacts import read_json, read_table, write_table
 from snakesteer.batches import tokens_per_batch
-from snakesteer.injections import steerings
+from snakesteer.injections import in_format, revisiting, steerings
 from snakesteer.job import job
 from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.progress import Progress
@@ -12,7 +14,10 @@ from snakesteer.usage import write_usage
 with job(snakemake, "sweeps"):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
-    vectors = read_vectors(settings["layers"], snakemake.input.vectors, manifest)
+    resamples, stopping = settings.get("resamples"), settings.get("stopping")
+    vectors = in_format(
+        settings, read_vectors(settings["layers"], snakemake.input.vectors, manifest, resamples)
+    )
     choice = read_json(snakemake.input.choice[0]) if "choice" in snakemake.input.keys() else None
     tokenizer = load_job_tokenizer(snakemake, manifest)
     prompts = {}
@@ -23,19 +28,36 @@ with job(snakemake, "sweeps"):
     model = load_job_model(snakemake, manifest)
     sequences = [ids for behaviour in prompts.values() for ids in behaviour.sequences]
     points = job_points(snakemake, model)
-    stopping = settings.get("stopping")
+    batch_tokens = tokens_per_batch(model, sequences, settings["batch_tokens"])
     progress = Progress()
-    table = behaviour_sweep.run(
-        model,
-        list(steerings(settings, vectors, choice)),
-        prompts,
-        batch_tokens=tokens_per_batch(model, sequences, settings["batch_tokens"]),
-        stopping=GridStopping(**stopping) if stopping else None,
-        path=settings["path"],
-        kept_bytes=settings["kept_gb"] * 1e9,
-        points=points,
-        progress=progress,
-    )
+
+    def evaluate(steered, stopping):
+        return behaviour_sweep.run(
+            model,
+            list(steered),
+            prompts,
+            batch_tokens=batch_tokens,
+            stopping=GridStopping(**stopping) if stopping else None,
+            path=settings["path"],
+            kept_bytes=settings["kept_gb"] * 1e9,
+            points=points,
+            progress=progress,
+        )
+
+    if resamples:  # what the sweep itself evaluated, and no more
+        base = read_table(snakemake.input.base[0])
+        visited = list(
+            zip(base["injection"].to_pylist(), base["coefficient"].to_pylist(), strict=True)
+        )
+        tables = []
+        for resample in range(resamples):
+            own = {name: each[resample] for name, each in vectors.items()}
+            found = evaluate(revisiting(steerings(settings, own, choice), visited), None)
+            number = pa.array([resample] * found.num_rows, pa.int64())
+            tables.append(found.append_column("resample", number))
+        table = pa.concat_tables(tables)
+    else:
+        table = evaluate(steerings(settings, vectors, choice), stopping)
     write_table(
         snakemake.output[0],
         table,

@@ -5,11 +5,17 @@ import pandas as pd
 from snakesteer.artefacts import read_provenance, read_table, read_tensors
 from snakesteer.figures import Inputs, draw_figure
 from snakesteer.job import job
+from snakesteer.vector_intervals import with_intervals
 
 with job(snakemake):
     settings = snakemake.params.settings
     paths = snakemake.input.get("tables", [])
-    tables = [table for path in paths if len(table := read_table(path).to_pandas())]
+    intervals = settings.get("intervals", "items")
+    tables = [
+        with_intervals(table, intervals)
+        for path in paths
+        if len(table := read_table(path).to_pandas())
+    ]
     skill = [table for table in tables if "role" in table]
     behaviour = [table for table in tables if "faulty" in table]
     histograms = [table for table in tables if "bin" in table]

@@ -7,12 +7,13 @@ from snakesteer.tokenisation import load_tokenizer
 with job(snakemake, "corpora"):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
-    folder = model_folder(manifest, repository(snakemake), snakemake.input.model[0])
-    tokenizer = load_tokenizer(folder)
-    texts = read_table(snakemake.input.documents[0])["text"].to_pylist()
-    write_json(
-        snakemake.output[0],
-        skip_tokens.most_frequent(
+    if settings["method"] == "authors":
+        skipped = skip_tokens.AUTHORS
+    else:
+        folder = model_folder(manifest, repository(snakemake), snakemake.input.model[0])
+        tokenizer = load_tokenizer(folder)
+        texts = read_table(snakemake.input.documents[0])["text"].to_pylist()
+        skipped = skip_tokens.most_frequent(
             tokenizer, texts, max_tokens=settings["max_tokens"], count=settings["skip"]
-        ),
-    )
+        )
+    write_json(snakemake.output[0], skipped)

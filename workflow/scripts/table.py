@@ -9,17 +9,22 @@ from snakesteer.skill_tables import Curve, skill_table
 
 with job(snakemake):
     settings = snakemake.params.settings
-    raw = [read_table(path).to_pandas() for path in snakemake.input.sweeps]
+    raw, resampled = (
+        [read_table(path).to_pandas() for path in snakemake.input.get(role, [])]
+        for role in ("sweeps", "resampled")
+    )
+    tables = list(zip(raw, resampled or [None] * len(raw), strict=True))
     if settings["kind"] == "skill":
         curves = [
-            Curve(**curve, raw=table) for curve, table in zip(settings["curves"], raw, strict=True)
+            Curve(**curve, raw=table, resampled=again)
+            for curve, (table, again) in zip(settings["curves"], tables, strict=True)
         ]
         table = skill_table(settings["sweep"], settings["target"], curves, **settings["statistics"])
     else:
         parts = [
             part
-            for described, table in zip(settings["jobs"], raw, strict=True)
-            for part in behaviour_parts(described, settings, table)
+            for described, (table, again) in zip(settings["jobs"], tables, strict=True)
+            for part in behaviour_parts(described, settings, table, again)
         ]
         table = behaviour_table(settings["sweep"], parts, settings["collapse"])
     write_table(

@@ -16,5 +16,6 @@ with job(snakemake, "vectors"):
             [read_tensors(path)["mean"] for path in snakemake.input.get("subtract", [])],
             permute=settings.get("permute"),
             seed=settings.get("seed", 0),
+            dtype=settings["dtype"],
         )
     write_tensors(snakemake.output[0], {"vector": vector}, provenance)

@@ -153,6 +153,35 @@ def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
         raise _damaged(path, error) from error
 
 
+def read_rows(path: str | Path, name: str, at_once: int = 64) -> Iterator[np.ndarray]:
+    """One tensor of a safetensors file as `read_tensors` gives it, some rows at a time.
+
+    StudyError if the file is damaged.
+    """
+    try:
+        with safetensors.safe_open(str(path), framework="np") as file:
+            file.keys()
+        data, header = _header(path)
+        tensor = header[name]
+    except (safetensors.SafetensorError, KeyError) as error:
+        raise _damaged(path, error) from error
+    start, end = tensor["data_offsets"]
+    count, *shape = tensor["shape"]
+    row = (end - start) // count if count else 0
+    with Path(path).open("rb") as file:
+        file.seek(data + start)
+        for first in range(0, count, at_once):
+            rows = min(at_once, count - first)
+            yield _array(
+                {"dtype": tensor["dtype"], "shape": [rows, *shape], "data": file.read(rows * row)}
+            )
+
+
+def read_shape(path: str | Path, name: str) -> tuple[int, ...]:
+    """The shape of one tensor of a safetensors file."""
+    return tuple(_header(path)[1][name]["shape"])
+
+
 def _array(tensor: Mapping[str, Any]) -> np.ndarray:
     if tensor["dtype"] == "BF16":
         upper = np.frombuffer(tensor["data"], np.uint16).astype(np.uint32) << 16

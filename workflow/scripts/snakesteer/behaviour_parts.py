@@ -11,11 +11,15 @@ from snakesteer.behaviour_tables import Part
 
 
 def behaviour_parts(
-    job: Mapping[str, Any], settings: Mapping[str, Any], raw: pd.DataFrame
+    job: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    raw: pd.DataFrame,
+    resampled: pd.DataFrame | None = None,
 ) -> Iterator[Part]:
     """The parts of one job's raw table, one per injection.
 
-    `job` has the layer label and the injections as planned; `settings` the sweep's kind and split.
+    `job` has the layer label and the injections as planned; `settings` the sweep's kind and split;
+    `resampled` is the job's raw table with resamples of its vectors.
     """
     for injection in job["injections"]:
         names = injection["vectors"]
@@ -24,8 +28,13 @@ def behaviour_parts(
             vector=names[0] if len(names) == 1 else "all",
             layer=job["layer"],
             split=settings["split"],
-            raw=raw[raw["injection"] == injection["label"]],
+            raw=_of(raw, injection),
+            resampled=None if resampled is None else _of(resampled, injection),
             direction=injection.get("direction"),
             combine=injection.get("combine", ""),
             weighted=injection.get("weighted", False),
         )
+
+
+def _of(raw: pd.DataFrame, injection: Mapping[str, Any]) -> pd.DataFrame:
+    return raw[raw["injection"] == injection["label"]]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from snakesteer.statistics import mean_interval, wilson_interval
+from snakesteer.vector_intervals import HIGH, LOW, vector_interval
 
 BEHAVIOUR_COLUMNS = [
     "sweep",
@@ -43,6 +44,7 @@ class Part:
     `kind` is "grid", "single", "combined" or "simultaneous"; `combine` is "mean", "sum" or "".
     `direction` is "add" or "subtract" where the vectors were signed before the injection (combined
     steering); None takes it from the sign of the coefficient. Coefficient 0 is always "default".
+    `resampled` is the raw table of the same with resamples of the vectors (`resample`).
     """
 
     kind: str
@@ -53,12 +55,15 @@ class Part:
     direction: str | None = None
     combine: str = ""
     weighted: bool = False
+    resampled: pd.DataFrame | None = None
 
 
 def behaviour_table(sweep: str, parts: Iterable[Part], collapse: float) -> pd.DataFrame:
     """Matching scores per injection, coefficient and behaviour (columns `BEHAVIOUR_COLUMNS`).
 
-    More than the share `collapse` of one answer is mode collapse.
+    More than the share `collapse` of one answer is mode collapse. Where parts have resampled
+    vectors, score and propensity have an interval over these in further columns
+    (`…_vector_low`, `…_vector_high`).
     """
     counts = pd.concat([_part_counts(part) for part in parts], ignore_index=True)
     counts.insert(0, "sweep", sweep)
@@ -86,6 +91,8 @@ def _part_counts(part: Part) -> pd.DataFrame:
     counts["propensity_low"], counts["propensity_high"] = mean_interval(
         counts["propensity"], counts["deviation"], counts["questions"]
     )
+    if part.resampled is not None:
+        counts = counts.assign(**_over_vectors(part.resampled, counts))
     counts = counts.reset_index().sort_values("coefficient", kind="stable")
     signed = np.where(counts["coefficient"] > 0, "add", "subtract")
     return counts.assign(
@@ -99,12 +106,30 @@ def _part_counts(part: Part) -> pd.DataFrame:
     )
 
 
+def _over_vectors(resampled: pd.DataFrame, counts: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The columns of intervals over vectors, for the rows of `counts` by coefficient, behaviour."""
+    outcomes = resampled[["resample", *counts.index.names]].assign(
+        score=(resampled["outcome"] == "match").astype(float),
+        propensity=resampled["logit_matching"] - resampled["logit_not_matching"],
+    )
+    means = outcomes.groupby(["resample", *counts.index.names])[["score", "propensity"]].mean()
+    values = {"score": counts["matches"] / counts["questions"], "propensity": counts["propensity"]}
+    columns = {}
+    for name, value in values.items():
+        by_resample = means[name].unstack("resample").reindex(counts.index).to_numpy().T
+        columns[f"{name}{LOW}"], columns[f"{name}{HIGH}"] = vector_interval(
+            value.to_numpy(), by_resample
+        )
+    return columns
+
+
 def score_counts(counts: pd.DataFrame, collapse: float) -> pd.DataFrame:
     """Complete a table of answer counts with scores, Wilson 95 % intervals and mode collapse, which
     is more than the share `collapse` of one answer.
 
     `counts` has every column of `BEHAVIOUR_COLUMNS` except `score`, `score_low`, `score_high` and
-    `collapsed`; the propensities and `choice_mass` may be NaN where logits are not known.
+    `collapsed`; the propensities and `choice_mass` may be NaN where logits are not known. Columns
+    of intervals over vectors, if there are any, come last.
     """
     low, high = wilson_interval(counts["matches"], counts["questions"])
     table = counts.assign(
@@ -113,4 +138,5 @@ def score_counts(counts: pd.DataFrame, collapse: float) -> pd.DataFrame:
         score_high=high,
         collapsed=counts["majority"] > collapse,
     )
-    return table[BEHAVIOUR_COLUMNS].reset_index(drop=True)
+    over_vectors = [name for name in table if name.endswith((LOW, HIGH))]
+    return table[[*BEHAVIOUR_COLUMNS, *over_vectors]].reset_index(drop=True)

@@ -54,6 +54,11 @@ def choose(grid: pd.DataFrame, max_faulty_share: float, collapse_share: float) -
     }
 
 
+def given(multipliers: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A choice that the study makes itself: `{behaviour: {layer: {"add": …, "subtract": …}}}`."""
+    return {"rule": "Given in the study.", "multipliers": multipliers}
+
+
 def _cell(
     rows: pd.DataFrame, behaviour: str, layer: str, max_faulty_share: float
 ) -> dict[str, Any]:

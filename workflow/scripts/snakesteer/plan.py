@@ -19,6 +19,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from snakesteer import corpora
 from snakesteer import study as schema
 from snakesteer.code_digest import code_digest
+from snakesteer.depth import at_depth
 from snakesteer.errors import StudyError, naming
 from snakesteer.layer_labels import layer_label
 from snakesteer.manifest import (
@@ -36,6 +37,7 @@ from snakesteer.source_entries import HUB
 CACHE = "results/cache"
 LOGS = "results/logs"
 SHIPPED = "resources/published"
+MAX_TOKENS = 4096
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ STAGES = {
     "activations": Stage("activations", ("{name}.{key}.safetensors",)),
     "mean": Stage("vectors", ("{name}-mean.{key}.safetensors",)),
     "vector": Stage("vectors", ("{name}.{key}.safetensors",)),
+    "resampled_vectors": Stage("vectors", ("{name}-resampled.{key}.safetensors",)),
     "skill_sweep": Stage("sweeps", ("{name}.{key}.parquet",)),
     "behaviour_sweep": Stage("sweeps", ("{name}.{key}.parquet",)),
     "choice": Stage("choices", ("{name}.{key}.json",)),
@@ -158,12 +161,14 @@ class Plan:
         self._scripts = repository / "workflow" / "scripts"
         self._made: dict[tuple[str, str], Artefact] = {}
         self._vectors: dict[str, Artefact] = {}
+        self.study = study = at_depth(study, self.layers)
         for name in study.vectors:
             self.vector(name)
         for name in study.activations:
             if study.activations[name].corpus:
                 self.mean(name)
         self.sweeps = {name: self._sweep(name) for name in study.sweeps}
+        self.resampled_sweeps = {name: self._resampled_sweep(name) for name in study.sweeps}
         self.samples = {name: self._samples(name) for name in study.samples}
         self.tables = {name: self._table(name) for name in study.sweeps}
         self.published = self._published() if study.published else {}
@@ -290,16 +295,22 @@ class Plan:
                 )
         return sets
 
-    def _fits(self, entry: str, model: str, tokens: int) -> None:
-        if self.study.models[model].revision:
-            most = self.study.models[model].context
+    def _max_tokens(self, entry: str, of: schema.Activations | schema.SkillSweep) -> int:
+        """Where documents are cut, checked against the model's context."""
+        model = self.study.models[of.model]
+        if model.revision:
+            most = model.context
         else:
-            with naming(f"models.{model}.source"):
-                most = context(self.folder(model))
-        if most is not None and tokens > most:
+            with naming(f"models.{of.model}.source"):
+                most = context(self.folder(of.model))
+        if of.max_tokens is None:
+            return MAX_TOKENS if most is None else min(MAX_TOKENS, most)
+        if most is not None and of.max_tokens > most:
             raise StudyError(
-                f"{entry} is {tokens}, but models.{model} reads at most {most} tokens; lower it."
+                f"{entry}.max_tokens is {of.max_tokens}, but models.{of.model} reads at most "
+                f"{most} tokens; lower it."
             )
+        return of.max_tokens
 
     @once
     def documents(self, corpus: str) -> Artefact:
@@ -317,13 +328,12 @@ class Plan:
                 entry["identity"] = file_identity(locate_file(entry["file"], self.repository))
         return self._make("questions", behaviour, entry)
 
-    @once
-    def skip_tokens(self, corpus: str, model: str, skip: int, max_tokens: int) -> Artefact:
+    def skip_tokens(self, corpus: str, sweep: schema.SkillSweep, max_tokens: int) -> Artefact:
         return self._make(
             "skip_tokens",
             corpus,
-            {"skip": skip, "max_tokens": max_tokens},
-            {"model": [self.model(model)], "documents": [(self.documents(corpus), 0)]},
+            {"skip": sweep.skip, "max_tokens": max_tokens, "method": sweep.skip_tokens},
+            {"model": [self.model(sweep.model)], "documents": [(self.documents(corpus), 0)]},
         )
 
     @once
@@ -331,9 +341,9 @@ class Plan:
         entry = self.study.activations[name]
         settings: dict[str, Any] = _running(self.study.models[entry.model])
         if entry.corpus:
-            self._fits(f"activations.{name}.max_tokens", entry.model, entry.max_tokens)
             source = ("documents", (self.documents(entry.corpus), 0))
-            settings |= {"documents": entry.documents, "max_tokens": entry.max_tokens}
+            most = self._max_tokens(f"activations.{name}", entry)
+            settings |= {"documents": entry.documents, "max_tokens": most}
         else:
             assert entry.behaviour
             source = ("questions", (self.questions(entry.behaviour), 0))
@@ -356,7 +366,7 @@ class Plan:
                 {"contrast": [self.activations(entry.contrast)]},
             )
         else:
-            settings: dict[str, Any] = {"method": "skill"}
+            settings: dict[str, Any] = {"method": "skill", "dtype": entry.dtype}
             if entry.permute:
                 settings |= {"permute": entry.permute, "seed": entry.seed}
             made = self._make(
@@ -371,9 +381,30 @@ class Plan:
         self._vectors[name] = made
         return made
 
+    def resampled_vectors(self, name: str, resamples: int) -> Artefact:
+        entry = self.study.vectors[name]
+        settings = {"vector": name, "resamples": resamples, "seed": entry.seed}
+        if entry.contrast:
+            inputs: Inputs = {"contrast": [self.activations(entry.contrast)]}
+        else:
+            settings |= {"permute": entry.permute, "dtype": entry.dtype}
+            inputs = {
+                "add": [self.activations(operand) for operand in entry.add or []],
+                "subtract": [self.activations(operand) for operand in entry.subtract or []],
+            }
+        return self._make("resampled_vectors", name, settings, inputs)
+
     @once
     def choice(self, name: str) -> Artefact:
         entry = self.study.choices[name]
+        if entry.grid is None:
+            given = {
+                self.study.behaviour_of(vector): {
+                    str(layer): cell.model_dump() for layer, cell in layers.items()
+                }
+                for vector, layers in (entry.multipliers or {}).items()
+            }
+            return self._make("choice", name, {"multipliers": given})
         return self._make(
             "choice",
             name,
@@ -399,8 +430,24 @@ class Plan:
             case schema.SimultaneousSweep():
                 return self._simultaneous(name, sweep)
 
+    def _resampled_sweep(self, name: str) -> list[Artefact]:
+        """The jobs of one sweep once more, each with the resamples of its vectors."""
+        resamples = self.study.sweeps[name].resamples
+        if not resamples:
+            return []
+        made = []
+        for job in self.sweeps[name]:
+            vectors = [
+                self.resampled_vectors(vector, resamples) for vector in job.settings["layers"]
+            ]
+            inputs: Inputs = {role: list(items) for role, items in job.inputs.items()}
+            inputs |= {"vectors": [*vectors], "base": [job]}
+            settings = {**job.settings, "resamples": resamples}
+            made.append(self._make(job.stage, f"{job.name}.resampled", settings, inputs))
+        return made
+
     def _skill(self, name: str, sweep: schema.SkillSweep) -> list[Artefact]:
-        self._fits(f"sweeps.{name}.max_tokens", sweep.model, sweep.max_tokens)
+        max_tokens = self._max_tokens(f"sweeps.{name}", sweep)
         if isinstance(sweep.inject, str):
             sets = self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers)
             injections = [{sweep.inject: layers} for layers in sets]
@@ -415,15 +462,14 @@ class Plan:
             "precision": (
                 {"half_width": sweep.precision, "pilot": sweep.pilot} if sweep.precision else None
             ),
-            "max_tokens": sweep.max_tokens,
+            "max_tokens": max_tokens,
             "stopping": stopping,
         }
         inputs: Inputs = {
             "model": [self.model(sweep.model)],
             "documents": [(self.documents(corpus), 1) for corpus in sweep.corpora],
             "skip_tokens": [
-                self.skip_tokens(corpus, sweep.model, sweep.skip, sweep.max_tokens)
-                for corpus in sweep.corpora
+                self.skip_tokens(corpus, sweep, max_tokens) for corpus in sweep.corpora
             ],
         }
         return [
@@ -460,7 +506,7 @@ class Plan:
         return made
 
     def _single(self, name: str, sweep: schema.SingleSweep) -> list[Artefact]:
-        vectors = self._chosen_vectors(sweep.choice)
+        vectors = self.study.chosen_vectors(sweep.choice)
         made = []
         for (layer,) in self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers):
             settings = {
@@ -481,7 +527,7 @@ class Plan:
         return made
 
     def _combined(self, name: str, sweep: schema.CombinedSweep) -> list[Artefact]:
-        vectors = self._chosen_vectors(sweep.choice)
+        vectors = self.study.chosen_vectors(sweep.choice)
         behaviours = [self.study.behaviour_of(vector) for vector in vectors]
         made = []
         for (layer,) in self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers):
@@ -552,11 +598,6 @@ class Plan:
             },
             inputs,
         )
-
-    def _chosen_vectors(self, choice: str) -> list[str]:
-        grid = self.study.sweeps[self.study.choices[choice].grid]
-        assert isinstance(grid, schema.GridSweep)
-        return grid.vectors
 
     def _own_layers(self, name: str, model: str, inject: Mapping[str, Any]) -> dict[str, list[int]]:
         entry = f"sweeps.{name}.inject"
@@ -636,7 +677,8 @@ class Plan:
                 case schema.PublishedCombined():
                     settings |= {"files": {"mean": sweep.mean, "sum": sweep.sum}}
                 case schema.PublishedSimultaneous():
-                    settings |= {"files": {layer_label(sweep.layers): sweep.file}}
+                    label = layer_label(sweep.layers)
+                    settings |= {"files": {label: sweep.file}}
             if sweep.kind != "skill":
                 settings |= {"behaviours": behaviours, "collapse": self.study.collapse_of(name)}
             listed.append(("published_table", name, settings))
@@ -696,7 +738,12 @@ class Plan:
             }
         else:
             settings |= self._described(name)
-        return Product(name, settings, {"sweeps": tuple(job.paths[0] for job in jobs)})
+        inputs = {"sweeps": jobs, "resampled": self.resampled_sweeps[name]}
+        return Product(
+            name,
+            settings,
+            {role: tuple(job.paths[0] for job in made) for role, made in inputs.items() if made},
+        )
 
     def _described(self, name: str) -> dict[str, Any]:
         """What a behaviour sweep's raw tables hold, in the order of its jobs, and its collapse."""
@@ -878,7 +925,10 @@ def _running(model: schema.Model, sweep: schema.Run | None = None) -> dict[str, 
         "device_map": model.device_map,
         "batch_tokens": model.batch_tokens,
     }
-    return settings | {"path": sweep.path, "kept_gb": model.kept_gb} if sweep else settings
+    if sweep:
+        settings |= {"path": sweep.path, "kept_gb": model.kept_gb}
+        settings |= {"vector_dtype": sweep.vector_dtype}
+    return settings
 
 
 def _place(injection: Mapping[str, list[int]]) -> str:

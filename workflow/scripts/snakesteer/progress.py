@@ -21,9 +21,10 @@ class Progress:
     _written: float = 0.0
 
     def start(self, total: int) -> None:
-        """Begin; `total` tokens are an upper bound: a curve that stops early does less."""
-        self.total, self.done = total, 0
-        self._started = self._written = time.monotonic()
+        """Begin, or go on with more; `total` tokens are an upper bound: curves may stop early."""
+        self.total += total
+        if not self._started:
+            self._started = self._written = time.monotonic()
 
     def step(self, tokens: int) -> None:
         """Count `tokens` as done."""

@@ -66,9 +66,15 @@ def derived(snakemake: Any, origins: Sequence[Mapping[str, Any]]) -> dict[str, A
 
 
 def read_vectors(
-    names: Iterable[str], paths: Iterable[str], manifest: Mapping[str, Any]
+    names: Iterable[str],
+    paths: Iterable[str],
+    manifest: Mapping[str, Any],
+    resamples: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Steering vectors [n_layers, hidden] by name, refused unless they are of this model."""
+    """Steering vectors [n_layers, hidden] by name, refused unless they are of this model.
+
+    With `resamples` the files hold as many of each: [resamples, n_layers, hidden].
+    """
     vectors = {}
     for name, path in zip(names, paths, strict=True):
         origin = read_provenance(path)["model"]
@@ -78,8 +84,9 @@ def read_vectors(
                 f"(fingerprint {origin['fingerprint'][:12]}), not from {manifest['source']} "
                 f"({manifest['fingerprint'][:12]}); steer the model that the vector is from."
             )
-        vector = read_tensors(path)["vector"]
-        expected = (manifest["n_layers"], manifest["hidden"])
+        vector = read_tensors(path)["vectors" if resamples else "vector"]
+        shape = (manifest["n_layers"], manifest["hidden"])
+        expected = (resamples, *shape) if resamples else shape
         if vector.shape != expected or not np.isfinite(vector).all():
             raise StudyError(
                 f"vectors.{name} has shape {vector.shape} or values that are not finite; "

@@ -18,7 +18,10 @@ One YAML file describes a study. Its sections hold named entries, and entries re
 by name. `extends: other.yaml` starts from another study, key by key; a key set to `null` is
 removed, and a corpus, behaviour, sweep or figure that is given another `source` or `kind` is
 replaced as a whole. `layers` count decoder blocks from 0, and a layer's activation is that block's
-output. [sources.md](sources.md) shows where models, documents and questions may come from.
+output. A layer with a decimal point is a fraction of the model's depth: 0.0 is the first, 1.0 the
+last, and in between stands the nearest one, of two equally near ones the lower (of 32 layers 0.25
+is layer 8, 0.5 layer 15); two fractions that are one layer are that layer once.
+[sources.md](sources.md) shows where models, documents and questions may come from.
 
 This page is made from the schema in `workflow/scripts/snakesteer/study.py` and `source_entries.py`
 by `make docs`; editors that read JSON Schema can use `config/study.schema.json`.
@@ -95,7 +98,8 @@ def _value(annotation: Any) -> str:
     if origin is tuple:
         return ", ".join(_value(item) for item in arguments)
     if hasattr(annotation, "__metadata__"):
-        return _value(arguments[0])
+        titles = [getattr(each, "title", None) for each in annotation.__metadata__]
+        return next(filter(None, titles), None) or _value(arguments[0])
     words = {str: "text", int: "whole number", float: "number", bool: "true or false"}
     name = words.get(annotation, getattr(annotation, "__name__", str(annotation)))
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()

@@ -90,6 +90,11 @@ def scorecard(tables: Sequence[pd.DataFrame], against: Sequence[pd.DataFrame]) -
     pairs, curves = [], []
     for ours, theirs in zip(tables, against, strict=True):
         kind = _same_kind(ours, theirs)
+        if kind != "skill":
+            ours, theirs = (
+                table[table["split"].isin(other["split"])]
+                for table, other in ((ours, theirs), (theirs, ours))
+            )
         names = {"sweep": _name(ours), "against": _name(theirs), "kind": kind}
         left, right = _values(ours, kind), _values(theirs, kind)
         columns = _CURVE.get(kind, ["layer", "behaviour"])
@@ -117,7 +122,11 @@ def _name(table: pd.DataFrame) -> str:
 
 
 def _same_kind(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
-    """The kind of both tables, after a check that they show the same thing."""
+    """The kind of both tables, after a check that they show the same thing.
+
+    Of splits one in common is enough: the default of the published grid search, alone, is measured
+    on other questions than its cells.
+    """
     for table in (ours, theirs):
         if table.empty:
             raise StudyError("a scorecard was given an empty table; compare sweeps with results.")
@@ -131,7 +140,7 @@ def _same_kind(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
     aspects = ["corpus"] if kinds[0] == "skill" else ["split"]
     for aspect in aspects:
         seen = [sorted(set(table[aspect])) for table in (ours, theirs)]
-        if seen[0] != seen[1]:
+        if seen[0] != seen[1] and (aspect == "corpus" or not set(seen[0]) & set(seen[1])):
             raise StudyError(
                 f"{names} are over other {aspect} values ({', '.join(seen[0])}; "
                 f"{', '.join(seen[1])}); compare sweeps over the same."

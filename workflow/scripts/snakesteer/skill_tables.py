@@ -10,6 +10,7 @@ import pandas as pd
 
 from snakesteer.bootstrap import RESAMPLES, SEED, percentile_interval, resampled_accuracies
 from snakesteer.errors import StudyError
+from snakesteer.vector_intervals import HIGH, LOW, vector_interval
 
 # Accuracy -> (column of its counts of hits, column of the tokens they are counted over).
 ACCURACIES = {
@@ -40,11 +41,15 @@ SKILL_COLUMNS = [
 
 @dataclass(frozen=True)
 class Curve:
-    """One injection of a skill sweep: its vector, layer label and raw skill sweep table."""
+    """One injection of a skill sweep: its vector, layer label and raw skill sweep table.
+
+    `resampled` is the raw table of the same sweep with resamples of its vectors (`resample`).
+    """
 
     vector: str
     layer: str
     raw: pd.DataFrame
+    resampled: pd.DataFrame | None = None
 
 
 def skill_table(
@@ -60,7 +65,8 @@ def skill_table(
     Absolute accuracies are shares of tokens, relative ones are divided by the value at coefficient
     0 of the same curve and corpus; both carry a 95 % interval from `resamples` bootstrap samples
     of the documents, paired between coefficients wherever these saw the same documents. `nll` is
-    per token, in nats.
+    per token, in nats. Where curves have resampled vectors, all accuracies have an interval over
+    these as well, in further columns (`…_vector_low`, `…_vector_high`).
 
     Raises StudyError if a curve has no coefficient 0 or counts a document twice.
     """
@@ -72,7 +78,7 @@ def skill_table(
     table = pd.concat(rows, ignore_index=True)
     table["sweep"] = sweep
     table["role"] = np.where(table["corpus"] == target, "target", "other")
-    return table[SKILL_COLUMNS]
+    return table[[*SKILL_COLUMNS, *(name for name in table if name.endswith((LOW, HIGH)))]]
 
 
 def _corpus_rows(
@@ -116,16 +122,44 @@ def _corpus_rows(
         "tokens": tokens.astype(np.int64),
         "nll": spread("nll").sum(axis=1) / tokens,
     }
+    resampled = _resampled(curve, corpus, coefficients)
     for place, accuracy in enumerate(ACCURACIES):
         own = slice(place * len(coefficients), (place + 1) * len(coefficients))
         value, sample = values[own], samples[:, own]
         with np.errstate(divide="ignore", invalid="ignore"):
-            relative = value / value[zero]
-            relative_sample = sample / sample[:, [zero]]
+            relative = value / _nonzero(value[[zero]])
+            relative_sample = sample / _nonzero(sample[:, [zero]])
         for name, estimate, distribution in (
             (accuracy, value, sample),
             (f"relative_{accuracy}", relative, relative_sample),
         ):
             columns[name] = estimate
             columns[f"{name}_low"], columns[f"{name}_high"] = percentile_interval(distribution)
+        if resampled is not None:
+            found = resampled[accuracy]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found_relative = found / _nonzero(found[:, [zero]])
+            for name, outcomes in ((accuracy, found), (f"relative_{accuracy}", found_relative)):
+                columns[f"{name}{LOW}"], columns[f"{name}{HIGH}"] = vector_interval(
+                    np.asarray(columns[name]), outcomes
+                )
     return pd.DataFrame(columns)
+
+
+def _nonzero(accuracy: np.ndarray) -> np.ndarray:
+    """NaN in place of 0: nothing is relative to a model that predicts nothing."""
+    return np.where(accuracy == 0, np.nan, accuracy)
+
+
+def _resampled(curve: Curve, corpus: str, coefficients: np.ndarray) -> dict[str, np.ndarray] | None:
+    """Accuracies [resamples, n_coefficients] on a corpus, with each resample of the vectors."""
+    if curve.resampled is None:
+        return None
+    rows = curve.resampled[curve.resampled["corpus"] == corpus]
+    sums = rows.groupby(["resample", "coefficient"])[
+        sorted({column for pair in ACCURACIES.values() for column in pair})
+    ].sum()
+    return {
+        accuracy: (sums[hits] / sums[tokens]).unstack()[list(coefficients)].to_numpy()
+        for accuracy, (hits, tokens) in ACCURACIES.items()
+    }

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+AUTHORS = [1]
+"""What the authors' filter leaves out: it compares each token with `skip_tokens.any()`, which is
+true, and so with the id 1; of a Llama tokenizer that is the beginning-of-sequence token."""
+
+
 def most_frequent(
     tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, max_tokens: int, count: int = 50
 ) -> list[int]:

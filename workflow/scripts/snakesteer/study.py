@@ -38,10 +38,21 @@ from snakesteer.source_entries import (
 Share = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Numbers = Annotated[list[Number], Some, Distinct]
-Layer = Annotated[int, Field(ge=0)]
+Dtype = Literal["float32", "bfloat16", "float16"]
+# A number of a decoder block, or a fraction of the model's depth; see `depth`.
+Fraction = Annotated[float, Field(ge=0, le=1, strict=True, title="fraction of depth")]
+Layer = Annotated[int, Field(ge=0, strict=True)] | Fraction
 Layers = Annotated[list[Layer], Some, Distinct]
 LayerSet = Layer | Layers
+# Keys of mappings are text in JSON.
+LayerKey = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1, title="fraction")]
 OwnLayers = Annotated[dict[Name, LayerSet], Some]
+
+
+CUT = (
+    "Documents are cut at this length; if left out at 4,096 tokens, or where the model's context "
+    "ends if that is sooner."
+)
 
 
 class Activations(Entry):
@@ -53,7 +64,7 @@ class Activations(Entry):
     documents: Count | None = Field(
         None, description="Use the first documents only; all of the split if left out."
     )
-    max_tokens: Count = Field(4096, description="Documents are cut at this length.")
+    max_tokens: Count | None = Field(None, description=CUT)
 
     @model_validator(mode="after")
     def _of_one_thing(self) -> Self:
@@ -78,15 +89,20 @@ class Vector(Entry):
         description="Control: shuffle both sums independently over the hidden dimension, as the "
         "authors did (`operands`; longer than the vector), or their difference (same length).",
     )
-    seed: int = Field(13, description="Seed of the permutation.")
+    seed: int = Field(13, description="Seed of the permutation and of resamples.")
+    dtype: Dtype = Field(
+        "float32",
+        description="Number format that the sums and their difference are rounded to; the authors "
+        "took the difference in `bfloat16`.",
+    )
     contrast: Name | None = Field(None, description="Activations of a behaviour.")
 
     @model_validator(mode="after")
     def _one_method(self) -> Self:
         if (self.contrast is None) == (not self.add and not self.subtract):
             raise ValueError("give either contrast, or add and subtract")
-        if self.contrast and self.permute:
-            raise ValueError("permute is for vectors of add and subtract")
+        if self.contrast and (self.permute or self.dtype != "float32"):
+            raise ValueError("permute and dtype are for vectors of add and subtract")
         return self
 
 
@@ -150,6 +166,17 @@ class Run(Entry):
         description="`shared`: layers below the injection run once for all coefficients; "
         "`plain`: the whole model for each, the reference.",
     )
+    vector_dtype: Dtype = Field(
+        "float32",
+        description="Number format that vectors are rounded to before they are injected. (The "
+        "product with the coefficient is taken in float32, the sum in the model's format.)",
+    )
+    resamples: Annotated[int, Field(ge=2)] | None = Field(
+        None,
+        description="Also run the sweep with this many bootstrap resamples of its vectors: the "
+        "documents or questions that they are means over are drawn anew, from the activations that "
+        "are there. Tables get intervals over vectors (`…_vector_low`, `…_vector_high`).",
+    )
 
 
 class SkillSweep(Run):
@@ -178,8 +205,13 @@ class SkillSweep(Run):
     pilot: Annotated[int, Field(ge=2)] = Field(
         32, description="Documents per corpus that `precision` is planned with."
     )
-    max_tokens: Count = Field(4096, description="Documents are cut at this length.")
+    max_tokens: Count | None = Field(None, description=CUT)
     skip: Count = Field(50, description="Most frequent tokens left out of the `kept` measures.")
+    skip_tokens: Literal["fixed", "authors"] = Field(
+        "fixed",
+        description="`fixed`: leave out the `skip` most frequent tokens of the corpus's training "
+        "split; `authors`: what their filter does, which compares with the token id 1 instead.",
+    )
     stopping: SkillStopping | Literal[False] = Field(
         False, description="`{}` stops early as in the paper; `false` evaluates every coefficient."
     )
@@ -243,13 +275,31 @@ Sweep = Annotated[
 ]
 
 
-class Choice(Entry):
-    """Multipliers picked for every behaviour and layer of a grid search."""
+class Multipliers(Entry):
+    """The multipliers of one vector at one layer, picked by hand."""
 
-    grid: Name = Field(description="A grid sweep on the validation split.")
+    add: Annotated[Number, Field(gt=0)]
+    subtract: Annotated[Number, Field(lt=0)]
+
+
+class Choice(Entry):
+    """Multipliers for vectors at layers: picked from a grid search by a rule, or given."""
+
+    grid: Name | None = Field(None, description="A grid sweep on the validation split.")
     max_faulty: Share = Field(
         0.05, description="Cells with a larger share of faulty answers are not chosen."
     )
+    multipliers: dict[Name, dict[LayerKey, Multipliers]] | None = Field(
+        None,
+        description="In place of `grid`: for each vector and layer `{add: …, subtract: …}`, the "
+        "second negative.",
+    )
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Self:
+        if (self.grid is None) == (not self.multipliers):
+            raise ValueError("give either grid, to pick from it, or multipliers")
+        return self
 
 
 class Samples(Entry):
@@ -316,7 +366,9 @@ class PublishedSimultaneous(Entry):
 
     kind: Literal["simultaneous"]
     file: str
-    layers: Layers = Field(description="Layers of the vectors, which the file does not say.")
+    layers: Annotated[list[Annotated[int, Field(ge=0)]], Some, Distinct] = Field(
+        description="Layers of the vectors, which the file does not say."
+    )
     title: str | None = None
 
 
@@ -356,7 +408,7 @@ class Published(Entry):
     vectors: dict[Name, str] = Field(
         {}, description="Files of contrast vectors (`.pt`), by the name of their behaviour."
     )
-    layers: Annotated[list[Layer], Distinct] = Field(
+    layers: Annotated[list[Annotated[int, Field(ge=0)]], Distinct] = Field(
         [], description="Layers for which histograms of activations and vectors are made."
     )
     bins: Count = Field(100, description="Bins of those histograms.")
@@ -401,7 +453,17 @@ class Figure(Entry):
     caption: str | None = Field(None, description="Caption in the report.")
 
 
-class TradeoffFigure(Figure):
+class WithIntervals(Figure):
+    """A figure with intervals."""
+
+    intervals: Literal["items", "vectors", "both"] = Field(
+        "items",
+        description="Uncertainty shown: over documents or questions; over vectors, where the "
+        "sweeps have `resamples`; or both, their half-widths added in squares.",
+    )
+
+
+class TradeoffFigure(WithIntervals):
     """Relative accuracy on one corpus against another, a line per layer."""
 
     kind: Literal["tradeoff"]
@@ -425,7 +487,7 @@ class HeatmapFigure(Figure):
     layers: Layers | None = None
 
 
-class SingleFigure(Figure):
+class SingleFigure(WithIntervals):
     """Matching score by default, added and subtracted."""
 
     kind: Literal["single"]
@@ -433,7 +495,7 @@ class SingleFigure(Figure):
     layers: Layers | None = None
 
 
-class CombinedFigure(Figure):
+class CombinedFigure(WithIntervals):
     """Matching score under combined vectors, beside single steering."""
 
     kind: Literal["combined"]
@@ -443,7 +505,7 @@ class CombinedFigure(Figure):
     max_faulty: int = Field(10, description="Bars with more faulty answers are not drawn.")
 
 
-class SimultaneousFigure(Figure):
+class SimultaneousFigure(WithIntervals):
     """Matching scores along the global coefficient, with the alignment tax."""
 
     kind: Literal["simultaneous"]
@@ -576,6 +638,15 @@ class Study(Entry):
             )
         return behaviour
 
+    def chosen_vectors(self, choice: str) -> list[str]:
+        """The vectors that a choice has multipliers for."""
+        entry = self.choices[choice]
+        if entry.grid is None:
+            return list(entry.multipliers or {})
+        grid = self.sweeps[entry.grid]
+        assert isinstance(grid, GridSweep)
+        return grid.vectors
+
     def collapse_of(self, sweep: str) -> float:
         """The share of one answer above which a behaviour sweep shows mode collapse.
 
@@ -586,7 +657,8 @@ class Study(Entry):
             case GridSweep(stopping=GridStopping(collapse=share)):
                 return share
             case SingleSweep(choice=choice) | CombinedSweep(choice=choice):
-                return self.collapse_of(self.choices[choice].grid)
+                grid = self.choices[choice].grid
+                return self.collapse_of(grid) if grid else GridStopping().collapse
             case _:
                 return GridStopping().collapse
 
@@ -745,7 +817,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     "activations": (Activations,),
     "vectors": (Vector,),
     "sweeps": (SkillSweep, GridSweep, SingleSweep, CombinedSweep, SimultaneousSweep),
-    "choices": (Choice,),
+    "choices": (Choice, Multipliers),
     "samples": (Samples,),
     "published": (
         Published,
@@ -821,6 +893,10 @@ def _check_references(study: Study) -> None:
             )
         study.model_of(name)
     for name, choice in study.choices.items():
+        if choice.grid is None:
+            known(f"choices.{name}.multipliers", "vectors", choice.multipliers or {})
+            _distinct_behaviours(study, f"choices.{name}.multipliers", choice.multipliers or {})
+            continue
         kind(f"choices.{name}.grid", "sweeps", choice.grid, "grid")
         grid = study.sweeps[choice.grid]
         if isinstance(grid, GridSweep) and grid.split == "test":
@@ -877,6 +953,8 @@ def _check_references(study: Study) -> None:
                 _check_histograms(study, entry, figure)
         if isinstance(figure, HeatmapFigure | SingleFigure | CombinedFigure):
             _check_layers(study, entry, figure)
+        if isinstance(figure, WithIntervals) and figure.intervals != "items":
+            _check_resamples(study, entry, figure)
 
 
 def _check_published(study: Study) -> None:
@@ -916,6 +994,19 @@ def _check_histograms(study: Study, entry: str, figure: DistributionsFigure) -> 
             f"histograms are of layers {published.layers} in {published.bins}; change "
             "published.layers and published.bins."
         )
+
+
+def _check_resamples(study: Study, entry: str, figure: WithIntervals) -> None:
+    keys = ("sweeps", "controls", "sweep", "single", "tax")
+    given = [getattr(figure, key, None) or [] for key in keys]
+    for name in (
+        name for names in given for name in ([names] if isinstance(names, str) else names)
+    ):
+        if not getattr(study.tabled[name], "resamples", None):
+            raise StudyError(
+                f"{entry}.intervals is {figure.intervals}, but sweeps.{name} has no resamples of "
+                "its vectors; give it `resamples`, or leave intervals out."
+            )
 
 
 def _check_tradeoff(study: Study, entry: str, figure: TradeoffFigure) -> None:
@@ -1003,22 +1094,29 @@ def _check_sweep(study: Study, entry: str, sweep: Any, known: Any) -> None:
             _distinct_behaviours(study, entry, vectors)
         case SingleSweep() | CombinedSweep():
             known(f"{entry}.choice", "choices", [sweep.choice])
-            grid_name = study.choices[sweep.choice].grid
-            grid = study.sweeps[grid_name]
-            assert isinstance(grid, GridSweep)
-            vectors = grid.vectors
-            for layer in sweep.layers:
-                if grid.layers != "all" and layer not in grid.layers:
-                    raise StudyError(
-                        f"{entry}.layers names layer {layer}, for which choices.{sweep.choice} "
-                        f"has no multipliers; add it to the layers of sweeps.{grid_name}."
-                    )
+            vectors = study.chosen_vectors(sweep.choice)
+            _has_multipliers(study, entry, sweep)
         case SimultaneousSweep():
             vectors = list(sweep.inject)
             known(f"{entry}.inject", "vectors", vectors)
             _distinct_behaviours(study, entry, vectors)
             _has_zero(entry, sweep.coefficients)
     _same_model(study, entry, sweep.model, vectors)
+
+
+def _has_multipliers(study: Study, entry: str, sweep: SingleSweep | CombinedSweep) -> None:
+    choice = study.choices[sweep.choice]
+    for layer in sweep.layers:
+        lacks = f"{entry}.layers names layer {layer}, for which choices.{sweep.choice} has no"
+        if choice.grid is None:
+            for vector, layers in (choice.multipliers or {}).items():
+                if layer not in layers:
+                    raise StudyError(f"{lacks} multipliers of {vector}; add them there.")
+            continue
+        grid = study.sweeps[choice.grid]
+        assert isinstance(grid, GridSweep)
+        if grid.layers != "all" and layer not in grid.layers:
+            raise StudyError(f"{lacks} multipliers; add it to the layers of sweeps.{choice.grid}.")
 
 
 def _distinct_behaviours(study: Study, entry: str, vectors: Iterable[str]) -> None:

@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
 
 from snakesteer.errors import StudyError
 
+Dtype = Literal["float32", "bfloat16", "float16"]
 
-def mean(activations: np.ndarray) -> np.ndarray:
+
+def rounded(array: np.ndarray, dtype: Dtype) -> np.ndarray:
+    """float32 values rounded to a number format, to nearest and even, kept as float32.
+
+    Raises StudyError for a value beyond float16's range.
+    """
+    array = np.asarray(array, np.float32)
+    match dtype:
+        case "float16":
+            with np.errstate(over="ignore"):
+                return _finite(array.astype(np.float16))
+        case "bfloat16":
+            bits = np.ascontiguousarray(array).view(np.uint32)
+            bits = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
+            return (bits & np.uint32(0xFFFF0000)).view(np.float32)
+    return array
+
+
+def mean(activations: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
     """Mean over samples of activations [n_samples, n_layers, hidden], summed in float64.
 
-    Raises StudyError when there are no samples, or for NaN or infinity.
+    They may come in parts, some samples at a time. Raises StudyError when there are no samples, or
+    for NaN or infinity.
     """
-    if not len(activations):
+    parts = [activations] if isinstance(activations, np.ndarray) else activations
+    count, total = 0, np.float64(0)
+    for part in parts:
+        count, total = count + len(part), total + part.sum(axis=0, dtype=np.float64)
+    if not count:
         raise StudyError("There are no activations to take the mean of; the corpus is empty.")
-    return _finite(activations.mean(axis=0, dtype=np.float64))
+    return _finite(total / count)
 
 
 def skill(
     add: Sequence[np.ndarray],
     subtract: Sequence[np.ndarray],
     permute: Literal["operands", "difference"] | None = None,
-    seed: int = 13,
+    seed: int | Sequence[int] = 13,
+    dtype: Dtype = "float32",
 ) -> np.ndarray:
     """Sum of the mean activations `add` minus the sum of `subtract` (paper: skill vectors).
 
     Means are [n_layers, hidden]; either list may be empty. `permute` makes a control by shuffling
     over the hidden dimension, in every layer by itself and seeded: `operands` shuffles both sums
     independently, as the authors did, which gives a longer vector; `difference` shuffles the
-    vector, which keeps its length. Raises StudyError for means of different shapes.
+    vector, which keeps its length. In another `dtype` than float32 both sums and their difference
+    are rounded to it. Raises StudyError for means of different shapes.
     """
     shapes = {mean.shape for mean in [*add, *subtract]}
     if len(shapes) != 1:
@@ -43,13 +69,14 @@ def skill(
     [shape] = shapes
     added = np.sum([np.zeros(shape), *add], axis=0, dtype=np.float64)
     subtracted = np.sum([np.zeros(shape), *subtract], axis=0, dtype=np.float64)
+    if dtype != "float32":
+        added = rounded(np.asarray(added), dtype)
+        subtracted = rounded(np.asarray(subtracted), dtype)
     shuffle = np.random.default_rng(seed).permuted
-    match permute:
-        case "operands":
-            return _finite(shuffle(added, axis=1) - shuffle(subtracted, axis=1))
-        case "difference":
-            return _finite(shuffle(added - subtracted, axis=1))
-    return _finite(added - subtracted)
+    if permute == "operands":
+        added, subtracted = shuffle(added, axis=1), shuffle(subtracted, axis=1)
+    vector = _finite(added - subtracted)
+    return rounded(shuffle(vector, axis=1) if permute == "difference" else vector, dtype)
 
 
 def contrast(matching: np.ndarray, not_matching: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ def tradeoff(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.Da
         _draw_curve(axes, curve, measure, name.replace(" (", "\n("), look)
     numbers = pd.concat([curve for _, curve in curves], ignore_index=True)
     highest = 100 * numbers[[f"{measure}_target", f"{measure}_other"]].max().max()
-    low, high = settings.get("limits", (-3, max(highest, 100) + 3))
+    low, high = settings.get("limits", (-3, np.nanmax([highest, 100]) + 3))
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     axes.set_xlabel(_axis_label(points["target"].iloc[0], settings))
     axes.set_ylabel(_axis_label(points["other"].iloc[0], settings))

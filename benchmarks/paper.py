@@ -1,0 +1,160 @@
+"""What planning, tables, figures and the report of the paper's study cost, at its full size.
+
+    .venv/bin/python benchmarks/paper.py
+
+No model runs: everything that a GPU would have made is generated, in the cache's formats and at the
+paper's size (16 curves and two more × 25 coefficients × 2 corpora × 450 documents; 10 grid searches
+× 8 layers × 13 multipliers × 200 questions; 81 coefficients × 5 behaviours × 300 questions). Prints
+the seconds of each step on two cores, and the largest memory that all processes held together at
+any time (proportional set size, looked at twice a second).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from measure import write
+from miniature import REPOSITORY, measure
+
+from snakesteer import study as schema
+from snakesteer.artefacts import write_json, write_table, write_tensors
+from snakesteer.behaviour_sweep import INJECTION
+from snakesteer.behaviour_sweep import SCHEMA as ANSWERS
+from snakesteer.plan import Artefact, Plan
+from snakesteer.skill_sweep import SCHEMA as COUNTS
+
+CONFIG = REPOSITORY / "config" / "paper.yaml"
+COEFFICIENTS = 25
+DOCUMENTS = 450
+QUESTIONS = {"validation": 200, "test": 300}
+HIDDEN = 4096
+MULTIPLIER = 0.5
+STEPS = {
+    "planning": ["-n", "--quiet", "all"],
+    "tables and figures": ["--quiet", "all"],
+    "nothing to do": ["--quiet", "all"],
+    "report": ["--quiet", "all", "--report", "report.html"],
+}
+
+
+def counts(settings: Mapping[str, Any], draw: np.random.Generator) -> pa.Table:
+    """A skill sweep: accuracy falls along the first of the coefficients."""
+    parts = []
+    for corpus in settings["corpora"]:
+        tokens = np.clip(draw.lognormal(6.2, 1.1, DOCUMENTS), 30, 4095).astype(np.int64)
+        kept = draw.binomial(tokens, 0.6)
+        names = [f"{corpus}-{place}" for place in range(DOCUMENTS)]
+        for coefficient in settings["coefficients"][:COEFFICIENTS]:
+            share = 0.6 / (1 + abs(coefficient) / 2)
+            columns = {
+                "coefficient": [float(coefficient)] * DOCUMENTS,
+                "corpus": [corpus] * DOCUMENTS,
+                "document": names,
+                "tokens": tokens,
+                "top1": draw.binomial(tokens, share),
+                "top10": draw.binomial(tokens, min(1, 1.4 * share)),
+                "nll": tokens * 2.0,
+                "kept": kept,
+                "kept_top1": draw.binomial(kept, share),
+                "kept_top10": draw.binomial(kept, min(1, 1.4 * share)),
+            }
+            parts.append(pa.table({name: columns[name] for name in COUNTS.names}, schema=COUNTS))
+    return pa.concat_tables(parts)
+
+
+def answers(settings: Mapping[str, Any], draw: np.random.Generator) -> pa.Table:
+    """A behaviour sweep: every coefficient that it may visit."""
+    count = QUESTIONS[settings["split"]]
+    parts = []
+    for injection in settings["injections"]:
+        runs = injection["runs"]
+        runs = [[0.0, -MULTIPLIER, MULTIPLIER]] if runs == "chosen" else runs
+        for coefficient in (value for run in runs for value in run):
+            for behaviour in injection["behaviours"]:
+                matches = draw.random(count) < 0.3
+                columns = {
+                    "coefficient": [coefficient] * count,
+                    "behaviour": [behaviour] * count,
+                    "question": [f"{behaviour}-{place}" for place in range(count)],
+                    "answer": np.where(draw.random(count) < 0.5, "A", "B"),
+                    "outcome": np.where(matches, "match", "other"),
+                    "logit_matching": draw.normal(size=count),
+                    "logit_not_matching": draw.normal(size=count),
+                    "choice_mass": draw.random(count),
+                    INJECTION.name: [injection["label"]] * count,
+                }
+                parts.append(pa.table(columns, schema=ANSWERS.append(INJECTION)))
+    return pa.concat_tables(parts)
+
+
+def choice(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A choice in its file's form."""
+    cell = {"add": MULTIPLIER, "subtract": -MULTIPLIER}
+    chosen = settings.get("multipliers") or {
+        behaviour: {job["layer"]: cell for job in settings["jobs"]}
+        for injection in settings["jobs"][0]["injections"]
+        for behaviour in injection["behaviours"]
+    }
+    return {"rule": "Generated.", "multipliers": chosen}
+
+
+def generate(made: Artefact, n_layers: int, draw: np.random.Generator) -> None:
+    """Write one artefact; activations, documents and questions stand for themselves."""
+    described = {"kind": made.stage, "key": made.key, "settings": made.settings, "packages": {}}
+    for path in made.paths:
+        match made.stage:
+            case "skill_sweep":
+                write_table(path, counts(made.settings, draw), described)
+            case "behaviour_sweep":
+                write_table(path, answers(made.settings, draw), described)
+            case "choice":
+                write_json(path, choice(made.settings))
+            case "mean" | "vector" as role:
+                array = draw.standard_t(3, (n_layers, HIDDEN)).astype(np.float32)
+                write_tensors(path, {role: array}, described)
+            case _ if path.endswith(".json"):
+                write_json(path, {})
+            case _ if path.endswith(".parquet"):
+                write_table(path, pa.table({}), described)
+            case _:
+                write_tensors(path, {"activations": np.zeros((1, 1, 1), np.float32)}, described)
+
+
+def rows() -> Iterator[dict[str, Any]]:
+    """Generate the sweeps in the working directory, then measure the steps one after the other."""
+    plan = Plan(schema.load(CONFIG), REPOSITORY)
+    n_layers = max(entry.layers or 0 for entry in plan.study.models.values())
+    draw = np.random.default_rng(13)
+    for made in plan.artefacts():
+        generate(made, n_layers, draw)
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    for step, arguments in STEPS.items():
+        command = [*snakemake, "--cores", "2", "--configfile", str(CONFIG), *arguments]
+        seconds, gigabytes = measure(command, Path.cwd())
+        print(f"{step:20} {seconds:7.1f} s   {gigabytes:5.2f} GB", flush=True)
+        yield {"step": step, "seconds": seconds, "gigabytes": gigabytes}
+
+
+def main() -> None:
+    """Measure in a folder of its own, or in one that is kept."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, help="where to work; a temporary folder if left out")
+    folder = parser.parse_args().folder
+    with tempfile.TemporaryDirectory() as temporary:
+        os.chdir(folder or temporary)
+        measured = list(rows())
+        total = sum(row["seconds"] for row in measured if row["step"] != "nothing to do")
+        print(f"{'together':20} {total:7.1f} s")
+    write("paper", measured, {"documents": DOCUMENTS, "coefficients": COEFFICIENTS})
+
+
+if __name__ == "__main__":
+    main()

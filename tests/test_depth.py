@@ -1,0 +1,111 @@
+"""Layers as fractions of a model's depth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import REPOSITORY
+
+from checkout import SMALL
+from snakesteer import study
+from snakesteer.depth import at_depth, layer_at
+from snakesteer.errors import StudyError
+from snakesteer.plan import Plan
+
+
+@pytest.mark.parametrize(
+    ("fraction", "n_layers", "layer"),
+    [(0.0, 32, 0), (0.25, 32, 8), (0.5, 32, 15), (1.0, 32, 31), (0.5, 7, 3), (0.4, 1, 0)],
+)
+def test_the_nearest_layer_of_two_the_lower(fraction: float, n_layers: int, layer: int) -> None:
+    assert layer_at(fraction, n_layers) == layer
+
+
+def changed(over: dict[str, Any]) -> study.Study:
+    return study.parse(study.merge(study.read(SMALL), over))
+
+
+def test_fractions_and_numbers_make_the_same_artefacts() -> None:
+    """Of the 8 layers of the small study's models 0.5 is 3 and 0.7 is 5; 1 is a number, 1.0 7."""
+    given = [
+        {
+            "sweeps": {
+                "code": {"layers": [a, [1, b]]},
+                "grid": {"layers": [a, b]},
+                "single": {"layers": [b]},
+                "combined": {"layers": [b], "choice": "by-hand"},
+                "simultaneous": {"inject": {"myopia": a, "wealth-seeking": [b, last]}},
+                "alignment-tax": {"inject": {"myopia": a, "wealth-seeking": [b, last]}},
+            },
+            "choices": {
+                "by-hand": {
+                    "multipliers": {
+                        vector: {b: {"add": 1, "subtract": -2}}
+                        for vector in ("myopia", "wealth-seeking")
+                    }
+                }
+            },
+            "samples": {"chat": {"layer": b}},
+            "figures": {
+                "general-coding": {"layers": [a]},
+                "grid-search": {"layers": [b]},
+                "single-steering": {"layers": [b]},
+                "activation-distributions": {"layers": [a, last]},
+                "vector-distributions": {"layers": [a]},
+            },
+        }
+        for a, b, last in ((0.5, 0.7, 1.0), (3, 5, 7))
+    ]
+    by_fraction, by_number = (Plan(changed(over), REPOSITORY) for over in given)
+    assert by_fraction.study == by_number.study
+    assert by_fraction.catalogue() == by_number.catalogue()
+    assert by_fraction.figures == by_number.figures
+
+
+def test_fractions_of_one_layer_are_that_layer_once() -> None:
+    given = changed({"sweeps": {"code": {"layers": [0.5, 3, [0.4, 0.45], [0.3, 0.4]]}}})
+    sweep = at_depth(given, lambda _: 8).sweeps["code"]
+    assert sweep.layers == [3, [3], [2, 3]]  # type: ignore[union-attr]
+
+
+def test_the_depth_is_asked_of_the_entrys_own_model() -> None:
+    asked: list[str] = []
+
+    def layers_of(model: str) -> int:
+        asked.append(model)
+        return 8
+
+    at_depth(changed({"sweeps": {"code": {"layers": [0.1]}}}), layers_of)
+    assert asked == ["miniature"]
+
+
+@pytest.mark.parametrize(
+    ("over", "words"),
+    [
+        (
+            {
+                "choices": {
+                    "by-hand": {
+                        "multipliers": {"myopia": {n: {"add": 1, "subtract": -1} for n in (3, 0.5)}}
+                    }
+                }
+            },
+            ["choices.by-hand.multipliers.myopia", "3, 0.5", "one layer"],
+        ),
+        ({"sweeps": {"code": {"layers": [1.5]}}}, ["sweeps.code.layers", "1.5"]),
+        ({"sweeps": {"single": {"layers": [0.9]}}}, ["sweeps.single.layers", "0.9", "sweeps.grid"]),
+    ],
+)
+def test_what_cannot_be_a_layer_is_told(over: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(StudyError) as raised:
+        Plan(changed(over), REPOSITORY)
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_a_fraction_of_published_results_is_told() -> None:
+    data = study.read(REPOSITORY / "config" / "published.yaml")
+    over = {"figures": {"general-coding": {"layers": [0.5]}}}
+    with pytest.raises(StudyError, match=r"figures.general-coding.layers names 0.5.*depth"):
+        Plan(study.parse(study.merge(data, over)), REPOSITORY)

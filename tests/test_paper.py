@@ -1,0 +1,253 @@
+"""The study of the paper: its numbers, its plan, and the whole of it at a reduced size."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import hub
+import llama
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import REPOSITORY
+from test_hub_workflow import served
+
+from checkout import Checkout, copy_of_repository
+from snakesteer import study
+from snakesteer.plan import Plan
+from snakesteer.stopping import SkillStopping
+
+PAPER = REPOSITORY / "config" / "paper.yaml"
+
+
+@pytest.fixture(scope="module")
+def paper() -> study.Study:
+    return study.load(PAPER)
+
+
+def test_stopping_and_coefficients_visit_just_the_published_ones(paper: study.Study) -> None:
+    """Every published curve there is, replayed with the list and the rule of its sweep."""
+    replayed = 0
+    for name, entry in paper.published.sweeps.items():
+        sweep = paper.sweeps[name.removeprefix("published-")]
+        table = pq.read_table(REPOSITORY / "resources" / "published" / f"{name}.parquet")
+        if not isinstance(entry, study.PublishedSkill) or not sweep.stopping or not table:
+            continue
+        coefficients = study.coefficients(sweep.coefficients)
+        stopping = SkillStopping(**sweep.stopping.model_dump())
+        rows = table.to_pandas()
+        for _, curve in rows[rows["role"] == "target"].groupby("layer"):
+            relative = dict(zip(curve["coefficient"], curve["relative_top1"], strict=True))
+            place, step, visited = 0, 1, []
+            while step:
+                visited.append(coefficients[place])
+                step = stopping.advance(relative[coefficients[place]])
+                place += step
+            assert visited == sorted(relative)
+            replayed += 1
+    assert replayed >= 8
+
+
+def test_sweeps_and_published_sweeps_are_of_one_shape(paper: study.Study) -> None:
+    """Layers, corpora and behaviours are those of the published series that a sweep is held to."""
+    for card in paper.scorecards.values():
+        for ours, theirs in zip(card.sweeps, card.against, strict=True):
+            if theirs not in paper.published.sweeps:
+                continue
+            sweep, published = paper.sweeps[ours], paper.published.sweeps[theirs]
+            assert sweep.kind == published.kind
+            if isinstance(published, study.PublishedSkill):
+                assert sweep.corpora == published.corpora
+            if isinstance(published, study.PublishedSimultaneous):
+                assert list(sweep.inject.values()) == published.layers
+            path = REPOSITORY / "resources" / "published" / f"{theirs}.parquet"
+            rows = pq.read_table(path).to_pandas()
+            if len(rows) and sweep.kind in ("grid", "single", "combined"):
+                assert set(rows["layer"]) - {""} == {str(layer) for layer in sweep.layers}
+                vectors = (
+                    paper.chosen_vectors(sweep.choice) if sweep.kind != "grid" else sweep.vectors
+                )
+                assert set(rows["behaviour"]) == {paper.behaviour_of(v) for v in vectors}
+
+
+def test_the_authors_multipliers_are_the_published_ones(paper: study.Study) -> None:
+    rows = pq.read_table(REPOSITORY / "resources/published/published-single.parquet").to_pandas()
+    rows = rows[rows["direction"] != "default"].set_index(["behaviour", "layer", "direction"])
+    given = {
+        (vector, str(layer), direction): getattr(cell, direction)
+        for vector, cells in paper.choices["by-hand"].multipliers.items()
+        for layer, cell in cells.items()
+        for direction in ("add", "subtract")
+    }
+    assert given == rows["coefficient"].to_dict()
+
+
+def test_every_published_figure_is_drawn_from_our_own_sweeps(paper: study.Study) -> None:
+    published = study.load(REPOSITORY / "config" / "published.yaml")
+    for name, figure in published.figures.items():
+        ours = paper.figures[name]
+        kept = {"sweeps", "controls", "sweep", "single", "tax", "caption"}
+        assert ours.model_dump(exclude=kept) == figure.model_dump(exclude=kept)
+        for key in kept - {"caption"}:
+            names = getattr(ours, key, None) or []
+            assert set([names] if isinstance(names, str) else names) <= set(paper.sweeps)
+
+
+def test_the_whole_study_is_planned_without_network_and_weights(tmp_path: Path) -> None:
+    blocked = {name: "http://127.0.0.1:9" for name in ("HF_ENDPOINT", "https_proxy", "http_proxy")}
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "-n"]
+        + ["--configfile", str(PAPER), "--quiet", "reason"],
+        cwd=tmp_path,
+        env={**os.environ, **blocked, "HF_HOME": str(tmp_path / "hf")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    planned = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.M))
+    assert {rule: int(count) for rule, count in planned.items()} == {
+        "model": 2,
+        "documents": 4,
+        "questions": 5,
+        "skip_tokens": 4,
+        "activations": 9,
+        "mean": 4,
+        "vector": 9,
+        "study_vector": 9,
+        "skill_sweep": 19,
+        "behaviour_sweep": 17,
+        "choice": 2,
+        "table": 13,
+        "study_published": 11,
+        "published_page": 1,
+        "figure": 24,
+        "scorecard": 8,
+        "catalogue": 1,
+        "study": 1,
+        "all": 1,
+        "total": 144,
+    }
+
+
+MINE = """
+extends: {folder}/other-model.yaml
+name: mine
+models:
+  llama-2-7b: &one {{source: OWNER/NAME, revision: {revision}, layers: {layers}, context: 2048}}
+  llama-2-7b-chat: *one
+"""
+
+
+@pytest.mark.parametrize(
+    ("n_layers", "skill", "grid"),
+    [
+        (32, [0, 5, 10, 15, 20, 25, 30], [0, 5, 10, 15, 20, 25, 29, 31]),
+        (8, [0, 1, 2, 3, 5, 6, 7], [0, 1, 2, 3, 5, 6, 7]),
+        (80, [0, 13, 25, 38, 51, 64, 77], [0, 13, 25, 38, 51, 64, 74, 79]),
+    ],
+)
+def test_another_model_takes_a_few_lines(
+    tmp_path: Path, n_layers: int, skill: list[int], grid: list[int]
+) -> None:
+    """At Llama 2's depth the fractions are the paper's layers."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(MINE.format(folder=PAPER.parent, revision="a" * 40, layers=n_layers))
+    plan = Plan(study.load(path), REPOSITORY)
+    steered = {
+        name: [next(iter(job.settings["layers"].values())) for job in jobs]
+        for name, jobs in plan.sweeps.items()
+    }
+    assert steered["code"] == steered["python"] == [[layer] for layer in skill]
+    assert steered["grid"] == [[layer] for layer in grid]
+    assert plan.sweeps["code"][0].settings["max_tokens"] == 2048
+    if n_layers == 32:
+        paper = Plan(study.load(PAPER), REPOSITORY)
+        for name, jobs in plan.sweeps.items():
+            placed = [job.settings["layers"] for job in paper.sweeps[name]]
+            assert [job.settings["layers"] for job in jobs] == placed
+
+
+def reduced(paper: study.Study, evals: dict[str, Path]) -> dict[str, Any]:
+    """The paper's study with other sources of questions and other sizes, and nothing else.
+
+    The hub's repositories keep names and commits; two sweeps are run with resamples as well.
+    """
+    kinds: dict[str, dict[str, Any]] = {
+        "skill": {"coefficients": [0, 0.25, 0.5, 1, 2, 30], "tokens": 200, "max_tokens": 64},
+        "grid": {"multipliers": [1, 2, 3]},
+        "simultaneous": {"coefficients": {"points": 9}},
+    }
+    sweeps = {name: kinds.get(sweep.kind, {}) for name, sweep in paper.sweeps.items()}
+    sweeps["alignment-tax"] = kinds["skill"] | kinds["simultaneous"]
+    sweeps["code-permuted"] = kinds["skill"] | {"resamples": 2}
+    sweeps["single"] = {"resamples": 2}
+    cut = {"questions": 30, "train": 10, "validation": 8}
+    return {
+        "extends": "../config/paper.yaml",
+        "corpora": dict.fromkeys(paper.corpora, {"train": 16, "validation": 6}),
+        "behaviours": {name: {**cut, "file": str(path)} for name, path in evals.items()},
+        "activations": dict.fromkeys(paper.corpora, {"documents": 10, "max_tokens": 64}),
+        "sweeps": sweeps,
+        "figures": {"single-steering-layer-10": {"intervals": "both"}},
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(paper: study.Study, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The whole of config/paper.yaml, run at a reduced size."""
+    root = tmp_path_factory.mktemp("paper")
+    checkout = copy_of_repository(tmp_path_factory.mktemp("repository"))
+    config = checkout.folder / "tests" / "reduced.yaml"
+    config.write_text(yaml.safe_dump(reduced(paper, llama.evals(root / "evals"))))
+    command = [sys.executable, str(REPOSITORY / "tests" / "forked.py"), "--cores", "2"]
+    with hub.StandIn(served(root)) as standing_in:
+        done = subprocess.run(
+            [*command, "--configfile", str(config)],
+            cwd=checkout.folder,
+            env={**os.environ, **standing_in.environment(root / "home")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout
+    return checkout
+
+
+def test_every_figure_table_and_scorecard_of_the_paper_is_made(
+    paper: study.Study, finished: Checkout
+) -> None:
+    results = finished.folder / "results" / "paper"
+    for name in paper.figures:
+        assert len((results / "figures" / f"{name}.csv").read_text().splitlines()) > 1
+    for name, sweep in paper.sweeps.items():
+        table = pq.read_table(results / "tables" / f"{name}.parquet").to_pandas()
+        if isinstance(sweep, study.SkillSweep):
+            assert set(table["corpus"]) == set(sweep.corpora)
+            layers = [[layer] if isinstance(layer, int) else layer for layer in sweep.layers or []]
+            labels = {"+".join(map(str, layer)) for layer in layers} or {"11+12+13+14+15"}
+            assert set(table["layer"]) == labels
+        else:
+            assert set(table["behaviour"]) == set(paper.behaviours)
+            assert set(table["split"]) == {"validation" if name == "grid" else "test"}
+    for name in paper.scorecards:
+        assert (results / "scorecards" / f"{name}.html").stat().st_size
+    chosen = pq.read_table(results / "tables" / "single-by-hand.parquet").to_pandas()
+    own = chosen[(chosen["behaviour"] == "sycophancy") & (chosen["layer"] == "10")]
+    assert sorted(own["coefficient"]) == [-20, 0, 1]
+
+
+def test_resamples_of_vectors_reach_tables_and_figures(finished: Checkout) -> None:
+    results = finished.folder / "results" / "paper"
+    table = pq.read_table(results / "tables" / "single.parquet").to_pandas()
+    low, high = table["score_vector_low"], table["score_vector_high"]
+    assert (low <= table["score"]).all() and (table["score"] <= high).all()
+    assert (low < high).any() and (low == high)[table["coefficient"] == 0].all()
+    skill = pq.read_table(results / "tables" / "code-permuted.parquet").to_pandas()
+    assert (skill["top1_vector_low"] <= skill["top1_vector_high"]).all()

@@ -1,0 +1,172 @@
+"""Resampled vectors: drawn as stated, and their intervals from tables to figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import REPOSITORY
+
+from checkout import SMALL
+from snakesteer import resampling, study, vectors
+from snakesteer.artefacts import read_rows, read_tensors, write_tensors
+from snakesteer.behaviour_tables import Part, behaviour_table
+from snakesteer.errors import StudyError
+from snakesteer.plan import Plan
+from snakesteer.skill_tables import Curve, skill_table
+from snakesteer.vector_intervals import with_intervals
+
+SETTINGS = {"resamples": 3, "seed": 13, "permute": None, "dtype": "float32"}
+
+
+def activations(n: int = 9, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, 2, 4)).astype(np.float32)
+
+
+def test_a_resample_is_the_mean_over_samples_drawn_again() -> None:
+    given = activations()
+    drawn = resampling.times_drawn(resampling.generator(13, "code"), len(given), 3)
+    assert drawn.sum(axis=1).tolist() == [9, 9, 9]
+    found = resampling.means([given[:4], given[4:]], drawn)
+    for counts, mean in zip(drawn, found, strict=True):
+        np.testing.assert_allclose(mean, np.repeat(given, counts, axis=0).mean(axis=0), atol=1e-6)
+
+
+def test_vectors_of_one_seed_are_drawn_independently() -> None:
+    draws = [
+        resampling.times_drawn(resampling.generator(seed, name), 50, 2)
+        for seed, name in ((13, "code"), (13, "code"), (13, "python"), (14, "code"))
+    ]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert not np.array_equal(draws[0], draws[2]) and not np.array_equal(draws[0], draws[3])
+
+
+def test_every_resample_of_a_control_is_permuted_anew() -> None:
+    means = np.repeat(activations(1, seed=2).astype(np.float64), 3, axis=0)
+    plain = resampling.skill([means], [], SETTINGS)
+    np.testing.assert_array_equal(plain[0], plain[1])
+    permuted = resampling.skill([means], [], SETTINGS | {"permute": "operands"})
+    assert not np.array_equal(permuted[0], permuted[1])
+    np.testing.assert_array_equal(np.sort(permuted, axis=2), np.sort(plain, axis=2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rows_are_read_as_the_whole_tensor_is(tmp_path: Path, dtype: torch.dtype) -> None:
+    path = tmp_path / "a.safetensors"
+    tensor = torch.from_numpy(activations()).to(dtype)
+    write_tensors(path, {"other": tensor[:2] + 1, "activations": tensor}, {})
+    parts = list(read_rows(path, "activations", at_once=4))
+    assert [len(part) for part in parts] == [4, 4, 1]
+    np.testing.assert_array_equal(np.concatenate(parts), read_tensors(path)["activations"])
+    np.testing.assert_allclose(
+        vectors.mean(parts), tensor.double().mean(0).float().numpy(), rtol=1e-6, atol=1e-7
+    )
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(StudyError, match="damaged"):
+        list(read_rows(path, "activations"))
+
+
+def skill_rows(top1: dict[float, int], **columns: Any) -> list[dict[str, Any]]:
+    """Two documents of 50 tokens at each coefficient, with so many hits each."""
+    return [
+        {
+            "coefficient": coefficient,
+            "corpus": "code",
+            "document": document,
+            **{name: 50 for name in ("tokens", "kept")},
+            **{name: hits for name in ("top1", "top10", "kept_top1", "kept_top10")},
+            "nll": 1.0,
+            **columns,
+        }
+        for coefficient, hits in top1.items()
+        for document in ("a", "b")
+    ]
+
+
+def test_a_skill_table_has_intervals_over_vectors() -> None:
+    raw = pd.DataFrame(skill_rows({0: 40, 1: 20}))
+    again = pd.DataFrame(
+        [
+            row
+            for i, hits in enumerate((15, 20, 25))
+            for row in skill_rows({0: 40, 1: hits}, resample=i)
+        ]
+    )
+    table = skill_table("s", "code", [Curve("v", "3", raw, again)], resamples=10)
+    at_0, at_1 = table.to_dict("records")
+    assert at_0["relative_top1_vector_low"] == at_0["relative_top1_vector_high"] == 1
+    half = 1.959964 * np.std([15 / 40, 20 / 40, 25 / 40], ddof=1)
+    assert at_1["relative_top1_vector_low"] == pytest.approx(0.5 - half)
+    assert at_1["relative_top1_vector_high"] == pytest.approx(0.5 + half)
+    assert at_1["top1_vector_high"] == pytest.approx(0.4 + half * 0.8)
+    assert not [
+        name for name in skill_table("s", "code", [Curve("v", "3", raw)], 10) if "vector_" in name
+    ]
+
+
+def test_a_behaviour_table_has_intervals_over_vectors() -> None:
+    def rows(matches: int, **columns: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "coefficient": 1.0,
+                "behaviour": "myopic",
+                "answer": "A",
+                "outcome": "match" if place < matches else "other",
+                "logit_matching": float(matches),
+                "logit_not_matching": 1.0,
+                "choice_mass": 1.0,
+                **columns,
+            }
+            for place in range(10)
+        ]
+
+    again = pd.DataFrame(
+        [row for i, matches in enumerate((4, 6)) for row in rows(matches, resample=i)]
+    )
+    part = Part("single", "myopic", "3", "test", pd.DataFrame(rows(5)), resampled=again)
+    (row,) = behaviour_table("s", [part], 0.95).to_dict("records")
+    half = 1.959964 * np.std([0.4, 0.6], ddof=1)
+    assert (row["score_vector_low"], row["score_vector_high"]) == pytest.approx(
+        (0.5 - half, 0.5 + half)
+    )
+    assert row["propensity_vector_high"] == pytest.approx(4 + 10 * half)
+
+
+def test_a_figure_shows_the_intervals_it_is_asked_for() -> None:
+    table = pd.DataFrame(
+        {
+            "score": [0.5],
+            "score_low": [0.2],
+            "score_high": [0.9],
+            "score_vector_low": [0.1],
+            "score_vector_high": [0.8],
+        }
+    )
+    assert with_intervals(table, "items").equals(table)
+    over_vectors, both = (with_intervals(table, which).iloc[0] for which in ("vectors", "both"))
+    assert (over_vectors["score_low"], over_vectors["score_high"]) == (0.1, 0.8)
+    assert (both["score_low"], both["score_high"]) == pytest.approx((0.0, 1.0))
+    with pytest.raises(StudyError, match="resamples"):
+        with_intervals(table[["score", "score_low", "score_high"]], "both")
+
+
+def test_resamples_add_jobs_and_re_key_none() -> None:
+    def planned(**sweep: Any) -> Plan:
+        over = {"sweeps": {"code": sweep}}
+        return Plan(study.parse(study.merge(study.read(SMALL), over)), REPOSITORY)
+
+    before, after = planned(), planned(resamples=5)
+    assert {made.key for made in before.artefacts()} < {made.key for made in after.artefacts()}
+    assert len(after.artefacts()) == len(before.artefacts()) + 2
+    (again,) = after.resampled_sweeps["code"]
+    assert again.inputs["base"] == ((after.sweeps["code"][0], 0),)
+
+
+def test_intervals_over_vectors_need_resamples() -> None:
+    over = {"figures": {"general-coding": {"intervals": "both"}}}
+    with pytest.raises(StudyError, match=r"general-coding.intervals.*sweeps.code"):
+        study.parse(study.merge(study.read(SMALL), over))

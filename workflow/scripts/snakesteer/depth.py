@@ -1,0 +1,111 @@
+"""Layers given as fractions of a model's depth, told apart from numbers of layers by their type.
+
+0.0 is the first decoder block and 1.0 the last; in between stands the nearest one, of two equally
+near ones the lower: of 32 layers 0.25 is layer 8, 0.5 layer 15. Fractions that are one layer of a
+shallow model are that layer once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from snakesteer import study as schema
+from snakesteer.errors import StudyError
+
+LAYERED = ("layers", "layer", "inject")
+
+Layered = TypeVar("Layered", bound=schema.Entry)
+
+
+def layer_at(fraction: float, n_layers: int) -> int:
+    """The 0-based layer at a fraction, 0 to 1, of the depth of a model of `n_layers`."""
+    return math.ceil(fraction * (n_layers - 1) - 0.5)
+
+
+def at_depth(study: schema.Study, layers_of: Callable[[str], int]) -> schema.Study:
+    """The study with a number in place of every fraction of depth.
+
+    `layers_of` says how many layers a model has; it is asked only for models whose layers are given
+    as fractions. Raises StudyError for multipliers of two fractions that are one layer, and for a
+    fraction in a figure of published results, whose model's depth is not known.
+    """
+
+    def resolved(section: str, entries: Mapping[str, Layered]) -> dict[str, Layered]:
+        return {
+            name: entry.model_copy(
+                update={
+                    key: _numbers(given, _Place(f"{section}.{name}.{key}", model, layers_of))
+                    for key in LAYERED
+                    if (given := getattr(entry, key, None)) is not None
+                }
+            )
+            for name, entry in entries.items()
+            for model in [_model_of(study, entry)]
+        }
+
+    def choice(name: str, entry: schema.Choice) -> schema.Choice:
+        multipliers: dict[str, dict[int | float, schema.Multipliers]] = {}
+        for vector, cells in (entry.multipliers or {}).items():
+            place = _Place(
+                f"choices.{name}.multipliers.{vector}", study.model_of(vector), layers_of
+            )
+            layers = _numbers(list(cells), place)
+            if len(layers) < len(cells):
+                raise StudyError(
+                    f"{place.name} names {', '.join(map(str, cells))}, of which two are one layer "
+                    f"of models.{place.model}; remove one."
+                )
+            multipliers[vector] = dict(zip(layers, cells.values(), strict=True))
+        return entry.model_copy(update={"multipliers": multipliers or None})
+
+    return study.model_copy(
+        update={
+            "sweeps": resolved("sweeps", study.sweeps),
+            "samples": resolved("samples", study.samples),
+            "figures": resolved("figures", study.figures),
+            "choices": {name: choice(name, entry) for name, entry in study.choices.items()},
+        }
+    )
+
+
+def _model_of(study: schema.Study, entry: schema.Entry) -> str | None:
+    """The model whose layers an entry names; None for a figure of published results."""
+    match entry:
+        case schema.DistributionsFigure(activations=[first, *_]):
+            return study.activations[first].model if first in study.activations else None
+        case schema.DistributionsFigure(vectors=[first, *_]):
+            return study.model_of(first) if first in study.vectors else None
+        case schema.TradeoffFigure():
+            return getattr(study.tabled[entry.sweeps[0]], "model", None)
+        case schema.Figure():
+            return getattr(study.tabled[entry.sweep], "model", None)  # type: ignore[attr-defined]
+    return getattr(entry, "model", None)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in a study layers are named, and of which model."""
+
+    name: str
+    model: str | None
+    layers_of: Callable[[str], int]
+
+
+def _numbers(given: Any, place: _Place) -> Any:
+    """A layer, a list of them, or a mapping to them, with numbers in place of fractions."""
+    if isinstance(given, Mapping):
+        return {name: _numbers(layers, place) for name, layers in given.items()}
+    if isinstance(given, list):
+        numbers = [_numbers(value, place) for value in given]
+        return [number for i, number in enumerate(numbers) if number not in numbers[:i]]
+    if not isinstance(given, float):
+        return given
+    if place.model is None:
+        raise StudyError(
+            f"{place.name} names {given}, but of published results the depth is not known; give "
+            "the number of the layer."
+        )
+    return layer_at(given, place.layers_of(place.model))
