@@ -1,19 +1,23 @@
-# make            the default study: figures, tables and report under results/miniature/
-# make test       the tests
-# make models     re-make the two shipped models, then copy them to resources/models/
-# make published  re-make the shipped tables of the published results from SOURCE, a folder
-# make prune      list cached files that no study refers to; DELETE=yes deletes them
+# make             the default study: figures, tables and report under results/miniature/
+# make test        the tests
+# make test-slurm  the tests on a Slurm of one node, which is started for them and stopped again
+# make models      re-make the two shipped models, then copy them to resources/models/
+# make published   re-make the shipped tables of the published results from SOURCE, a folder
+# make compare     two studies that were run, A and B (files or names): settings, metrics, figures
+# make bill        what STUDY will cost at most (jobs, tokens, GPU hours, disk); runs nothing
+# make prune       list cached files that no study refers to; DELETE=yes deletes them
 
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= config/miniature.yaml
 SOURCE ?= ../shared/published
+SLURM ?= $(or $(TMPDIR),/tmp)/snakesteer-slurm
 
 VENV := .venv/bin
 SNAKESTEER := PYTHONPATH=workflow/scripts $(VENV)/python -m snakesteer
 SNAKEMAKE := $(VENV)/python -m snakemake
 
-.PHONY: all test check models published prune docs
+.PHONY: all test test-slurm check models published compare bill prune docs
 
 all: .venv/installed
 	@name=$$($(SNAKESTEER) name "$(STUDY)") && \
@@ -23,7 +27,12 @@ all: .venv/installed
 	  echo "Done: open results/$$name/report.html, or look into results/$$name/figures/."
 
 test: .venv/installed-test
-	$(VENV)/python -m pytest tests --numprocesses 2 --dist loadfile $(PYTEST)
+	$(VENV)/python -m pytest tests --numprocesses 2 --dist loadgroup $(PYTEST)
+
+test-slurm: .venv/installed-test
+	@settings=$$(tests/slurm/start.sh $(SLURM)) || exit; eval "$$settings"; \
+	  $(VENV)/python -m pytest tests/slurm $(PYTEST); status=$$?; \
+	  tests/slurm/stop.sh $(SLURM); exit $$status
 
 check: .venv/installed-test
 	$(VENV)/ruff format --check .
@@ -43,6 +52,12 @@ published: .venv/installed
 	  --config 'published={source: $(SOURCE)}' --
 	mkdir -p resources/published
 	cp results/published/tables/*.parquet resources/published/
+
+compare: .venv/installed
+	@$(SNAKESTEER) compare results "$(A)" "$(B)"
+
+bill: .venv/installed
+	@$(SNAKESTEER) bill . "$(STUDY)" $(if $(TFLOPS),--tflops $(TFLOPS))
 
 prune: .venv/installed
 	$(SNAKESTEER) prune results $(if $(filter yes,$(DELETE)),--delete)

@@ -19,6 +19,7 @@ include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/scorecards.smk"
 include: "rules/catalogue.smk"
+include: "rules/usage.smk"
 include: "rules/miniature.smk"
 
 
@@ -30,6 +31,7 @@ rule all:
     input:
         PLAN.path("artefacts.csv"),
         PLAN.path("study.yaml"),
+        PLAN.path("usage.csv"),
         expand(
             PLAN.path("figures", "{name}.{ending}"),
             name=PLAN.figures,

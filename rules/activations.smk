@@ -6,14 +6,17 @@ rule activations:
         "results/cache/activations/{name}.{key}.safetensors",
     log:
         "results/logs/activations/{name}.{key}.log",
+    benchmark:
+        "results/logs/activations/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("activations"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("activations", SITE),
     params:
         settings=PLAN.settings("activations"),
         code=PLAN.code("activations"),
-        repository=str(REPOSITORY),
     message:
         "activations {wildcards.name}: run the model"
     script:

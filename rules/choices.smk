@@ -6,6 +6,8 @@ rule choice:
         "results/cache/choices/{name}.{key}.json",
     log:
         "results/logs/choice/{name}.{key}.log",
+    benchmark:
+        "results/logs/choice/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("choice"),
     localrule: True

@@ -1,5 +1,6 @@
-"""Read and check the study, plan its artefacts, and say which of them other versions made."""
+"""Read and check the study and the site, plan the artefacts, say what changed since the last run."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,13 +11,20 @@ sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
 
 from snakesteer import study as schema
 from snakesteer.artefacts import check_writable
+from snakesteer.changes import changes
 from snakesteer.errors import StudyError
 from snakesteer.other_versions import other_versions
 from snakesteer.plan import Plan
+from snakesteer.resources import Site
+
+if workflow.remote_exec:
+    # A job on a cluster's node: what it needs was fetched by local rules.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 def planned():
-    """The plan of the configured study, or of the default one when none is given."""
+    """The plan of the configured study, or of the default one when none is given, and the site."""
+    defaults = workflow.resource_settings.default_resources
     if workflow.configfiles:
         data, origin = config, Path(workflow.configfiles[-1])
     else:
@@ -25,13 +33,16 @@ def planned():
     try:
         check_writable(Path("results"))
         study = schema.parse(schema.resolve(data, origin.parent), str(origin))
-        return Plan(study, REPOSITORY)
+        return Plan(study, REPOSITORY), Site.of(getattr(defaults, "args", []))
     except StudyError as error:
         raise SystemExit(f"Error: {error}") from None
 
 
-PLAN = planned()
+PLAN, SITE = planned()
 STUDY = PLAN.study.name
+
+if workflow.is_main_process and (changed := changes(PLAN)):
+    logger.info("\n  ".join([f"Changed since {STUDY} was last run:", *changed]))
 
 
 onstart:

@@ -5,6 +5,8 @@ rule documents:
         validation="results/cache/documents/{name}-validation.{key}.parquet",
     log:
         "results/logs/documents/{name}.{key}.log",
+    benchmark:
+        "results/logs/documents/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("documents"),
     localrule: True
@@ -14,7 +16,6 @@ rule documents:
     params:
         settings=PLAN.settings("documents"),
         code=PLAN.code("documents"),
-        repository=str(REPOSITORY),
     message:
         "corpus {wildcards.name}: gather documents"
     script:
@@ -29,14 +30,17 @@ rule skip_tokens:
         "results/cache/skip_tokens/{name}.{key}.json",
     log:
         "results/logs/skip_tokens/{name}.{key}.log",
+    benchmark:
+        "results/logs/skip_tokens/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("skip_tokens"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("skip_tokens", SITE),
     params:
         settings=PLAN.settings("skip_tokens"),
         code=PLAN.code("skip_tokens"),
-        repository=str(REPOSITORY),
     message:
         "corpus {wildcards.name}: count its tokens"
     script:

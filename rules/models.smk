@@ -4,6 +4,8 @@ rule model:
         "results/cache/models/{name}.{key}.json",
     log:
         "results/logs/model/{name}.{key}.log",
+    benchmark:
+        "results/logs/model/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("model"),
     localrule: True
@@ -12,7 +14,6 @@ rule model:
     params:
         settings=PLAN.settings("model"),
         code=PLAN.code("model"),
-        repository=str(REPOSITORY),
     message:
         "model {wildcards.name}: get and check its files"
     script:

@@ -4,6 +4,8 @@ rule published_source:
         "results/cache/published/{name}.{key}.json",
     log:
         "results/logs/published_source/{name}.{key}.log",
+    benchmark:
+        "results/logs/published_source/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("published_source"),
     localrule: True
@@ -27,6 +29,8 @@ rule published_table:
         "results/cache/published/{name}.{key}.parquet",
     log:
         "results/logs/published_table/{name}.{key}.log",
+    benchmark:
+        "results/logs/published_table/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("published_table"),
     localrule: True
@@ -50,6 +54,8 @@ rule published_vector:
         "results/cache/vectors/{name}-published.{key}.safetensors",
     log:
         "results/logs/published_vector/{name}.{key}.log",
+    benchmark:
+        "results/logs/published_vector/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("published_vector"),
     localrule: True
@@ -73,6 +79,8 @@ rule published_histogram:
         "results/cache/published/{name}-histogram.{key}.parquet",
     log:
         "results/logs/published_histogram/{name}.{key}.log",
+    benchmark:
+        "results/logs/published_histogram/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("published_histogram"),
     localrule: True

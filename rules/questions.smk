@@ -4,16 +4,16 @@ rule questions:
         "results/cache/questions/{name}.{key}.parquet",
     log:
         "results/logs/questions/{name}.{key}.log",
+    benchmark:
+        "results/logs/questions/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("questions"),
-    localrule: True
     localrule: True
     conda:
         "../envs/environment.yaml"
     params:
         settings=PLAN.settings("questions"),
         code=PLAN.code("questions"),
-        repository=str(REPOSITORY),
     message:
         "behaviour {wildcards.name}: make its questions"
     script:

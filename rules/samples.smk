@@ -6,14 +6,17 @@ rule samples:
         "results/cache/samples/{name}.{key}.parquet",
     log:
         "results/logs/samples/{name}.{key}.log",
+    benchmark:
+        "results/logs/samples/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("samples"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("samples", SITE),
     params:
         settings=PLAN.settings("samples"),
         code=PLAN.code("samples"),
-        repository=str(REPOSITORY),
     message:
         "samples {wildcards.name}: continue prompts"
     script:

@@ -6,14 +6,17 @@ rule skill_sweep:
         "results/cache/sweeps/{name}.{key}.parquet",
     log:
         "results/logs/skill_sweep/{name}.{key}.log",
+    benchmark:
+        "results/logs/skill_sweep/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("skill_sweep"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("skill_sweep", SITE),
     params:
         settings=PLAN.settings("skill_sweep"),
         code=PLAN.code("skill_sweep"),
-        repository=str(REPOSITORY),
     message:
         "skill sweep {wildcards.name}"
     script:
@@ -28,14 +31,17 @@ rule behaviour_sweep:
         "results/cache/sweeps/{name}.{key}.parquet",
     log:
         "results/logs/behaviour_sweep/{name}.{key}.log",
+    benchmark:
+        "results/logs/behaviour_sweep/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("behaviour_sweep"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("behaviour_sweep", SITE),
     params:
         settings=PLAN.settings("behaviour_sweep"),
         code=PLAN.code("behaviour_sweep"),
-        repository=str(REPOSITORY),
     message:
         "behaviour sweep {wildcards.name}"
     script:

@@ -6,10 +6,14 @@ rule mean:
         "results/cache/vectors/{name}-mean.{key}.safetensors",
     log:
         "results/logs/mean/{name}.{key}.log",
+    benchmark:
+        "results/logs/mean/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("mean"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("mean", SITE),
     params:
         settings=PLAN.settings("mean"),
         code=PLAN.code("mean"),
@@ -27,10 +31,14 @@ rule vector:
         "results/cache/vectors/{name}.{key}.safetensors",
     log:
         "results/logs/vector/{name}.{key}.log",
+    benchmark:
+        "results/logs/vector/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("vector"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("vector", SITE),
     params:
         settings=PLAN.settings("vector"),
         code=PLAN.code("vector"),
@@ -48,6 +56,8 @@ rule resampled_vectors:
         "results/cache/vectors/{name}-resampled.{key}.safetensors",
     log:
         "results/logs/resampled_vectors/{name}.{key}.log",
+    benchmark:
+        "results/logs/resampled_vectors/{name}.{key}.tsv"
     wildcard_constraints:
         key=PLAN.keys("resampled_vectors"),
     conda:

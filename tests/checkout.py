@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import re
 import shutil
 import subprocess
@@ -12,9 +14,10 @@ from typing import Any
 
 import yaml
 from conftest import REPOSITORY
+from snakemake.cli import main as snakemake_main
 
 SMALL = REPOSITORY / "tests" / "small.yaml"
-PARTS = ["Snakefile", "rules", "workflow", "config", "profiles", "docs", "envs", "resources"]
+PARTS = "Snakefile rules workflow config profiles slurm docs envs resources".split()
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,25 @@ class Checkout:
 
     def planned(self, config: Path | None = None) -> dict[str, int]:
         """The jobs a dry run lists, by rule."""
-        text = self.snakemake("-n", "--quiet", "reason", config=config)
+        text = self.dry_run("--quiet", "reason", config=config)
         return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", text, re.M)}
+
+    def dry_run(self, *arguments: str, config: Path | None = None) -> str:
+        """What a dry run prints."""
+        return self.printed("-n", *arguments, config=config)
+
+    def printed(self, *arguments: str, config: Path | None = None) -> str:
+        """What Snakemake prints, in a fork of this process, which need not import it again."""
+        printed = self.folder / "printed.txt"
+        command = self.command(*arguments, config=config)[3:]
+        process = multiprocessing.get_context("fork").Process(
+            target=_in_place, args=(self.folder, printed, command)
+        )
+        process.start()
+        process.join()
+        text = printed.read_text()
+        assert process.exitcode == 0, text
+        return text
 
     def variant(self, change: dict[str, Any]) -> Path:
         """The small study with some entries changed, under the same name."""
@@ -56,6 +76,15 @@ class Checkout:
 
     def path(self, *parts: str) -> Path:
         return self.folder.joinpath("results", "small", *parts)
+
+
+def _in_place(folder: Path, printed: Path, arguments: list[str]) -> None:
+    """Snakemake in `folder`, with all that it prints in a file."""
+    os.chdir(folder)
+    sys.stdout = sys.stderr = printed.open("w", buffering=1)
+    for stream in (1, 2):
+        os.dup2(sys.stdout.fileno(), stream)
+    snakemake_main(arguments)
 
 
 def copy_of_repository(folder: Path) -> Checkout:

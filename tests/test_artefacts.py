@@ -62,7 +62,7 @@ def test_a_write_that_fails_leaves_the_old_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StudyError, match=r"a\.json could not be written \(No space left"):
         artefacts.write_json(path, {"new": 2})
     assert artefacts.read_json(path) == {"old": 1}
     assert list(tmp_path.iterdir()) == [path]
@@ -83,6 +83,18 @@ def test_a_truncated_artefact_is_refused_by_name(tmp_path: Path, ending: str) ->
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(StudyError, match=rf"a\.{ending} is damaged .*delete it"):
         read(path)
+
+
+@pytest.mark.parametrize("place", range(4, 2000, 97))
+def test_a_table_with_a_changed_byte_is_refused(tmp_path: Path, place: int) -> None:
+    path = tmp_path / "a.parquet"
+    numbers = np.random.default_rng(0).normal(size=1000)
+    artefacts.write_table(path, pa.table({"a": numbers}), PROVENANCE)
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StudyError, match=r"a\.parquet is damaged"):
+        artefacts.read_table(path)
 
 
 def test_a_vector_of_another_model_is_refused(tmp_path: Path) -> None:

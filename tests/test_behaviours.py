@@ -47,7 +47,7 @@ STAGE = Stage(
 
 
 def generate(trait: str, number: int = 1000, seed: int = 13) -> list[Question]:
-    return SOURCES["generated"]({"trait": trait, "questions": number, "seed": seed})
+    return SOURCES["generated"]({"trait": trait, "questions": number, "seed": seed}, "")
 
 
 def content(question: Question) -> tuple[str, frozenset[str]]:

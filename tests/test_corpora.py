@@ -124,7 +124,8 @@ def test_the_number_of_workers_changes_nothing(small):
 
 def test_a_pair_does_not_depend_on_the_others(small):
     _, documents = small
-    found = SOURCES["installed"].documents({"kind": "code", "train": 8, "validation": 8})
+    settings = {"kind": "code", "train": 8, "validation": 8}
+    found = SOURCES["installed"].documents(settings, 2, "")
     assert found == {split: documents["code", split] for split in installed.SPLITS}
 
 

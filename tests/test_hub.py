@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -18,11 +19,13 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import REPOSITORY
 
+from snakesteer import behaviours, corpora
+from snakesteer.errors import StudyError
 from snakesteer.manifest import manifest, verify
 
 COMMIT = "a" * 40
+Ask = Callable[..., Any]
 PART = "model-00002-of-00004.safetensors"
-Ask = Callable[..., str]
 
 # The hub's address and cache are read when its library is imported: so a process of its own.
 CLIENT = """
@@ -64,7 +67,7 @@ def client(environment: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
-def asking(process: subprocess.Popen[str]) -> Callable[..., Any]:
+def asking(process: subprocess.Popen[str]) -> Ask:
     def ask(what: str, arguments: Any, token: str | None = None) -> Any:
         assert process.stdin and process.stdout
         print(json.dumps([what, arguments, token]), file=process.stdin, flush=True)
@@ -86,7 +89,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     table.mkdir()
     rows = {"text": [f"document {i}" for i in range(40)], "other": ["x" * 100] * 40}
     pq.write_table(pa.table(rows), table / "train-00000.parquet")
-    return {"model": model, "pickled": pickled, "pile": llama.pile(root / "pile"), "table": table}
+    llama.evals(root / "evals")
+    return {
+        "model": model,
+        "pickled": pickled,
+        "pile": llama.pile(root / "pile"),
+        "table": table,
+        "evals": root / "evals",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +110,7 @@ def stand_in(folders: dict[str, Path]) -> Iterator[hub.StandIn]:
             "o/pickled": hub.Served(COMMIT, folders["pickled"]),
             "datasets/o/pile": pile,
             "datasets/o/gated": pile,
+            "datasets/o/evals": hub.Served(COMMIT, folders["evals"]),
             "datasets/o/table": hub.Served(COMMIT, folders["table"]),
         },
         gated={"o/gated", "datasets/o/gated"},
@@ -113,7 +124,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ask(stand_in: hub.StandIn, home: Path) -> Iterator[Callable[..., Any]]:
+def ask(stand_in: hub.StandIn, home: Path) -> Iterator[Ask]:
     with client(stand_in.environment(home)) as process:
         yield asking(process)
         assert process.stdin
@@ -229,8 +240,6 @@ def corpus(repository: str = "o/pile", revision: str = COMMIT, **changes: Any) -
 
 
 def test_a_streamed_corpus_is_that_of_its_files(ask, folders) -> None:
-    from snakesteer import corpora
-
     places = {
         "train": {"files": [f"{folders['pile']}/train/*"], "skip": 0},
         "validation": {"files": [f"{folders['pile']}/val.jsonl.zst"], "skip": 0},
@@ -240,8 +249,6 @@ def test_a_streamed_corpus_is_that_of_its_files(ask, folders) -> None:
 
 
 def test_only_what_is_needed_is_streamed(ask, stand_in, tmp_path) -> None:
-    import random
-
     noise = random.Random(0)
     large = [{"text": noise.randbytes(30_000).hex()} for _ in range(800)]
     llama.write_lines(tmp_path / "data.jsonl.gz", large)
@@ -300,6 +307,32 @@ def test_a_stream_that_breaks_is_taken_up(ask, stand_in) -> None:
 def test_corpora_that_the_hub_does_not_have(ask, settings, sentence) -> None:
     told = ask("corpus", settings)
     assert sentence in told and "\n" not in told
+
+
+# Questions ------------------------------------------------------------------------------------
+
+
+def questions(file: str) -> list[dict[str, str]]:
+    settings = {"source": "model-written-evals", "file": file, "choices": ["Yes", "No"]}
+    sizes = {"questions": 30, "train": 20, "validation": 5, "seed": 13}
+    return behaviours.questions({**settings, **sizes}).to_pylist()
+
+
+def test_questions_at_an_address(stand_in, folders, monkeypatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    path = llama.EVALS["agreeableness"]
+    address = f"{stand_in.address}/datasets/o/evals/resolve/{COMMIT}"
+    own = questions(str(folders["evals"] / path))
+    assert questions(f"{address}/{path}") == own
+    stand_in.cuts[path] = 2
+    assert questions(f"{address}/{path}") == own
+    stand_in.cuts[path] = 3
+    with pytest.raises(StudyError, match="cannot be downloaded .the connection broke 3 times"):
+        questions(f"{address}/{path}")
+    with pytest.raises(StudyError, match="cannot be downloaded .the server answers 404.; check"):
+        questions(f"{address}/none.jsonl")
+    with pytest.raises(StudyError, match="cannot be downloaded .*Connection refused.*; connect to"):
+        questions(f"http://127.0.0.1:9/{COMMIT}/a.jsonl")
 
 
 # No network -----------------------------------------------------------------------------------

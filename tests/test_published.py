@@ -27,6 +27,7 @@ from snakesteer.artefacts import read_provenance, read_table
 from snakesteer.behaviour_tables import BEHAVIOUR_COLUMNS
 from snakesteer.code_digest import closure
 from snakesteer.errors import StudyError
+from snakesteer.histograms import histogram
 from snakesteer.plan import Plan
 from snakesteer.published import behaviours, source, vectors
 from snakesteer.published.skill import skill_curve
@@ -422,6 +423,16 @@ def test_what_is_missing_or_damaged_is_left_out_and_the_rest_is_drawn(
     assert "Nothing to be done" in checkout.snakemake("--cores", "1", config=config)
 
 
+def test_an_address_at_github_implies_where_the_blob_ids_are() -> None:
+    commit = "14d177d6ae42a27d25bb3d78897878893d079cdc"
+    address = f"https://raw.githubusercontent.com/owner/name/{commit}"
+    given = {"source": address, "commit": commit}
+    assert study.Published(**given).tree == (
+        f"https://api.github.com/repos/owner/name/git/trees/{commit}?recursive=1"
+    )
+    assert study.Published(**given, listing="https://a.b/tree").tree == "https://a.b/tree"
+
+
 def test_the_shipped_tables_need_no_source(tmp_path: Path) -> None:
     planned = Plan(study.load(CONFIG), REPOSITORY)
     assert not planned.artefacts()
@@ -523,14 +534,26 @@ def test_shipped_tables_are_what_the_authors_files_give() -> None:
         pd.testing.assert_frame_equal(made, shipped, check_dtype=False)
 
 
+LAYERS = {
+    "9.01": "0",
+    "9.04": "5",
+    "9.05": "10",
+    "9.02": "15",
+    "9.06": "20",
+    "9.07": "25",
+    "9.03": "30",
+    "9.20": "15",
+}
+
+
 @authors_only
-@pytest.mark.parametrize("version", ["9.02", "9.20"])
+@pytest.mark.parametrize("version", LAYERS)
 def test_general_coding_agrees_with_the_raw_numbers(version: str) -> None:
-    name = "published-code" if version == "9.02" else "published-code-permuted"
+    name = "published-code-permuted" if version == "9.20" else "published-code"
     table = read_table(SHIPPED / f"{name}.parquet").to_pandas()
     results = json.loads((AUTHORS / f"results/coding/v_{version}.json").read_text())
     for corpus, key in CORPORA.items():
-        rows = table[(table["layer"] == "15") & (table["corpus"] == corpus)]
+        rows = table[(table["layer"] == LAYERS[version]) & (table["corpus"] == corpus)]
         rows = rows.set_index("coefficient")
         means = {
             float(coefficient.split("_")[-1]): np.average(
@@ -542,6 +565,35 @@ def test_general_coding_agrees_with_the_raw_numbers(version: str) -> None:
         for coefficient, mean in means.items():
             assert abs(rows.loc[coefficient, "top1"] - mean) < 1e-9
             assert abs(rows.loc[coefficient, "relative_top1"] - mean / means[0.0]) < 1e-9
+
+
+@authors_only
+def test_shipped_intervals_are_what_the_authors_files_give() -> None:
+    """The whole table of one skill sweep, bootstrap included."""
+    name = "published-code-permuted"
+    settings = Plan(study.load(CONFIG), REPOSITORY).published[name].settings
+    (path,) = settings["files"]
+    results = json.loads((AUTHORS / path).read_text())
+    curve = skill_curve(path, results, settings["vector"], settings["corpora"])
+    made = skill_table(name, settings["target"], [curve], **settings["statistics"])
+    shipped = read_table(SHIPPED / f"{name}.parquet").to_pandas()
+    pd.testing.assert_frame_equal(made, shipped, check_dtype=False, rtol=1e-9)
+
+
+@authors_only
+def test_shipped_histograms_are_what_the_authors_files_give() -> None:
+    published = study.load(CONFIG).published
+    assert published
+    compared = 0
+    for role, files in (("mean", published.activations), ("vector", published.vectors)):
+        for name, path in files.items():
+            if (AUTHORS / path).is_file():
+                array, _ = vectors.read_activations(path, (AUTHORS / path).read_bytes())
+                made = histogram(name, array, published.layers, published.bins)
+                shipped = read_table(SHIPPED / f"{name}-{role}.parquet").to_pandas()
+                pd.testing.assert_frame_equal(made, shipped, check_dtype=False)
+                compared += 1
+    assert compared
 
 
 @authors_only

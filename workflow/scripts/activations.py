@@ -1,9 +1,11 @@
 from snakesteer import activations
-from snakesteer.artefacts import read_json, read_table, stack_tensors
+from snakesteer.artefacts import read_json, read_table
 from snakesteer.batches import tokens_per_batch
 from snakesteer.job import job
 from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
+from snakesteer.progress import Progress
 from snakesteer.provenance import provenance
+from snakesteer.usage import write_usage
 
 with job(snakemake, "activations"):
     settings = snakemake.params.settings
@@ -20,11 +22,14 @@ with job(snakemake, "activations"):
         )
     model = load_job_model(snakemake, manifest)
     batch_tokens = tokens_per_batch(model, samples.sequences, settings["batch_tokens"])
-    points = job_points(snakemake, model)
-    shards = [
-        points.tensors({"samples": shard.samples}, shard.capture)
-        for shard in activations.shards(model, samples, batch_tokens=batch_tokens)
-    ]
-    stack_tensors(snakemake.output[0], shards, provenance(snakemake, manifest, model.device.type))
-    for shard in shards:
-        shard.unlink(missing_ok=True)
+    progress = Progress()
+    activations.extract(
+        snakemake.output[0],
+        model,
+        samples,
+        provenance(snakemake, manifest, model.device.type),
+        batch_tokens=batch_tokens,
+        points=job_points(snakemake, model),
+        progress=progress,
+    )
+    write_usage(snakemake.log[0], model.device, progress)

@@ -6,8 +6,10 @@ from snakesteer.batches import tokens_per_batch
 from snakesteer.injections import in_format, revisiting, steerings
 from snakesteer.job import job
 from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
+from snakesteer.progress import Progress
 from snakesteer.provenance import provenance, read_vectors
 from snakesteer.stopping import GridStopping
+from snakesteer.usage import write_usage
 
 with job(snakemake, "sweeps"):
     settings = snakemake.params.settings
@@ -27,6 +29,7 @@ with job(snakemake, "sweeps"):
     sequences = [ids for behaviour in prompts.values() for ids in behaviour.sequences]
     points = job_points(snakemake, model)
     batch_tokens = tokens_per_batch(model, sequences, settings["batch_tokens"])
+    progress = Progress()
 
     def evaluate(steered, stopping):
         return behaviour_sweep.run(
@@ -38,6 +41,7 @@ with job(snakemake, "sweeps"):
             path=settings["path"],
             kept_bytes=settings["kept_gb"] * 1e9,
             points=points,
+            progress=progress,
         )
 
     if resamples:  # what the sweep itself evaluated, and no more
@@ -59,3 +63,4 @@ with job(snakemake, "sweeps"):
         table,
         provenance(snakemake, manifest, model.device.type) | {"points": points.folder.name},
     )
+    write_usage(snakemake.log[0], model.device, progress)

@@ -1,6 +1,6 @@
 from snakesteer import corpora
 from snakesteer.artefacts import write_table
-from snakesteer.job import job
+from snakesteer.job import job, repository
 from snakesteer.provenance import provenance
 
 with job(snakemake, "corpora"):
@@ -8,7 +8,7 @@ with job(snakemake, "corpora"):
         snakemake.wildcards.name,
         snakemake.params.settings,
         snakemake.threads,
-        snakemake.params.repository,
+        repository(snakemake),
     )
     for split, table in tables.items():
         write_table(snakemake.output[split], table, provenance(snakemake))

@@ -1,6 +1,6 @@
 from snakesteer.artefacts import write_json
 from snakesteer.hub import fetch_model
-from snakesteer.job import job
+from snakesteer.job import job, repository
 from snakesteer.manifest import locate, manifest
 
 with job(snakemake, "models"):
@@ -9,5 +9,5 @@ with job(snakemake, "models"):
     if "revision" in settings:
         made = fetch_model(source, settings["revision"], settings["layers"])
     else:
-        made = manifest(locate(source, snakemake.params.repository), source=source)
+        made = manifest(locate(source, repository(snakemake)), source=source)
     write_json(snakemake.output[0], made)

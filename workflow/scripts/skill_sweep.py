@@ -7,8 +7,10 @@ from snakesteer.engine import injection
 from snakesteer.injections import in_format, skill_parts
 from snakesteer.job import job
 from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
+from snakesteer.progress import Progress
 from snakesteer.provenance import provenance, read_vectors
 from snakesteer.stopping import SkillStopping
+from snakesteer.usage import write_usage
 
 with job(snakemake, "sweeps"):
     settings = snakemake.params.settings
@@ -43,6 +45,7 @@ with job(snakemake, "sweeps"):
     sequences = [ids for corpus in corpora.values() for ids in corpus.sequences]
     points = job_points(snakemake, model)
     batch_tokens = tokens_per_batch(model, sequences, settings["batch_tokens"])
+    progress = Progress()
 
     def evaluate(vectors):
         return skill_sweep.run(
@@ -56,6 +59,7 @@ with job(snakemake, "sweeps"):
             path=settings["path"],
             kept_bytes=settings["kept_gb"] * 1e9,
             points=points,
+            progress=progress,
         )
 
     if resamples:
@@ -74,3 +78,4 @@ with job(snakemake, "sweeps"):
         table,
         provenance(snakemake, manifest, model.device.type) | {"points": points.folder.name},
     )
+    write_usage(snakemake.log[0], model.device, progress)

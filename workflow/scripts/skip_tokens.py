@@ -1,6 +1,6 @@
 from snakesteer import skip_tokens
 from snakesteer.artefacts import read_json, read_table, write_json
-from snakesteer.job import job
+from snakesteer.job import job, repository
 from snakesteer.model_folder import model_folder
 from snakesteer.tokenisation import load_tokenizer
 
@@ -10,7 +10,7 @@ with job(snakemake, "corpora"):
     if settings["method"] == "authors":
         skipped = skip_tokens.AUTHORS
     else:
-        folder = model_folder(manifest, snakemake.params.repository, snakemake.input.model[0])
+        folder = model_folder(manifest, repository(snakemake), snakemake.input.model[0])
         tokenizer = load_tokenizer(folder)
         texts = read_table(snakemake.input.documents[0])["text"].to_pylist()
         skipped = skip_tokens.most_frequent(

@@ -1,4 +1,4 @@
-"""Commands beside the workflow: `python -m snakesteer name|reference|prune`."""
+"""Commands beside the workflow: `python -m snakesteer name|reference|prune|compare|bill`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 from snakesteer import study
+from snakesteer.bill import TFLOPS, bill, printed
+from snakesteer.comparison import compare
 from snakesteer.errors import StudyError
+from snakesteer.plan import Plan
 from snakesteer.prune import delete, unreferenced
 from snakesteer.reference import json_schema, markdown
 
@@ -23,6 +26,14 @@ def main(arguments: list[str] | None = None) -> int:
     prune = commands.add_parser("prune", help="list cached files that no study refers to")
     prune.add_argument("results", type=Path)
     prune.add_argument("--delete", action="store_true", help="delete them")
+    compared = commands.add_parser("compare", help="compare two studies that were run")
+    compared.add_argument("results", type=Path)
+    compared.add_argument("first", help="a study's file or name")
+    compared.add_argument("second", help="another's")
+    cost = commands.add_parser("bill", help="say what a study will cost at most, running nothing")
+    cost.add_argument("repository", type=Path)
+    cost.add_argument("study", type=Path)
+    cost.add_argument("--tflops", type=float, default=TFLOPS, help="speed of one GPU")
     given = parser.parse_args(arguments)
     try:
         if given.command == "name":
@@ -31,6 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
             (given.repository / "docs" / "study.md").write_text(markdown(), encoding="utf-8")
             schema = given.repository / "config" / "study.schema.json"
             schema.write_text(json_schema(), encoding="utf-8")
+        elif given.command == "bill":
+            plan = Plan(study.load(given.study), given.repository)
+            print(printed(bill(plan, given.tflops), plan.study.name, given.tflops))
+        elif given.command == "compare":
+            print(f"Done: open {compare(given.results, given.first, given.second)}.")
         else:
             _prune(given.results, given.delete)
     except StudyError as error:

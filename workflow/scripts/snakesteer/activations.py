@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from snakesteer.artefacts import stack_tensors
 from snakesteer.engine import capture, capture_answers
 from snakesteer.errors import StudyError
 from snakesteer.models import LanguageModel
-from snakesteer.points import digest
+from snakesteer.points import Points, digest
+from snakesteer.progress import Progress
 from snakesteer.question_tokens import QuestionTokens, question_tokens
 from snakesteer.tokenisation import encode
 
@@ -44,9 +49,10 @@ class Questions:
 
 @dataclass(frozen=True)
 class Shard:
-    """Some consecutive samples: what tells them apart, and how to capture them."""
+    """Some consecutive samples: what tells them apart, their tokens, and how to capture them."""
 
     samples: str
+    tokens: int
     capture: Callable[[], dict[str, torch.Tensor]]
 
 
@@ -107,6 +113,48 @@ def of_questions(
     return {"matching": both[:, 0].contiguous(), "not_matching": both[:, 1].contiguous()}
 
 
+def extract(
+    path: str | Path,
+    model: LanguageModel,
+    samples: Documents | Questions,
+    provenance: Mapping[str, Any],
+    *,
+    batch_tokens: int,
+    points: Points,
+    progress: Progress,
+) -> None:
+    """Capture the samples shard by shard, and write them to `path` as one safetensors file.
+
+    Shards that are there are used, and removed once they are joined. Another job may be doing the
+    same, or share some of the shards, and remove them first: what it wrote to `path` is what is
+    wanted, and anything else is captured again.
+    """
+    parts = list(shards(model, samples, batch_tokens=batch_tokens))
+    progress.start(sum(part.tokens for part in parts))
+
+    def captured(part: Shard) -> dict[str, torch.Tensor]:
+        tensors = part.capture()
+        progress.step(part.tokens)
+        return tensors
+
+    while True:
+        files = [
+            points.tensors({"samples": part.samples}, functools.partial(captured, part))
+            for part in parts
+        ]
+        try:
+            stack_tensors(path, files, provenance)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ESTALE):
+                raise
+            if not Path(path).exists():
+                continue
+        break
+    for file in files:
+        file.unlink(missing_ok=True)
+    progress.finish()
+
+
 def shards(
     model: LanguageModel, samples: Documents | Questions, *, batch_tokens: int
 ) -> Iterator[Shard]:
@@ -127,6 +175,7 @@ def _shard_of_documents(
     part = Documents(samples.names[some], samples.sequences[some])
     return Shard(
         digest(part.sequences),
+        sum(map(len, part.sequences)),
         lambda: {"activations": of_documents(model, part, batch_tokens=batch_tokens)},
     )
 
@@ -137,5 +186,6 @@ def _shard_of_questions(
     part = Questions(samples.names[some], samples.tokens[some])
     return Shard(
         digest([(item.prompt, item.matching, item.not_matching) for item in part.tokens]),
+        sum(map(len, part.sequences)),
         lambda: of_questions(model, part, batch_tokens=batch_tokens),
     )

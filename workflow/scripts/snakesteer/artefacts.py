@@ -8,6 +8,7 @@ depend on the content alone: no timestamps, and metadata in a fixed order.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -23,12 +24,13 @@ import pyarrow.parquet as pq
 import safetensors
 import safetensors.numpy
 
-from snakesteer.errors import StudyError
+from snakesteer.errors import DamagedFile, StudyError
 
 if TYPE_CHECKING:
     import torch
 
 KEY = "snakesteer"
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
 
 
@@ -52,8 +54,13 @@ def _replacing(path: str | Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise StudyError(
+                f"{path} could not be written ({error.strerror}); make room and run again: what is "
+                "finished is kept."
+            ) from error
         raise
 
 
@@ -185,17 +192,17 @@ def _array(tensor: Mapping[str, Any]) -> np.ndarray:
 
 
 def write_table(path: str | Path, table: pa.Table, provenance: Mapping[str, Any]) -> None:
-    """Write a table as Parquet (zstd), the provenance in the schema's metadata."""
+    """Write a table as Parquet (zstd, checksums), the provenance in the schema's metadata."""
     table = table.replace_schema_metadata({KEY: _encode(provenance)})
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     write_bytes(path, buffer.getvalue())
 
 
 def read_table(path: str | Path) -> pa.Table:
     """Read a Parquet artefact; StudyError if it is damaged."""
     try:
-        return pq.read_table(path, partitioning=None)
+        return pq.read_table(path, partitioning=None, page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
@@ -225,9 +232,8 @@ def _encode(provenance: Mapping[str, Any]) -> str:
     return json.dumps(provenance, sort_keys=True, ensure_ascii=False)
 
 
-def _damaged(path: str | Path, error: Exception) -> StudyError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return StudyError(f"{path} is damaged ({reason}); delete it and run again to rebuild it.")
+def _damaged(path: str | Path, error: Exception) -> DamagedFile:
+    return DamagedFile(path, str(error).splitlines()[0] if str(error) else type(error).__name__)
 
 
 def check_writable(folder: Path) -> None:

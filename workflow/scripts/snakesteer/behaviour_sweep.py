@@ -85,6 +85,7 @@ def run(
     path: str = "shared",
     kept_bytes: float = KEPT_BYTES,
     points: Points | None = None,
+    progress: Progress | None = None,
 ) -> pa.Table:
     """Ask the same questions under every injection and coefficient.
 
@@ -107,12 +108,13 @@ def run(
     lowest = min(curve.injection.layers[0] for curve in curves)
     path = checked_path(model, lowest, path)
     points = points or Points()
-    asked = sum(
-        len(prompts[source].questions) * len(curve.coefficients)
-        for curve in curves
-        for source in curve.sources
+    tokens = {name: sum(map(len, asked.sequences)) for name, asked in prompts.items()}
+    progress = progress or Progress()
+    progress.start(
+        sum(
+            tokens[source] * len(curve.coefficients) for curve in curves for source in curve.sources
+        )
     )
-    progress = Progress(asked, "questions")
     prepared = Prepared(model, lowest, batch_tokens, path)
     blocks = [
         block
@@ -196,7 +198,7 @@ def _ask(
         tokens[samples] = greedy(logits).cpu().numpy()
         logits_of_choices[samples] = logits.gather(1, offered).double().cpu().numpy()
         choice_mass[samples] = probabilities.gather(1, offered).double().sum(dim=1).cpu().numpy()
-        progress.step(len(samples))
+        progress.step(int(batch.lengths.sum()))
     names = [f"question {question} of behaviours.{block.source}" for question in questions]
     finite = logits_of_choices.sum(axis=1) + choice_mass
     refuse_overflow(finite, names, layer_label(injection.layers), coefficient)

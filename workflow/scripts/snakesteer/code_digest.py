@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "snakesteer"
@@ -18,7 +19,8 @@ def code_digest(script: Path) -> str:
     """Hex digest over the import closure of `script` inside the folder that holds it."""
     digest = hashlib.sha256()
     for path in sorted(closure(script)):
-        digest.update(f"{path.relative_to(script.parent)}\n{_canonical(path)}\n".encode())
+        canonical = _read(path, path.stat().st_mtime_ns).canonical
+        digest.update(f"{path.relative_to(script.parent)}\n{canonical}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -34,23 +36,32 @@ def closure(script: Path) -> frozenset[Path]:
     return frozenset(seen)
 
 
-@functools.cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+@dataclass(frozen=True)
+class _Code:
+    """What a file imports, as dotted names, and its code without comments and docstrings."""
+
+    imports: frozenset[str]
+    canonical: str
 
 
 @functools.cache
-def _imported(path: Path, root: Path) -> frozenset[Path]:
-    """Project files that one file imports; a package brings its `__init__` along."""
+def _read(path: Path, modified: int) -> _Code:
+    """The code of a file as it was at its time of change, in ns."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     names: set[str] = set()
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return _Code(frozenset(names), ast.unparse(_WithoutStrings().visit(tree)))
+
+
+def _imported(path: Path, root: Path) -> set[Path]:
+    """Project files that one file imports; a package brings its `__init__` along."""
     files = set()
-    for name in names:
+    for name in _read(path, path.stat().st_mtime_ns).imports:
         parts = name.split(".")
         if parts[0] != PACKAGE:
             continue
@@ -59,13 +70,7 @@ def _imported(path: Path, root: Path) -> frozenset[Path]:
             for file in (module / "__init__.py", module.with_suffix(".py")):
                 if file.is_file():
                     files.add(file)
-    return frozenset(files)
-
-
-@functools.cache
-def _canonical(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    return ast.unparse(_WithoutStrings().visit(tree))
+    return files
 
 
 class _WithoutStrings(ast.NodeTransformer):

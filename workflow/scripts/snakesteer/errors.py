@@ -1,13 +1,23 @@
-"""The one exception a user is meant to read."""
+"""What a user is meant to read when something is wrong."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 
 class StudyError(Exception):
     """A user's mistake, told in one sentence: the entry of the study, the value, what to do."""
+
+
+class DamagedFile(StudyError):
+    """A file that was cut short, or changed on the disk."""
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f"{path} is damaged ({reason}); delete it and run again to rebuild it.")
+        self.path = Path(path)
+        self.reason = reason
 
 
 @contextlib.contextmanager

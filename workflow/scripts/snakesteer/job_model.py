@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from snakesteer.job import repository
 from snakesteer.model_folder import model_folder
 from snakesteer.models import LanguageModel, load
 from snakesteer.points import Points
@@ -27,7 +28,7 @@ def load_job_tokenizer(snakemake: Any, manifest: Mapping[str, Any]) -> PreTraine
 
 
 def _folder(snakemake: Any, manifest: Mapping[str, Any]) -> Path:
-    return model_folder(manifest, snakemake.params.repository, snakemake.input.model[0])
+    return model_folder(manifest, repository(snakemake), snakemake.input.model[0])
 
 
 def load_job_model(snakemake: Any, manifest: Mapping[str, Any]) -> LanguageModel:

@@ -12,9 +12,9 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from snakesteer import corpora
 from snakesteer import study as schema
@@ -31,9 +31,11 @@ from snakesteer.manifest import (
     locate_file,
 )
 from snakesteer.published.source import folder_files, is_address
+from snakesteer.resources import RUNS_A_MODEL, Site, Size, request
 from snakesteer.source_entries import HUB
 
 CACHE = "results/cache"
+LOGS = "results/logs"
 SHIPPED = "resources/published"
 MAX_TOKENS = 4096
 
@@ -129,12 +131,33 @@ class Product:
     inputs: Mapping[str, tuple[str, ...]]
 
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def once(
+    method: Callable[Concatenate[Plan, Arguments], Result],
+) -> Callable[Concatenate[Plan, Arguments], Result]:
+    """A method of the plan that works once for each set of arguments, as a study never changes."""
+
+    @wraps(method)
+    def remembered(plan: Plan, /, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+        asked = (method.__name__, *arguments, *sorted(named.items()))
+        if asked not in plan.remembered:
+            plan.remembered[asked] = method(plan, *arguments, **named)
+        result: Result = plan.remembered[asked]
+        return result
+
+    return remembered
+
+
 class Plan:
     """All artefacts and products of one study."""
 
     def __init__(self, study: schema.Study, repository: Path) -> None:
         self.study = study
         self.repository = repository
+        self.remembered: dict[tuple[Any, ...], Any] = {}
         self._scripts = repository / "workflow" / "scripts"
         self._made: dict[tuple[str, str], Artefact] = {}
         self._vectors: dict[str, Artefact] = {}
@@ -170,6 +193,22 @@ class Plan:
         """A params function for the rule that makes a stage."""
         return lambda wildcards: self._made[stage, wildcards.key].settings
 
+    def resources(self, stage: str, site: Site) -> dict[str, Callable[..., int]]:
+        """What a job of a stage asks of a cluster, for the rule's `resources`."""
+
+        def asked(name: str) -> Callable[..., int]:
+            def of(wildcards: Any, attempt: int) -> int:
+                artefact = self._made[stage, wildcards.key]
+                size = self.size(artefact)
+                assert size
+                return int(getattr(request(artefact, size, site, attempt), name))
+
+            return of
+
+        names = ["mem_mb", "runtime", *(["gpu"] if stage in RUNS_A_MODEL else [])]
+        return {name: asked(name) for name in names}
+
+    @once
     def code(self, script: str) -> str:
         """The digest of a script's code, a param of every rule that runs one."""
         return code_digest(self._scripts / f"{script}.py")
@@ -202,6 +241,20 @@ class Plan:
             )
         return folder
 
+    def size(self, artefact: Artefact) -> Size | None:
+        """How large the model is that an artefact is or comes from; None if it is from none."""
+        while artefact.stage != "model":
+            above = [made for given in artefact.inputs.values() for made, _ in given]
+            models = [made for made in above if made.stage == "model"]
+            if not above:
+                return None
+            artefact = (models or above)[0]
+        entry = self.study.models[artefact.name]
+        if entry.revision and entry.layers:
+            return Size.planned(entry.parameters, entry.layers)
+        return _size_of(self.folder(artefact.name))
+
+    @once
     def model(self, name: str) -> Artefact:
         entry = self.study.models[name]
         if entry.revision:
@@ -211,6 +264,7 @@ class Plan:
             files = content(self.folder(name))
         return self._make("model", name, {"source": entry.source, "files": files})
 
+    @once
     def layers(self, model: str) -> int:
         """How many decoder blocks a model has."""
         entry = self.study.models[model]
@@ -258,6 +312,7 @@ class Plan:
             )
         return of.max_tokens
 
+    @once
     def documents(self, corpus: str) -> Artefact:
         entry = self.study.corpora[corpus].model_dump(exclude={"title"})
         source = corpora.SOURCES[entry["source"]]
@@ -265,6 +320,7 @@ class Plan:
             identity = source.identity(entry, self.repository)
         return self._make("documents", corpus, {**entry, "identity": identity})
 
+    @once
     def questions(self, behaviour: str) -> Artefact:
         entry = self.study.behaviours[behaviour].model_dump(mode="json", exclude={"title"})
         if "file" in entry and not is_address(entry["file"]):
@@ -280,6 +336,7 @@ class Plan:
             {"model": [self.model(sweep.model)], "documents": [(self.documents(corpus), 0)]},
         )
 
+    @once
     def activations(self, name: str) -> Artefact:
         entry = self.study.activations[name]
         settings: dict[str, Any] = _running(self.study.models[entry.model])
@@ -294,9 +351,11 @@ class Plan:
         inputs: Inputs = {"model": [self.model(entry.model)], role: [of]}
         return self._make("activations", name, settings, inputs)
 
+    @once
     def mean(self, name: str) -> Artefact:
         return self._make("mean", name, {}, {"activations": [self.activations(name)]})
 
+    @once
     def vector(self, name: str) -> Artefact:
         entry = self.study.vectors[name]
         if entry.contrast:
@@ -335,6 +394,7 @@ class Plan:
             }
         return self._make("resampled_vectors", name, settings, inputs)
 
+    @once
     def choice(self, name: str) -> Artefact:
         entry = self.study.choices[name]
         if entry.grid is None:
@@ -354,6 +414,7 @@ class Plan:
 
     # Sweeps -------------------------------------------------------------------------------
 
+    @once
     def _sweep(self, name: str) -> list[Artefact]:
         """The jobs of one sweep: one per injection layer, or set of layers."""
         sweep = self.study.sweeps[name]
@@ -637,7 +698,7 @@ class Plan:
             paths += files.values() if isinstance(files, dict) else files
         settings = {"source": published.source}
         if is_address(published.source):
-            settings |= {"listing": published.listing, "files": sorted(set(paths))}
+            settings |= {"listing": published.tree, "files": sorted(set(paths))}
         else:
             folder = locate(published.source, self.repository)
             if not folder.is_dir():
@@ -821,6 +882,21 @@ class Plan:
             for path in made.paths
         ]
 
+    def jobs(self) -> list[str]:
+        """A job per cached artefact as JSON: rule, name, key, and where it is said what it took."""
+        return [
+            _compact(
+                {
+                    "rule": made.stage,
+                    "name": made.name,
+                    "key": made.key,
+                    "benchmark": f"{LOGS}/{made.stage}/{made.name}.{made.key}.tsv",
+                    "usage": f"{LOGS}/{made.stage}/{made.name}.{made.key}.usage.json",
+                }
+            )
+            for made in self._made.values()
+        ]
+
     def entries(self) -> list[str]:
         """The resolved study, an entry a string: JSON of the path to it and its content."""
         resolved = self.study.model_dump(mode="json")
@@ -830,6 +906,11 @@ class Plan:
             if isinstance(entries, dict)
             for name, entry in entries.items()
         ] + [_compact([["name"], self.study.name])]
+
+
+@cache
+def _size_of(folder: Path) -> Size:
+    return Size.of(folder)
 
 
 def _compact(content: Any) -> str:

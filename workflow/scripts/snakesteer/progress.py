@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TextIO
 
 
 @dataclass
 class Progress:
-    """Counts work done and writes a line with rate and remaining time every few seconds.
+    """Counts tokens done and writes a line with rate and remaining time every few seconds."""
 
-    `total` is an upper bound in `unit`s: a curve that stops early does less.
-    """
-
-    total: int
-    unit: str
     every: float = 5.0
     stream: TextIO | None = None
+    total: int = 0
     done: int = 0
-    _started: float = field(default_factory=time.monotonic)
-    _written: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+    _started: float = 0.0
+    _written: float = 0.0
 
-    def step(self, amount: int) -> None:
-        """Count `amount` units as done."""
-        self.done += amount
+    def start(self, total: int) -> None:
+        """Begin, or go on with more; `total` tokens are an upper bound: curves may stop early."""
+        self.total += total
+        if not self._started:
+            self._started = self._written = time.monotonic()
+
+    def step(self, tokens: int) -> None:
+        """Count `tokens` as done."""
+        self.done += tokens
         if time.monotonic() - self._written >= self.every:
             self._written = time.monotonic()
             rate = self.done / (self._written - self._started)
             left = round((self.total - self.done) / rate)
             self.note(
-                f"{self.done:,} of at most {self.total:,} {self.unit}, {rate:,.0f} a second, "
+                f"{self.done:,} of at most {self.total:,} tokens, {rate:,.0f} a second, "
                 f"at most {left // 60}:{left % 60:02d} left"
             )
 
@@ -41,6 +44,6 @@ class Progress:
 
     def finish(self) -> None:
         """Write what was done and how long it took."""
-        seconds = time.monotonic() - self._started
-        rate = self.done / max(seconds, 1e-9)
-        self.note(f"{self.done:,} {self.unit} in {seconds:.1f} s, {rate:,.0f} a second")
+        self.seconds = time.monotonic() - self._started
+        rate = self.done / max(self.seconds, 1e-9)
+        self.note(f"{self.done:,} tokens in {self.seconds:.1f} s, {rate:,.0f} a second")

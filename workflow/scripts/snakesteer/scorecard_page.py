@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import jinja2
 import pandas as pd
 
+from snakesteer.differences import Difference
 from snakesteer.scorecard import Scorecard
 
 _PAGE = jinja2.Template(
@@ -25,6 +26,20 @@ summary { cursor: pointer }
 <h1>{{ title }}</h1>
 <p><b>{{ within }} of {{ curves | length }} curves are within the interval.</b> Differences are the
 first value minus the second, with 95 % intervals; points outside theirs are shaded.</p>
+{% if settings %}
+<h2>Settings that differ</h2>
+<table>
+<tr><th>Setting<th>First<th>Second
+{% for one in settings %}
+<tr><td>{{ one.entry }}<td>{{ one.before or "absent" }}<td>{{ one.after or "absent" }}
+{% endfor %}
+</table>
+{% endif %}
+{% if refused %}
+<h2>Not compared</h2>
+<ul>{% for sentence in refused %}<li>{{ sentence }}{% endfor %}</ul>
+{% endif %}
+{% if curves %}
 <table>
 <tr><th>Sweep<th>Against<th>Curve<th>Statistic<th>First<th>Second<th>Rank agreement<th>Verdict
 {% for curve in curves %}
@@ -35,6 +50,7 @@ first value minus the second, with 95 % intervals; points outside theirs are sha
 <td class="number">{{ "%.2f" | format(curve.rank_agreement) }}<td>{{ curve.verdict }}
 {% endfor %}
 </table>
+{% endif %}
 {% for curve in curves %}
 <details><summary>{{ curve.sweep }} against {{ curve.against }}: {{ curve.curve }}</summary>
 <table>
@@ -77,8 +93,16 @@ def absent_page(missing: Sequence[str], title: str) -> str:
     return _ABSENT.render(missing=missing, title=title)
 
 
-def page(compared: Scorecard, title: str) -> str:
-    """HTML with a verdict per curve and, folded away, the curve's points."""
+def page(
+    compared: Scorecard,
+    title: str,
+    settings: Sequence[Difference] = (),
+    refused: Sequence[str] = (),
+) -> str:
+    """HTML with a verdict per curve and, folded away, the curve's points.
+
+    Above them the settings in which two studies differ, and sentences on what is not compared.
+    """
     names = ["sweep", "against", "curve"]
     points = {
         key: rows.to_dict("records") for key, rows in compared.pairs.groupby(names, sort=False)
@@ -88,4 +112,6 @@ def page(compared: Scorecard, title: str) -> str:
         for curve in compared.curves.to_dict("records")
     ]
     within = int(pd.Series(compared.curves["within"]).sum())
-    return _PAGE.render(title=title, curves=curves, within=within)
+    return _PAGE.render(
+        title=title, curves=curves, within=within, settings=settings, refused=refused
+    )

@@ -119,6 +119,7 @@ def run(
     path: str = "shared",
     kept_bytes: float = KEPT_BYTES,
     points: Points | None = None,
+    progress: Progress | None = None,
 ) -> pa.Table:
     """Evaluate the same documents under every coefficient.
 
@@ -139,7 +140,8 @@ def run(
     points = points or Points()
     curve = Curve(injection, tuple(map(float, coefficients)), tuple(corpora))
     predicted = sum(len(ids) - 1 for corpus in corpora.values() for ids in corpus.sequences)
-    progress = Progress(predicted * len(coefficients), "tokens")
+    progress = progress or Progress()
+    progress.start(predicted * len(coefficients))
     prepared = Prepared(model, injection.layers[0], batch_tokens, path)
     steering = injection.digest()
 

@@ -50,6 +50,11 @@ class Model(Entry):
         description="Longest input in tokens, for a model of the hub; `max_tokens` is compared "
         "with it before anything runs. A folder's configuration says it itself.",
     )
+    parameters: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="Billions of parameters of a model of the hub, for what jobs ask of a cluster "
+        "and for the bill; 8 if left out. A folder's files say it themselves.",
+    )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "bfloat16", description="Number format of weights and activations."
     )
@@ -109,8 +114,8 @@ class Filter(Entry):
 
 class Shuffle(Entry):
     """A stream's order: first its files are shuffled, then every record is drawn from a buffer of
-    the next ones. Files, seed and buffer alone decide it, and it is the order of `datasets`
-    before its release 5, with which the paper's documents were drawn."""
+    the next ones. Files, seed and buffer alone decide it, and it is the order of `datasets` 2,
+    with which the paper's documents were drawn."""
 
     seed: int = 13
     buffer: Count = Field(1000, description="Records held at a time.")

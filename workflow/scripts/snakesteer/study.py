@@ -8,6 +8,7 @@ a model is checked here, and every mistake is one sentence that names the entry.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -394,7 +395,7 @@ class Published(Entry):
     listing: str | None = Field(
         None,
         description="With an address: where the commit's tree with its git blob ids is, in the "
-        "form of GitHub's API. Every file is verified against it.",
+        "form of GitHub's API. Every file is verified against it. An address at GitHub implies it.",
     )
     corpora: dict[Name, Titled] = Field({}, description="Corpora by our names.")
     behaviours: dict[Name, Titled] = Field({}, description="Behaviours by our names.")
@@ -414,12 +415,24 @@ class Published(Entry):
 
     @model_validator(mode="after")
     def _verified(self) -> Self:
-        if self.source.startswith(("https://", "http://")) and not self.listing:
+        if self.source.startswith(("https://", "http://")) and not self.tree:
             raise ValueError(
                 f"source is the address {self.source}, and listing is missing; give the address of "
                 "the commit's tree, so that what is downloaded can be verified"
             )
         return self
+
+    @property
+    def tree(self) -> str | None:
+        """Where the commit's tree is: `listing`, or what a raw-file address at GitHub implies."""
+        at_github = re.fullmatch(
+            r"https://raw\.githubusercontent\.com/([\w.-]+/[\w.-]+)/([0-9a-f]{40})/?", self.source
+        )
+        if self.listing or not at_github:
+            return self.listing
+        return "https://api.github.com/repos/{}/git/trees/{}?recursive=1".format(
+            *at_github.groups()
+        )
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:
@@ -558,7 +571,7 @@ class Statistics(Entry):
     seed: int = 13
 
 
-RESERVED = ("cache", "logs", "models")
+RESERVED = ("cache", "comparisons", "logs", "models")
 
 
 class Study(Entry):

@@ -10,17 +10,16 @@ from __future__ import annotations
 import json
 import random
 import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from snakesteer.behaviours.question import Question
+from snakesteer.download import fetch
 from snakesteer.errors import StudyError
 from snakesteer.manifest import locate_file
 from snakesteer.published.source import is_address
 
-SECONDS = 60
 MATCHING, NOT_MATCHING = "answer_matching_behavior", "answer_not_matching_behavior"
 FIELDS = ("question", MATCHING, NOT_MATCHING)
 
@@ -110,8 +109,7 @@ def _read(file: str, repository: str | Path) -> str:
     try:
         if not is_address(file):
             return locate_file(file, repository).read_text(encoding="utf-8")
-        with urllib.request.urlopen(file, timeout=SECONDS) as answer:
-            return str(answer.read().decode("utf-8"))
+        return fetch(file).decode("utf-8")
     except UnicodeDecodeError as error:
         raise StudyError(f"{file} is not UTF-8 text ({error.reason}); get it again.") from None
     except urllib.error.HTTPError as error:

@@ -15,6 +15,7 @@ by the same documents on every machine, for every number of workers.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import platform
 import re
@@ -107,6 +108,7 @@ def distributions() -> list[tuple[str, str]]:
     return [(name, _distribution(name).version.split("+")[0]) for name in DISTRIBUTIONS]
 
 
+@functools.cache
 def identity() -> dict[str, Any]:
     """What decides the documents beside the settings: the versions of all that is read."""
     return {"python": platform.python_version(), "distributions": dict(distributions())}

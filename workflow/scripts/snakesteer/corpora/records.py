@@ -63,7 +63,7 @@ def draw(
 
 
 def in_order(shards: Sequence[Shard], shuffle: Mapping[str, Any] | bool) -> Iterator[Record]:
-    """The records of all shards, in their order or shuffled as `datasets` did before release 5.
+    """The records of all shards, in their order or shuffled as `datasets` 2 did.
 
     Its shuffle, with which the paper's documents were drawn, orders the shards with one generator
     of the seed, and with another one draws from a buffer that the next record refills.

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from snakesteer.artefacts import write_bytes
+from snakesteer.download import fetch
 from snakesteer.errors import StudyError
-
-SECONDS = 60
 
 
 def is_address(source: str) -> bool:
@@ -57,7 +54,7 @@ def download(
     read, since then nothing can be verified.
     """
     try:
-        tree = json.loads(_fetch(listing))["tree"]
+        tree = json.loads(fetch(listing))["tree"]
         blobs = {entry["path"]: entry["sha"] for entry in tree}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(
@@ -74,7 +71,7 @@ def _download(address: str, path: str, blob: str | None, folder: Path) -> dict[s
     if kept.is_file() and blob_id(kept.read_bytes()) == blob:
         return {"blob": blob}
     try:
-        content = _fetch(f"{address.rstrip('/')}/{urllib.parse.quote(path)}")
+        content = fetch(f"{address.rstrip('/')}/{urllib.parse.quote(path)}")
     except OSError as error:
         return {"missing": f"{path} cannot be downloaded ({error})"}
     if blob_id(content) != blob:
@@ -84,11 +81,6 @@ def _download(address: str, path: str, blob: str | None, folder: Path) -> dict[s
         }
     write_bytes(kept, content)
     return {"blob": blob}
-
-
-def _fetch(address: str) -> bytes:
-    with urllib.request.urlopen(address, timeout=SECONDS) as answer:
-        return answer.read()
 
 
 def read(files: Mapping[str, Mapping[str, str]], folder: Path, path: str) -> bytes:

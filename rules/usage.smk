@@ -1,0 +1,23 @@
+rule usage:
+    """Wall time, memory and tokens a second of the jobs that filled the cache."""
+    input:
+        [path for made in PLAN.artefacts() for path in made.paths],
+    output:
+        table=PLAN.path("usage.csv"),
+        page=report(
+            PLAN.path("usage.html"),
+            caption="../docs/report/usage.rst",
+            category="Jobs",
+        ),
+    log:
+        f"results/logs/usage/{STUDY}.log",
+    localrule: True
+    conda:
+        "../envs/environment.yaml"
+    params:
+        *PLAN.jobs(),
+        code=PLAN.code("usage"),
+    message:
+        "results: what the jobs took"
+    script:
+        "../workflow/scripts/usage.py"

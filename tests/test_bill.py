@@ -1,0 +1,59 @@
+"""What a study will cost, counted by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+from checkout import SMALL
+from snakesteer import study
+from snakesteer.__main__ import main
+from snakesteer.bill import bill
+from snakesteer.plan import Plan
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    monkeypatch.chdir(tmp_path)
+    return Plan(study.load(SMALL), REPOSITORY)
+
+
+def test_tokens_and_jobs_are_those_the_settings_allow(small: Plan) -> None:
+    items = {item.rule: item for item in bill(small)}
+    # Three sweeps over two corpora and the tax over one, three coefficients, 600 tokens each.
+    assert items["skill_sweep"].tokens == 3 * (3 * 2 + 1) * 600
+    # Four corpora of 24 documents of 128 tokens, and two behaviours of 20 questions, two answers.
+    assert items["activations"].tokens == 4 * 24 * 128 + 2 * 20 * 2 * 256
+    assert (items["activations"].jobs, items["activations"].to_run) == (6, 6)
+    # 8 layers, 192 wide, float32.
+    assert items["activations"].gigabytes * 1e9 == (4 * 24 + 2 * 20 * 2) * 8 * 192 * 4
+    assert items["documents"].tokens == 0
+
+
+def test_hours_follow_the_speed_and_the_shared_layers(small: Plan) -> None:
+    (slow, fast) = ({item.rule: item for item in bill(small, speed)} for speed in (1.0, 4.0))
+    assert slow["skill_sweep"].gpu_hours == pytest.approx(4 * fast["skill_sweep"].gpu_hours)
+    sweep = next(one for one in small.artefacts("skill_sweep") if one.name == "code.layer-3")
+    others = [one for one in small.artefacts("skill_sweep") if one is not sweep]
+    for one in others:
+        Path(one.paths[0]).parent.mkdir(parents=True, exist_ok=True)
+        Path(one.paths[0]).touch()
+    (item,) = (item for item in bill(small, 1.0) if item.rule == "skill_sweep")
+    assert (item.jobs, item.to_run) == (4, 1)
+    size = small.size(sweep)
+    assert size
+    # Layers 0 to 3 once, 4 to 7 and the head three times, of 9 times three.
+    hours = 2 * size.parameters * 3600 * (4 + 3 * 5) / (3 * 9) / 1e12 / 3600
+    assert item.gpu_hours == pytest.approx(hours)
+
+
+def test_the_bill_is_printed_and_nothing_is_run(
+    small: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bill", str(REPOSITORY), str(SMALL), "--tflops", "100"]) == 0
+    printed = capsys.readouterr().out
+    assert "The study small, at most; nothing was run." in printed
+    assert "100 TFLOP/s" in printed
+    assert not list(tmp_path.iterdir())

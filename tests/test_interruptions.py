@@ -1,0 +1,354 @@
+"""Jobs that end before they are done: what is finished stays, and the outcome is the same."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from snakesteer import activations, behaviour_sweep, curves, engine, models, skill_sweep
+from snakesteer.artefacts import read_tensors, write_table, write_tensors
+from snakesteer.errors import StudyError
+from snakesteer.injections import Steering
+from snakesteer.job import job
+from snakesteer.job_model import job_points
+from snakesteer.points import Points
+from snakesteer.stopping import GridStopping, SkillStopping
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def model() -> models.LanguageModel:
+    return models.wrap(tiny.network(), tiny.tokenizer(), "none")
+
+
+def noise() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=32)
+
+
+def skill(
+    model: models.LanguageModel, folder: Path, coefficients: tuple = (0, 0.5, 1, 2), **settings
+) -> None:
+    corpora = {
+        name: skill_sweep.read_corpus(model.tokenizer, name, texts, [], max_tokens=30)
+        for name, texts in (("prose", tiny.documents()), ("few", tiny.documents(5)))
+    }
+    table = skill_sweep.run(
+        model,
+        engine.injection(model, [(1, noise())]),
+        coefficients,
+        corpora,
+        batch_tokens=64,
+        kept_bytes=20_000,
+        points=Points(folder / "points"),
+        **{"stopping": SkillStopping()} | settings,
+    )
+    write_table(folder / "out.parquet", table, {})
+
+
+def behaviours(
+    model: models.LanguageModel,
+    folder: Path,
+    coefficients: tuple = (0.0, 1.0, 2.0),
+    stopping: GridStopping | None = None,
+) -> None:
+    prompts = {
+        name: behaviour_sweep.read_prompts(model.tokenizer, name, tiny.questions(count))
+        for name, count in (("bold", 10), ("shy", 4))
+    }
+    steerings = [
+        Steering("a", ((1, noise()),), (coefficients,), ("bold", "shy")),
+        Steering("b", ((2, noise()),), ((1.0,), (-1.0, -2.0)), ("shy",)),
+    ]
+    table = behaviour_sweep.run(
+        model,
+        steerings,
+        prompts,
+        batch_tokens=99,
+        kept_bytes=20_000,
+        stopping=stopping,
+        points=Points(folder / "points"),
+    )
+    write_table(folder / "out.parquet", table, {})
+
+
+def extraction(model: models.LanguageModel, folder: Path) -> None:
+    documents = activations.read_documents(model.tokenizer, tiny.documents(), 30)
+    activations.extract(
+        folder / "out.safetensors",
+        model,
+        documents,
+        {},
+        batch_tokens=64,
+        points=Points(folder / "points"),
+    )
+
+
+KINDS = ("point", "pass")
+
+
+def point_of(_model, injection, coefficient, _samples, block, *_) -> str:
+    return f"{coefficient:g} {injection.digest()} {block.source} {block.places}"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The points (or shards) and the shared passes that were begun, in any process."""
+
+    path: Path
+
+    def of(self, kind: str, function: Callable, describe: Callable[..., str]) -> Callable:
+        def told(*given, **named):
+            with self.path.open("a") as file:
+                file.write(f"{kind} {describe(*given)}\n")
+            return function(*given, **named)
+
+        return told
+
+    def read(self) -> tuple[list[str], list[str]]:
+        """Points and passes begun since the last time this was asked."""
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        self.path.unlink(missing_ok=True)
+        return tuple([line for line in lines if line.startswith(kind)] for kind in KINDS)
+
+
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tally:
+    tally = Tally(tmp_path / "tally")
+    point, shared_pass = KINDS
+    for module, name, kind, describe in (
+        (skill_sweep, "_measure", point, point_of),
+        (behaviour_sweep, "_ask", point, point_of),
+        (activations, "of_documents", point, lambda _model, documents: documents.names),
+        (curves, "prepare", shared_pass, lambda *_: ""),
+    ):
+        monkeypatch.setattr(module, name, tally.of(kind, getattr(module, name), describe))
+    monkeypatch.setattr(activations, "SHARD_BYTES", 2 * 4 * 32 * 4)
+    return tally
+
+
+def in_a_process(work: Callable[[], None]) -> int:
+    """Do the work in a process of its own; returns how that ended."""
+    process = os.fork()
+    if process == 0:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def killed_at(moment: int, work: Callable[[], None]) -> Callable[[], None]:
+    """The work, killed when it calls its `moment`th function."""
+
+    def doomed() -> None:
+        calls = itertools.count()
+
+        def call(_frame, event, _argument):
+            if event == "call" and next(calls) == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.setprofile(call)
+        work()
+
+    return doomed
+
+
+def calls_of(work: Callable[[], None], note: Path) -> int:
+    """How many functions the work calls."""
+
+    def counted() -> None:
+        calls = 0
+
+        def call(_frame, event, _argument):
+            nonlocal calls
+            calls += event == "call"
+
+        sys.setprofile(call)
+        work()
+        sys.setprofile(None)
+        note.write_text(str(calls))
+
+    assert in_a_process(counted) == 0
+    return int(note.read_text())
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("kind", [skill, behaviours, extraction])
+def test_killed_at_random_moments_a_job_repeats_a_pass_and_a_point(
+    model: models.LanguageModel, begun: Tally, tmp_path: Path, kind: Callable, seed: int
+) -> None:
+    undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
+    calls = calls_of(lambda: kind(model, undisturbed), tmp_path / "calls")
+    every_point, every_pass = begun.read()
+    moments = random.Random(seed)
+    kills = 2
+    for _ in range(kills):
+        doomed = killed_at(moments.randrange(calls // kills), lambda: kind(model, folder))
+        assert in_a_process(doomed) == -signal.SIGKILL
+    kind(model, folder)
+    begun_points, begun_passes = begun.read()
+    assert set(begun_points) == set(every_point)
+    assert len(begun_points) <= len(every_point) + kills
+    assert len(begun_passes) <= len(every_pass) + kills
+    (out,) = undisturbed.glob("out.*")
+    assert (folder / out.name).read_bytes() == out.read_bytes()
+
+
+@pytest.mark.parametrize("kind", [skill, behaviours, extraction])
+def test_a_write_that_fails_half_way_costs_that_file_only(
+    model: models.LanguageModel,
+    begun: Tally,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Callable,
+) -> None:
+    kind(model, tmp_path / "undisturbed")
+    (out,) = (tmp_path / "undisturbed").glob("out.*")
+    every = begun.read()
+    folder = tmp_path / "full"
+
+    def cramped() -> None:
+        """Half of the last file does not fit."""
+
+        def limited(write: Callable) -> Callable:
+            def writing(*given):
+                resource.setrlimit(resource.RLIMIT_FSIZE, (out.stat().st_size // 2,) * 2)
+                return write(*given)
+
+            return writing
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        monkeypatch.setattr(sys.modules[__name__], "write_table", limited(write_table))
+        monkeypatch.setattr(activations, "stack_tensors", limited(activations.stack_tensors))
+        with pytest.raises(StudyError, match=f"{out.name} could not be written"):
+            kind(model, folder)
+
+    assert in_a_process(cramped) == 0
+    assert begun.read() == every
+    assert not list(folder.rglob("*out.*"))
+    kind(model, folder)
+    assert begun.read() == ([], [])
+    assert (folder / out.name).read_bytes() == out.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "others"),
+    [
+        (skill, {"stopping": None}, False),
+        (skill, {}, False),
+        (skill, {"precision": skill_sweep.Precision(0.9, 4), "stopping": None}, True),
+        (behaviours, {"stopping": None}, False),
+    ],
+)
+def test_a_coefficient_costs_its_own_points_only(
+    model: models.LanguageModel,
+    begun: Tally,
+    tmp_path: Path,
+    kind: Callable,
+    settings: dict,
+    others: bool,
+) -> None:
+    """With a precision it may ask for more documents, and so for other points, too."""
+    kind(model, tmp_path, (0.0, 1.0), **settings)
+    first, _ = begun.read()
+    out = (tmp_path / "out.parquet").read_bytes()
+    kind(model, tmp_path, (0.0, 0.5, 1.0), **settings)
+    added, _ = begun.read()
+    assert added
+    assert not set(added) & set(first)
+    assert others or {point.split()[1] for point in added} == {"0.5"}
+    kind(model, tmp_path, (0.0, 1.0), **settings)
+    assert begun.read() == ([], [])
+    assert (tmp_path / "out.parquet").read_bytes() == out
+
+
+def test_edited_code_finds_no_points(model: models.LanguageModel, tmp_path: Path) -> None:
+    def folder(**change: str) -> Path | None:
+        given = {
+            "rule": "skill_sweep",
+            "threads": 1,
+            "output": [str(tmp_path / "sweeps" / "a.parquet")],
+            "params": SimpleNamespace(settings={"dtype": "float32"}, code=change.get("code", "a")),
+        }
+        return job_points(SimpleNamespace(**given), model).folder
+
+    assert folder() == folder()
+    assert folder(code="b") != folder()
+
+
+def whole(model: models.LanguageModel, tmp_path: Path) -> np.ndarray:
+    extraction(model, tmp_path / "alone")
+    return read_tensors(tmp_path / "alone" / "out.safetensors")["activations"]
+
+
+def test_an_extraction_survives_another_that_clears_its_shards_away(
+    model: models.LanguageModel, begun: Tally, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two writers of one file, the slower finds its shards gone when it would join them."""
+    expected = whole(model, tmp_path)
+    shards, _ = begun.read()
+    right = activations.stack_tensors
+
+    def slower(*given: object) -> None:
+        monkeypatch.setattr(activations, "stack_tensors", right)
+        extraction(model, tmp_path)
+        right(*given)
+
+    monkeypatch.setattr(activations, "stack_tensors", slower)
+    extraction(model, tmp_path)
+    assert begun.read() == (shards, [])
+    assert (read_tensors(tmp_path / "out.safetensors")["activations"] == expected).all()
+
+
+def test_shards_that_another_extraction_took_are_captured_again(
+    model: models.LanguageModel, begun: Tally, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two extractions of other files share a shard, and the first removes it."""
+    expected = whole(model, tmp_path)
+    shards, _ = begun.read()
+    right = activations.stack_tensors
+
+    def robbed(path: Path, files: list[Path], provenance: dict) -> None:
+        monkeypatch.setattr(activations, "stack_tensors", right)
+        files[0].unlink()
+        right(path, files, provenance)
+
+    monkeypatch.setattr(activations, "stack_tensors", robbed)
+    extraction(model, tmp_path)
+    assert begun.read() == (shards + shards[:1], [])
+    assert (read_tensors(tmp_path / "out.safetensors")["activations"] == expected).all()
+
+
+def test_a_damaged_file_of_the_results_is_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("results/cache/vectors/code.0.safetensors")
+    write_tensors(path, {"vector": np.ones((8, 8), np.float32)}, {})
+    path.write_bytes(path.read_bytes()[:-7])
+
+    def read() -> None:
+        with job(SimpleNamespace(log=["log"])):
+            read_tensors(path)
+
+    assert in_a_process(read) == 1
+    assert [left.name for left in path.parent.iterdir()] == ["code.0.safetensors.damaged"]
+    log = Path("log").read_text()
+    assert "Traceback" not in log
+    assert f"{path} is damaged" in log
+    assert "running again rebuilds it" in log

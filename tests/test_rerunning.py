@@ -1,0 +1,317 @@
+"""A changed setting, or an edit of the code, re-runs exactly what depends on it: from dry runs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from modulefinder import ModuleFinder
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import REPOSITORY
+
+from checkout import SMALL, Checkout, copy_of_repository
+from snakesteer import study
+
+SCRIPTS = REPOSITORY / "workflow" / "scripts"
+
+SMALL_STUDY = study.load(SMALL)
+ENTRIES = {
+    type(entry).__name__: set(type(entry).model_fields)
+    for section in type(SMALL_STUDY).model_fields
+    for given in [getattr(SMALL_STUDY, section)]
+    for entry in (given.values() if isinstance(given, dict) else [given])
+    if isinstance(entry, study.Entry)
+}
+
+_FIGURE = "figure study"
+_SAMPLES = "samples samples_page catalogue usage study"
+_TABLE = "table catalogue usage study"
+_ONE_SKILL = f"skill_sweep figure {_TABLE}"
+_CODE_SWEEP = f"{_ONE_SKILL} scorecard"
+_CODE_VECTORS = (
+    "activations mean vector*2 study_vector*2 skill_sweep*2 table*2 figure*2 scorecard catalogue "
+    "usage study"
+)
+_BASE_MODEL = (
+    "activations*4 mean*4 vector*3 study_vector*3 skill_sweep*3 table*3 figure*3 scorecard "
+    "catalogue usage study"
+)
+_CHAT_MODEL = (
+    "activations*2 vector*2 study_vector*2 behaviour_sweep*5 choice skill_sweep samples "
+    "samples_page table*5 figure*5 catalogue usage study"
+)
+_QUESTIONS = (
+    "questions activations vector study_vector behaviour_sweep*5 choice skill_sweep table*5 "
+    "figure*5 catalogue usage study"
+)
+_GRID = "behaviour_sweep*4 choice table*3 figure*3 catalogue usage study"
+_SINGLE = f"behaviour_sweep figure*2 {_TABLE}"
+_BEHAVIOUR = f"behaviour_sweep figure {_TABLE}"
+
+# Setting of the small study -> another value, and how many jobs of which rule that takes.
+SETTINGS: dict[str, tuple[Any, str]] = {
+    "models.miniature.source": ("tests/another-model", f"model skip_tokens*3 {_BASE_MODEL}"),
+    "models.miniature.dtype": ("bfloat16", _BASE_MODEL),
+    "models.miniature.attention": ("eager", _BASE_MODEL),
+    "models.miniature.device_map": ("auto", _BASE_MODEL),
+    "models.miniature.batch_tokens": (1024, _BASE_MODEL),
+    "models.miniature.kept_gb": (
+        0.5,
+        "skill_sweep*3 table*3 figure*2 scorecard catalogue usage study",
+    ),
+    "models.miniature-chat.dtype": ("bfloat16", _CHAT_MODEL),
+    "corpora.text.kind": (
+        "all",
+        "documents skip_tokens*2 activations mean vector*3 study_vector*3 skill_sweep*4 table*4 "
+        "figure*4 scorecard catalogue usage study",
+    ),
+    "corpora.python.train": (
+        25,
+        f"documents skip_tokens activations mean vector study_vector {_ONE_SKILL}",
+    ),
+    "corpora.all.validation": (7, f"documents skip_tokens activations mean {_ONE_SKILL}"),
+    "corpora.python.title": ("Snakes", _FIGURE),
+    "behaviours.myopia.trait": ("sycophancy", _QUESTIONS),
+    "behaviours.myopia.questions": (61, _QUESTIONS),
+    "behaviours.myopia.train": (21, _QUESTIONS),
+    "behaviours.myopia.validation": (21, _QUESTIONS),
+    "behaviours.myopia.seed": (14, _QUESTIONS),
+    "behaviours.myopia.title": ("Short sight", "figure*5 study"),
+    "activations.code.corpus": (
+        "python",
+        "activations mean vector*2 study_vector*3 skill_sweep*3 table*3 figure*3 scorecard "
+        "catalogue usage study",
+    ),
+    "activations.code.documents": (23, _CODE_VECTORS),
+    "activations.code.max_tokens": (64, _CODE_VECTORS),
+    "vectors.python.add": (["all"], f"vector study_vector {_ONE_SKILL}"),
+    # What the code vector is made of: no new vector, only a new copy of it.
+    "vectors.python.subtract": (["code"], f"study_vector {_ONE_SKILL}"),
+    "vectors.code-permuted.permute": ("difference", f"vector study_vector {_CODE_SWEEP}"),
+    "vectors.code-permuted.seed": (14, f"vector study_vector {_CODE_SWEEP}"),
+    "vectors.code.seed": (14, "study"),
+    "sweeps.code.title": ("Code", "study"),
+    "sweeps.code-permuted.title": ("Control", _FIGURE),
+    "sweeps.code.path": ("plain", _CODE_SWEEP),
+    "sweeps.code.inject": ("python", _CODE_SWEEP),
+    "sweeps.code.layers": ([3, 4], _CODE_SWEEP),
+    "sweeps.code.coefficients": ([0, 1], _CODE_SWEEP),
+    "sweeps.alignment-tax.corpora": (["text"], f"skip_tokens {_ONE_SKILL}"),
+    "sweeps.code.tokens": (700, _CODE_SWEEP),
+    "sweeps.code.precision": (0.2, _CODE_SWEEP),
+    "sweeps.code.pilot": (16, "study"),
+    "sweeps.code.max_tokens": (64, f"skip_tokens*2 {_CODE_SWEEP}"),
+    "sweeps.code.skip": (10, f"skip_tokens*2 {_CODE_SWEEP}"),
+    "sweeps.code.stopping": (False, _CODE_SWEEP),
+    "sweeps.code.stopping.leap": (4, _CODE_SWEEP),
+    "sweeps.grid.title": ("Grid", "study"),
+    "sweeps.grid.path": ("plain", _GRID),
+    "sweeps.grid.vectors": (["wealth-seeking", "myopia"], _GRID),
+    "sweeps.grid.layers": (
+        [3, 4, 5],
+        "behaviour_sweep*3 choice table*3 figure*3 catalogue usage study",
+    ),
+    "sweeps.grid.multipliers": ([0.5, 2], _GRID),
+    "sweeps.grid.stopping.collapse": (0.9, _GRID),
+    "sweeps.grid.stopping.faulty": (5, _GRID),
+    "sweeps.single.title": ("Single", "study"),
+    "sweeps.single.layers": ([3], _SINGLE),
+    "sweeps.single.split": ("validation", _SINGLE),
+    "sweeps.single.path": ("plain", _SINGLE),
+    "sweeps.combined.title": ("Combined", "study"),
+    "sweeps.combined.layers": ([3], _BEHAVIOUR),
+    "sweeps.combined.combine": (["mean"], _BEHAVIOUR),
+    "sweeps.combined.weighted": ([True], _BEHAVIOUR),
+    "sweeps.combined.split": ("validation", _BEHAVIOUR),
+    "sweeps.combined.path": ("plain", _BEHAVIOUR),
+    "sweeps.simultaneous.title": ("All", "study"),
+    "sweeps.simultaneous.split": ("validation", _BEHAVIOUR),
+    "sweeps.simultaneous.path": ("plain", _BEHAVIOUR),
+    "choices.multipliers.max_faulty": (
+        0.1,
+        "choice behaviour_sweep*2 table*2 figure*2 catalogue usage study",
+    ),
+    "samples.chat.vector": ("myopia", _SAMPLES),
+    "samples.chat.layer": (4, _SAMPLES),
+    "samples.chat.coefficients": ([0, 1], _SAMPLES),
+    "samples.chat.prompts": (["AI:"], _SAMPLES),
+    "samples.chat.tokens": (6, _SAMPLES),
+    "samples.chat.title": ("Wealth", "samples_page study"),
+    "figures.general-coding.title": ("Coding", _FIGURE),
+    "figures.general-coding.caption": ("Coding.", _FIGURE),
+    "figures.general-coding.sweeps": (["code", "code-permuted"], _FIGURE),
+    "figures.general-coding.controls": ([], _FIGURE),
+    "figures.general-coding.layers": ([3], _FIGURE),
+    "figures.general-coding.measure": ("top10", _FIGURE),
+    "figures.general-coding.limits": ([70, 110], _FIGURE),
+    "figures.grid-search.behaviour": ("myopia", _FIGURE),
+    "figures.grid-search.direction": ("add", _FIGURE),
+    "figures.grid-search.layers": ([3], _FIGURE),
+    "figures.single-steering.layers": ([4], _FIGURE),
+    "figures.combined-steering.layers": ([4], _FIGURE),
+    "figures.combined-steering.max_faulty": (5, _FIGURE),
+    "figures.simultaneous-steering.max_faulty": (6, _FIGURE),
+    "figures.simultaneous-steering.tax": (None, _FIGURE),
+    "figures.activation-distributions.activations": (["code"], _FIGURE),
+    "figures.vector-distributions.vectors": (["myopia"], _FIGURE),
+    "figures.activation-distributions.layers": ([2], _FIGURE),
+    "figures.activation-distributions.bins": (20, _FIGURE),
+    "figures.activation-distributions.log": (False, _FIGURE),
+    "scorecards.control.title": ("Control", "scorecard study"),
+    "scorecards.control.caption": ("Code and control.", "scorecard study"),
+    "scorecards.control.sweeps": (["python"], "scorecard study"),
+    "scorecards.control.against": (["code"], "scorecard study"),
+    "statistics.resamples": (500, "table*4 figure*3 scorecard study"),
+    "statistics.seed": (14, "table*4 figure*3 scorecard study"),
+}
+
+# What cannot have another value alone: a check ties it to other settings, or it says which settings
+# the entry has; and what there is but one value of.
+TIED = {
+    "Activations": {"model", "behaviour"},
+    "Behaviour": {"source"},
+    "Corpus": {"source"},
+    "Vector": {"contrast"},
+    "SkillSweep": {"kind", "model"},
+    "GridSweep": {"kind", "model", "split"},
+    "SingleSweep": {"kind", "model", "choice"},
+    "CombinedSweep": {"kind", "model", "choice"},
+    "SimultaneousSweep": {"kind", "model", "inject", "coefficients"},
+    "Choice": {"grid"},
+    "Samples": {"model"},
+    "TradeoffFigure": {"kind"},
+    "HeatmapFigure": {"kind", "sweep"},
+    "SingleFigure": {"kind", "sweep"},
+    "CombinedFigure": {"kind", "sweep", "single"},
+    "SimultaneousFigure": {"kind", "sweep"},
+    "DistributionsFigure": {"kind"},
+}
+
+
+def test_every_setting_is_tried() -> None:
+    """Of every kind of entry that the small study has; a title or caption once for all figures."""
+    tried: dict[str, set[str]] = defaultdict(set)
+    for setting in SETTINGS:
+        section, name, *inside = setting.split(".")
+        entry = getattr(SMALL_STUDY, section)
+        tried[type(entry if section == "statistics" else entry[name]).__name__].add(
+            name if section == "statistics" else inside[0]
+        )
+    for kind, fields in ENTRIES.items():
+        missing = fields - tried[kind] - TIED.get(kind, set())
+        if kind.endswith("Figure") and kind != "TradeoffFigure":
+            missing -= {"title", "caption"}
+        assert not missing, f"{kind}: no other value is tried of {', '.join(sorted(missing))}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def another_model(finished: Checkout) -> None:
+    shipped = finished.folder / "resources" / "models" / "miniature-chat"
+    shutil.copytree(shipped, finished.folder / "tests" / "another-model")
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_changed_setting_re_runs_exactly_its_dependants(finished: Checkout, setting: str) -> None:
+    value, expected = SETTINGS[setting]
+    change: Any = value
+    for name in reversed(setting.split(".")):
+        change = {name: change}
+    assert jobs(finished, finished.variant(change)) == counted(expected)
+
+
+def jobs(checkout: Checkout, config: Path | None = None) -> Counter[str]:
+    """Jobs of a dry run by rule, without the target's."""
+    planned = Counter(checkout.planned(config))
+    del planned["all"], planned["total"]
+    return planned
+
+
+def counted(jobs: str) -> Counter[str]:
+    """`figure*2 study` as numbers by rule."""
+    found = re.findall(r"(\w+)(?:\*(\d+))?", jobs)
+    return Counter({rule: int(count or 1) for rule, count in found})
+
+
+def closures() -> dict[str, set[str]]:
+    """Rule -> modules of the package that its script imports, found by the standard library."""
+    found = {}
+    for rules in (REPOSITORY / "rules").glob("*.smk"):
+        text = rules.read_text()
+        for rule, script in re.findall(r'^rule (\w+):.*?scripts/(\w+)\.py"', text, re.M | re.S):
+            finder = ModuleFinder(path=[str(SCRIPTS)])
+            finder.run_script(str(SCRIPTS / f"{script}.py"))
+            files = (module.__file__ for module in finder.modules.values())
+            found[rule] = {str(Path(file).relative_to(SCRIPTS)) for file in files if file}
+    return found
+
+
+CLOSURES = closures()
+MODULES = sorted(str(path.relative_to(SCRIPTS)) for path in (SCRIPTS / "snakesteer").rglob("*.py"))
+IMPORTED = [module for module in MODULES if any(module in found for found in CLOSURES.values())]
+
+
+@pytest.fixture(scope="module")
+def downstream(finished: Checkout) -> dict[str, set[str]]:
+    """Rule of the small study -> rules that take what it makes, directly or not, and itself."""
+    dot = finished.printed("--dag", "dot")
+    rules = dict(re.findall(r'(\d+)\[label = "(\w+)', dot))
+    reached = {job: {rule} - {"all"} for job, rule in rules.items()}
+    edges = re.findall(r"(\d+) -> (\d+)", dot)
+    for _ in rules:
+        for above, below in edges:
+            reached[above] |= reached[below]
+    return {
+        rule: set().union(*(reached[job] for job in rules if rules[job] == rule))
+        for rule in rules.values()
+    }
+
+
+@pytest.mark.parametrize("module", IMPORTED)
+def test_an_edit_of_a_module_re_runs_its_dependants(
+    finished: Checkout,
+    edited: Callable[[str, str, str], None],
+    downstream: dict[str, set[str]],
+    module: str,
+) -> None:
+    append(finished, edited, module, "\nEDITED = True\n")
+    direct = {rule for rule, modules in CLOSURES.items() if module in modules}
+    expected = set().union(*(downstream[rule] for rule in direct & downstream.keys()))
+    assert set(jobs(finished)) == expected
+
+
+def test_an_edit_of_what_no_script_imports_re_runs_nothing(
+    finished: Checkout, edited: Callable[[str, str, str], None]
+) -> None:
+    others = [module for module in MODULES if module not in IMPORTED]
+    assert "snakesteer/plan.py" in others
+    for module in others:
+        append(finished, edited, module, "\nEDITED = True\n")
+    assert not jobs(finished)
+
+
+def test_comments_and_docstrings_re_run_nothing(
+    finished: Checkout, edited: Callable[[str, str, str], None]
+) -> None:
+    for module in MODULES:
+        append(finished, edited, module, "\n# A comment.\n")
+        edited(f"workflow/scripts/{module}", '"""', '"""Re-worded. ')
+    assert not jobs(finished)
+
+
+def test_a_clone_with_kept_results_re_runs_nothing(finished: Checkout, tmp_path: Path) -> None:
+    clone = copy_of_repository(tmp_path)
+    for kept in ("results", ".snakemake/metadata"):
+        shutil.copytree(finished.folder / kept, clone.folder / kept)
+    assert not jobs(clone)
+
+
+def append(
+    checkout: Checkout, edited: Callable[[str, str, str], None], module: str, text: str
+) -> None:
+    path = f"workflow/scripts/{module}"
+    content = (checkout.folder / path).read_text()
+    edited(path, content, content + text)

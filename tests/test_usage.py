@@ -1,0 +1,58 @@
+"""What jobs took: written beside their logs, gathered into a table and a page."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from snakesteer.progress import Progress
+from snakesteer.usage import write_usage
+from snakesteer.usage_page import COLUMNS, page, usage
+
+
+def test_a_job_says_its_tokens_and_their_rate(tmp_path: Path) -> None:
+    progress = Progress(stream=io.StringIO())
+    progress.start(100)
+    progress.step(60)
+    progress.finish()
+    write_usage(str(tmp_path / "code.layer-3.log"), torch.device("cpu"), progress)
+    written = json.loads((tmp_path / "code.layer-3.usage.json").read_text())
+    assert (written["tokens"], written["device"]) == (60, "cpu")
+    assert written["tokens_per_second"] == pytest.approx(60 / progress.seconds)
+
+
+def test_progress_is_lines_without_control_characters() -> None:
+    stream = io.StringIO()
+    progress = Progress(every=0, stream=stream)
+    progress.start(100)
+    progress.step(25)
+    line = stream.getvalue()
+    assert line.startswith("25 of at most 100 tokens, ")
+    assert line.endswith(" left\n")
+    assert line.strip().isprintable()
+
+
+def test_what_was_not_measured_is_empty(tmp_path: Path) -> None:
+    header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+    (tmp_path / "a.tsv").write_text(header + "12.5\t0:00:12\t480.5\t-\t-\t-\t0.0\t0.0\t90\t11.25\n")
+    (tmp_path / "a.usage.json").write_text(
+        '{"tokens": 500, "tokens_per_second": 50.0, "device": "cpu", "device_memory_mb": null}'
+    )
+    jobs = [
+        {"rule": "skill_sweep", "name": name, "key": "0"}
+        | {"benchmark": str(tmp_path / f"{name}.tsv")}
+        | {"usage": str(tmp_path / f"{name}.usage.json")}
+        for name in ("a", "b")
+    ]
+    used = usage(jobs)
+    assert list(used) == COLUMNS
+    first, second = used.to_dict("records")
+    assert (first["seconds"], first["cpu_seconds"], first["memory_mb"]) == (12.5, 11.25, 480.5)
+    assert (first["tokens"], first["tokens_per_second"]) == (500, 50.0)
+    assert used.loc[1, COLUMNS[3:]].isna().all()
+    assert second["name"] == "b"
+    assert "<td>a" in page(used)

@@ -1,0 +1,111 @@
+"""Two finished studies side by side: differing settings and metrics, figures overlaid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import yaml
+
+from snakesteer import study as schema
+from snakesteer.artefacts import read_table, write_table, write_text
+from snakesteer.differences import Difference, differences
+from snakesteer.errors import StudyError
+from snakesteer.figures import draw_overlay
+from snakesteer.scorecard import CURVE_COLUMNS, PAIR_COLUMNS, Scorecard, scorecard
+from snakesteer.scorecard_page import page
+
+
+def compare(results: Path, first: str, second: str) -> Path:
+    """Compare the sweeps that two studies both have, by name, and return the page written.
+
+    A study is given by its file or, once it was run, by its name. Under
+    `results/comparisons/FIRST-against-SECOND/` lie the page, the differing settings, the curves and
+    the pairs of points as Parquet, and the overlaid curves as a figure. A sweep whose tables cannot
+    be compared (other kinds, corpora, coefficients) is named on the page with the reason.
+    Raises StudyError for a study that was not run, or not with the settings its file has now.
+    """
+    names = [_name(results, given) for given in (first, second)]
+    studies = [_ran(results, name) for name in names]
+    settings = [
+        one
+        for one in differences(*studies)
+        if one.entry != "name" and not one.entry.startswith(("figures.", "scorecards."))
+    ]
+    cards, refused = [], []
+    shared = [sweep for sweep in studies[0]["sweeps"] if sweep in studies[1]["sweeps"]]
+    for sweep in shared:
+        tables = [_table(results, name, sweep) for name in names]
+        try:
+            cards.append(scorecard([tables[0]], [tables[1]]))
+        except StudyError as error:
+            refused.append(f"{sweep}: {error}")
+    if not shared:
+        refused.append(f"{names[0]} and {names[1]} have no sweep of one name.")
+    compared = Scorecard(
+        _joined([card.pairs for card in cards], PAIR_COLUMNS),
+        _joined([card.curves for card in cards], CURVE_COLUMNS),
+    )
+    folder = results / "comparisons" / f"{names[0]}-against-{names[1]}"
+    _write(folder, names, compared, settings, refused)
+    return folder / "index.html"
+
+
+def _name(results: Path, given: str) -> str:
+    """The study's name; of a file, after a check that the results are of its settings."""
+    if not Path(given).is_file():
+        return given
+    study = schema.load(Path(given))
+    ran = _ran(results, study.name)
+    changed = differences(ran, study.model_dump(mode="json"))
+    if changed:
+        raise StudyError(
+            f"{given} was changed since it was run ({changed[0]}); run "
+            f"`snakemake --cores all --configfile {given}` first."
+        )
+    return study.name
+
+
+def _ran(results: Path, name: str) -> dict[str, Any]:
+    path = results / name / "study.yaml"
+    if not path.is_file():
+        raise StudyError(
+            f"{name} is neither a study's file nor a study that was run ({path} does not exist); "
+            "run it first, or name another."
+        )
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def _table(results: Path, name: str, sweep: str) -> pd.DataFrame:
+    path = results / name / "tables" / f"{sweep}.parquet"
+    if not path.is_file():
+        raise StudyError(f"{path} does not exist; run the study {name} to its end first.")
+    return read_table(path).to_pandas()
+
+
+def _joined(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def _write(
+    folder: Path,
+    names: list[str],
+    compared: Scorecard,
+    settings: list[Difference],
+    refused: list[str],
+) -> None:
+    described = {"kind": "comparison", "studies": names}
+    listed = pd.DataFrame([vars(one) for one in settings], columns=["entry", "before", "after"])
+    for name, frame in (
+        ("pairs", compared.pairs),
+        ("curves", compared.curves),
+        ("settings", listed),
+    ):
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        write_table(folder / f"{name}.parquet", table, described)
+    if len(compared.pairs):
+        draw_overlay(compared, [], {"names": names}, folder / "overlay")
+    title = f"{names[0]} against {names[1]}"
+    write_text(folder / "index.html", page(compared, title, settings, refused))

@@ -1,0 +1,174 @@
+"""What a job asks of a cluster: GPUs, memory and time.
+
+Upper bounds from the model's size and the work that the study's settings allow, before any early
+stopping. Another attempt asks for more memory and time, so a job that was cut short by its limits
+is not cut short by the same ones again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snakesteer.errors import StudyError
+from snakesteer.manifest import layers_and_width
+
+if TYPE_CHECKING:
+    from snakesteer.plan import Artefact
+
+RUNS_A_MODEL = frozenset({"activations", "skill_sweep", "behaviour_sweep", "samples"})
+
+FLOPS = 4e13  # what one current data-centre GPU was seen to do in such runs, on the safe side
+READ_BYTES = 2e8  # weights off a network file system, in bytes a second
+PROCESS_MB = 4000  # Python, torch and a GPU's context
+UNKNOWN_PARAMETERS = 8e9
+QUESTION_TOKENS = 256
+STARTING_MINUTES = 10
+ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True)
+class Site:
+    """How a cluster differs from what is assumed here; set in the profile.
+
+    `runtime_factor` multiplies every run time; `gpu_gb` is one GPU's memory, by which a model with
+    a `device_map` gets its number of GPUs.
+    """
+
+    runtime_factor: float = 1.0
+    gpu_gb: float = 80.0
+
+    @classmethod
+    def of(cls, defaults: list[str]) -> Site:
+        """The site that Snakemake's default resources (`name=value`) describe."""
+        given = dict(default.split("=", 1) for default in defaults)
+        settings = {}
+        for name in cls.__dataclass_fields__.keys() & given.keys():
+            try:
+                settings[name] = float(given[name])
+            except ValueError:
+                settings[name] = math.nan
+            if not 0 < settings[name] < math.inf:
+                raise StudyError(f"{name} is {given[name]} in the profile; give a number above 0.")
+        return cls(**settings)
+
+
+@dataclass(frozen=True)
+class Request:
+    """GPUs, memory in MB and run time in minutes that a job asks for."""
+
+    gpu: int
+    mem_mb: int
+    runtime: int
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a model is: bytes of its weight files, decoder blocks, hidden size."""
+
+    weights: float
+    layers: int
+    hidden: int
+
+    @property
+    def parameters(self) -> float:
+        """About how many parameters, as if the weights were stored in two bytes each."""
+        return self.weights / 2
+
+    @classmethod
+    def of(cls, folder: Path) -> Size:
+        """The size of the model in `folder`."""
+        weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+        return cls(weights, *layers_and_width(folder))
+
+    @classmethod
+    def planned(cls, billions: float | None, layers: int) -> Size:
+        """The size of a model that is not there yet, about: a block has 12 hidden² parameters."""
+        parameters = UNKNOWN_PARAMETERS if billions is None else billions * 1e9
+        return cls(2 * parameters, layers, round(math.sqrt(parameters / (12 * layers))))
+
+
+def request(artefact: Artefact, model: Size, site: Site, attempt: int) -> Request:
+    """What the job that makes `artefact` asks for at an attempt (1 is the first)."""
+    if artefact.stage in RUNS_A_MODEL:
+        gpu, memory, minutes = _of_model_job(artefact, model, site)
+    else:
+        gpu, memory, minutes = 0, _activations_bytes(artefact, model), 0.0
+    return Request(
+        gpu,
+        math.ceil(PROCESS_MB + memory / 1e6) * attempt,
+        math.ceil((STARTING_MINUTES + minutes) * site.runtime_factor) * attempt,
+    )
+
+
+def tokens(artefact: Artefact) -> int:
+    """Tokens that a job which runs a model reads at most, every coefficient counted."""
+    settings = artefact.settings
+    match artefact.stage:
+        case "activations":
+            longest = settings["max_tokens"] if "documents" in artefact.inputs else QUESTION_TOKENS
+            return samples(artefact) * longest
+        case "skill_sweep":
+            most = [
+                corpus["validation"] * settings["max_tokens"]
+                for corpus in _sources(artefact, "documents")
+            ]
+            budget = settings["tokens"] or max(most)
+            return len(settings["coefficients"]) * sum(min(budget, every) for every in most)
+        case "behaviour_sweep":
+            asked = max(
+                _questions(behaviour, settings["split"])
+                for behaviour in _sources(artefact, "questions")
+            )
+            runs = sum(
+                len(injection["behaviours"]) * _points(injection["runs"])
+                for injection in settings["injections"]
+            )
+            return QUESTION_TOKENS * asked * runs
+        case "samples":
+            prompts = len(settings["prompts"]) * len(settings["coefficients"])
+            return prompts * settings["tokens"] * QUESTION_TOKENS
+    raise ValueError(f"{artefact.stage} runs no model")
+
+
+def _of_model_job(artefact: Artefact, model: Size, site: Site) -> tuple[int, float, float]:
+    settings = artefact.settings
+    loaded = model.weights * ITEM_BYTES[settings["dtype"]] / 2
+    kept = settings.get("kept_gb", 1) * 1e9
+    gpus = math.ceil(1.2 * (loaded + 2 * kept) / (site.gpu_gb * 1e9))
+    operations = 2 * model.parameters * tokens(artefact)
+    seconds = model.weights / READ_BYTES + operations / FLOPS
+    memory = 1.2 * max(model.weights, loaded) + 3 * kept
+    return gpus if settings["device_map"] else 1, memory, seconds / 60
+
+
+def _activations_bytes(artefact: Artefact, model: Size) -> float:
+    """Memory for the activations that a job reads: a copy of the file, and float32 twice."""
+    read = [made for inputs in artefact.inputs.values() for made, _ in inputs]
+    captured = sum(samples(made) for made in read if made.stage == "activations")
+    return 3.0 * captured * model.layers * model.hidden * ITEM_BYTES["float32"]
+
+
+def samples(activations: Artefact) -> int:
+    """How many samples an extraction captures; a question is two, one for each answer."""
+    if "documents" not in activations.inputs:
+        return 2 * int(_sources(activations, "questions")[0]["train"])
+    made = int(_sources(activations, "documents")[0]["train"])
+    return min(activations.settings["documents"] or made, made)
+
+
+def _sources(artefact: Artefact, role: str) -> list[Mapping[str, Any]]:
+    return [made.settings for made, _ in artefact.inputs[role]]
+
+
+def _questions(behaviour: Mapping[str, Any], split: str) -> int:
+    rest = behaviour["questions"] - behaviour["train"] - behaviour["validation"]
+    return int(max(rest, 0) if split == "test" else behaviour[split])
+
+
+def _points(runs: Any) -> int:
+    """Coefficients of an injection's runs; chosen ones are 0, one added and one subtracted."""
+    return 3 if runs == "chosen" else sum(map(len, runs))
