@@ -19,6 +19,7 @@ import pandas  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 import torch  # noqa: F401
 import transformers.models.llama  # noqa: F401
+from snakemake.benchmark import benchmarked
 from snakemake.cli import main
 from snakemake.script import PythonScript
 
@@ -39,7 +40,8 @@ def fork(script: PythonScript, fname: str, edit: bool = False) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status)
-    _, ended = os.waitpid(child, 0)
+    with benchmarked(child, script.bench_record):
+        _, ended = os.waitpid(child, 0)
     if status := os.waitstatus_to_exitcode(ended):
         raise CalledProcessError(status, fname)
 
