@@ -39,13 +39,18 @@ def noise() -> np.ndarray:
     return np.random.default_rng(0).normal(size=32)
 
 
+def spoken(model: models.LanguageModel, count: int) -> skill_sweep.Corpus:
+    """Documents that the model predicts, of different lengths: its own continuations."""
+    starts = torch.tensor([[0, 5 + place] for place in range(count)])
+    ids = model.network.generate(starts, do_sample=False, max_new_tokens=22, eos_token_id=None)
+    sequences = [row[: 3 + 5 * place % 20] for place, row in enumerate(ids.tolist())]
+    return skill_sweep.Corpus([f"d{place}" for place in range(count)], sequences, ())
+
+
 def skill(
     model: models.LanguageModel, folder: Path, coefficients: tuple = (0, 0.5, 1, 2), **settings
 ) -> None:
-    corpora = {
-        name: skill_sweep.read_corpus(model.tokenizer, name, texts, [], max_tokens=30)
-        for name, texts in (("prose", tiny.documents()), ("few", tiny.documents(5)))
-    }
+    corpora = {"many": spoken(model, 12), "few": spoken(model, 5)}
     table = skill_sweep.run(
         model,
         engine.injection(model, [(1, noise())]),
