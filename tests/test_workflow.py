@@ -249,13 +249,13 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, finished: Checkout) -> None:
 
 
 def test_damaged_files_of_the_cache_are_named_and_rebuilt(finished: Checkout) -> None:
-    """A mean cut short, and a sweep with another byte: the next run makes both again."""
+    """A mean cut short, and a sweep with other bytes inside: the next run makes both again."""
     cache = finished.folder / "results" / "cache"
     (mean,) = (cache / "vectors").glob("python-mean.*.safetensors")
     (sweep,) = (cache / "sweeps").glob("code.layer-3.*.parquet")
     whole = {path: path.read_bytes() for path in (mean, sweep)}
     mean.write_bytes(whole[mean][:-100])
-    sweep.write_bytes(bytes([*whole[sweep][:100], whole[sweep][100] ^ 1, *whole[sweep][101:]]))
+    sweep.write_bytes(whole[sweep][:4] + bytes(100) + whole[sweep][104:])
     targets = ["results/small/vectors/python.safetensors", "results/small/tables/code.parquet"]
     arguments = ("--cores", "2", "--keep-going", "--", *targets)
     failed = finished.attempt(*arguments)
