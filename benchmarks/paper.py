@@ -5,8 +5,9 @@
 No model runs: everything that a GPU would have made is generated, in the cache's formats and at the
 paper's size (16 curves and two more × 25 coefficients × 2 corpora × 450 documents; 10 grid searches
 × 8 layers × 13 multipliers × 200 questions; 81 coefficients × 5 behaviours × 300 questions). Prints
-the seconds of each step on two cores, and the largest memory that all processes held together at
-any time (proportional set size, looked at twice a second).
+of each step the seconds on two cores, those that the processor worked for it, and the largest
+memory that all processes held together at any time (proportional set size, looked at twice a
+second).
 """
 
 from __future__ import annotations
@@ -138,9 +139,13 @@ def rows() -> Iterator[dict[str, Any]]:
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
     for step, arguments in STEPS.items():
         command = [*snakemake, "--cores", "2", "--configfile", str(CONFIG), *arguments]
+        before = os.times()
         seconds, gigabytes = measure(command, Path.cwd())
-        print(f"{step:20} {seconds:7.1f} s   {gigabytes:5.2f} GB", flush=True)
-        yield {"step": step, "seconds": seconds, "gigabytes": gigabytes}
+        after = os.times()
+        worked = after.children_user + after.children_system
+        worked -= before.children_user + before.children_system
+        print(f"{step:20} {seconds:7.1f} s   {worked:7.1f} CPU s   {gigabytes:5.2f} GB", flush=True)
+        yield {"step": step, "seconds": seconds, "cpu_seconds": worked, "gigabytes": gigabytes}
 
 
 def main() -> None:
