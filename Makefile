@@ -30,9 +30,9 @@ test: .venv/installed-test
 	$(VENV)/python -m pytest tests --numprocesses 2 --dist loadgroup $(PYTEST)
 
 test-slurm: .venv/installed-test
-	@settings=$$(tests/slurm/start.sh $(SLURM)) || exit; eval "$$settings"; \
-	  $(VENV)/python -m pytest tests/slurm $(PYTEST); status=$$?; \
-	  tests/slurm/stop.sh $(SLURM); exit $$status
+	@trap 'tests/slurm/stop.sh $(SLURM)' EXIT; trap 'exit 130' INT TERM; \
+	  settings=$$(tests/slurm/start.sh $(SLURM)) && eval "$$settings" && \
+	  $(VENV)/python -m pytest tests/slurm $(PYTEST)
 
 check: .venv/installed-test
 	$(VENV)/ruff format --check .

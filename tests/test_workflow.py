@@ -134,3 +134,25 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, finished: Checkout) -> None:
     assert not (checkout.folder / name).exists()
     checkout.snakemake("--cores", "2", "--", name)
     assert (checkout.folder / name).read_bytes() == target.read_bytes()
+
+
+def test_damaged_files_of_the_cache_are_named_and_rebuilt(finished: Checkout) -> None:
+    """A mean cut short, a sweep with other bytes inside: a run that needs them makes them again."""
+    cache = finished.folder / "results" / "cache"
+    (mean,) = (cache / "vectors").glob("python-mean.*.safetensors")
+    (sweep,) = (cache / "sweeps").glob("code.layer-3.*.parquet")
+    whole = {path: path.read_bytes() for path in (mean, sweep)}
+    mean.write_bytes(whole[mean][:-100])
+    sweep.write_bytes(whole[sweep][:4] + bytes(100) + whole[sweep][104:])
+    targets = ["results/small/vectors/python.safetensors", "results/small/tables/code.parquet"]
+    failed = finished.attempt("--cores", "2", "--keep-going", "--", *targets)
+    assert failed.returncode != 0
+    names = [str(path.relative_to(finished.folder)) for path in whole]
+    for name, path in zip(names, whole, strict=True):
+        assert f"{name} is damaged" in failed.stdout
+        assert not path.exists()
+    finished.snakemake("--cores", "2", "--", *targets, *names)
+    assert {path: path.read_bytes() for path in whole} == whole
+    for path in whole:
+        path.with_name(f"{path.name}.damaged").unlink()
+    finished.snakemake("--cores", "2")

@@ -65,6 +65,7 @@ class Day:
 
     checkout: Checkout
     left_behind: list[Job]
+    environment: list[bytes]
     refused_after_kill: Any
     refused_beside: Any
     hit: dict[str, Job]
@@ -167,6 +168,8 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Day, Checko
         # Snakemake is killed; its jobs run on, one of them slowly.
         first = run()
         left_behind = until(lambda: running_scripts({"activations"}), first)
+        script = next(iter(left_behind.values()))
+        environment = Path(f"/proc/{script}/environ").read_bytes().split(b"\0")
         first.kill()
         first.wait()
         for script in left_behind.values():
@@ -184,11 +187,10 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Day, Checko
 
         # A job of higher priority takes all GPUs.
         sweeps = {"skill_sweep", "behaviour_sweep"}
-        preempted = until(lambda: running_scripts(sweeps), second)
+        until(lambda: running_scripts(sweeps), second)
         slurm("sbatch", "--partition=urgent", "--gpus=3", "--output=/dev/null", "--wrap=true")
         again = until(lambda: [job for job in jobs() if job.restarts], second)
         hit = {"preempted": again[0]}
-        assert {job.number for job in preempted} & {job.number for job in again}
 
         def next_one() -> tuple[Job, int]:
             found = until(
@@ -211,6 +213,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Day, Checko
             Day(
                 checkout,
                 list(left_behind),
+                environment,
                 refused_after_kill,
                 refused_beside,
                 hit,
@@ -252,6 +255,10 @@ def test_models_hold_a_gpu_and_nothing_else_does(day: Day) -> None:
     assert {job.rule for job in day.jobs} == MODEL_RULES | OTHER_RULES
     for job in day.jobs:
         assert job.gpus == ("gres:gpu:1" if job.rule in MODEL_RULES else "")
+
+
+def test_jobs_that_run_a_model_look_for_nothing_in_a_network(day: Day) -> None:
+    assert b"HF_HUB_OFFLINE=1" in day.environment
 
 
 def test_nothing_that_was_finished_is_made_twice(day: Day) -> None:

@@ -203,7 +203,7 @@ def read_table(path: str | Path) -> pa.Table:
     """Read a Parquet artefact; StudyError if it is damaged."""
     try:
         return pq.read_table(path, partitioning=None, page_checksum_verification=True)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise _damaged(path, error) from error
@@ -221,7 +221,7 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
         else:
             metadata = pq.read_schema(path).metadata or {}
             encoded = metadata.get(KEY.encode())
-    except (safetensors.SafetensorError, pa.ArrowInvalid) as error:
+    except (safetensors.SafetensorError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
     if encoded is None:
         raise StudyError(f"{path} carries no provenance: it was not written by this workflow.")

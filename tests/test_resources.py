@@ -1,0 +1,133 @@
+"""What jobs ask of a cluster, and the profile that passes it on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from typing import Any
+
+import pytest
+import yaml
+import yte
+from conftest import REPOSITORY
+
+from snakesteer import study
+from snakesteer.errors import StudyError
+from snakesteer.plan import Artefact, Plan
+from snakesteer.resources import RUNS_A_MODEL, Site, Size, request, tokens
+
+PROFILE = REPOSITORY / "slurm" / "config.yaml"
+SMALL = Size(9e6, 8, 192)
+LARGE = Size(13.5e9, 32, 4096)
+OTHERS = {"skip_tokens", "mean", "vector"}
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return Plan(study.load(REPOSITORY / "config" / "miniature.yaml"), REPOSITORY)
+
+
+def changed(artefact: Artefact, **settings: Any) -> Artefact:
+    return replace(artefact, settings={**artefact.settings, **settings})
+
+
+@pytest.mark.parametrize("stage", sorted(RUNS_A_MODEL | OTHERS))
+def test_larger_models_and_later_attempts_ask_for_more(plan: Plan, stage: str) -> None:
+    artefact = plan.artefacts(stage)[0]
+    small, large, again = (
+        request(artefact, model, Site(), attempt)
+        for model, attempt in ((SMALL, 1), (LARGE, 1), (LARGE, 2))
+    )
+    assert small.gpu == large.gpu == (stage in RUNS_A_MODEL)
+    assert (again.mem_mb, again.runtime) == (2 * large.mem_mb, 2 * large.runtime)
+    assert small.mem_mb <= large.mem_mb
+    if stage in RUNS_A_MODEL:
+        assert large.mem_mb > small.mem_mb + 13.5e3
+        assert large.runtime > small.runtime >= 10
+    slow = request(artefact, LARGE, Site(runtime_factor=3), 1)
+    assert 2 * large.runtime < slow.runtime <= 3 * large.runtime
+
+
+def test_more_work_takes_longer(plan: Plan) -> None:
+    """A curve of the paper's size: hours on one GPU, not minutes and not weeks."""
+    sweep = changed(
+        plan.artefacts("skill_sweep")[0], tokens=None, max_tokens=4096, coefficients=[0.0] * 37
+    )
+    assert tokens(sweep) == 37 * 2 * 48 * 4096
+    assert tokens(changed(sweep, tokens=1000)) == 37 * 2 * 1000
+    few = request(changed(sweep, tokens=1000), LARGE, Site(), 1)
+    assert 60 < request(sweep, LARGE, Site(), 1).runtime - few.runtime < 24 * 60
+
+
+def test_tokens_of_the_other_stages(plan: Plan) -> None:
+    made = {artefact.name: artefact for artefact in plan.artefacts()}
+    documents, questions = (
+        next(made for made in plan.artefacts("activations") if made.name == name)
+        for name in ("text", "myopia")
+    )
+    assert tokens(documents) == 400 * 128
+    assert tokens(changed(documents, documents=10)) == 10 * 128
+    assert tokens(questions) == 2 * 500 * 256
+    assert tokens(made["grid.layer-1"]) == 200 * 5 * 11 * 256
+    assert tokens(made["single.layer-3"]) == 300 * 5 * 3 * 256
+    with pytest.raises(ValueError, match="vector runs no model"):
+        tokens(plan.artefacts("vector")[0])
+
+
+def test_a_spread_model_gets_as_many_gpus_as_it_needs(plan: Plan) -> None:
+    sweep = changed(plan.artefacts("skill_sweep")[0], dtype="bfloat16", device_map="auto")
+    seventy = Size(140e9, 80, 8192)
+    assert request(sweep, LARGE, Site(), 1).gpu == 1
+    assert request(sweep, seventy, Site(gpu_gb=80), 1).gpu == 3
+    assert request(sweep, seventy, Site(gpu_gb=40), 1).gpu == 5
+    assert request(changed(sweep, device_map=None), seventy, Site(), 1).gpu == 1
+
+
+def test_kept_states_take_memory(plan: Plan) -> None:
+    sweep = plan.artefacts("skill_sweep")[0]
+    less, more = (
+        request(changed(sweep, kept_gb=kept), LARGE, Site(), 1).mem_mb for kept in (1, 10)
+    )
+    assert more >= less + 9000
+
+
+def test_a_site_is_read_from_the_default_resources() -> None:
+    assert Site.of([]) == Site()
+    assert Site.of(["tmpdir=system_tmpdir", "runtime_factor=1.5"]) == Site(runtime_factor=1.5)
+    for wrong in ("0", "-1", "fast", "nan"):
+        with pytest.raises(StudyError, match=f"runtime_factor is {wrong} in the profile"):
+            Site.of([f"runtime_factor={wrong}"])
+
+
+def profile(**settings: Any) -> dict[str, Any]:
+    """The profile as Snakemake reads it, with some of the site's settings changed."""
+    given = yaml.safe_load(PROFILE.read_text())
+    assert settings.keys() <= given["__variables__"].keys()
+    given["__variables__"] |= settings
+    return yte.process_yaml(StringIO(yaml.safe_dump(given, sort_keys=False)), require_use_yte=True)
+
+
+def test_a_profile_with_nothing_set_leaves_everything_to_slurm() -> None:
+    plain = profile()
+    assert "set-resources" not in plain
+    assert plain["default-resources"].keys() == {"runtime_factor", "gpu_gb", "mem_mb", "runtime"}
+
+
+def test_what_a_site_sets_reaches_its_jobs() -> None:
+    set_up = profile(account="me", partition="cpu", gpu_partition="gpu", gpu_model="a100")
+    assert set_up["default-resources"]["slurm_account"] == "'me'"
+    assert set_up["default-resources"]["slurm_partition"] == "'cpu'"
+    assert set_up["set-resources"] == {
+        rule: {"gpu_model": "'a100'", "slurm_partition": "'gpu'"} for rule in RUNS_A_MODEL
+    }
+
+
+def test_without_gpus_no_job_asks_for_one() -> None:
+    none = profile(gpus=False, gpu_model="a100")
+    assert none["set-resources"] == {rule: {"gpu": 0} for rule in RUNS_A_MODEL}
+
+
+def test_the_profiles_share_no_key() -> None:
+    default = yaml.safe_load((REPOSITORY / "profiles" / "default" / "config.yaml").read_text())
+    assert not default.keys() & profile().keys()
+    assert profile()["configfile"] == "config/paper.yaml"
