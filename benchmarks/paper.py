@@ -109,7 +109,8 @@ def choice(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def generate(made: Artefact, n_layers: int, draw: np.random.Generator) -> None:
     """Write one artefact; activations, documents and questions stand for themselves."""
-    described = {"kind": made.stage, "key": made.key, "settings": made.settings, "packages": {}}
+    described = {"kind": made.stage, "key": made.key, "settings": made.settings}
+    described |= {"code": made.code, "inputs": {}, "packages": {}}
     for path in made.paths:
         match made.stage:
             case "skill_sweep":
