@@ -44,7 +44,7 @@ def served(root: Path) -> dict[str, hub.Served]:
 def small(files: dict[str, Path]) -> dict[str, Any]:
     """The paper's sources at a small size, and one sweep for which its tokens are counted."""
     cut = {"questions": 40, "train": 20, "validation": 8}
-    unused = ("sweeps", "choices", "figures", "scorecards", "samples", "published")
+    unused = ("choices", "figures", "scorecards")
     return {
         "extends": "../config/paper.yaml",
         "name": "sources",
@@ -54,13 +54,13 @@ def small(files: dict[str, Path]) -> dict[str, Any]:
         "published": None,
         "activations": {
             **dict.fromkeys(PAPER.activations),
-            "code": {"model": "llama-2-7b", "corpus": "code"},
-            "agreeableness": {"model": "llama-2-7b-chat", "behaviour": "agreeableness"},
+            "code": {"documents": None},
+            "agreeableness": {},
         },
         "vectors": {
             **dict.fromkeys(PAPER.vectors),
-            "code": {"subtract": ["code"]},
-            "agreeableness": {"contrast": "agreeableness"},
+            "code": {"add": None, "subtract": ["code"]},
+            "agreeableness": {},
         },
     } | {
         "sweeps": {

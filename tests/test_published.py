@@ -417,7 +417,7 @@ def test_what_is_missing_or_damaged_is_left_out_and_the_rest_is_drawn(
     page = (results / "published.html").read_text()
     assert "coding/cut.json is not JSON" in page and "coding/none.json is absent" in page
     assert "coding/none.json" in (results / "figures" / "python.csv").read_text()
-    log = next((tmp_path / "results/logs/published_table").glob("coding.*")).read_text()
+    log = next((tmp_path / "results/logs/published_table").glob("coding.*.log")).read_text()
     assert "Left out of coding: coding/cut.json is not JSON" in log
     assert pd.read_csv(results / "figures" / "single.csv")["matches"].max() == 6
     assert "Nothing to be done" in checkout.snakemake("--cores", "1", config=config)

@@ -90,4 +90,4 @@ def test_the_default_study_is_the_miniature_and_does_not_leak(checkout: Checkout
     assert alone.returncode == 0, alone.stderr
     other = checkout.folder / "tests" / "other.yaml"
     other.write_text("name: other\n")
-    assert set(checkout.planned(other)) == {"all", "catalogue", "study", "total"}
+    assert set(checkout.planned(other)) == {"all", "catalogue", "study", "total", "usage"}
