@@ -45,14 +45,6 @@ def test_wrong_input_is_one_sentence_before_any_job(checkout: Checkout, what: st
     assert "Traceback" not in done.stdout
 
 
-def test_more_documents_than_there_are(checkout: Checkout) -> None:
-    variant = checkout.variant({"corpora": {"python": {"validation": 10**7}}})
-    name = checkout.path("tables", "python.parquet").relative_to(checkout.folder)
-    done = checkout.attempt("--cores", "2", "--", str(name), config=variant)
-    assert done.returncode != 0
-    assert "corpora.python.validation asks for 10000000 documents" in done.stdout
-
-
 def test_shipped_weights_that_are_damaged_are_named(tmp_path: Path) -> None:
     checkout = copy_of_repository(tmp_path)
     weights = checkout.folder / "resources/models/miniature/model.safetensors"

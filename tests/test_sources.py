@@ -344,14 +344,14 @@ def test_another_source_replaces_an_entry() -> None:
             "text": {
                 "source": "files",
                 "splits": {"train": split, "validation": {**split, "skip": 5}},
-                "train": 5,
+                "train": 5000,
                 "validation": 3,
             },
-            "code": {"train": 7},
+            "code": {"train": 7000},
         },
         "behaviours": {"myopic": {"source": "prepared", "file": f"{RAW}/{COMMIT}/a.json"}},
     }
     made = study.parse(study.resolve({"extends": "paper.yaml", **change}, REPOSITORY / "config"))
     assert made.corpora["text"].model_dump()["filter"] is None
     assert made.corpora["code"].model_dump()["filter"]["equal"] == "Github"
-    assert (made.corpora["code"].train, made.models["llama-2-7b"].layers) == (7, 32)
+    assert (made.corpora["code"].train, made.models["llama-2-7b"].layers) == (7000, 32)

@@ -17,6 +17,17 @@ from checkout import SMALL, Checkout, copy_of_repository
 from snakesteer import artefacts, study
 
 
+def cached(checkout: Checkout, stage: str, name: str) -> Path:
+    """The file of an artefact, by the catalogue."""
+    with checkout.path("artefacts.csv").open(newline="") as file:
+        (path,) = (
+            row["path"]
+            for row in csv.DictReader(file)
+            if (row["stage"], row["name"]) == (stage, name)
+        )
+    return checkout.folder / path
+
+
 def test_every_product_is_there_and_says_what_it_is_made_of(finished: Checkout) -> None:
     resolved = study.parse(yaml.safe_load(finished.path("study.yaml").read_text()))
     assert resolved == study.load(SMALL)
@@ -87,17 +98,16 @@ def test_changing_back_runs_no_model(finished: Checkout) -> None:
     changed = finished.variant({"sweeps": {"code": {"coefficients": [0, 1, 2]}}})
     finished.snakemake("--cores", "2", config=changed)
     back = finished.planned()
-    assert set(back) <= {"table", "figure", "catalogue", "study", "all", "total"}
+    local = {"table", "figure", "scorecard", "catalogue", "usage", "study"}
+    assert set(back) <= local | {"all", "total"}
     finished.snakemake("--cores", "2")
 
 
 def test_equal_runs_give_equal_bytes(finished: Checkout) -> None:
     """A model job, a vector, a table and a figure made again (design: invariant 3)."""
-    with finished.path("artefacts.csv").open(newline="") as file:
-        cached = {(row["stage"], row["name"]): row["path"] for row in csv.DictReader(file)}
     targets = [
-        finished.folder / cached["skill_sweep", "code.layer-3"],
-        finished.folder / cached["vector", "code"],
+        cached(finished, "skill_sweep", "code.layer-3"),
+        cached(finished, "vector", "code"),
         finished.path("tables", "code.parquet"),
         finished.path("figures", "general-coding.pdf"),
         finished.path("figures", "general-coding.png"),
@@ -138,9 +148,10 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, finished: Checkout) -> None:
 
 def test_damaged_files_of_the_cache_are_named_and_rebuilt(finished: Checkout) -> None:
     """A mean cut short, a sweep with other bytes inside: a run that needs them makes them again."""
-    cache = finished.folder / "results" / "cache"
-    (mean,) = (cache / "vectors").glob("python-mean.*.safetensors")
-    (sweep,) = (cache / "sweeps").glob("code.layer-3.*.parquet")
+    mean, sweep = (
+        cached(finished, "mean", "python"),
+        cached(finished, "skill_sweep", "code.layer-3"),
+    )
     whole = {path: path.read_bytes() for path in (mean, sweep)}
     mean.write_bytes(whole[mean][:-100])
     sweep.write_bytes(whole[sweep][:4] + bytes(100) + whole[sweep][104:])

@@ -121,7 +121,7 @@ def extract(
     *,
     batch_tokens: int,
     points: Points,
-    progress: Progress,
+    progress: Progress | None = None,
 ) -> None:
     """Capture the samples shard by shard, and write them to `path` as one safetensors file.
 
@@ -130,6 +130,7 @@ def extract(
     wanted, and anything else is captured again.
     """
     parts = list(shards(model, samples, batch_tokens=batch_tokens))
+    progress = progress or Progress()
     progress.start(sum(part.tokens for part in parts))
 
     def captured(part: Shard) -> dict[str, torch.Tensor]:
