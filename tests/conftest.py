@@ -45,6 +45,7 @@ def edited(finished: Checkout) -> Iterator[Callable[[str, str, str], None]]:
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests on one worker, and all that share the finished study on one as well."""
     for item in items:

@@ -18,7 +18,7 @@ BATCH_TOKENS = 512
 
 
 def shipped(name: str) -> models.LanguageModel:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     folder = REPOSITORY / "resources" / "models" / name
     return models.load(folder, manifest(folder))
 

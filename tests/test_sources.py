@@ -343,7 +343,7 @@ def test_another_source_replaces_an_entry() -> None:
         "corpora": {
             "text": {
                 "source": "files",
-                "splits": {"train": split, "validation": {**split, "skip": 5}},
+                "splits": {"train": split, "validation": {**split, "skip": 5000}},
                 "train": 5000,
                 "validation": 3,
             },
