@@ -27,7 +27,7 @@ all: .venv/installed
 	  echo "Done: open results/$$name/report.html, or look into results/$$name/figures/."
 
 test: .venv/installed-test
-	$(VENV)/python -m pytest tests --numprocesses 2 --dist loadgroup $(PYTEST)
+	$(VENV)/python -m pytest tests --numprocesses 2 --dist loadscope --no-loadscope-reorder $(PYTEST)
 
 test-slurm: .venv/installed-test
 	@trap 'tests/slurm/stop.sh $(SLURM)' EXIT; trap 'exit 130' INT TERM; \

@@ -6,8 +6,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
@@ -45,10 +47,23 @@ def edited(finished: Checkout) -> Iterator[Callable[[str, str, str], None]]:
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+# Files that share the finished study, and then those that take longest: they are begun first.
+SHARING = ("test_rerunning.py", "test_workflow.py")
+FIRST = (*SHARING, "test_gates.py", "test_paper.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one worker, and all that share the finished study on one as well."""
-    for item in items:
-        shared = "finished" in getattr(item, "fixturenames", ())
-        group = "finished" if shared else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+    """The longest files first, so that none of them is alone at the end."""
+    items.sort(key=lambda item: [item.path.name != name for name in FIRST])
+
+
+class ByStudy(LoadScopeScheduling):
+    """A file's tests on one worker, and all that share the finished study on one as well."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.split("::")[0]).name
+        return "finished" if file in SHARING else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByStudy:
+    return ByStudy(config, log)
