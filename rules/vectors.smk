@@ -62,6 +62,8 @@ rule resampled_vectors:
         key=PLAN.keys("resampled_vectors"),
     conda:
         "../envs/environment.yaml"
+    resources:
+        **PLAN.resources("resampled_vectors", SITE),
     params:
         settings=PLAN.settings("resampled_vectors"),
         code=PLAN.code("resampled_vectors"),

@@ -20,6 +20,7 @@ PROFILE = REPOSITORY / "slurm" / "config.yaml"
 SMALL = Size(9e6, 8, 192)
 LARGE = Size(13.5e9, 32, 4096)
 OTHERS = {"skip_tokens", "mean", "vector"}
+CUT = {"train": 500, "validation": 200}
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,30 @@ def test_larger_models_and_later_attempts_ask_for_more(plan: Plan, stage: str) -
         assert large.runtime > small.runtime >= 10
     slow = request(artefact, LARGE, Site(runtime_factor=3), 1)
     assert 2 * large.runtime < slow.runtime <= 3 * large.runtime
+
+
+def test_each_resample_is_work_of_its_own(plan: Plan) -> None:
+    for stage in ("skill_sweep", "behaviour_sweep"):
+        sweep = plan.artefacts(stage)[0]
+        assert tokens(changed(sweep, resamples=5)) == 5 * tokens(sweep)
+
+
+def test_questions_of_a_prepared_file_are_taken_for_as_many_as_the_authors_drew(plan: Plan) -> None:
+    sweep = next(one for one in plan.artefacts("behaviour_sweep") if one.name.startswith("simul"))
+    drawn, prepared = (
+        replace(
+            sweep,
+            inputs={
+                **sweep.inputs,
+                "questions": tuple(
+                    (replace(made, settings={**CUT, **known}), file)
+                    for made, file in sweep.inputs["questions"]
+                ),
+            },
+        )
+        for known in ({"questions": 1000}, {})
+    )
+    assert tokens(prepared) == tokens(drawn) > 0
 
 
 def test_more_work_takes_longer(plan: Plan) -> None:

@@ -1,5 +1,3 @@
-import pyarrow as pa
-
 from snakesteer import behaviour_sweep
 from snakesteer.artefacts import read_json, read_table, write_table
 from snakesteer.batches import tokens_per_batch
@@ -8,6 +6,7 @@ from snakesteer.job import job
 from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.progress import Progress
 from snakesteer.provenance import provenance, read_vectors
+from snakesteer.resampled_sweeps import with_each_resample
 from snakesteer.stopping import GridStopping
 from snakesteer.usage import write_usage
 
@@ -49,13 +48,11 @@ with job(snakemake, "sweeps"):
         visited = list(
             zip(base["injection"].to_pylist(), base["coefficient"].to_pylist(), strict=True)
         )
-        tables = []
-        for resample in range(resamples):
-            own = {name: each[resample] for name, each in vectors.items()}
-            found = evaluate(revisiting(steerings(settings, own, choice), visited), None)
-            number = pa.array([resample] * found.num_rows, pa.int64())
-            tables.append(found.append_column("resample", number))
-        table = pa.concat_tables(tables)
+
+        def revisit(own):
+            return evaluate(revisiting(steerings(settings, own, choice), visited), None)
+
+        table = with_each_resample(vectors, resamples, revisit)
     else:
         table = evaluate(steerings(settings, vectors, choice), stopping)
     write_table(

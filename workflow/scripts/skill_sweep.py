@@ -1,5 +1,3 @@
-import pyarrow as pa
-
 from snakesteer import skill_sweep
 from snakesteer.artefacts import read_json, read_table, write_table
 from snakesteer.batches import tokens_per_batch
@@ -9,6 +7,7 @@ from snakesteer.job import job
 from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.progress import Progress
 from snakesteer.provenance import provenance, read_vectors
+from snakesteer.resampled_sweeps import with_each_resample
 from snakesteer.stopping import SkillStopping
 from snakesteer.usage import write_usage
 
@@ -62,17 +61,7 @@ with job(snakemake, "sweeps"):
             progress=progress,
         )
 
-    if resamples:
-        tables = [
-            evaluate({name: each[resample] for name, each in vectors.items()})
-            for resample in range(resamples)
-        ]
-        table = pa.concat_tables(
-            each.append_column("resample", pa.array([resample] * each.num_rows, pa.int64()))
-            for resample, each in enumerate(tables)
-        )
-    else:
-        table = evaluate(vectors)
+    table = with_each_resample(vectors, resamples, evaluate) if resamples else evaluate(vectors)
     write_table(
         snakemake.output[0],
         table,

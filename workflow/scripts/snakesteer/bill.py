@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from snakesteer.plan import STAGES, Artefact, Plan
-from snakesteer.resources import ITEM_BYTES, RUNS_A_MODEL, Size, samples, tokens
+from snakesteer.resources import ITEM_BYTES, RUNS_A_MODEL, Size, points, samples, tokens
 
 # Two operations a parameter and token, at 5,242 tokens a second with Llama-2-7b, which is what the
 # authors' records of their coding experiments come to (19.85 hours for 374.6 million tokens).
@@ -69,13 +69,12 @@ def _evaluated(artefact: Artefact, size: Size) -> float:
     if settings.get("path") != "shared":
         return 1.0
     if artefact.stage == "skill_sweep":
-        points = len(settings["coefficients"])
+        shared_by = len(settings["coefficients"])
     else:
-        runs = [injection["runs"] for injection in settings["injections"]]
-        points = sum(3 if run == "chosen" else sum(map(len, run)) for run in runs)
+        shared_by = sum(points(injection["runs"]) for injection in settings["injections"])
     below = 1 + min(layer for layers in settings["layers"].values() for layer in layers)
     whole = size.layers + HEAD_LAYERS
-    return (below + points * (whole - below)) / (points * whole)
+    return (below + shared_by * (whole - below)) / (shared_by * whole)
 
 
 def _bytes(artefact: Artefact, size: Size | None) -> float:

@@ -26,6 +26,7 @@ READ_BYTES = 2e8  # weights off a network file system, in bytes a second
 PROCESS_MB = 4000  # Python, torch and a GPU's context
 UNKNOWN_PARAMETERS = 8e9
 QUESTION_TOKENS = 256
+PREPARED_QUESTIONS = 1000  # in a prepared file; the study does not say how many
 STARTING_MINUTES = 10
 ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -105,8 +106,9 @@ def request(artefact: Artefact, model: Size, site: Site, attempt: int) -> Reques
 
 
 def tokens(artefact: Artefact) -> int:
-    """Tokens that a job which runs a model reads at most, every coefficient counted."""
+    """Tokens that a job which runs a model reads at most, with every coefficient and resample."""
     settings = artefact.settings
+    resamples = settings.get("resamples") or 1
     match artefact.stage:
         case "activations":
             longest = settings["max_tokens"] if "documents" in artefact.inputs else QUESTION_TOKENS
@@ -117,17 +119,18 @@ def tokens(artefact: Artefact) -> int:
                 for corpus in _sources(artefact, "documents")
             ]
             budget = settings["tokens"] or max(most)
-            return len(settings["coefficients"]) * sum(min(budget, every) for every in most)
+            evaluated = resamples * len(settings["coefficients"])
+            return evaluated * sum(min(budget, every) for every in most)
         case "behaviour_sweep":
             asked = max(
                 _questions(behaviour, settings["split"])
                 for behaviour in _sources(artefact, "questions")
             )
             runs = sum(
-                len(injection["behaviours"]) * _points(injection["runs"])
+                len(injection["behaviours"]) * points(injection["runs"])
                 for injection in settings["injections"]
             )
-            return QUESTION_TOKENS * asked * runs
+            return QUESTION_TOKENS * asked * runs * resamples
         case "samples":
             prompts = len(settings["prompts"]) * len(settings["coefficients"])
             return prompts * settings["tokens"] * QUESTION_TOKENS
@@ -165,10 +168,11 @@ def _sources(artefact: Artefact, role: str) -> list[Mapping[str, Any]]:
 
 
 def _questions(behaviour: Mapping[str, Any], split: str) -> int:
-    rest = behaviour["questions"] - behaviour["train"] - behaviour["validation"]
+    questions = behaviour.get("questions", PREPARED_QUESTIONS)
+    rest = questions - behaviour["train"] - behaviour["validation"]
     return int(max(rest, 0) if split == "test" else behaviour[split])
 
 
-def _points(runs: Any) -> int:
-    """Coefficients of an injection's runs; chosen ones are 0, one added and one subtracted."""
+def points(runs: Any) -> int:
+    """How many coefficients an injection's runs have; chosen are 0, one to add, one to subtract."""
     return 3 if runs == "chosen" else sum(map(len, runs))
