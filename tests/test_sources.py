@@ -44,8 +44,8 @@ def zstd(content: bytes) -> bytes:
     [
         ("a.jsonl", LINES),
         ("a.json", LINES),
-        ("a.jsonl.gz", gzip.compress(LINES[:14]) + gzip.compress(LINES[14:])),
-        ("a.json.gz", gzip.compress(LINES)),
+        ("a.jsonl.gz", gzip.compress(LINES[:14], mtime=0) + gzip.compress(LINES[14:], mtime=0)),
+        ("a.json.gz", gzip.compress(LINES, mtime=0)),
         ("a.jsonl.zst", zstd(LINES[:14]) + zstd(LINES[14:])),
     ],
 )
@@ -82,7 +82,7 @@ def test_other_files_are_read_by_their_ending(tmp_path: Path) -> None:
         ("a.csv", b'text\n"abc', "a.csv line 1 is not CSV"),
         ("a.parquet", b"PAR1", "a.parquet is damaged or cut short"),
         ("a.jsonl.zst", zstd(LINES * 1000)[:-8], "a.jsonl.zst is damaged or cut short"),
-        ("a.jsonl.gz", gzip.compress(LINES)[:-9], "a.jsonl.gz is damaged or cut short"),
+        ("a.jsonl.gz", gzip.compress(LINES, mtime=0)[:-9], "a.jsonl.gz is damaged or cut short"),
         ("a.jsonl.zst", LINES, "a.jsonl.zst is damaged or cut short"),
     ],
 )
