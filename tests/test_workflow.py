@@ -133,6 +133,8 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, finished: Checkout) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        # Also where the tests run in the background, whose jobs do not hear it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     log = checkout.folder / "results/logs/activations"
     while not any(log.glob("code.*")) and process.poll() is None:
