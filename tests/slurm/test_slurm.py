@@ -167,22 +167,22 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Day, Checko
     try:
         # Snakemake is killed; its jobs run on, one of them slowly.
         first = run()
-        left_behind = until(lambda: running_scripts({"activations"}), first)
-        script = next(iter(left_behind.values()))
+        stopped = until(lambda: running_scripts({"activations"}), first)
+        for script in stopped.values():
+            os.kill(script, signal.SIGSTOP)
         environment = Path(f"/proc/{script}/environ").read_bytes().split(b"\0")
         first.kill()
         first.wait()
-        for script in left_behind.values():
-            os.kill(script, signal.SIGSTOP)
         refused_after_kill = checkout.attempt(*SLURM, config=checkout.variant(FEWER))
         checkout.snakemake("--cores", "1", "--unlock")
+        left_behind = jobs()
 
         # Started again, it gives the same jobs to Slurm once more: two writers.
         second = run()
         until(lambda: any((checkout.folder / ".snakemake" / "locks").glob("*")), second)
         refused_beside = checkout.attempt(*SLURM, config=checkout.variant(FEWER))
-        until(lambda: made_by_others(left_behind), second)
-        for script in left_behind.values():
+        until(lambda: made_by_others(stopped), second)
+        for script in stopped.values():
             os.kill(script, signal.SIGCONT)
 
         # A job of higher priority takes all GPUs.
@@ -212,7 +212,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Day, Checko
         yield (
             Day(
                 checkout,
-                list(left_behind),
+                left_behind,
                 environment,
                 refused_after_kill,
                 refused_beside,
@@ -227,10 +227,10 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Day, Checko
             process.kill()
 
 
-def made_by_others(left_behind: dict[Job, int]) -> bool:
+def made_by_others(stopped: dict[Job, int]) -> bool:
     """Whether other jobs have made what these were to make."""
     made = {job.made for job in jobs() if job.state == "COMPLETED"}
-    return made >= {job.made for job in left_behind}
+    return made >= {job.made for job in stopped}
 
 
 @pytest.fixture(scope="module")
