@@ -25,12 +25,13 @@ import pyarrow as pa
 from measure import write
 from miniature import REPOSITORY, measure
 
-from snakesteer import study as schema
+from snakesteer import study_file
 from snakesteer.artefacts import write_json, write_table, write_tensors
 from snakesteer.behaviour_sweep import INJECTION
 from snakesteer.behaviour_sweep import SCHEMA as ANSWERS
-from snakesteer.plan import Artefact, Plan
+from snakesteer.plan import Plan
 from snakesteer.skill_sweep import SCHEMA as COUNTS
+from snakesteer.stages import Artefact
 
 CONFIG = REPOSITORY / "config" / "paper.yaml"
 COEFFICIENTS = 25
@@ -132,7 +133,7 @@ def generate(made: Artefact, n_layers: int, draw: np.random.Generator) -> None:
 
 def rows() -> Iterator[dict[str, Any]]:
     """Generate the sweeps in the working directory, then measure the steps one after the other."""
-    plan = Plan(schema.load(CONFIG), REPOSITORY)
+    plan = Plan(study_file.load(CONFIG), REPOSITORY)
     n_layers = max(entry.layers or 0 for entry in plan.study.models.values())
     draw = np.random.default_rng(13)
     for made in plan.artefacts():

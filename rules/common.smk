@@ -10,6 +10,7 @@ REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
 
 from snakesteer import study as schema
+from snakesteer import study_file
 from snakesteer.artefacts import check_writable
 from snakesteer.changes import changes
 from snakesteer.errors import StudyError
@@ -32,7 +33,7 @@ def planned():
         data, origin = {"extends": default.name, **config}, default
     try:
         check_writable(Path("results"))
-        study = schema.parse(schema.resolve(data, origin.parent), str(origin))
+        study = study_file.parse(study_file.resolve(data, origin.parent), str(origin))
         return Plan(study, REPOSITORY), Site.of(getattr(defaults, "args", []))
     except StudyError as error:
         raise SystemExit(f"Error: {error}") from None

@@ -8,7 +8,7 @@ import pytest
 from conftest import REPOSITORY
 
 from checkout import SMALL
-from snakesteer import study
+from snakesteer import study_file
 from snakesteer.__main__ import main
 from snakesteer.bill import bill
 from snakesteer.plan import Plan
@@ -17,7 +17,7 @@ from snakesteer.plan import Plan
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.chdir(tmp_path)
-    return Plan(study.load(SMALL), REPOSITORY)
+    return Plan(study_file.load(SMALL), REPOSITORY)
 
 
 def test_tokens_and_jobs_are_those_the_settings_allow(small: Plan) -> None:

@@ -10,7 +10,7 @@ import pytest
 from conftest import REPOSITORY
 
 from checkout import SMALL
-from snakesteer import study
+from snakesteer import study_file
 from snakesteer.behaviour_tables import Part, behaviour_table
 from snakesteer.choices import choose
 from snakesteer.figures import FIGURES, Inputs
@@ -21,7 +21,7 @@ from snakesteer.plan import Plan
 def planned(stopping: Any) -> Plan:
     """The small study with another stopping of its grid search."""
     over = {"sweeps": {"grid": {"stopping": stopping}}}
-    return Plan(study.parse(study.merge(study.read(SMALL), over)), REPOSITORY)
+    return Plan(study_file.parse(study_file.merge(study_file.read(SMALL), over)), REPOSITORY)
 
 
 @pytest.mark.parametrize(

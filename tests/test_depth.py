@@ -8,7 +8,7 @@ import pytest
 from conftest import REPOSITORY
 
 from checkout import SMALL
-from snakesteer import study
+from snakesteer import study, study_file
 from snakesteer.depth import at_depth, layer_at
 from snakesteer.errors import StudyError
 from snakesteer.plan import Plan
@@ -23,7 +23,7 @@ def test_the_nearest_layer_of_two_the_lower(fraction: float, n_layers: int, laye
 
 
 def changed(over: dict[str, Any]) -> study.Study:
-    return study.parse(study.merge(study.read(SMALL), over))
+    return study_file.parse(study_file.merge(study_file.read(SMALL), over))
 
 
 def test_fractions_and_numbers_make_the_same_artefacts() -> None:
@@ -105,7 +105,7 @@ def test_what_cannot_be_a_layer_is_told(over: dict[str, Any], words: list[str]) 
 
 
 def test_a_fraction_of_published_results_is_told() -> None:
-    data = study.read(REPOSITORY / "config" / "published.yaml")
+    data = study_file.read(REPOSITORY / "config" / "published.yaml")
     over = {"figures": {"general-coding": {"layers": [0.5]}}}
     with pytest.raises(StudyError, match=r"figures.general-coding.layers names 0.5.*depth"):
-        Plan(study.parse(study.merge(data, over)), REPOSITORY)
+        Plan(study_file.parse(study_file.merge(data, over)), REPOSITORY)

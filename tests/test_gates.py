@@ -38,14 +38,15 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
     """At relative code accuracy .6 text keeps .70; the permuted control is on the diagonal."""
     model = shipped("miniature")
     documents = {
-        kind: corpora.documents(
-            kind, {"source": "installed", "kind": kind, "train": 200, "validation": 16}, 2
+        (kind, split): corpora.documents(
+            {"source": "installed", "kind": kind, "train": 200, "validation": 16}, split, 2
         )
         for kind in ("code", "text")
+        for split in corpora.SPLITS
     }
 
     def pairs(kind: str, split: str) -> list[tuple[str, str]]:
-        rows = documents[kind][split].to_pylist()
+        rows = documents[kind, split].to_pylist()
         return [(row["document"], row["text"]) for row in rows]
 
     means = {

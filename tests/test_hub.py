@@ -47,8 +47,9 @@ for line in sys.stdin:
         elif what == "folder":
             answer = str(model_folder(*arguments))
         else:
-            tables = corpora.documents("c", arguments, 1, "")
-            answer = {split: table.to_pylist() for split, table in tables.items()}
+            answer = {
+                split: corpora.documents(arguments, split).to_pylist() for split in corpora.SPLITS
+            }
     except StudyError as error:
         answer = str(error)
     print(json.dumps(answer), flush=True)
@@ -244,8 +245,10 @@ def test_a_streamed_corpus_is_that_of_its_files(ask, folders) -> None:
         "train": {"files": [f"{folders['pile']}/train/*"], "skip": 0},
         "validation": {"files": [f"{folders['pile']}/val.jsonl.zst"], "skip": 0},
     }
-    own = corpora.documents("c", corpus(source="files", splits=places), 1, "")
-    assert ask("corpus", corpus()) == {split: table.to_pylist() for split, table in own.items()}
+    own = corpus(source="files", splits=places)
+    assert ask("corpus", corpus()) == {
+        split: corpora.documents(own, split).to_pylist() for split in corpora.SPLITS
+    }
 
 
 def test_only_what_is_needed_is_streamed(ask, stand_in, tmp_path) -> None:
@@ -296,12 +299,17 @@ def test_a_stream_that_breaks_is_taken_up(ask, stand_in) -> None:
         (corpus("o/none"), "the hub has no dataset o/none, or it is private"),
         (corpus(revision="b" * 40), f"o/pile has no revision {'b' * 40}; `git ls-remote "),
         (
-            corpus(splits={"train": {**corpus()["splits"]["train"], "files": ["test.jsonl.zst"]}}),
+            corpus(
+                splits={
+                    **corpus()["splits"],
+                    "train": {**corpus()["splits"]["train"], "files": ["test.jsonl.zst"]},
+                }
+            ),
             f"splits.train.files names test.jsonl.zst, but o/pile at {COMMIT} has no such file (it "
             "has train/00.jsonl.zst,",
         ),
         (corpus(field="content"), "has no field content (it has text, meta); correct `field`."),
-        (corpus(train=50), "corpora.c.train asks for 50 documents, but the source hub has 40"),
+        (corpus(train=50), "train asks for 50 documents, but the source hub has 40"),
     ],
 )
 def test_corpora_that_the_hub_does_not_have(ask, settings, sentence) -> None:

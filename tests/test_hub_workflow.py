@@ -12,10 +12,10 @@ import yaml
 from conftest import REPOSITORY
 
 from checkout import copy_of_repository
-from snakesteer import study
+from snakesteer import study_file
 from snakesteer.plan import Plan
 
-PAPER = study.load(REPOSITORY / "config" / "paper.yaml")
+PAPER = study_file.load(REPOSITORY / "config" / "paper.yaml")
 
 
 def served(root: Path) -> dict[str, hub.Served]:
@@ -84,7 +84,7 @@ def test_the_papers_sources_through_their_rules(
     checkout = copy_of_repository(tmp_path / "checkout")
     config = checkout.folder / "tests" / "sources.yaml"
     config.write_text(yaml.safe_dump(small(llama.evals(tmp_path / "evals"))))
-    plan = Plan(study.load(config), checkout.folder)  # without network, models and documents
+    plan = Plan(study_file.load(config), checkout.folder)  # without network, models and documents
     counted, asked = (plan.artefacts(stage)[0].paths[0] for stage in ("skip_tokens", "questions"))
     model = plan.model("llama-2-7b").paths[0]
     with hub.StandIn(served(tmp_path / "repositories")) as stand_in:

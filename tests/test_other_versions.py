@@ -11,7 +11,7 @@ import pyarrow as pa
 from conftest import REPOSITORY
 
 from checkout import SMALL, copy_of_repository
-from snakesteer import artefacts, study
+from snakesteer import artefacts, study_file
 from snakesteer.other_versions import other_versions
 from snakesteer.plan import Plan
 
@@ -54,7 +54,7 @@ def test_a_damaged_artefact_is_left_to_the_job_that_reads_it(tmp_path: Path) -> 
 
 def test_a_run_says_it_once_and_a_dry_run_does_not(tmp_path: Path) -> None:
     checkout = copy_of_repository(tmp_path)
-    plan = Plan(study.load(SMALL), REPOSITORY)
+    plan = Plan(study_file.load(SMALL), REPOSITORY)
     path = plan.questions("myopia").paths[0]
     made(checkout.folder / path, "questions", torch="0.1")
     target = plan.path("study.yaml")

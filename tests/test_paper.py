@@ -18,7 +18,7 @@ from conftest import REPOSITORY
 from test_hub_workflow import served
 
 from checkout import Checkout, copy_of_repository
-from snakesteer import study
+from snakesteer import study, study_file
 from snakesteer.plan import Plan
 from snakesteer.stopping import SkillStopping
 
@@ -27,7 +27,7 @@ PAPER = REPOSITORY / "config" / "paper.yaml"
 
 @pytest.fixture(scope="module")
 def paper() -> study.Study:
-    return study.load(PAPER)
+    return study_file.load(PAPER)
 
 
 def test_stopping_and_coefficients_visit_just_the_published_ones(paper: study.Study) -> None:
@@ -88,7 +88,7 @@ def test_the_authors_multipliers_are_the_published_ones(paper: study.Study) -> N
 
 
 def test_every_published_figure_is_drawn_from_our_own_sweeps(paper: study.Study) -> None:
-    published = study.load(REPOSITORY / "config" / "published.yaml")
+    published = study_file.load(REPOSITORY / "config" / "published.yaml")
     for name, figure in published.figures.items():
         ours = paper.figures[name]
         kept = {"sweeps", "controls", "sweep", "single", "tax", "caption"}
@@ -159,7 +159,7 @@ def test_another_model_takes_a_few_lines(
     """At Llama 2's depth the fractions are the paper's layers."""
     path = tmp_path / "mine.yaml"
     path.write_text(MINE.format(folder=PAPER.parent, revision="a" * 40, layers=n_layers))
-    plan = Plan(study.load(path), REPOSITORY)
+    plan = Plan(study_file.load(path), REPOSITORY)
     steered = {
         name: [next(iter(job.settings["layers"].values())) for job in jobs]
         for name, jobs in plan.sweeps.items()
@@ -168,7 +168,7 @@ def test_another_model_takes_a_few_lines(
     assert steered["grid"] == [[layer] for layer in grid]
     assert plan.sweeps["code"][0].settings["max_tokens"] == 2048
     if n_layers == 32:
-        paper = Plan(study.load(PAPER), REPOSITORY)
+        paper = Plan(study_file.load(PAPER), REPOSITORY)
         for name, jobs in plan.sweeps.items():
             placed = [job.settings["layers"] for job in paper.sweeps[name]]
             assert [job.settings["layers"] for job in jobs] == placed
@@ -228,8 +228,8 @@ def finished(paper: study.Study, tmp_path_factory: pytest.TempPathFactory) -> Ch
 
 def test_every_figure_table_and_scorecard_of_the_paper_is_made(finished: Checkout) -> None:
     results = finished.folder / "results" / "paper"
-    paper = study.load(finished.folder / "tests" / "reduced.yaml")
-    assert set(paper.sweeps) == set(study.load(PAPER).sweeps)
+    paper = study_file.load(finished.folder / "tests" / "reduced.yaml")
+    assert set(paper.sweeps) == set(study_file.load(PAPER).sweeps)
     for name in paper.figures:
         assert len((results / "figures" / f"{name}.csv").read_text().splitlines()) > 1
     for name, sweep in paper.sweeps.items():

@@ -22,7 +22,7 @@ import yaml
 from conftest import REPOSITORY
 
 from checkout import copy_of_repository
-from snakesteer import study
+from snakesteer import study, study_file
 from snakesteer.artefacts import read_provenance, read_table
 from snakesteer.behaviour_tables import BEHAVIOUR_COLUMNS
 from snakesteer.code_digest import closure
@@ -434,7 +434,7 @@ def test_an_address_at_github_implies_where_the_blob_ids_are() -> None:
 
 
 def test_the_shipped_tables_need_no_source(tmp_path: Path) -> None:
-    planned = Plan(study.load(CONFIG), REPOSITORY)
+    planned = Plan(study_file.load(CONFIG), REPOSITORY)
     assert not planned.artefacts()
     for product in planned.published.values():
         (path,) = product.inputs["table"]
@@ -452,9 +452,9 @@ def test_the_shipped_tables_need_no_source(tmp_path: Path) -> None:
     ],
 )
 def test_sources_that_cannot_be_are_refused(change: dict[str, Any], words: list[str]) -> None:
-    data = study.merge(study.read(CONFIG), {"published": change})
+    data = study_file.merge(study_file.read(CONFIG), {"published": change})
     with pytest.raises(StudyError) as raised:
-        Plan(study.parse(data), REPOSITORY)
+        Plan(study_file.parse(data), REPOSITORY)
     assert all(word in str(raised.value) for word in words)
 
 
@@ -471,7 +471,7 @@ def test_mistakes_in_the_published_section_are_one_sentence(
     change: dict[str, Any], words: list[str]
 ) -> None:
     with pytest.raises(StudyError) as raised:
-        study.parse(study.merge(study.read(CONFIG), change))
+        study_file.parse(study_file.merge(study_file.read(CONFIG), change))
     assert all(word in str(raised.value) for word in words)
 
 
@@ -511,7 +511,7 @@ def test_single_steering_at_layer_15_is_the_published() -> None:
 @authors_only
 def test_shipped_tables_are_what_the_authors_files_give() -> None:
     """General coding agrees with the raw JSON to 1e-9, and every multi-steering table exactly."""
-    plan = Plan(study.load(CONFIG), REPOSITORY)
+    plan = Plan(study_file.load(CONFIG), REPOSITORY)
     for name, product in plan.published.items():
         settings = product.settings
         shipped = read_table(SHIPPED / f"{name}.parquet").to_pandas()
@@ -571,7 +571,7 @@ def test_general_coding_agrees_with_the_raw_numbers(version: str) -> None:
 def test_shipped_intervals_are_what_the_authors_files_give() -> None:
     """The whole table of one skill sweep, bootstrap included."""
     name = "published-code-permuted"
-    settings = Plan(study.load(CONFIG), REPOSITORY).published[name].settings
+    settings = Plan(study_file.load(CONFIG), REPOSITORY).published[name].settings
     (path,) = settings["files"]
     results = json.loads((AUTHORS / path).read_text())
     curve = skill_curve(path, results, settings["vector"], settings["corpora"])
@@ -582,7 +582,7 @@ def test_shipped_intervals_are_what_the_authors_files_give() -> None:
 
 @authors_only
 def test_shipped_histograms_are_what_the_authors_files_give() -> None:
-    published = study.load(CONFIG).published
+    published = study_file.load(CONFIG).published
     assert published
     compared = 0
     for role, files in (("mean", published.activations), ("vector", published.vectors)):

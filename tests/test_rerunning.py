@@ -14,11 +14,11 @@ import pytest
 from conftest import REPOSITORY
 
 from checkout import SMALL, Checkout, copy_of_repository
-from snakesteer import study
+from snakesteer import study, study_file
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 
-SMALL_STUDY = study.load(SMALL)
+SMALL_STUDY = study_file.load(SMALL)
 ENTRIES = {
     type(entry).__name__: set(type(entry).model_fields)
     for section in type(SMALL_STUDY).model_fields

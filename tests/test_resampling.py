@@ -12,7 +12,7 @@ import torch
 from conftest import REPOSITORY
 
 from checkout import SMALL
-from snakesteer import resampling, study, vectors
+from snakesteer import resampling, study_file, vectors
 from snakesteer.artefacts import read_rows, read_tensors, write_tensors
 from snakesteer.behaviour_tables import Part, behaviour_table
 from snakesteer.errors import StudyError
@@ -157,7 +157,7 @@ def test_a_figure_shows_the_intervals_it_is_asked_for() -> None:
 def test_resamples_add_jobs_and_re_key_none() -> None:
     def planned(**sweep: Any) -> Plan:
         over = {"sweeps": {"code": sweep}}
-        return Plan(study.parse(study.merge(study.read(SMALL), over)), REPOSITORY)
+        return Plan(study_file.parse(study_file.merge(study_file.read(SMALL), over)), REPOSITORY)
 
     before, after = planned(), planned(resamples=5)
     assert {made.key for made in before.artefacts()} < {made.key for made in after.artefacts()}
@@ -169,4 +169,4 @@ def test_resamples_add_jobs_and_re_key_none() -> None:
 def test_intervals_over_vectors_need_resamples() -> None:
     over = {"figures": {"general-coding": {"intervals": "both"}}}
     with pytest.raises(StudyError, match=r"general-coding.intervals.*sweeps.code"):
-        study.parse(study.merge(study.read(SMALL), over))
+        study_file.parse(study_file.merge(study_file.read(SMALL), over))

@@ -11,10 +11,11 @@ import yaml
 import yte
 from conftest import REPOSITORY
 
-from snakesteer import study
+from snakesteer import study_file
 from snakesteer.errors import StudyError
-from snakesteer.plan import Artefact, Plan
+from snakesteer.plan import Plan
 from snakesteer.resources import RUNS_A_MODEL, Site, Size, request, tokens
+from snakesteer.stages import Artefact
 
 PROFILE = REPOSITORY / "slurm" / "config.yaml"
 SMALL = Size(9e6, 8, 192)
@@ -25,7 +26,7 @@ CUT = {"train": 500, "validation": 200}
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return Plan(study.load(REPOSITORY / "config" / "miniature.yaml"), REPOSITORY)
+    return Plan(study_file.load(REPOSITORY / "config" / "miniature.yaml"), REPOSITORY)
 
 
 def changed(artefact: Artefact, **settings: Any) -> Artefact:

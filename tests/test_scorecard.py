@@ -11,7 +11,7 @@ import yaml
 from conftest import REPOSITORY
 
 from checkout import copy_of_repository
-from snakesteer import study
+from snakesteer import study_file
 from snakesteer.artefacts import read_table
 from snakesteer.errors import StudyError
 from snakesteer.figures import draw_overlay
@@ -181,7 +181,7 @@ def test_a_scorecard_of_the_workflow(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_in_a_scorecard_are_one_sentence(entry, words: list[str]) -> None:
-    data = study.read(REPOSITORY / "config" / "published.yaml")
+    data = study_file.read(REPOSITORY / "config" / "published.yaml")
     with pytest.raises(StudyError) as raised:
-        Plan(study.parse({**data, "scorecards": {"a": entry}}), REPOSITORY)
+        Plan(study_file.parse({**data, "scorecards": {"a": entry}}), REPOSITORY)
     assert all(word in str(raised.value) for word in words)

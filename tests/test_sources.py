@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import REPOSITORY
 
-from snakesteer import behaviours, corpora, study
+from snakesteer import behaviours, corpora, study_file
 from snakesteer.corpora import files, records
 from snakesteer.errors import StudyError
 
@@ -120,13 +120,15 @@ def corpus(folder: Path, **changes: Any) -> dict[str, Any]:
         "validation": 10,
         **changes,
     }
-    parsed = study.parse({"name": "s", "corpora": {"c": entry}})
+    parsed = study_file.parse({"name": "s", "corpora": {"c": entry}})
     return parsed.corpora["c"].model_dump(exclude={"title"})
 
 
 def documents(settings: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
-    tables = corpora.documents("c", settings, 1, REPOSITORY)
-    return {split: table.to_pylist() for split, table in tables.items()}
+    return {
+        split: corpora.documents(settings, split, 1, REPOSITORY).to_pylist()
+        for split in corpora.SPLITS
+    }
 
 
 def test_documents_of_the_pile_by_their_set(tmp_path: Path) -> None:
@@ -145,13 +147,38 @@ def test_documents_of_the_pile_by_their_set(tmp_path: Path) -> None:
 def test_the_rest_of_one_source_is_the_other_split(tmp_path: Path) -> None:
     folder = llama.codeparrot(tmp_path)
     one = {"files": [str(folder)]}
-    with pytest.raises(StudyError, match=r"splits.validation.skip to 20"):
-        corpus(folder, field="content", splits={"train": one, "validation": one})
+    for again in (one, {"files": [f"{folder}/*"]}):
+        settings = corpus(folder, field="content", splits={"train": one, "validation": again})
+        with pytest.raises(StudyError, match=r"splits.validation.skip to 20"):
+            files.identity(settings, REPOSITORY)
+    part = {"files": [str(next(folder.iterdir()))]}
+    settings = corpus(folder, field="content", splits={"train": one, "validation": part})
+    with pytest.raises(StudyError, match=r"both read .*, but not the same files altogether"):
+        files.identity(settings, REPOSITORY)
     made = documents(
         corpus(folder, field="content", splits={"train": one, "validation": {**one, "skip": 20}})
     )
     texts = [d["text"] for d in made["train"] + made["validation"]]
     assert len(set(texts)) == 30
+
+
+def test_records_without_text_are_not_counted(tmp_path: Path) -> None:
+    """Those passed over are those that the other split took, whatever lies between them."""
+    lines = [{"text": text} for text in ("", "a", "", "b", "c", "", "d", "e")]
+    llama.write_lines(tmp_path / "a.jsonl", lines)
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    one = {"files": [str(tmp_path)]}
+    splits = {"train": one, "validation": {**one, "skip": 3}}
+    made = documents(corpus(tmp_path, splits=splits, train=3, validation=2, shuffle=False))
+    assert [d["text"] for d in made["train"]] == ["a", "b", "c"]
+    assert [d["text"] for d in made["validation"]] == ["d", "e"]
+
+
+def test_half_a_character_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a\\ud800"}\n')
+    one = {"files": [str(tmp_path)]}
+    with pytest.raises(StudyError, match=r"a.jsonl line 1 is no Unicode text \('\\ud800' is half"):
+        documents(corpus(tmp_path, splits={"train": one, "validation": one}))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +191,7 @@ def test_the_rest_of_one_source_is_the_other_split(tmp_path: Path) -> None:
             {"filter": {"field": "meta.pile_set_name", "equal": "Gihub"}},
             "the filter on meta.pile_set_name lets none of 120 records through; they have 'Github'",
         ),
-        ({"train": 121}, "corpora.c.train asks for 121 documents, but the source files has 120"),
+        ({"train": 121}, "train asks for 121 documents, but the source files has 120"),
     ],
 )
 def test_settings_that_do_not_fit_the_records(
@@ -203,7 +230,7 @@ def test_the_key_of_files_follows_their_content(tmp_path: Path) -> None:
 
 def behaviour(file: Path | str, source: str = "model-written-evals", **changes: Any) -> Any:
     entry = {"source": source, "file": str(file), "train": 20, "validation": 8, **changes}
-    parsed = study.parse({"name": "s", "behaviours": {"b": entry}})
+    parsed = study_file.parse({"name": "s", "behaviours": {"b": entry}})
     settings = parsed.behaviours["b"].model_dump(mode="json")
     return behaviours.questions(settings, REPOSITORY).to_pylist()
 
@@ -254,7 +281,7 @@ def test_prepared_files_keep_their_prompts(tmp_path: Path) -> None:
 def test_the_authors_files_in_their_own_order() -> None:
     """As their script reads them: one seed, then one file after the other."""
     generator = random.Random(13)
-    paper = study.load(REPOSITORY / "config" / "paper.yaml").behaviours
+    paper = study_file.load(REPOSITORY / "config" / "paper.yaml").behaviours
     for name in ("myopic", "wealth-seeking", "sycophancy", "agreeableness", "anti-immigration"):
         path = AUTHORS / f"{name.replace('-', '_')}.json"
         expected = json.loads(path.read_text())
@@ -332,7 +359,7 @@ RAW = "https://raw.githubusercontent.com/o/evals"
 def test_a_source_without_a_pin_is_refused(change: dict[str, Any], sentence: str) -> None:
     config = REPOSITORY / "config"
     with pytest.raises(StudyError) as told:
-        study.parse(study.resolve({"extends": "paper.yaml", **change}, config))
+        study_file.parse(study_file.resolve({"extends": "paper.yaml", **change}, config))
     assert sentence in str(told.value)
 
 
@@ -351,7 +378,9 @@ def test_another_source_replaces_an_entry() -> None:
         },
         "behaviours": {"myopic": {"source": "prepared", "file": f"{RAW}/{COMMIT}/a.json"}},
     }
-    made = study.parse(study.resolve({"extends": "paper.yaml", **change}, REPOSITORY / "config"))
+    made = study_file.parse(
+        study_file.resolve({"extends": "paper.yaml", **change}, REPOSITORY / "config")
+    )
     assert made.corpora["text"].model_dump()["filter"] is None
     assert made.corpora["code"].model_dump()["filter"]["equal"] == "Github"
     assert (made.corpora["code"].train, made.models["llama-2-7b"].layers) == (7000, 32)

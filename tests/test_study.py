@@ -9,7 +9,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from snakesteer import reference, study
+from snakesteer import reference, study, study_file
 from snakesteer.errors import StudyError
 
 MINIATURE = REPOSITORY / "config" / "miniature.yaml"
@@ -17,7 +17,7 @@ MINIATURE = REPOSITORY / "config" / "miniature.yaml"
 
 @pytest.fixture
 def data() -> dict[str, Any]:
-    return study.read(MINIATURE)
+    return study_file.read(MINIATURE)
 
 
 def at(data: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def at(data: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 def test_every_study_in_config_is_valid() -> None:
     for path in (REPOSITORY / "config").glob("*.yaml"):
-        assert study.load(path).name == path.stem
+        assert study_file.load(path).name == path.stem
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_mistake_is_one_sentence(
     data: dict[str, Any], path: str, value: Any, words: list[str]
 ) -> None:
     with pytest.raises(StudyError) as raised:
-        study.parse(at(data, path, value), "my.yaml")
+        study_file.parse(at(data, path, value), "my.yaml")
     message = str(raised.value)
     assert "\n" not in message
     for word in words:
@@ -109,7 +109,7 @@ def test_a_mistake_is_one_sentence(
 def test_a_missing_key_is_named(data: dict[str, Any]) -> None:
     del data["sweeps"]["code"]["coefficients"]
     with pytest.raises(StudyError, match="`sweeps.code.coefficients` is missing"):
-        study.parse(data)
+        study_file.parse(data)
 
 
 def test_extends_overrides_key_by_key(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_extends_overrides_key_by_key(tmp_path: Path) -> None:
             }
         )
     )
-    base, changed = study.load(MINIATURE), study.load(variant)
+    base, changed = study_file.load(MINIATURE), study_file.load(variant)
     assert changed.name == "variant"
     assert changed.sweeps["code"].coefficients == [0, 1]  # type: ignore[union-attr]
     assert changed.sweeps["python"] == base.sweeps["python"]
@@ -133,7 +133,7 @@ def test_extends_overrides_key_by_key(tmp_path: Path) -> None:
 
 def test_stopping_can_be_switched_off_in_a_variant(data: dict[str, Any]) -> None:
     over = {"sweeps": {"grid": {"stopping": False}, "code": {"stopping": False}}}
-    changed = study.parse(study.merge(data, over))
+    changed = study_file.parse(study_file.merge(data, over))
     assert not changed.sweeps["grid"].stopping  # type: ignore[union-attr]
     assert not changed.sweeps["code"].stopping  # type: ignore[union-attr]
 
@@ -142,7 +142,7 @@ def test_extends_in_a_circle_is_refused(tmp_path: Path) -> None:
     for one, other in (("a", "b"), ("b", "a")):
         (tmp_path / f"{one}.yaml").write_text(f"extends: {other}.yaml\nname: {one}\n")
     with pytest.raises(StudyError, match="extends itself"):
-        study.load(tmp_path / "a.yaml")
+        study_file.load(tmp_path / "a.yaml")
 
 
 def test_coefficients_put_zero_first() -> None:

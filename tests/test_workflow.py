@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from checkout import SMALL, Checkout, copy_of_repository
-from snakesteer import artefacts, study
+from snakesteer import artefacts, study_file
 
 
 def cached(checkout: Checkout, stage: str, name: str) -> Path:
@@ -29,8 +29,8 @@ def cached(checkout: Checkout, stage: str, name: str) -> Path:
 
 
 def test_every_product_is_there_and_says_what_it_is_made_of(finished: Checkout) -> None:
-    resolved = study.parse(yaml.safe_load(finished.path("study.yaml").read_text()))
-    assert resolved == study.load(SMALL)
+    resolved = study_file.parse(yaml.safe_load(finished.path("study.yaml").read_text()))
+    assert resolved == study_file.load(SMALL)
     for name in resolved.figures:
         for ending in ("pdf", "png", "csv"):
             assert finished.path("figures", f"{name}.{ending}").stat().st_size > 0

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from snakesteer import study
+from snakesteer import study_file
 from snakesteer.bill import TFLOPS, bill, printed
 from snakesteer.comparison import compare
 from snakesteer.errors import StudyError
@@ -37,13 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         if given.command == "name":
-            print(study.load(given.study).name)
+            print(study_file.load(given.study).name)
         elif given.command == "reference":
             (given.repository / "docs" / "study.md").write_text(markdown(), encoding="utf-8")
             schema = given.repository / "config" / "study.schema.json"
             schema.write_text(json_schema(), encoding="utf-8")
         elif given.command == "bill":
-            plan = Plan(study.load(given.study), given.repository)
+            plan = Plan(study_file.load(given.study), given.repository)
             print(printed(bill(plan, given.tflops), plan.study.name, given.tflops))
         elif given.command == "compare":
             print(f"Done: open {compare(given.results, given.first, given.second)}.")

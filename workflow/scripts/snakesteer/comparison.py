@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import yaml
 
-from snakesteer import study as schema
+from snakesteer import study_file
 from snakesteer.artefacts import read_table, write_table, write_text
 from snakesteer.differences import Difference, differences
 from snakesteer.errors import StudyError
@@ -57,7 +57,7 @@ def _name(results: Path, given: str) -> str:
     """The study's name; of a file, after a check that the results are of its settings."""
     if not Path(given).is_file():
         return given
-    study = schema.load(Path(given))
+    study = study_file.load(Path(given))
     ran = _ran(results, study.name)
     changed = differences(ran, study.model_dump(mode="json"))
     if changed:

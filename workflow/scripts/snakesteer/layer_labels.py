@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 def layer_label(layers: Iterable[int]) -> str:
@@ -13,3 +13,8 @@ def layer_label(layers: Iterable[int]) -> str:
 def layer_order(label: str) -> tuple[int, ...]:
     """Sort key that orders labels by depth: "3" before "10", "2" before "2+4", "" first."""
     return tuple(int(layer) for layer in label.split("+")) if label else ()
+
+
+def injection_label(injection: Mapping[str, Iterable[int]]) -> str:
+    """The label of all layers that an injection, layers by vector, reaches."""
+    return layer_label({layer for layers in injection.values() for layer in layers})

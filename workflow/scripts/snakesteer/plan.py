@@ -7,21 +7,19 @@ keys are computed while the Snakefile is read, without network and without runni
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cache, cached_property, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from snakesteer import corpora
+from snakesteer import corpora, products
 from snakesteer import study as schema
 from snakesteer.code_digest import code_digest
 from snakesteer.depth import at_depth
 from snakesteer.errors import StudyError, naming
-from snakesteer.layer_labels import layer_label
+from snakesteer.layer_labels import injection_label
 from snakesteer.manifest import (
     content,
     context,
@@ -30,105 +28,13 @@ from snakesteer.manifest import (
     locate,
     locate_file,
 )
-from snakesteer.published.source import folder_files, is_address
+from snakesteer.published import plan as published_plan
+from snakesteer.published.source import is_address
 from snakesteer.resources import RUNS_A_MODEL, Site, Size, request
 from snakesteer.source_entries import HUB
+from snakesteer.stages import LOGS, Artefact, Inputs
 
-CACHE = "results/cache"
-LOGS = "results/logs"
-SHIPPED = "resources/published"
 MAX_TOKENS = 4096
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A kind of cached artefact: its folder under the cache and the endings of its files."""
-
-    folder: str
-    endings: tuple[str, ...]
-
-    def paths(self, name: str, key: str) -> list[str]:
-        """One path per ending; `{}` in an ending stands for name and key."""
-        return [
-            f"{CACHE}/{self.folder}/{ending.format(name=name, key=key)}" for ending in self.endings
-        ]
-
-
-STAGES = {
-    "model": Stage("models", ("{name}.{key}.json",)),
-    "documents": Stage(
-        "documents", ("{name}-train.{key}.parquet", "{name}-validation.{key}.parquet")
-    ),
-    "questions": Stage("questions", ("{name}.{key}.parquet",)),
-    "skip_tokens": Stage("skip_tokens", ("{name}.{key}.json",)),
-    "activations": Stage("activations", ("{name}.{key}.safetensors",)),
-    "mean": Stage("vectors", ("{name}-mean.{key}.safetensors",)),
-    "vector": Stage("vectors", ("{name}.{key}.safetensors",)),
-    "resampled_vectors": Stage("vectors", ("{name}-resampled.{key}.safetensors",)),
-    "skill_sweep": Stage("sweeps", ("{name}.{key}.parquet",)),
-    "behaviour_sweep": Stage("sweeps", ("{name}.{key}.parquet",)),
-    "choice": Stage("choices", ("{name}.{key}.json",)),
-    "samples": Stage("samples", ("{name}.{key}.parquet",)),
-    "published_source": Stage("published", ("{name}.{key}.json",)),
-    "published_table": Stage("published", ("{name}.{key}.parquet",)),
-    "published_vector": Stage("vectors", ("{name}-published.{key}.safetensors",)),
-    "published_histogram": Stage("published", ("{name}-histogram.{key}.parquet",)),
-}
-
-
-@dataclass(frozen=True)
-class Artefact:
-    """A cached artefact.
-
-    `settings` are plain JSON. `inputs` name the artefacts it is made from, in order, each with
-    the number of the file it reads (documents: 0 train, 1 validation).
-    """
-
-    stage: str
-    name: str
-    settings: Mapping[str, Any]
-    inputs: Mapping[str, tuple[tuple[Artefact, int], ...]]
-    code: str
-
-    @cached_property
-    def key(self) -> str:
-        """16 hex digits that determine the content."""
-        determines = {
-            "stage": self.stage,
-            "settings": self.settings,
-            "inputs": {
-                name: [[artefact.key, file] for artefact, file in artefacts]
-                for name, artefacts in self.inputs.items()
-            },
-            "code": self.code,
-        }
-        encoded = json.dumps(determines, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(encoded.encode()).hexdigest()[:16]
-
-    @property
-    def paths(self) -> list[str]:
-        """Where its files lie, relative to the working directory."""
-        return STAGES[self.stage].paths(self.name, self.key)
-
-    @property
-    def input_paths(self) -> dict[str, list[str]]:
-        """Input files by name."""
-        return {
-            name: [artefact.paths[file] for artefact, file in artefacts]
-            for name, artefacts in self.inputs.items()
-        }
-
-
-Inputs = dict[str, list[Artefact | tuple[Artefact, int]]]
-
-
-@dataclass(frozen=True)
-class Product:
-    """What a person opens: a table or a figure of the study, made from cached artefacts."""
-
-    name: str
-    settings: Mapping[str, Any]
-    inputs: Mapping[str, tuple[str, ...]]
 
 
 Arguments = ParamSpec("Arguments")
@@ -170,10 +76,10 @@ class Plan:
         self.sweeps = {name: self._sweep(name) for name in study.sweeps}
         self.resampled_sweeps = {name: self._resampled_sweep(name) for name in study.sweeps}
         self.samples = {name: self._samples(name) for name in study.samples}
-        self.tables = {name: self._table(name) for name in study.sweeps}
-        self.published = self._published() if study.published else {}
-        self.figures = {name: self._figure(name) for name in study.figures}
-        self.scorecards = {name: self._scorecard(name) for name in study.scorecards}
+        self.tables = {name: products.table(self, name) for name in study.sweeps}
+        self.published = published_plan.tables(self) if study.published else {}
+        self.figures = {name: products.figure(self, name) for name in study.figures}
+        self.scorecards = {name: products.scorecard(self, name) for name in study.scorecards}
 
     # What rules ask -----------------------------------------------------------------------
 
@@ -215,7 +121,7 @@ class Plan:
 
     # Artefacts, stage by stage ------------------------------------------------------------
 
-    def _make(
+    def make(
         self,
         stage: str,
         name: str,
@@ -259,10 +165,10 @@ class Plan:
         entry = self.study.models[name]
         if entry.revision:
             hub = {"source": entry.source, "revision": entry.revision, "layers": entry.layers}
-            return self._make("model", name, hub)
+            return self.make("model", name, hub)
         with naming(f"models.{name}.source"):
             files = content(self.folder(name))
-        return self._make("model", name, {"source": entry.source, "files": files})
+        return self.make("model", name, {"source": entry.source, "files": files})
 
     @once
     def layers(self, model: str) -> int:
@@ -279,7 +185,7 @@ class Plan:
             )
         return layers
 
-    def _layers(self, entry: str, model: str, given: Any) -> list[list[int]]:
+    def layer_sets(self, entry: str, model: str, given: Any) -> list[list[int]]:
         """Layer sets of a sweep, checked against the model's depth."""
         depth = self.layers(model)
         sets = (
@@ -318,7 +224,7 @@ class Plan:
         source = corpora.SOURCES[entry["source"]]
         with naming(f"corpora.{corpus}"):
             identity = source.identity(entry, self.repository)
-        return self._make("documents", corpus, {**entry, "identity": identity})
+        return self.make("documents", corpus, {**entry, "identity": identity})
 
     @once
     def questions(self, behaviour: str) -> Artefact:
@@ -326,10 +232,10 @@ class Plan:
         if "file" in entry and not is_address(entry["file"]):
             with naming(f"behaviours.{behaviour}.file"):
                 entry["identity"] = file_identity(locate_file(entry["file"], self.repository))
-        return self._make("questions", behaviour, entry)
+        return self.make("questions", behaviour, entry)
 
     def skip_tokens(self, corpus: str, sweep: schema.SkillSweep, max_tokens: int) -> Artefact:
-        return self._make(
+        return self.make(
             "skip_tokens",
             corpus,
             {"skip": sweep.skip, "max_tokens": max_tokens, "method": sweep.skip_tokens},
@@ -349,17 +255,17 @@ class Plan:
             source = ("questions", (self.questions(entry.behaviour), 0))
         role, of = source
         inputs: Inputs = {"model": [self.model(entry.model)], role: [of]}
-        return self._make("activations", name, settings, inputs)
+        return self.make("activations", name, settings, inputs)
 
     @once
     def mean(self, name: str) -> Artefact:
-        return self._make("mean", name, {}, {"activations": [self.activations(name)]})
+        return self.make("mean", name, {}, {"activations": [self.activations(name)]})
 
     @once
     def vector(self, name: str) -> Artefact:
         entry = self.study.vectors[name]
         if entry.contrast:
-            made = self._make(
+            made = self.make(
                 "vector",
                 name,
                 {"method": "contrast"},
@@ -369,7 +275,7 @@ class Plan:
             settings: dict[str, Any] = {"method": "skill", "dtype": entry.dtype}
             if entry.permute:
                 settings |= {"permute": entry.permute, "seed": entry.seed}
-            made = self._make(
+            made = self.make(
                 "vector",
                 name,
                 settings,
@@ -392,7 +298,7 @@ class Plan:
                 "add": [self.activations(operand) for operand in entry.add or []],
                 "subtract": [self.activations(operand) for operand in entry.subtract or []],
             }
-        return self._make("resampled_vectors", name, settings, inputs)
+        return self.make("resampled_vectors", name, settings, inputs)
 
     @once
     def choice(self, name: str) -> Artefact:
@@ -404,11 +310,11 @@ class Plan:
                 }
                 for vector, layers in (entry.multipliers or {}).items()
             }
-            return self._make("choice", name, {"multipliers": given})
-        return self._make(
+            return self.make("choice", name, {"multipliers": given})
+        return self.make(
             "choice",
             name,
-            {"max_faulty": entry.max_faulty, **self._described(entry.grid)},
+            {"max_faulty": entry.max_faulty, **self.described(entry.grid)},
             {"grid": [*self._sweep(entry.grid)]},
         )
 
@@ -443,13 +349,13 @@ class Plan:
             inputs: Inputs = {role: list(items) for role, items in job.inputs.items()}
             inputs |= {"vectors": [*vectors], "base": [job]}
             settings = {**job.settings, "resamples": resamples}
-            made.append(self._make(job.stage, f"{job.name}.resampled", settings, inputs))
+            made.append(self.make(job.stage, f"{job.name}.resampled", settings, inputs))
         return made
 
     def _skill(self, name: str, sweep: schema.SkillSweep) -> list[Artefact]:
         max_tokens = self._max_tokens(f"sweeps.{name}", sweep)
         if isinstance(sweep.inject, str):
-            sets = self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers)
+            sets = self.layer_sets(f"sweeps.{name}.layers", sweep.model, sweep.layers)
             injections = [{sweep.inject: layers} for layers in sets]
         else:
             injections = [self._own_layers(name, sweep.model, sweep.inject)]
@@ -473,7 +379,7 @@ class Plan:
             ],
         }
         return [
-            self._make(
+            self.make(
                 "skill_sweep",
                 f"{name}.{_place(injection)}",
                 {**settings, "layers": injection},
@@ -484,7 +390,7 @@ class Plan:
 
     def _grid(self, name: str, sweep: schema.GridSweep) -> list[Artefact]:
         made = []
-        for (layer,) in self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers):
+        for (layer,) in self.layer_sets(f"sweeps.{name}.layers", sweep.model, sweep.layers):
             multipliers = sorted(sweep.multipliers)
             runs = [[0.0], multipliers, [-multiplier for multiplier in multipliers]]
             injections = [
@@ -508,7 +414,7 @@ class Plan:
     def _single(self, name: str, sweep: schema.SingleSweep) -> list[Artefact]:
         vectors = self.study.chosen_vectors(sweep.choice)
         made = []
-        for (layer,) in self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers):
+        for (layer,) in self.layer_sets(f"sweeps.{name}.layers", sweep.model, sweep.layers):
             settings = {
                 "split": sweep.split,
                 "layers": {vector: [layer] for vector in vectors},
@@ -530,7 +436,7 @@ class Plan:
         vectors = self.study.chosen_vectors(sweep.choice)
         behaviours = [self.study.behaviour_of(vector) for vector in vectors]
         made = []
-        for (layer,) in self._layers(f"sweeps.{name}.layers", sweep.model, sweep.layers):
+        for (layer,) in self.layer_sets(f"sweeps.{name}.layers", sweep.model, sweep.layers):
             settings = {
                 "split": sweep.split,
                 "layers": {vector: [layer] for vector in vectors},
@@ -587,7 +493,7 @@ class Plan:
         }
         if choice:
             inputs["choice"] = [self.choice(choice)]
-        return self._make(
+        return self.make(
             "behaviour_sweep",
             f"{name}.{place}",
             {
@@ -601,12 +507,14 @@ class Plan:
 
     def _own_layers(self, name: str, model: str, inject: Mapping[str, Any]) -> dict[str, list[int]]:
         entry = f"sweeps.{name}.inject"
-        return {vector: self._layers(entry, model, [layer])[0] for vector, layer in inject.items()}
+        return {
+            vector: self.layer_sets(entry, model, [layer])[0] for vector, layer in inject.items()
+        }
 
     def _samples(self, name: str) -> Artefact:
         entry = self.study.samples[name]
-        self._layers(f"samples.{name}.layer", entry.model, [entry.layer])
-        return self._make(
+        self.layer_sets(f"samples.{name}.layer", entry.model, [entry.layer])
+        return self.make(
             "samples",
             name,
             {
@@ -622,130 +530,28 @@ class Plan:
 
     # Published results --------------------------------------------------------------------
 
-    def _published(self) -> dict[str, Product]:
-        """The tables of the published results: copied from the shipped ones, or made."""
-        made = {}
-        for stage, name, settings in self._published_settings():
-            inputs: dict[str, tuple[str, ...]]
-            if self._from_published.source == "shipped":
-                shipped = self.repository / SHIPPED / f"{name}.parquet"
-                if not shipped.is_file():
-                    raise StudyError(
-                        f"published names {name}, of which {SHIPPED} ships no table; set "
-                        "published.source to a folder or an address that has its files."
-                    )
-                inputs = {"table": (str(shipped),)}
-            elif stage == "published_table":
-                artefact = self._make(stage, name, settings, {"source": [self._published_source]})
-                inputs = {"table": (artefact.paths[0],)}
-            else:
-                role = {key: settings[key] for key in ("role", "file", "commit")}
-                vector = self._make(
-                    "published_vector", name, role, {"source": [self._published_source]}
-                )
-                artefact = self._make(stage, name, settings, {"vector": [vector]})
-                inputs = {"table": (artefact.paths[0],)}
-            made[name] = Product(name, settings, inputs)
-        return made
-
     @property
-    def _from_published(self) -> schema.Published:
+    def published_entry(self) -> schema.Published:
+        """The study's entry of published results, where there is one."""
         assert self.study.published
         return self.study.published
 
-    def _published_settings(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """Stage, name and settings of every table of the published results."""
-        published = self._from_published
-        behaviours = {name: entry.key for name, entry in published.behaviours.items()}
-        listed: list[tuple[str, str, dict[str, Any]]] = []
-        for name, sweep in published.sweeps.items():
-            settings: dict[str, Any] = {"sweep": name, "kind": sweep.kind}
-            settings |= {"commit": published.commit}
-            match sweep:
-                case schema.PublishedSkill():
-                    settings |= {
-                        "files": sweep.files,
-                        "vector": sweep.vector,
-                        "target": sweep.corpora[0],
-                        "corpora": {c: published.corpora[c].key for c in sweep.corpora},
-                        "statistics": self.study.statistics.model_dump(),
-                    }
-                case schema.PublishedGrid():
-                    settings |= {"files": {"add": sweep.add, "subtract": sweep.subtract}}
-                case schema.PublishedSingle():
-                    settings |= {"files": {"": sweep.file}}
-                case schema.PublishedCombined():
-                    settings |= {"files": {"mean": sweep.mean, "sum": sweep.sum}}
-                case schema.PublishedSimultaneous():
-                    label = layer_label(sweep.layers)
-                    settings |= {"files": {label: sweep.file}}
-            if sweep.kind != "skill":
-                settings |= {"behaviours": behaviours, "collapse": self.study.collapse_of(name)}
-            listed.append(("published_table", name, settings))
-        for role, files in (("mean", published.activations), ("vector", published.vectors)):
-            for name, file in files.items():
-                settings = {"role": role, "file": file, "name": name, "commit": published.commit}
-                settings |= {"layers": published.layers, "bins": published.bins}
-                listed.append(("published_histogram", f"{name}-{role}", settings))
-        return listed
-
     @cached_property
-    def _published_source(self) -> Artefact:
-        published = self._from_published
-        paths = [*published.activations.values(), *published.vectors.values()]
-        for _, _, settings in self._published_settings():
-            files = settings.get("files", [])
-            paths += files.values() if isinstance(files, dict) else files
-        settings = {"source": published.source}
-        if is_address(published.source):
-            settings |= {"listing": published.tree, "files": sorted(set(paths))}
-        else:
-            folder = locate(published.source, self.repository)
-            if not folder.is_dir():
-                raise StudyError(
-                    f"published.source names {published.source}, which is no folder; name one, an "
-                    "address, or `shipped`."
-                )
-            settings |= {"files": folder_files(folder, sorted(set(paths)))}
-        return self._make("published_source", "source", settings)
+    def published_source(self) -> Artefact:
+        """The published files, which every artefact made of them comes from."""
+        return published_plan.source(self)
 
     def published_folder(self) -> str:
         """Where the published files lie, or are downloaded to."""
-        published = self.study.published
-        if published is None or published.source == "shipped":
-            return ""
-        if is_address(published.source):
-            return f"{CACHE}/published/{self._published_source.key}"
-        return str(locate(published.source, self.repository))
+        return published_plan.folder(self)
 
-    # Products -----------------------------------------------------------------------------
+    # The study's own folder ---------------------------------------------------------------
 
     def path(self, *parts: str) -> str:
         """A path in the study's own folder."""
         return "/".join(["results", self.study.name, *parts])
 
-    def _table(self, name: str) -> Product:
-        sweep = self.study.sweeps[name]
-        settings: dict[str, Any] = {"sweep": name, "kind": sweep.kind}
-        jobs = self.sweeps[name]
-        if isinstance(sweep, schema.SkillSweep):
-            settings |= {
-                "curves": [
-                    {"vector": _vector_label(job), "layer": _layer_label(job)} for job in jobs
-                ],
-                "target": sweep.corpora[0],
-                "statistics": self.study.statistics.model_dump(),
-            }
-        else:
-            settings |= self._described(name)
-        inputs = {"sweeps": jobs, "resampled": self.resampled_sweeps[name]}
-        return Product(
-            name,
-            settings,
-            {role: tuple(job.paths[0] for job in made) for role, made in inputs.items() if made},
-        )
-
-    def _described(self, name: str) -> dict[str, Any]:
+    def described(self, name: str) -> dict[str, Any]:
         """What a behaviour sweep's raw tables hold, in the order of its jobs, and its collapse."""
         jobs = self._sweep(name)
         return {
@@ -753,115 +559,13 @@ class Plan:
             "split": jobs[0].settings["split"],
             "collapse": self.study.collapse_of(name),
             "jobs": [
-                {"layer": _layer_label(job), "injections": job.settings["injections"]}
+                {
+                    "layer": injection_label(job.settings["layers"]),
+                    "injections": job.settings["injections"],
+                }
                 for job in jobs
             ],
         }
-
-    def _figure(self, name: str) -> Product:
-        study = self.study
-        figure = study.figures[name]
-        settings = figure.model_dump(exclude={"caption"})
-        settings["labels"] = self._labels(figure)
-        inputs: dict[str, tuple[str, ...]] = {}
-        match figure:
-            case schema.DistributionsFigure() if self._are_published(figure):
-                inputs["tables"] = self._table_paths(
-                    [f"{item}-mean" for item in figure.activations]
-                    + [f"{item}-vector" for item in figure.vectors]
-                )
-            case schema.DistributionsFigure():
-                inputs["means"] = tuple(self.mean(item).paths[0] for item in figure.activations)
-                inputs["vectors"] = tuple(self._vectors[item].paths[0] for item in figure.vectors)
-                self._check_figure_layers(name, figure)
-            case schema.TradeoffFigure():
-                inputs["tables"] = self._table_paths([*figure.sweeps, *figure.controls])
-            case schema.CombinedFigure():
-                inputs["tables"] = self._table_paths([figure.sweep, figure.single])
-                settings["collapse"] = study.collapse_of(figure.sweep)
-            case schema.SimultaneousFigure():
-                inputs["tables"] = self._table_paths([figure.sweep, *filter(None, [figure.tax])])
-            case schema.HeatmapFigure():
-                inputs["tables"] = self._table_paths([figure.sweep])
-                settings["collapse"] = study.collapse_of(figure.sweep)
-                grid = study.tabled[figure.sweep]
-                if isinstance(grid, schema.GridSweep) and grid.stopping:
-                    settings["max_faulty"] = grid.stopping.faulty
-            case schema.SingleFigure():
-                inputs["tables"] = self._table_paths([figure.sweep])
-        return Product(name, settings, inputs)
-
-    def _are_published(self, figure: schema.DistributionsFigure) -> bool:
-        own = {*self.study.activations, *self.study.vectors}
-        return not own.intersection([*figure.activations, *figure.vectors])
-
-    def _labels(self, figure: schema.AnyFigure) -> dict[str, str]:
-        """Titles of the entries that a figure shows, by name."""
-        study = self.study
-        shown: dict[str, str | None] = {}
-        match figure:
-            case schema.TradeoffFigure():
-                for sweep in map(study.tabled.get, figure.sweeps):
-                    assert isinstance(sweep, schema.SkillSweep | schema.PublishedSkill)
-                    shown |= {name: study.title_of("corpora", name) for name in sweep.corpora}
-                shown |= {name: study.tabled[name].title for name in figure.controls}
-            case schema.DistributionsFigure() if self._are_published(figure):
-                shown |= {name: study.title_of("corpora", name) for name in figure.activations}
-                shown |= {name: study.title_of("behaviours", name) for name in figure.vectors}
-            case schema.DistributionsFigure():
-                for name in figure.activations:
-                    corpus = study.activations[name].corpus
-                    shown[name] = study.corpora[corpus].title if corpus else None
-                for name in figure.vectors:
-                    contrast = study.vectors[name].contrast
-                    if contrast:
-                        shown[name] = study.behaviours[study.behaviour_of(name)].title
-            case _ if figure.sweep in self.sweeps:
-                for job in self.sweeps[figure.sweep]:
-                    for behaviour in job.settings["behaviours"]:
-                        shown[behaviour] = study.behaviours[behaviour].title
-            case _:
-                behaviours = self._from_published.behaviours
-                shown |= {name: entry.title for name, entry in behaviours.items()}
-        return {name: title for name, title in shown.items() if title}
-
-    def _check_figure_layers(self, name: str, figure: schema.DistributionsFigure) -> None:
-        operands = [
-            *figure.activations,
-            *(self.study.vectors[v].contrast or self._operands(v)[0] for v in figure.vectors),
-        ]
-        for operand in operands:
-            model = self.study.activations[operand].model
-            self._layers(f"figures.{name}.layers", model, figure.layers)
-
-    def _operands(self, vector: str) -> list[str]:
-        entry = self.study.vectors[vector]
-        return [*(entry.add or []), *(entry.subtract or [])]
-
-    def _scorecard(self, name: str) -> Product:
-        entry = self.study.scorecards[name]
-        against = [self._compared_path(name, sweep) for sweep in entry.against]
-        return Product(
-            name,
-            {"title": entry.title or name, "sweeps": entry.sweeps, "against": entry.against},
-            {"sweeps": self._table_paths(entry.sweeps), "against": tuple(against)},
-        )
-
-    def _compared_path(self, name: str, sweep: str) -> str:
-        """The table of a sweep of this study, or of another one in the same results folder."""
-        study, _, other = sweep.rpartition("/")
-        if not study or study == self.study.name:
-            return self.path("tables", f"{other}.parquet")
-        path = f"results/{study}/tables/{other}.parquet"
-        if not Path(path).is_file():
-            raise StudyError(
-                f"scorecards.{name}.against names {sweep}, but {path} does not exist; run the "
-                f"study {study} first, or name another sweep."
-            )
-        return path
-
-    def _table_paths(self, sweeps: Iterable[str]) -> tuple[str, ...]:
-        return tuple(self.path("tables", f"{sweep}.parquet") for sweep in sweeps)
 
     def catalogue(self) -> list[str]:
         """A row per cached file as JSON: stage, name, key, path, settings.
@@ -935,12 +639,3 @@ def _place(injection: Mapping[str, list[int]]) -> str:
     """`layer-3`, or `layers-1-2-3`, for a file's name."""
     layers = sorted({layer for layers in injection.values() for layer in layers})
     return f"layer{'s' if len(layers) > 1 else ''}-{'-'.join(map(str, layers))}"
-
-
-def _layer_label(job: Artefact) -> str:
-    return layer_label({layer for layers in job.settings["layers"].values() for layer in layers})
-
-
-def _vector_label(job: Artefact) -> str:
-    names = list(job.settings["layers"])
-    return names[0] if len(names) == 1 else "all"

@@ -3,14 +3,14 @@
 Snakemake does not see these files, so a point's key says all that determines its content: what the
 job gives as `identity` (model, dtype, attention, batches, code, package versions, device, threads;
 it names the folder) and what the point itself is (injection, documents, coefficient; it names the
-file). Another list of coefficients, or
-other stopping rules, finds the points that are there.
+file). Another list of coefficients, or other stopping rules, finds the points that are there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,7 @@ class Points:
         """The table of a point, made unless it is there; a damaged file is made again."""
         key = self._key(point)
         if key not in self._tables:
-            self._tables[key] = self._stored(key, point) or self._make(key, point, make)
+            self._tables[key] = self._stored(key) or self._make(key, point, make)
         return self._tables[key]
 
     def tensors(
@@ -54,10 +54,15 @@ class Points:
             write_tensors(path, make(), {**self.identity, **shard})
         return path
 
+    def remove(self) -> None:
+        """Delete the files of these points, once an artefact holds what they hold."""
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def _key(self, point: Mapping[str, Any]) -> str:
         return digest(sorted(point.items()))
 
-    def _stored(self, key: str, point: Mapping[str, Any]) -> pa.Table | None:
+    def _stored(self, key: str) -> pa.Table | None:
         try:
             return read_table(self.folder / f"{key}.parquet") if self.folder else None
         except (FileNotFoundError, StudyError):

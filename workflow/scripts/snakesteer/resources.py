@@ -17,7 +17,7 @@ from snakesteer.errors import StudyError
 from snakesteer.manifest import layers_and_width
 
 if TYPE_CHECKING:
-    from snakesteer.plan import Artefact
+    from snakesteer.stages import Artefact
 
 RUNS_A_MODEL = frozenset({"activations", "skill_sweep", "behaviour_sweep", "samples"})
 

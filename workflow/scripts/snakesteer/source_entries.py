@@ -7,7 +7,7 @@ else after the next push to it.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -20,9 +20,9 @@ Repository = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Z
 Scalar = bool | int | float | str
 
 
-def pinned(revision: str | None, address: str) -> str:
+def pinned(revision: object, address: str) -> str:
     """A revision that is a commit; ValueError with the command that prints the current one."""
-    if revision is not None and COMMIT.fullmatch(revision):
+    if isinstance(revision, str) and COMMIT.fullmatch(revision):
         return revision
     given = f"revision {revision} is not a commit" if revision else "revision is missing"
     raise ValueError(f"{given}; pin one of 40 hex digits: `git ls-remote {address} HEAD` prints it")
@@ -136,14 +136,6 @@ class InstalledCorpus(CorpusEntry):
     )
 
 
-class Records(CorpusEntry):
-    field: str = Field("text", description="Field that holds a document's text; `a.b` is b in a.")
-    filter: Filter | None = Field(None, description="Records that count; all if left out.")
-    shuffle: Shuffle | Literal[False] = Field(
-        Shuffle(), description="`false` keeps the order of the source."
-    )
-
-
 class HubSplit(Entry):
     """Where a split of a corpus is read: data files of a dataset repository of the hub."""
 
@@ -168,23 +160,6 @@ class HubSplit(Entry):
         return data
 
 
-class HubSplits(Entry):
-    train: HubSplit
-    validation: HubSplit
-
-
-class HubCorpus(Records):
-    """Documents streamed from dataset repositories of the hub, each pinned to a commit."""
-
-    source: Literal["hub"]
-    splits: HubSplits = Field(description="Where `train` and `validation` are read, as below.")
-
-    @model_validator(mode="after")
-    def _apart(self) -> Self:
-        _apart(self.splits.train, self.splits.validation, self.train)
-        return self
-
-
 class FilesSplit(Entry):
     """Where a split of a corpus is read: files on this machine."""
 
@@ -199,31 +174,33 @@ class FilesSplit(Entry):
     )
 
 
-class FilesSplits(Entry):
-    train: FilesSplit
-    validation: FilesSplit
+Split = TypeVar("Split", HubSplit, FilesSplit)
 
 
-class FilesCorpus(Records):
+class Splits(Entry, Generic[Split]):
+    train: Split
+    validation: Split
+
+
+class Records(CorpusEntry, Generic[Split]):
+    splits: Splits[Split] = Field(description="Where `train` and `validation` are read, as below.")
+    field: str = Field("text", description="Field that holds a document's text; `a.b` is b in a.")
+    filter: Filter | None = Field(None, description="Records that count; all if left out.")
+    shuffle: Shuffle | Literal[False] = Field(
+        Shuffle(), description="`false` keeps the order of the source."
+    )
+
+
+class HubCorpus(Records[HubSplit]):
+    """Documents streamed from dataset repositories of the hub, each pinned to a commit."""
+
+    source: Literal["hub"]
+
+
+class FilesCorpus(Records[FilesSplit]):
     """Documents in files on this machine."""
 
     source: Literal["files"]
-    splits: FilesSplits = Field(description="Where `train` and `validation` are read, as below.")
-
-    @model_validator(mode="after")
-    def _apart(self) -> Self:
-        _apart(self.splits.train, self.splits.validation, self.train)
-        return self
-
-
-def _apart(train: HubSplit | FilesSplit, validation: HubSplit | FilesSplit, taken: int) -> None:
-    """Two splits of one place must not share documents."""
-    one, other = (split.model_dump(exclude={"skip"}) for split in (train, validation))
-    if one == other and validation.skip < train.skip + taken:
-        raise ValueError(
-            "splits.validation reads what splits.train reads; set splits.validation.skip to "
-            f"{train.skip + taken}, so that no document is in both"
-        )
 
 
 Corpus = Annotated[InstalledCorpus | HubCorpus | FilesCorpus, Field(discriminator="source")]

@@ -15,40 +15,41 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from snakesteer.corpora.records import Record, draw, kind_of
+from snakesteer.corpora.records import Record, draw, kind_of, refuse_shared
 from snakesteer.errors import StudyError
 from snakesteer.manifest import file_identity
 
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
-SPLITS = ("train", "validation")
 BUFFER = 2**20
 
 
 def identity(settings: Mapping[str, Any], repository: str | Path) -> dict[str, Any]:
     """The files of each split with what they are known by: their hash, or above 64 MB their size
-    and modification time."""
+    and modification time.
+
+    Raises StudyError if there is no such file, or if documents can be in both splits.
+    """
+    found = {split: _found(settings, split, repository) for split in ("train", "validation")}
+    train, validation = (
+        [str(path.resolve()) for path in paths.values()] for paths in found.values()
+    )
+    refuse_shared(train, validation, settings)
     return {
-        split: {
-            name: file_identity(path) for name, path in _found(settings, split, repository).items()
-        }
-        for split in SPLITS
+        split: {name: file_identity(path) for name, path in paths.items()}
+        for split, paths in found.items()
     }
 
 
-def splits(
-    settings: Mapping[str, Any], workers: int, repository: str | Path
-) -> dict[str, list[tuple[str, str]]]:
-    """The documents of a corpus by split as (id, text), in the order of `records.draw`.
+def documents(
+    settings: Mapping[str, Any], split: str, workers: int, repository: str | Path
+) -> list[tuple[str, str]]:
+    """The documents of a split as (id, text), in the order of `records.draw`.
 
     Raises StudyError naming file and line or record for what is not as it should be.
     """
-    drawn = {}
-    for split in SPLITS:
-        found = _found(settings, split, repository)
-        shards = [partial(_read, path, name) for name, path in found.items()]
-        skip = settings["splits"][split]["skip"]
-        drawn[split] = draw(shards, settings, settings[split], skip)
-    return drawn
+    found = _found(settings, split, repository)
+    shards = [partial(_read, path, name) for name, path in found.items()]
+    return draw(shards, settings, settings[split], settings["splits"][split]["skip"])
 
 
 def _found(settings: Mapping[str, Any], split: str, repository: str | Path) -> dict[str, Path]:
@@ -69,7 +70,15 @@ def _matches(pattern: str, root: Path) -> dict[str, Path]:
         return {pattern: root / pattern}
     inside = f"{pattern}/**/*" if (root / pattern).is_dir() else pattern
     names = glob.glob(inside, root_dir=root, recursive=True)  # noqa: PTH207, also absolute ones
+    if inside != pattern:
+        names = [name for name in names if _ending(name) in DOCUMENTS]
     return {name: root / name for name in names if (root / name).is_file()}
+
+
+def _ending(name: str) -> str:
+    """The ending of a file's name, before that of its compression."""
+    path = Path(name)
+    return path.with_suffix("").suffix if path.suffix in COMPRESSED else path.suffix
 
 
 def _read(path: Path, name: str) -> Iterator[Record]:
@@ -86,9 +95,7 @@ def read(stream: BinaryIO, name: str) -> Iterator[Record]:
 
     Raises StudyError, with file and line or record, for what is damaged, cut short or no record.
     """
-    path = Path(name)
-    compression = COMPRESSED.get(path.suffix)
-    ending = path.with_suffix("").suffix if compression else path.suffix
+    ending, compression = _ending(name), COMPRESSED.get(Path(name).suffix)
     try:
         if ending == ".parquet":
             yield from _parquet(stream, name)
@@ -171,3 +178,4 @@ def _text(stream: io.BufferedReader, shown: str) -> Iterator[Record]:
 
 
 READERS = {".jsonl": _lines, ".ndjson": _lines, ".json": _json, ".csv": _csv}
+DOCUMENTS = {*READERS, ".parquet", ".txt", ".md"}  # what counts in a folder

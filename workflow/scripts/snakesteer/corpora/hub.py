@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snakesteer.corpora.files import read
-from snakesteer.corpora.records import Record, draw
+from snakesteer.corpora.records import Record, draw, refuse_shared
 from snakesteer.errors import StudyError
 
-SPLITS = ("train", "validation")
 PATIENCE = 100_000  # records without one that passes the filter
 
 
@@ -21,20 +20,20 @@ def identity(settings: Mapping[str, Any], repository: str | Path) -> dict[str, A
     return {}
 
 
-def splits(
-    settings: Mapping[str, Any], workers: int, repository: str | Path
-) -> dict[str, list[tuple[str, str]]]:
-    """The documents of a corpus by split as (id, text), in the order of `records.draw`.
+def documents(
+    settings: Mapping[str, Any], split: str, workers: int, repository: str | Path
+) -> list[tuple[str, str]]:
+    """The documents of a split as (id, text), in the order of `records.draw`.
 
     Only as much of each file is fetched as the documents take. Raises StudyError for what the hub
     refuses, and naming file and line or record for what is not as it should be.
     """
-    drawn = {}
-    for split in SPLITS:
-        place = settings["splits"][split]
-        shards = [partial(_read, place, file) for file in _files(place, split)]
-        drawn[split] = draw(shards, settings, settings[split], place["skip"], PATIENCE)
-    return drawn
+    train, validation = (settings["splits"][name] for name in ("train", "validation"))
+    if all(train[key] == validation[key] for key in ("repository", "revision")):
+        refuse_shared(_files(train, "train"), _files(validation, "validation"), settings)
+    place = settings["splits"][split]
+    shards = [partial(_read, place, file) for file in _files(place, split)]
+    return draw(shards, settings, settings[split], place["skip"], PATIENCE)
 
 
 def _files(place: Mapping[str, Any], split: str) -> list[str]:

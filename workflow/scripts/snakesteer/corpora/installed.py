@@ -114,15 +114,22 @@ def identity() -> dict[str, Any]:
     return {"python": platform.python_version(), "distributions": dict(distributions())}
 
 
-def splits(settings: Mapping[str, Any], workers: int = 2) -> dict[str, list[tuple[str, str]]]:
-    """The documents of a corpus by split as (id, text), sorted by id, a hash of the text.
+def documents(
+    settings: Mapping[str, Any], split: str, workers: int, repository: str | Path
+) -> list[tuple[str, str]]:
+    """The documents of a split as (id, text), sorted by id, a hash of the text.
 
     Settings: ``kind`` (text, python, other, code, all), ``train`` and ``validation`` (how many
     documents at most). No more than two of a split come from one program file.
     """
-    wanted = {(settings["kind"], split): settings[split] for split in SPLITS}
-    found = collect(wanted, PER_FILE, workers)
-    return {split: found[settings["kind"], split] for split in SPLITS}
+    kind = settings["kind"]
+    return _both_splits(kind, settings["train"], settings["validation"], workers)[kind, split]
+
+
+@functools.cache
+def _both_splits(kind: str, train: int, validation: int, workers: int) -> Documents:
+    """One visit to the files serves both splits."""
+    return collect({(kind, "train"): train, (kind, "validation"): validation}, PER_FILE, workers)
 
 
 def collect(wanted: Wanted, per_file: int | None = None, workers: int = 2) -> Documents:

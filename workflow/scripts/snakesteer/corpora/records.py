@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ def draw(
     for seen, (place, record) in enumerate(in_order(shards, settings["shuffle"]), 1):
         if condition and not _passes(condition, record, place):
             refused[repr(_value(record, condition["field"], place, "filter.field"))] += 1
-            if not passed and seen == patience:
+            if refused.total() == seen == patience:
                 break
             continue
         text = _value(record, settings["field"], place, "field")
@@ -47,19 +47,47 @@ def draw(
                 f"the field {settings['field']} of {place} is {kind_of(text)}, not text; name in "
                 "`field` the field that holds the documents' text."
             )
-        passed += 1
-        if not text or passed <= skip:
+        if not text:
             continue
+        passed += 1
+        if passed <= skip:
+            continue
+        _refuse_half_a_character(text, place)
         found.append((f"{passed - 1:06d}", text))
         if len(found) == count:
             return found
-    if refused and not passed:
+    if refused and refused.total() == seen:
         values = ", ".join(value for value, _ in refused.most_common(8))
         raise StudyError(
             f"the filter on {condition['field']} lets none of {refused.total():,} records through; "
             f"they have {values}: filter for one of those."
         )
     return found
+
+
+def refuse_shared(
+    train: Collection[str], validation: Collection[str], settings: Mapping[str, Any]
+) -> None:
+    """Refuses splits that read the same files, unless the validation split passes over all that
+    the training split takes of just these files.
+
+    Raises StudyError naming one of the files, or the number of documents to pass over.
+    """
+    shared = sorted(set(train) & set(validation))
+    if not shared:
+        return
+    if set(train) != set(validation):
+        raise StudyError(
+            f"splits.train and splits.validation both read {shared[0]}, but not the same files "
+            "altogether, so that documents can be in both; let them read the same files or "
+            "different ones."
+        )
+    taken = settings["splits"]["train"]["skip"] + settings["train"]
+    if settings["splits"]["validation"]["skip"] < taken:
+        raise StudyError(
+            "splits.validation reads what splits.train reads; set splits.validation.skip to "
+            f"{taken}, so that no document is in both."
+        )
 
 
 def in_order(shards: Sequence[Shard], shuffle: Mapping[str, Any] | bool) -> Iterator[Record]:
@@ -98,6 +126,17 @@ def _passes(condition: Mapping[str, Any], record: Mapping[str, Any], place: str)
     if condition["equal"] is not None:
         return bool(value == condition["equal"])
     return bool(value != condition["not_equal"])
+
+
+def _refuse_half_a_character(text: str, place: str) -> None:
+    """JSON can hold one of the two halves that UTF-16 writes a character with."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise StudyError(
+            f"{place} is no Unicode text ({text[error.start]!a} is half of a character); correct "
+            "or remove it."
+        ) from None
 
 
 def _value(record: Mapping[str, Any], field: str, place: str, key: str) -> Any:

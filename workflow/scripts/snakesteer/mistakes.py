@@ -1,0 +1,75 @@
+"""What is wrong with a study file, by its schema, in one sentence."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from pydantic import ValidationError
+
+from snakesteer.study import SECTIONS, GridStopping, SkillStopping, Study
+
+
+def sentence(error: ValidationError, origin: str) -> str:
+    """The first validation error as one sentence that names the entry and the remedy.
+
+    Where a value matches no branch of a union there is an error for each: one that is not about
+    the type, or else the one that got furthest into the value, says most.
+    """
+    errors = error.errors()
+    entry_of_first = errors[0]["loc"][:2]
+    problem = max(
+        (each for each in errors if each["loc"][:2] == entry_of_first),
+        key=lambda each: (not _of_type(each["type"]), len(each["loc"])),
+    )
+    place = _place(problem["loc"])
+    entry, kind = ".".join(place), problem["type"]
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(place[-1], _known_keys(problem["loc"]), n=1, cutoff=0.6)
+        hint = f"did you mean `{near[0]}`?" if near else "remove it."
+        return f"{origin}: unknown key `{entry}`; {hint}"
+    if kind == "missing":
+        return f"{origin}: `{entry}` is missing; add it."
+    if kind.startswith("union_tag"):
+        known = ", ".join(tag.strip("'") for tag in _tags(problem))
+        tag = str(problem.get("ctx", {}).get("discriminator", "kind")).strip("'")
+        return f"{origin}: `{entry}.{tag}` must be one of {known}."
+    if kind == "string_pattern_mismatch":
+        return (
+            f"{origin}: `{entry}`: the name {problem['input']!r} may have letters, digits and "
+            "hyphens only; change it."
+        )
+    given = problem["input"]
+    shown = f" (given: {given!r})" if isinstance(given, (str, int, float, bool)) else ""
+    message = problem["msg"].removeprefix("Value error, ")
+    named = f"`{entry}`: " if entry else ""
+    return f"{origin}: {named}{message[0].lower()}{message[1:]}{shown}."
+
+
+def _of_type(kind: str) -> bool:
+    return kind == "literal_error" or kind.endswith(("_type", "_parsing"))
+
+
+def _tags(problem: Any) -> list[str]:
+    return str(problem.get("ctx", {}).get("expected_tags", "")).split(", ")
+
+
+def _place(location: tuple[Any, ...]) -> list[str]:
+    """A location as a reader's file has it, without the branches of unions pydantic puts in."""
+    entry, rest = location[:2], location[2:]
+    if location[:1] in (("sweeps",), ("figures",), ("corpora",), ("behaviours",)):
+        rest = rest[1:]
+    elif location[:2] == ("published", "sweeps"):
+        rest = rest[:1] + rest[2:]
+    branches = ("Range", "str", "int", "float", "SkillStopping", "GridStopping")
+    prefixes = ("list[", "dict[", "constrained-", "function-", "literal[")
+    inside = [part for part in map(str, rest) if part not in branches]
+    return [*map(str, entry), *(part for part in inside if not part.startswith(prefixes))]
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    if len(location) == 1:
+        return [*Study.model_fields, "extends"]
+    if "stopping" in location:
+        return [*SkillStopping.model_fields, *GridStopping.model_fields]
+    return [key for entry in SECTIONS.get(str(location[0]), ()) for key in entry.model_fields]

@@ -1,0 +1,104 @@
+"""What is made: the stages with their files, cached artefacts with their keys, and products."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+CACHE = "results/cache"
+LOGS = "results/logs"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A kind of cached artefact: its folder under the cache and the endings of its files."""
+
+    folder: str
+    endings: tuple[str, ...]
+
+    def paths(self, name: str, key: str) -> list[str]:
+        """One path per ending; `{}` in an ending stands for name and key."""
+        return [
+            f"{CACHE}/{self.folder}/{ending.format(name=name, key=key)}" for ending in self.endings
+        ]
+
+
+STAGES = {
+    "model": Stage("models", ("{name}.{key}.json",)),
+    "documents": Stage(
+        "documents", ("{name}-train.{key}.parquet", "{name}-validation.{key}.parquet")
+    ),
+    "questions": Stage("questions", ("{name}.{key}.parquet",)),
+    "skip_tokens": Stage("skip_tokens", ("{name}.{key}.json",)),
+    "activations": Stage("activations", ("{name}.{key}.safetensors",)),
+    "mean": Stage("vectors", ("{name}-mean.{key}.safetensors",)),
+    "vector": Stage("vectors", ("{name}.{key}.safetensors",)),
+    "resampled_vectors": Stage("vectors", ("{name}-resampled.{key}.safetensors",)),
+    "skill_sweep": Stage("sweeps", ("{name}.{key}.parquet",)),
+    "behaviour_sweep": Stage("sweeps", ("{name}.{key}.parquet",)),
+    "choice": Stage("choices", ("{name}.{key}.json",)),
+    "samples": Stage("samples", ("{name}.{key}.parquet",)),
+    "published_source": Stage("published", ("{name}.{key}.json",)),
+    "published_table": Stage("published", ("{name}.{key}.parquet",)),
+    "published_vector": Stage("vectors", ("{name}-published.{key}.safetensors",)),
+    "published_histogram": Stage("published", ("{name}-histogram.{key}.parquet",)),
+}
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A cached artefact.
+
+    `settings` are plain JSON. `inputs` name the artefacts it is made from, in order, each with
+    the number of the file it reads (documents: 0 train, 1 validation).
+    """
+
+    stage: str
+    name: str
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, tuple[tuple[Artefact, int], ...]]
+    code: str
+
+    @cached_property
+    def key(self) -> str:
+        """16 hex digits that determine the content."""
+        determines = {
+            "stage": self.stage,
+            "settings": self.settings,
+            "inputs": {
+                name: [[artefact.key, file] for artefact, file in artefacts]
+                for name, artefacts in self.inputs.items()
+            },
+            "code": self.code,
+        }
+        encoded = json.dumps(determines, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(encoded.encode()).hexdigest()[:16]
+
+    @property
+    def paths(self) -> list[str]:
+        """Where its files lie, relative to the working directory."""
+        return STAGES[self.stage].paths(self.name, self.key)
+
+    @property
+    def input_paths(self) -> dict[str, list[str]]:
+        """Input files by name."""
+        return {
+            name: [artefact.paths[file] for artefact, file in artefacts]
+            for name, artefacts in self.inputs.items()
+        }
+
+
+Inputs = dict[str, list[Artefact | tuple[Artefact, int]]]
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a person opens: a table or a figure of the study, made from cached artefacts."""
+
+    name: str
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, tuple[str, ...]]
