@@ -26,6 +26,7 @@ class StandIn:
 
     `gated` ones need `token`, and refuse all other tokens with 403. `cuts` says of a file how often
     the connection breaks in its middle; `spoilt` files are sent with their last byte changed.
+    `failing` repositories are answered with a status and nothing else.
     `asked` are the files that were asked for, `sent` how many bytes of them went out.
     """
 
@@ -34,6 +35,7 @@ class StandIn:
     token: str = "hf_right"
     cuts: dict[str, int] = field(default_factory=dict)
     spoilt: set[str] = field(default_factory=set)
+    failing: dict[str, int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     sent: int = 0
 
@@ -86,6 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
         )
         if not name:
             return self.refuse(404, "RepoNotFound")
+        if status := self.hub.failing.get(name):
+            return self.send({}, status)
         served = self.hub.repositories[name]
         parts = place.removeprefix(name).strip("/").split("/")
         bearer = self.headers.get("Authorization", "")

@@ -35,6 +35,7 @@ from snakesteer import corpora
 from snakesteer.errors import StudyError
 from snakesteer.hub import fetch_model
 from snakesteer.model_folder import model_folder
+from snakesteer.points import Points
 
 time.sleep = lambda seconds: None  # between attempts
 for line in sys.stdin:
@@ -47,9 +48,9 @@ for line in sys.stdin:
         elif what == "folder":
             answer = str(model_folder(*arguments))
         else:
-            answer = {
-                split: corpora.documents(arguments, split).to_pylist() for split in corpora.SPLITS
-            }
+            points = Points.of({}, Path(os.environ["HF_HOME"])) if what == "resumed" else Points()
+            tables = corpora.splits(arguments, points)
+            answer = {split: table.to_pylist() for split, table in tables.items()}
     except StudyError as error:
         answer = str(error)
     print(json.dumps(answer), flush=True)
@@ -104,13 +105,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def stand_in(folders: dict[str, Path]) -> Iterator[hub.StandIn]:
     model = hub.Served(COMMIT, folders["model"])
     pile = hub.Served(COMMIT, folders["pile"])
-    names = ("whole", "gated", "cut", "never", "spoilt", "mended", "moved")
+    names = ("whole", "gated", "cut", "never", "spoilt", "mended", "moved", "failing")
     with hub.StandIn(
         {
             **{f"o/{name}": model for name in names},
             "o/pickled": hub.Served(COMMIT, folders["pickled"]),
             "datasets/o/pile": pile,
             "datasets/o/gated": pile,
+            "datasets/o/failing": pile,
             "datasets/o/evals": hub.Served(COMMIT, folders["evals"]),
             "datasets/o/table": hub.Served(COMMIT, folders["table"]),
         },
@@ -186,6 +188,16 @@ def test_a_gated_model_says_which_licence_to_accept_where(ask, stand_in) -> None
 def test_what_the_hub_does_not_have(ask, arguments, sentence) -> None:
     told = ask("model", arguments)
     assert sentence in told and "\n" not in told
+
+
+@pytest.mark.parametrize(
+    "status, remedy",
+    [(403, "check that the token of HF_TOKEN is valid and may read it"), (503, "wait")],
+)
+def test_what_the_hub_answers_instead(ask, stand_in, status, remedy) -> None:
+    stand_in.failing |= {"o/failing": status, "datasets/o/failing": status}
+    for told in (ask("model", ["o/failing", COMMIT, 32]), ask("corpus", corpus("o/failing"))):
+        assert f"(the hub answers {status}); {remedy} and run again" in told and "\n" not in told
 
 
 def test_a_connection_that_breaks_is_taken_up_where_it_broke(ask, stand_in, folders) -> None:
@@ -293,6 +305,16 @@ def test_a_stream_that_breaks_is_taken_up(ask, stand_in) -> None:
     assert told.startswith(f"o/pile at {COMMIT} could not be fetched from {stand_in.address} (")
 
 
+def test_a_split_that_was_drawn_is_kept_while_the_other_fails(ask, stand_in) -> None:
+    whole = ask("corpus", corpus())
+    stand_in.cuts["val.jsonl.zst"] = 10**6
+    assert "could not be fetched" in ask("resumed", corpus())
+    stand_in.cuts.clear()
+    stand_in.asked.clear()
+    assert ask("resumed", corpus()) == whole
+    assert set(stand_in.asked) == {"val.jsonl.zst"}
+
+
 @pytest.mark.parametrize(
     "settings, sentence",
     [
@@ -356,7 +378,11 @@ def test_questions_at_an_address(stand_in, folders, monkeypatch) -> None:
 def test_no_network_and_an_empty_cache(tmp_path, environment, reason) -> None:
     with client({"HF_HOME": str(tmp_path), **environment}) as process:
         ask = asking(process)
-        for told in (ask("model", ["o/whole", COMMIT, 32]), ask("corpus", corpus())):
+        part = tmp_path / "hub" / "models--o--part" / "snapshots" / COMMIT
+        part.mkdir(parents=True)
+        (part / "config.json").write_text("{}")
+        models = (ask("model", [f"o/{name}", COMMIT, 32]) for name in ("whole", "part"))
+        for told in (*models, ask("corpus", corpus())):
             assert f" at {COMMIT} could not be fetched from http" in told
             assert reason in told and "connect to the network and run again" in told
         assert process.stdin

@@ -1,4 +1,3 @@
-from functools import partial
 from pathlib import Path
 
 from snakesteer import corpora
@@ -9,16 +8,9 @@ from snakesteer.provenance import provenance
 
 with job(snakemake, "corpora"):
     settings = snakemake.params.settings
-    cache = Path(snakemake.output.train).parent.parent
     identity = {"kind": "documents", "code": snakemake.params.code, "settings": settings}
-    points = Points.of(identity, cache / "points")  # a split that is drawn outlasts a broken one
-    tables = {
-        split: points.table(
-            {"split": split},
-            partial(corpora.documents, settings, split, snakemake.threads, repository(snakemake)),
-        )
-        for split in corpora.SPLITS
-    }
+    points = Points.of(identity, Path(snakemake.output.train).parent.parent / "points")
+    tables = corpora.splits(settings, points, snakemake.threads, repository(snakemake))
     for split, table in tables.items():
         write_table(snakemake.output[split], table, provenance(snakemake))
     points.remove()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx2
-from huggingface_hub import constants, errors, get_token, snapshot_download
+from huggingface_hub import HfApi, constants, errors, get_token, snapshot_download
 from huggingface_hub.utils import disable_progress_bars
 
 from snakesteer.errors import StudyError
@@ -20,6 +20,7 @@ from snakesteer.manifest import CONFIG, INDEX, TOKENIZER, manifest, sha256
 from snakesteer.published.source import blob_id
 
 MODEL_FILES = (CONFIG, INDEX, *TOKENIZER, "generation_config.json", "model*.safetensors")
+CONNECT = "connect to the network"
 BLOB = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -50,27 +51,34 @@ def told(repository: str, revision: str, kind: Literal["model", "dataset"]) -> I
             "set HF_TOKEN to an access token of an account that may read it."
         ) from None
     except errors.OfflineModeIsEnabled:
-        raise StudyError(_absent(repository, revision, kind, "HF_HUB_OFFLINE is set")) from None
+        offline = ("HF_HUB_OFFLINE is set", CONNECT)
+        raise StudyError(_absent(repository, revision, kind, *offline)) from None
     except (errors.LocalEntryNotFoundError, errors.HfHubHTTPError, httpx2.HTTPError) as error:
-        raise StudyError(_absent(repository, revision, kind, _reason(error))) from None
+        raise StudyError(_absent(repository, revision, kind, *_reason(error))) from None
 
 
-def _reason(error: BaseException) -> str:
-    """Why something could not be fetched, without the library's advice around it."""
+def _reason(error: BaseException) -> tuple[str, str]:
+    """Why something could not be fetched, without the library's advice around it, and what to do
+    before running again."""
+    answered = error if isinstance(error, errors.HfHubHTTPError) else error.__cause__
+    if isinstance(answered, errors.HfHubHTTPError) and answered.response is not None:
+        status = answered.response.status_code
+        refused = status in (401, 403)
+        wait = "check that the token of HF_TOKEN is valid and may read it" if refused else "wait"
+        return f"the hub answers {status}", wait
     cause = error.__cause__ or error
     if isinstance(cause, errors.OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set"
-    if isinstance(cause, errors.HfHubHTTPError) and cause.response is not None:
-        return f"the hub answers {cause.response.status_code}"
+        return "HF_HUB_OFFLINE is set", CONNECT
     first = str(cause).splitlines()[0] if str(cause) else ""
-    return f"{type(cause).__name__}: {first}" if first else type(cause).__name__
+    name = type(cause).__name__
+    return (f"{name}: {first}" if first else name), CONNECT
 
 
-def _absent(repository: str, revision: str, kind: str, reason: str) -> str:
+def _absent(repository: str, revision: str, kind: str, reason: str, remedy: str) -> str:
     kept = ": files that have arrived are kept" if kind == "model" else ""
     return (
         f"{repository} at {revision} could not be fetched from {constants.ENDPOINT} ({reason}); "
-        f"connect to the network and run again{kept}."
+        f"{remedy} and run again{kept}."
     )
 
 
@@ -93,13 +101,18 @@ def fetch_model(source: str, revision: str, layers: int) -> dict[str, Any]:
             f"{file.name} of {source} at {revision} arrives damaged: it is not the file with the "
             "id that the hub gives it; run again, and look for a proxy in between if it persists."
         )
-    if not list(folder.glob("*.safetensors")):
-        raise StudyError(
-            f"{source} at {revision} has no safetensors weights (model.safetensors, or parts of it "
-            "with an index); other formats can run code and are not read: name a revision or a "
-            "model that has them."
-        )
-    made = manifest(folder, source, revision)
+    try:
+        if not list(folder.glob("*.safetensors")):
+            raise StudyError(
+                f"{source} at {revision} has no safetensors weights (model.safetensors, or parts "
+                "of it with an index); other formats can run code and are not read: name a "
+                "revision or a model that has them."
+            )
+        made = manifest(folder, source, revision)
+    except StudyError:
+        with told(source, revision, "model"):  # without network, a part in the cache is taken
+            HfApi().model_info(source, revision=revision)
+        raise
     if made["n_layers"] != layers:
         raise StudyError(
             f"{source} at {revision} has {made['n_layers']} layers, but the study says {layers}; "

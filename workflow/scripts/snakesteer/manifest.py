@@ -264,7 +264,7 @@ def _size_and_time(path: Path) -> str:
 def sha256(path: Path) -> str:
     """The hash of a file's content, taken once as long as its size and time are the same."""
     status = path.stat()
-    return _sha256_of(path, status.st_size, status.st_mtime_ns)
+    return _sha256_of(path.resolve(), status.st_size, status.st_mtime_ns)
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 
 from snakesteer.corpora import files, hub, installed
 from snakesteer.errors import StudyError
+from snakesteer.points import Points
 
 Documents = list[tuple[str, str]]
 SPLITS = ("train", "validation")
@@ -37,6 +39,21 @@ SOURCES = {
     "files": Source(files.documents, files.identity),
     "hub": Source(hub.documents, hub.identity),
 }
+
+
+def splits(
+    settings: Mapping[str, Any], points: Points, workers: int = 1, repository: str | Path = ""
+) -> dict[str, pa.Table]:
+    """Both splits of a corpus as `documents` gives them.
+
+    The first is kept among `points` while the second is drawn, which can take hours and break.
+    """
+    return {
+        split: points.table(
+            {"split": split}, partial(documents, settings, split, workers, repository)
+        )
+        for split in SPLITS
+    }
 
 
 def documents(
