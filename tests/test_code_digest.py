@@ -29,6 +29,7 @@ def project(tmp_path: Path) -> Path:
 
 def digest(project: Path) -> str:
     code_digest._read.cache_clear()
+    code_digest._imported.cache_clear()
     return code_digest.code_digest(project / "script.py")
 
 

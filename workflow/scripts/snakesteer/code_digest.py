@@ -32,7 +32,7 @@ def closure(script: Path) -> frozenset[Path]:
         path = waiting.pop()
         if path not in seen:
             seen.add(path)
-            waiting.extend(_imported(path, script.parent))
+            waiting.extend(_imported(path, path.stat().st_mtime_ns, script.parent))
     return frozenset(seen)
 
 
@@ -58,10 +58,11 @@ def _read(path: Path, modified: int) -> _Code:
     return _Code(frozenset(names), ast.unparse(_WithoutStrings().visit(tree)))
 
 
-def _imported(path: Path, root: Path) -> set[Path]:
+@functools.cache
+def _imported(path: Path, modified: int, root: Path) -> frozenset[Path]:
     """Project files that one file imports; a package brings its `__init__` along."""
     files = set()
-    for name in _read(path, path.stat().st_mtime_ns).imports:
+    for name in _read(path, modified).imports:
         parts = name.split(".")
         if parts[0] != PACKAGE:
             continue
@@ -70,7 +71,7 @@ def _imported(path: Path, root: Path) -> set[Path]:
             for file in (module / "__init__.py", module.with_suffix(".py")):
                 if file.is_file():
                     files.add(file)
-    return files
+    return frozenset(files)
 
 
 class _WithoutStrings(ast.NodeTransformer):

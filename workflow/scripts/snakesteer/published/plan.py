@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from snakesteer import study as schema
@@ -29,7 +30,7 @@ def tables(plan: Plan) -> dict[str, Product]:
                     f"published names {name}, of which {SHIPPED} ships no table; set "
                     "published.source to a folder or an address that has its files."
                 )
-            inputs = {"table": (str(shipped),)}
+            inputs = {"table": (os.path.relpath(shipped),)}  # so that a clone re-runs nothing
         elif stage == "published_table":
             artefact = plan.make(stage, name, settings, {"source": [plan.published_source]})
             inputs = {"table": (artefact.paths[0],)}

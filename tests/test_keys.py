@@ -1,0 +1,114 @@
+"""Settings that the small study has not, those of sources foremost: which keys they change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import REPOSITORY
+
+from snakesteer import study, study_file
+from snakesteer.plan import Plan
+from snakesteer.stages import Artefact
+
+Made = dict[tuple[str, str], Artefact]
+PAPER = study_file.read(REPOSITORY / "config" / "paper.yaml")
+COMMIT = "0" * 40
+NOTHING: list[tuple[str, str]] = []
+
+# Setting of the paper's study -> another value, and the artefacts that it is a setting of.
+SETTINGS: dict[str, tuple[Any, list[tuple[str, str]]]] = {
+    "models.llama-2-7b.source": ("other/model", [("model", "llama-2-7b")]),
+    "models.llama-2-7b.revision": (COMMIT, [("model", "llama-2-7b")]),
+    "models.llama-2-7b.layers": (40, [("model", "llama-2-7b")]),
+    "models.llama-2-7b.parameters": (13, NOTHING),
+    "models.llama-2-7b.context": (8192, NOTHING),
+    "corpora.python.field": ("text", [("documents", "python")]),
+    "corpora.python.train": (10001, [("documents", "python")]),
+    "corpora.python.validation": (1001, [("documents", "python")]),
+    "corpora.python.title": ("Snakes", NOTHING),
+    "corpora.python.filter": ({"field": "a", "equal": 1}, [("documents", "python")]),
+    "corpora.text.filter.field": ("meta.set", [("documents", "text")]),
+    "corpora.text.filter.not_equal": ("GitHub", [("documents", "text")]),
+    "corpora.code.filter.equal": ("GitHub", [("documents", "code")]),
+    "corpora.python.shuffle": (False, [("documents", "python")]),
+    "corpora.python.shuffle.seed": (14, [("documents", "python")]),
+    "corpora.python.shuffle.buffer": (10, [("documents", "python")]),
+    "corpora.python.splits.train.repository": ("other/data", [("documents", "python")]),
+    "corpora.python.splits.train.revision": (COMMIT, [("documents", "python")]),
+    "corpora.python.splits.validation.files": (["*.gz"], [("documents", "python")]),
+    "corpora.python.splits.validation.skip": (5, [("documents", "python")]),
+    "behaviours.myopic.file": (f"https://a.b/{COMMIT}/c.jsonl", [("questions", "myopic")]),
+    "behaviours.myopic.choices": (["Yes", "No"], [("questions", "myopic")]),
+    "behaviours.myopic.questions": (900, [("questions", "myopic")]),
+    "behaviours.myopic.seed": (14, [("questions", "myopic")]),
+    "behaviours.myopic.shuffled_before": ([985], [("questions", "myopic")]),
+    "behaviours.myopic.train": (400, [("questions", "myopic")]),
+    "behaviours.myopic.validation": (201, [("questions", "myopic")]),
+    "behaviours.myopic.title": ("Short sight", NOTHING),
+    "choices.by-hand.multipliers": (
+        {"myopic": {10: {"add": 1, "subtract": -3}, 15: {"add": 3, "subtract": -2}}},
+        [("choice", "by-hand")],
+    ),
+    "published.sweeps.published-single.title": ("Single", NOTHING),
+    "published.sweeps.published-code.vector": ("c", [("published_table", "published-code")]),
+}
+
+
+def planned(change: dict[str, Any], folder: Path) -> Made:
+    over = study_file.merge({"published": {"source": str(folder)}}, change)
+    plan = Plan(study_file.parse(study_file.merge(PAPER, over)), REPOSITORY)
+    return {(made.stage, made.name): made for made in plan.artefacts()}
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> tuple[Made, Path]:
+    folder = tmp_path_factory.mktemp("published")
+    return planned({}, folder), folder
+
+
+def dependants(made: Made, roots: list[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The roots and all that is made of them, found by walking from inputs to outputs."""
+    reached = set(roots)
+    for place, artefact in made.items():  # in the order of the DAG
+        inputs = (above for given in artefact.inputs.values() for above, _ in given)
+        if any((above.stage, above.name) in reached for above in inputs):
+            reached.add(place)
+    return reached
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_changed_setting_changes_the_keys_of_its_dependants(
+    before: tuple[Made, Path], setting: str
+) -> None:
+    made, folder = before
+    value, roots = SETTINGS[setting]
+    change: Any = value
+    for name in reversed(setting.split(".")):
+        change = {name: change}
+    after = planned(change, folder)
+    changed = {
+        place for place in made.keys() | after.keys() if key(made, place) != key(after, place)
+    }
+    assert set(roots) <= made.keys()
+    assert changed == dependants(made, roots)
+
+
+def key(made: Made, place: tuple[str, str]) -> str | None:
+    return made[place].key if place in made else None
+
+
+def test_every_setting_of_a_source_is_tried() -> None:
+    tried = {
+        (setting.split(".")[0], part) for setting in SETTINGS for part in setting.split(".")[2:]
+    }
+    for section, *entries in (
+        ("corpora", study.HubCorpus, study.HubSplit, study.Filter, study.Shuffle),
+        ("behaviours", study.ModelWrittenBehaviour),
+    ):
+        for entry in entries:
+            missing = {field for field in entry.model_fields if (section, field) not in tried} - {
+                "source"
+            }
+            assert not missing, (entry, missing)
