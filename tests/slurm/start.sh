@@ -35,12 +35,16 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 1
   fi
   policy=/usr/sbin/policy-rc.d
-  [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy; chmod 755 $policy; ours=$policy; }
+  [ -e $policy ] || {
+    trap "rm -f $policy" EXIT
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod 755 $policy
+  }
   export DEBIAN_FRONTEND=noninteractive
   apt-get install -qq --no-install-recommends "${missing[@]}" >"$FOLDER/apt.log" 2>&1 ||
     { apt-get update -qq && apt-get install -qq --no-install-recommends "${missing[@]}"; } \
       >"$FOLDER/apt.log" 2>&1 || { cat "$FOLDER/apt.log" >&2; exit 1; }
-  [ -z "${ours:-}" ] || rm -f "$ours"
+  [ -z "$(trap -p EXIT)" ] || { rm -f $policy; trap - EXIT; }
 fi
 
 "$HERE/stop.sh" "$FOLDER"

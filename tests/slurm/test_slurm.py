@@ -6,6 +6,7 @@ One run goes through all faults, since each job costs seconds; the tests look at
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import subprocess
@@ -58,6 +59,11 @@ class Job:
     def made(self) -> tuple[str, str]:
         return self.rule, self.name
 
+    @property
+    def key(self) -> str:
+        """The key of what the job makes."""
+        return self.name.rpartition("_")[2]
+
 
 @dataclass(frozen=True)
 class Day:
@@ -65,6 +71,7 @@ class Day:
 
     checkout: Checkout
     left_behind: list[Job]
+    unfinished: set[str]
     environment: list[bytes]
     refused_after_kill: Any
     refused_beside: Any
@@ -167,13 +174,13 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Day, Checko
     try:
         # Snakemake is killed; its jobs run on, one of them slowly.
         first = run()
-        stopped = until(lambda: running_scripts({"activations"}), first)
-        for script in stopped.values():
-            os.kill(script, signal.SIGSTOP)
+        stopped, script = next(iter(until(lambda: running_scripts({"activations"}), first).items()))
+        os.kill(script, signal.SIGSTOP)
         environment = Path(f"/proc/{script}/environ").read_bytes().split(b"\0")
         first.kill()
         first.wait()
         refused_after_kill = checkout.attempt(*SLURM, config=checkout.variant(FEWER))
+        unfinished = begun(checkout.folder)
         checkout.snakemake("--cores", "1", "--unlock")
         left_behind = jobs()
 
@@ -181,15 +188,17 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Day, Checko
         second = run()
         until(lambda: any((checkout.folder / ".snakemake" / "locks").glob("*")), second)
         refused_beside = checkout.attempt(*SLURM, config=checkout.variant(FEWER))
-        until(lambda: made_by_others(stopped), second)
-        for script in stopped.values():
-            os.kill(script, signal.SIGCONT)
+        until(lambda: stopped.made in {job.made for job in completed()}, second)
+        os.kill(script, signal.SIGCONT)
+        until(lambda: {job.number for job in left_behind} <= {job.number for job in completed()})
 
         # A job of higher priority takes all GPUs.
         sweeps = {"skill_sweep", "behaviour_sweep"}
         until(lambda: running_scripts(sweeps), second)
         slurm("sbatch", "--partition=urgent", "--gpus=3", "--output=/dev/null", "--wrap=true")
-        again = until(lambda: [job for job in jobs() if job.restarts], second)
+        again = until(
+            lambda: [job for job in jobs() if job.restarts and job.rule in sweeps], second
+        )
         hit = {"preempted": again[0]}
 
         def next_one() -> tuple[Job, int]:
@@ -213,6 +222,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Day, Checko
             Day(
                 checkout,
                 left_behind,
+                unfinished,
                 environment,
                 refused_after_kill,
                 refused_beside,
@@ -227,10 +237,15 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Day, Checko
             process.kill()
 
 
-def made_by_others(stopped: dict[Job, int]) -> bool:
-    """Whether other jobs have made what these were to make."""
-    made = {job.made for job in jobs() if job.state == "COMPLETED"}
-    return made >= {job.made for job in stopped}
+def completed() -> list[Job]:
+    return [job for job in jobs() if job.state == "COMPLETED"]
+
+
+def begun(folder: Path) -> set[str]:
+    """The keys of what Snakemake has begun, and not seen finished."""
+    marked = (folder / ".snakemake" / "incomplete").iterdir()
+    paths = [base64.b64decode(mark.name).decode() for mark in marked]
+    return {path.split(".")[-2] for path in paths}
 
 
 @pytest.fixture(scope="module")
@@ -262,9 +277,9 @@ def test_jobs_that_run_a_model_look_for_nothing_in_a_network(day: Day) -> None:
 
 
 def test_nothing_that_was_finished_is_made_twice(day: Day) -> None:
-    done = [job.made for job in day.jobs if job.state == "COMPLETED"]
-    twice = {made for made in done if done.count(made) > 1}
-    assert twice <= {job.made for job in day.left_behind}
+    done = [job.key for job in day.jobs if job.state == "COMPLETED"]
+    twice = {key for key in done if done.count(key) > 1}
+    assert twice <= day.unfinished
     variant = day.checkout.variant(FEWER)
     assert "Nothing to be done" in day.checkout.snakemake("--cores", "1", config=variant)
 
