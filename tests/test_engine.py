@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import tiny
 import torch
@@ -158,10 +160,31 @@ def test_ranks_break_ties_like_argmax(llama, monkeypatch):
 
 
 def test_sharing_that_is_not_exact_falls_back_to_plain(llama, monkeypatch, capsys):
-    right = engine._output_of
-    monkeypatch.setattr(engine, "_output_of", lambda *given: right(*given) + 1)
+    right = engine.keeping
+
+    def wrong(*given):
+        batch = right(*given)
+        return dataclasses.replace(batch, kept=batch.kept + 1)
+
+    monkeypatch.setattr(probe, "keeping", wrong)
     assert probe.checked_path(llama, 1, "shared") == "plain"
     assert "other values" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("failure", [torch.OutOfMemoryError, torch.AcceleratorError])
+def test_what_a_device_fails_at_is_not_held_against_a_model(llama, monkeypatch, failure):
+    def fail(*_given):
+        raise failure("no")
+
+    monkeypatch.setattr(probe, "keeping", fail)
+    with pytest.raises(failure):
+        probe.checked_path(llama, 1, "shared")
+
+
+def test_injections_below_the_kept_states_are_an_error(llama):
+    injection = engine.injection(llama, [(0, vector()), (2, vector())])
+    with pytest.raises(ValueError, match="layer 0 does not reach states kept at layer 1"):
+        engine.final_states(llama, batches(llama, 1, "shared")[0], injection, 1.0)
 
 
 def test_shared_keys_and_values_fall_back_to_plain(capsys):
