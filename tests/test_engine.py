@@ -240,6 +240,17 @@ def test_an_attention_that_a_model_lacks_is_refused(tmp_path):
     models.load(folder, manifest(folder))
 
 
+def test_a_failure_to_load_names_all_that_may_be_the_cause(tmp_path, monkeypatch):
+    folder = tiny.folder(tmp_path)
+
+    def fail(*_args, **_settings):
+        raise ImportError("\nUsing `device_map` requires accelerate.\nRead on.")
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", fail)
+    with pytest.raises(StudyError, match=r"device_map 'auto': Using .* requires accelerate\.$"):
+        models.load(folder, manifest(folder), device_map="auto")
+
+
 def test_layers_on_several_devices(tmp_path):
     """Layers that accelerate's hooks bring from disk stand for layers on another GPU."""
     folder = tiny.folder(tmp_path / "model")
@@ -248,6 +259,8 @@ def test_layers_on_several_devices(tmp_path):
     network = AutoModelForCausalLM.from_pretrained(
         folder, device_map=places, offload_folder=tmp_path / "disk"
     )
+    with pytest.raises(StudyError, match=r"would leave model\.layers\.2\..* outside"):
+        models.load(folder, manifest(folder), device_map=places)
     spread = models.wrap(network, tiny.tokenizer(), "none")
     whole = models.load(folder, manifest(folder), device_map="auto")
     for layer in (1, 2):
