@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import pytest
@@ -263,12 +264,29 @@ def test_layers_on_several_devices(tmp_path):
         models.load(folder, manifest(folder), device_map=places)
     spread = models.wrap(network, tiny.tokenizer(), "none")
     whole = models.load(folder, manifest(folder), device_map="auto")
+    probe.check(spread)
     for layer in (1, 2):
         assert probe.checked_path(spread, layer, "shared") == "shared"
     found, expected = (
         engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=40) for model in (spread, whole)
     )
     assert torch.equal(found, expected)
+
+
+def test_logits_stay_on_the_device_of_the_states(llama):
+    """Accelerate's hooks hand them to the device that the ids were on."""
+    given = []
+    handle = llama.network.register_forward_pre_hook(
+        lambda _module, _args, settings: given.append(settings["input_ids"].device.type),
+        with_kwargs=True,
+    )
+    try:
+        head.logits_of(llama, torch.ones(1, 32))
+        with contextlib.suppress(RuntimeError):
+            head.logits_of(llama, torch.ones(1, 32, device="meta"))
+    finally:
+        handle.remove()
+    assert given == ["cpu", "meta"]
 
 
 def test_unsuitable_injections_are_refused(llama):

@@ -86,7 +86,7 @@ def _check_head(model: LanguageModel, batch: Batch, final: torch.Tensor) -> None
             f"{type(model.network).__name__} gives NaN or infinite logits in this dtype; "
             "try the model in another."
         )
-    found = logits_of(model, final.flatten(0, 1)).view(expected.shape).float()
+    found = logits_of(model, final.flatten(0, 1)).view(expected.shape).to(expected)
     if not torch.allclose(found, expected, rtol=0, atol=_tolerance(model, expected)):
         raise StudyError(
             f"The head of {type(model.network).__name__} needs more than the last block's output; "
