@@ -12,6 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
+from snakesteer.dtypes import ITEM_BYTES
 from snakesteer.errors import StudyError
 from snakesteer.manifest import CONTEXT, verify
 from snakesteer.tokenisation import load_tokenizer
@@ -19,7 +20,7 @@ from snakesteer.tokenisation import load_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES = {name: getattr(torch, name) for name in ITEM_BYTES}
 
 # Where architectures keep the module list of their decoder blocks, seen from the model.
 BLOCK_PATHS = (

@@ -11,6 +11,7 @@ from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import Field, StringConstraints, model_validator
 
+from snakesteer.dtypes import Dtype
 from snakesteer.entries import Count, Distinct, Entry, Some
 from snakesteer.published.source import is_address
 
@@ -55,9 +56,7 @@ class Model(Entry):
         description="Billions of parameters of a model of the hub, for what jobs ask of a cluster "
         "and for the bill; 8 if left out. A folder's files say it themselves.",
     )
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        "bfloat16", description="Number format of weights and activations."
-    )
+    dtype: Dtype = Field("bfloat16", description="Number format of weights and activations.")
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
         "auto",
         description="Attention implementation of transformers; `auto`: what it takes for the "
