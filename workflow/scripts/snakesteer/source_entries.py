@@ -64,13 +64,14 @@ class Model(Entry):
     )
     device_map: Literal["auto", "balanced", "sequential"] | None = Field(
         None,
-        description="Spread a model that is larger than one GPU over all that the job has; one "
-        "device if left out.",
+        description="Spread a model that is larger than one GPU over all that the job has, and "
+        "that it must fit into; one device if left out.",
     )
     batch_tokens: Count | Literal["auto"] = Field(
         4096,
         description="Tokens in a batch, padding included. `auto` tries what the device is fastest "
-        "with, at the price of results that differ by rounding from run to run. A batch that does "
+        "with, at the price of results that differ by rounding from run to run, and of a job that "
+        "was cut short beginning anew where it takes another number than before. A batch that does "
         "not fit into memory is halved.",
     )
     kept_gb: Annotated[float, Field(gt=0)] = Field(
