@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+
 import pytest
 import tiny
 import torch
@@ -158,10 +161,31 @@ def test_ranks_break_ties_like_argmax(llama, monkeypatch):
 
 
 def test_sharing_that_is_not_exact_falls_back_to_plain(llama, monkeypatch, capsys):
-    right = engine._output_of
-    monkeypatch.setattr(engine, "_output_of", lambda *given: right(*given) + 1)
+    right = engine.keeping
+
+    def wrong(*given):
+        batch = right(*given)
+        return dataclasses.replace(batch, kept=batch.kept + 1)
+
+    monkeypatch.setattr(probe, "keeping", wrong)
     assert probe.checked_path(llama, 1, "shared") == "plain"
     assert "other values" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("failure", [torch.OutOfMemoryError, torch.AcceleratorError])
+def test_what_a_device_fails_at_is_not_held_against_a_model(llama, monkeypatch, failure):
+    def fail(*_given):
+        raise failure("no")
+
+    monkeypatch.setattr(probe, "keeping", fail)
+    with pytest.raises(failure):
+        probe.checked_path(llama, 1, "shared")
+
+
+def test_injections_below_the_kept_states_are_an_error(llama):
+    injection = engine.injection(llama, [(0, vector()), (2, vector())])
+    with pytest.raises(ValueError, match="layer 0 does not reach states kept at layer 1"):
+        engine.final_states(llama, batches(llama, 1, "shared")[0], injection, 1.0)
 
 
 def test_shared_keys_and_values_fall_back_to_plain(capsys):
@@ -217,6 +241,17 @@ def test_an_attention_that_a_model_lacks_is_refused(tmp_path):
     models.load(folder, manifest(folder))
 
 
+def test_a_failure_to_load_names_all_that_may_be_the_cause(tmp_path, monkeypatch):
+    folder = tiny.folder(tmp_path)
+
+    def fail(*_args, **_settings):
+        raise ImportError("\nUsing `device_map` requires accelerate.\nRead on.")
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", fail)
+    with pytest.raises(StudyError, match=r"device_map 'auto': Using .* requires accelerate\.$"):
+        models.load(folder, manifest(folder), device_map="auto")
+
+
 def test_layers_on_several_devices(tmp_path):
     """Layers that accelerate's hooks bring from disk stand for layers on another GPU."""
     folder = tiny.folder(tmp_path / "model")
@@ -225,14 +260,33 @@ def test_layers_on_several_devices(tmp_path):
     network = AutoModelForCausalLM.from_pretrained(
         folder, device_map=places, offload_folder=tmp_path / "disk"
     )
+    with pytest.raises(StudyError, match=r"would leave model\.layers\.2\..* outside"):
+        models.load(folder, manifest(folder), device_map=places)
     spread = models.wrap(network, tiny.tokenizer(), "none")
     whole = models.load(folder, manifest(folder), device_map="auto")
+    probe.check(spread)
     for layer in (1, 2):
         assert probe.checked_path(spread, layer, "shared") == "shared"
     found, expected = (
         engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=40) for model in (spread, whole)
     )
     assert torch.equal(found, expected)
+
+
+def test_logits_stay_on_the_device_of_the_states(llama):
+    """Accelerate's hooks hand them to the device that the ids were on."""
+    given = []
+    handle = llama.network.register_forward_pre_hook(
+        lambda _module, _args, settings: given.append(settings["input_ids"].device.type),
+        with_kwargs=True,
+    )
+    try:
+        head.logits_of(llama, torch.ones(1, 32))
+        with contextlib.suppress(RuntimeError):
+            head.logits_of(llama, torch.ones(1, 32, device="meta"))
+    finally:
+        handle.remove()
+    assert given == ["cpu", "meta"]
 
 
 def test_unsuitable_injections_are_refused(llama):

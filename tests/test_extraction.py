@@ -8,13 +8,15 @@ import safetensors.numpy
 import tiny
 import torch
 
-from snakesteer import activations, engine, models
+from snakesteer import activations, both_answers, engine, models
 from snakesteer.artefacts import read_provenance, stack_tensors, write_tensors
 from snakesteer.points import Points
+from snakesteer.question_tokens import QuestionTokens
 
 torch.set_num_threads(1)
 
-PROMPTS = [[0, 5, 9, 20, 31, 40, 2], [0, 7, 30], [0, *range(10, 30)], [0, 11, 12, 13]]
+# The first two would share a batch in any model; behind the longest only those do that see it all.
+PROMPTS = [[0, 7, 30], [0, 11, 12, 13], [0, *range(10, 30)], [0, 5, 9, 20, 31, 40, 2]]
 ANSWERS = torch.tensor([[50, 51], [52, 50], [51, 52], [50, 52]])
 
 
@@ -36,13 +38,58 @@ def both_alone(model: models.LanguageModel) -> torch.Tensor:
     return torch.stack(sides, dim=1)
 
 
+def captured(model: models.LanguageModel, times: int = 1, batch_tokens: int = 100) -> torch.Tensor:
+    prompts, answers = PROMPTS * times, ANSWERS.repeat(times, 1)
+    once = both_answers.shares_prompts(model, prompts, answers)
+    return both_answers.capture_answers(
+        model, prompts, answers, list("abcd") * times, batch_tokens=batch_tokens, once=once
+    )
+
+
+def error(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float(((found - expected).norm(dim=-1) / expected.norm(dim=-1)).max())
+
+
 @pytest.mark.parametrize("architecture", tiny.SHAPES)
 def test_both_answers_as_if_alone(architecture):
     model = models.wrap(tiny.network(architecture), tiny.tokenizer(), "none")
-    found = engine.capture_answers(model, PROMPTS, ANSWERS, list("abcd"), batch_tokens=60)
-    expected = both_alone(model)
-    error = (found - expected).norm(dim=-1) / expected.norm(dim=-1)
-    assert error.max() < 1e-3
+    assert error(captured(model), both_alone(model)) < 1e-3
+
+
+def test_all_shards_are_captured_the_same_way(monkeypatch, capsys):
+    """A model that does not see as far as the longest question is padded: not even in the first
+    shard, where all questions are short, a prompt is computed once.
+    """
+    model = models.wrap(tiny.network("mistral"), tiny.tokenizer(), "none")
+    tokens = [
+        QuestionTokens(prompt, *pair)
+        for prompt, pair in zip(PROMPTS, ANSWERS.tolist(), strict=True)
+    ]
+    questions = activations.Questions(list("abcd"), tokens)
+    monkeypatch.setattr(activations, "SHARD_BYTES", 2 * 4 * 32 * 4)
+    parts = activations.shards(model, questions, batch_tokens=100)
+    assert len(parts) == 2
+    assert capsys.readouterr().err.count("every prompt runs twice") == 1
+    monkeypatch.setattr(both_answers, "_both_outputs", None)
+    for side, expected in zip(
+        ("matching", "not_matching"), both_alone(model).unbind(1), strict=True
+    ):
+        assert error(torch.cat([part.capture()[side] for part in parts]), expected) < 1e-3
+    monkeypatch.setattr(activations, "shares_prompts", lambda *_: True)
+    others = activations.shards(model, questions, batch_tokens=100)
+    assert not {part.samples for part in parts} & {part.samples for part in others}
+
+
+@pytest.mark.parametrize(("architecture", "once"), [("llama", True), ("mistral", False)])
+def test_prompts_that_do_not_fit_together_are_tried_one_by_one(architecture, once, capsys):
+    def refuse(_module, _args, given):
+        if len(given["input_ids"]) > 1:
+            raise torch.OutOfMemoryError("no")
+
+    model = models.wrap(tiny.network(architecture), tiny.tokenizer(), "none")
+    model.network.base_model.register_forward_pre_hook(refuse, with_kwargs=True)
+    assert both_answers.shares_prompts(model, PROMPTS, ANSWERS) == once
+    assert "Out of memory" in capsys.readouterr().err
 
 
 def test_the_prompt_is_computed_once(llama):
@@ -50,18 +97,16 @@ def test_the_prompt_is_computed_once(llama):
     handle = llama.network.base_model.register_forward_pre_hook(
         lambda _module, _args, given: tokens.append(given["input_ids"].numel()), with_kwargs=True
     )
-    engine.capture_answers(
-        llama, PROMPTS * 20, ANSWERS.repeat(20, 1), list("abcd") * 20, batch_tokens=400
-    )
+    captured(llama, times=20, batch_tokens=400)
     handle.remove()
     once = 20 * sum(len(ids) + 2 for ids in PROMPTS)
     assert sum(tokens) < 1.3 * once
 
 
 def test_a_cache_that_does_not_serve_falls_back(llama, monkeypatch, capsys):
-    right = engine._both_outputs
-    monkeypatch.setattr(engine, "_both_outputs", lambda *given: 1.1 * right(*given))
-    found = engine.capture_answers(llama, PROMPTS, ANSWERS, list("abcd"), batch_tokens=1)
+    right = both_answers._both_outputs
+    monkeypatch.setattr(both_answers, "_both_outputs", lambda *given: 1.1 * right(*given))
+    found = captured(llama, batch_tokens=1)
     assert torch.equal(found, both_alone(llama))
     assert "every prompt runs twice" in capsys.readouterr().err
 
@@ -70,7 +115,7 @@ def test_an_interrupted_extraction_goes_on(llama, monkeypatch, tmp_path):
     monkeypatch.setattr(activations, "SHARD_BYTES", 5 * 4 * 32 * 4)
     documents = activations.read_documents(llama.tokenizer, tiny.documents(12), 30)
     points = Points(tmp_path)
-    parts = list(activations.shards(llama, documents, batch_tokens=64))
+    parts = activations.shards(llama, documents, batch_tokens=64)
     assert len(parts) == 3
     files = [points.tensors({"samples": part.samples}, part.capture) for part in parts[:2]]
     files[1].write_bytes(files[1].read_bytes()[:50])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import os
@@ -291,18 +292,31 @@ def test_a_coefficient_costs_its_own_points_only(
     assert (tmp_path / "out.parquet").read_bytes() == out
 
 
-def test_edited_code_finds_no_points(model: models.LanguageModel, tmp_path: Path) -> None:
-    def folder(**change: str) -> Path | None:
+def test_other_code_batches_or_devices_find_no_points(
+    model: models.LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def folder(code: str = "a", batch_tokens: int = 512, device: str = "cpu") -> Path | None:
         given = {
             "rule": "skill_sweep",
             "threads": 1,
             "output": [str(tmp_path / "sweeps" / "a.parquet")],
-            "params": SimpleNamespace(settings={"dtype": "float32"}, code=change.get("code", "a")),
+            "params": SimpleNamespace(
+                settings={"dtype": "float32", "batch_tokens": "auto"}, code=code
+            ),
         }
-        return job_points(SimpleNamespace(**given), model).folder
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: device)
+        where = torch.device("cpu" if device == "cpu" else "cuda")
+        on_it = dataclasses.replace(model, device=where)
+        return job_points(SimpleNamespace(**given), on_it, batch_tokens).folder
 
     assert folder() == folder()
-    assert folder(code="b") != folder()
+    others = [
+        folder(code="b"),
+        folder(batch_tokens=1024),
+        folder(device="NVIDIA A100"),
+        folder(device="NVIDIA H100"),
+    ]
+    assert len({folder(), *others}) == 5
 
 
 def whole(model: models.LanguageModel, tmp_path: Path) -> np.ndarray:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import weakref
+
 import numpy as np
 import pyarrow as pa
 import pytest
 import tiny
 import torch
 
-from snakesteer import activations, behaviour_sweep, engine, models, samples, skill_sweep
+from snakesteer import (
+    activations,
+    behaviour_sweep,
+    engine,
+    models,
+    out_of_memory,
+    samples,
+    skill_sweep,
+)
 from snakesteer import batches as batching
 from snakesteer.errors import StudyError
 from snakesteer.injections import Steering
@@ -143,34 +155,62 @@ def test_precision_takes_as_many_documents_as_it_needs(model, injection, monkeyp
         assert table.num_rows == 2 * expected
 
 
-def test_memory_that_does_not_suffice_halves_the_batches(model, injection, capsys):
-    expected = sweep(model, injection, [0, 2.0], batch_tokens=10**6).to_pandas()
+@contextlib.contextmanager
+def refusing(model, too_much):
+    """Out of memory for token ids [batch, tokens] that are `too_much`."""
 
     def refuse(_module, _args, given):
-        if given["input_ids"].numel() > 64 and given["input_ids"].shape[0] > 1:
+        if too_much(given["input_ids"]):
             raise torch.OutOfMemoryError("no")
 
     handle = model.network.base_model.register_forward_pre_hook(refuse, with_kwargs=True)
     try:
-        found = sweep(model, injection, [0, 2.0], batch_tokens=10**6).to_pandas()
+        yield
     finally:
         handle.remove()
+
+
+def test_memory_that_does_not_suffice_halves_the_batches(model, injection, capsys):
+    expected = sweep(model, injection, [0, 2.0], batch_tokens=10**6).to_pandas()
+    with refusing(model, lambda ids: ids.numel() > 100):
+        found = sweep(model, injection, [0, 2.0], batch_tokens=10**6).to_pandas()
     assert "Out of memory" in capsys.readouterr().err
     assert list(found.document) == list(expected.document)
     assert np.allclose(found.nll, expected.nll, rtol=1e-5)
 
 
-def test_a_sequence_that_does_not_fit_alone_is_refused(model, injection):
-    def refuse(_module, _args, given):
-        if given["input_ids"].shape[1] > 20:
-            raise torch.OutOfMemoryError("no")
+def test_halving_finds_what_failed_gone_and_takes_no_memory(model, monkeypatch):
+    held, still = [], []
 
-    handle = model.network.base_model.register_forward_pre_hook(refuse, with_kwargs=True)
-    try:
-        with pytest.raises(StudyError, match="One sequence of 2. tokens does not fit"):
-            sweep(model, injection, [0])
-    finally:
-        handle.remove()
+    def act(batch):
+        large = torch.ones(9)
+        held.append(weakref.ref(large))
+        error = torch.OutOfMemoryError("no")  # which this frame refers to, and which refers to it
+        if len(batch.samples) > 1:
+            raise error
+        return batch.kept
+
+    right = out_of_memory._halves
+
+    def halves(batch):
+        still.extend(large() for large in held)
+        return right(batch)
+
+    monkeypatch.setattr(out_of_memory, "_halves", halves)
+    batches = batching.batches_of(model, [[0, 5, 6], [0, 7, 8], [0, 9]], 100)
+    kept = torch.ones(3, 3, 32)
+    batches = [dataclasses.replace(batch, kept=kept) for batch in batches]
+    found = [states for _, states in out_of_memory.on_each(batches, act)]
+    assert len(found) == 3 and still == [None] * len(still) != []
+    assert {states.untyped_storage().data_ptr() for states in found} == {kept.data_ptr()}
+
+
+def test_a_sequence_that_does_not_fit_alone_is_refused(model, injection):
+    with (
+        refusing(model, lambda ids: ids.shape[1] > 20),
+        pytest.raises(StudyError, match="One sequence of 2. tokens does not fit"),
+    ):
+        sweep(model, injection, [0])
 
 
 def test_auto_finds_a_budget(model):
@@ -178,6 +218,8 @@ def test_auto_finds_a_budget(model):
     assert batching.tokens_per_batch(model, sequences, 77) == 77
     found = batching.tokens_per_batch(model, sequences, "auto")
     assert found == 1 or 1024 <= found <= sum(map(len, sequences))
+    with refusing(model, lambda ids: True):
+        assert batching.tokens_per_batch(model, sequences, "auto") == 1
 
 
 def test_token_budget_takes_the_first_documents(model, injection):
@@ -255,6 +297,10 @@ def test_a_tokenizer_may_join_the_bracket_with_the_answer():
 def test_empty_inputs_are_refused(model):
     for read, word in (
         (lambda: activations.read_documents(model.tokenizer, [], 8), "no training documents"),
+        (
+            lambda: activations.read_documents(model.tokenizer, [("a", "mill"), ("b", "")], 8),
+            "Document b has fewer than two tokens",
+        ),
         (lambda: activations.read_questions(model.tokenizer, []), "no training questions"),
         (
             lambda: behaviour_sweep.read_prompts(model.tokenizer, "bold", []),

@@ -26,8 +26,8 @@ with job(snakemake, "sweeps"):
         prompts[behaviour] = behaviour_sweep.read_prompts(tokenizer, behaviour, asked)
     model = load_job_model(snakemake, manifest)
     sequences = [ids for behaviour in prompts.values() for ids in behaviour.sequences]
-    points = job_points(snakemake, model)
     batch_tokens = tokens_per_batch(model, sequences, settings["batch_tokens"])
+    points = job_points(snakemake, model, batch_tokens)
     progress = Progress()
 
     def evaluate(steered, stopping):

@@ -42,8 +42,8 @@ with job(snakemake, "sweeps"):
         )
     model = load_job_model(snakemake, manifest)
     sequences = [ids for corpus in corpora.values() for ids in corpus.sequences]
-    points = job_points(snakemake, model)
     batch_tokens = tokens_per_batch(model, sequences, settings["batch_tokens"])
+    points = job_points(snakemake, model, batch_tokens)
     progress = Progress()
 
     def evaluate(vectors):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from snakesteer.artefacts import stack_tensors
-from snakesteer.engine import capture, capture_answers
+from snakesteer.both_answers import capture_answers, shares_prompts
+from snakesteer.engine import capture
 from snakesteer.errors import StudyError
 from snakesteer.models import LanguageModel
 from snakesteer.points import Points, digest
@@ -46,6 +47,16 @@ class Questions:
         """Prompt and matching answer."""
         return [[*item.prompt, item.matching] for item in self.tokens]
 
+    @property
+    def prompts(self) -> list[list[int]]:
+        """What the answers are put behind."""
+        return [item.prompt for item in self.tokens]
+
+    @property
+    def answers(self) -> torch.Tensor:
+        """Token ids of the matching and the other answer, [n_questions, 2]."""
+        return torch.tensor([(item.matching, item.not_matching) for item in self.tokens])
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -61,16 +72,18 @@ def read_documents(
 ) -> Documents:
     """Tokens of (id, text) documents, cut at `max_tokens`.
 
-    Raises StudyError for an empty list and for a document without tokens.
+    Raises StudyError for an empty list and for a document of fewer than two tokens.
     """
     if not documents:
         raise StudyError("The corpus has no training documents; name one that has.")
     sequences = [encode(tokenizer, text, max_tokens) for _, text in documents]
-    names = [f"document {name}" for name, _ in documents]
-    for name, sequence in zip(names, sequences, strict=True):
-        if not sequence:
-            raise StudyError(f"{name} has no tokens; leave empty documents out of the corpus.")
-    return Documents(names, sequences)
+    for (name, _), sequence in zip(documents, sequences, strict=True):
+        if len(sequence) < 2:
+            raise StudyError(
+                f"Document {name} has fewer than two tokens, so there is next to nothing in it to "
+                "be read; leave it out of the corpus."
+            )
+    return Documents([f"document {name}" for name, _ in documents], sequences)
 
 
 def read_questions(
@@ -103,12 +116,20 @@ def of_questions(
     Returns `matching` and `not_matching`, each [n_questions, n_layers, hidden] in the model's
     dtype. Raises as `of_documents` does.
     """
+    once = shares_prompts(model, questions.prompts, questions.answers)
+    return _of_questions(model, questions, batch_tokens, once)
+
+
+def _of_questions(
+    model: LanguageModel, questions: Questions, batch_tokens: int, once: bool
+) -> dict[str, torch.Tensor]:
     both = capture_answers(
         model,
-        [item.prompt for item in questions.tokens],
-        torch.tensor([(item.matching, item.not_matching) for item in questions.tokens]),
+        questions.prompts,
+        questions.answers,
         questions.names,
         batch_tokens=batch_tokens,
+        once=once,
     )
     return {"matching": both[:, 0].contiguous(), "not_matching": both[:, 1].contiguous()}
 
@@ -129,7 +150,7 @@ def extract(
     same, or share some of the shards, and remove them first: what it wrote to `path` is what is
     wanted, and anything else is captured again.
     """
-    parts = list(shards(model, samples, batch_tokens=batch_tokens))
+    parts = shards(model, samples, batch_tokens=batch_tokens)
     progress = progress or Progress()
     progress.start(sum(part.tokens for part in parts))
 
@@ -158,16 +179,18 @@ def extract(
 
 def shards(
     model: LanguageModel, samples: Documents | Questions, *, batch_tokens: int
-) -> Iterator[Shard]:
-    """The samples in shards of about `SHARD_BYTES`, so that an extraction can be cut short."""
+) -> list[Shard]:
+    """The samples in shards of about `SHARD_BYTES`, so that an extraction can be cut short.
+
+    All of them are captured the same way; raises as `shares_prompts` does.
+    """
     size = model.n_layers * model.hidden * model.dtype.itemsize
     count = max(1, SHARD_BYTES // size)
-    for start in range(0, len(samples.names), count):
-        some = slice(start, start + count)
-        if isinstance(samples, Documents):
-            yield _shard_of_documents(model, samples, some, batch_tokens)
-        else:
-            yield _shard_of_questions(model, samples, some, batch_tokens)
+    parts = [slice(start, start + count) for start in range(0, len(samples.names), count)]
+    if isinstance(samples, Documents):
+        return [_shard_of_documents(model, samples, some, batch_tokens) for some in parts]
+    once = shares_prompts(model, samples.prompts, samples.answers)
+    return [_shard_of_questions(model, samples, some, batch_tokens, once) for some in parts]
 
 
 def _shard_of_documents(
@@ -182,11 +205,11 @@ def _shard_of_documents(
 
 
 def _shard_of_questions(
-    model: LanguageModel, samples: Questions, some: slice, batch_tokens: int
+    model: LanguageModel, samples: Questions, some: slice, batch_tokens: int, once: bool
 ) -> Shard:
     part = Questions(samples.names[some], samples.tokens[some])
     return Shard(
-        digest([(item.prompt, item.matching, item.not_matching) for item in part.tokens]),
+        digest(part.prompts, part.answers.tolist(), once),
         sum(map(len, part.sequences)),
-        lambda: of_questions(model, part, batch_tokens=batch_tokens),
+        lambda: _of_questions(model, part, batch_tokens, once),
     )

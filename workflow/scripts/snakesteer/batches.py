@@ -6,12 +6,10 @@ not read; so padding costs time but changes nothing.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 
@@ -23,8 +21,6 @@ MOST_PADDING = 0.1
 FREE_PADDING = 64
 TRIAL_TOKENS = 2048
 WORTH_IT = 1.05
-
-Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
@@ -86,8 +82,8 @@ def tokens_per_batch(
     """Tokens in a batch: as given, or for "auto" what this device is fastest with.
 
     Tried on some of the sequences: one at a time, then budgets that grow fourfold as long as they
-    bring speed and fit into memory. The outcome depends on the clock, and with it, by rounding,
-    the results: they are not the same to the byte every time.
+    bring speed and fit into memory; one at a time where not even those do. The outcome depends on
+    the clock, and with it, by rounding, the results: they are not the same to the byte every time.
     """
     if isinstance(given, int):
         return given
@@ -95,17 +91,14 @@ def tokens_per_batch(
     longest, total = len(ordered[-1]), sum(map(len, ordered))
     best, speed = 1, _speed(model, ordered, 1)
     budget = max(1024, 2 * longest)
-    while budget <= total:
+    while speed and budget <= total:
         tried = _speed(model, ordered, budget)
         if tried < speed * WORTH_IT:
             break
         best, speed, budget = budget, tried, 4 * budget
-    print(
-        f"Batches of at most {best:,} tokens" if best > 1 else "One sequence at a time",
-        f"({speed:,.0f} tokens a second through all layers).",
-        file=sys.stderr,
-        flush=True,
-    )
+    batches = f"Batches of at most {best:,} tokens" if best > 1 else "One sequence at a time"
+    pace = f"{speed:,.0f} tokens a second through all layers" if speed else "did not fit when tried"
+    print(f"{batches} ({pace}).", file=sys.stderr, flush=True)
     return best
 
 
@@ -144,49 +137,3 @@ def pad(model: LanguageModel, sequences: Sequence[Sequence[int]]) -> torch.Tenso
         )
     rows = [[*sequence, *[PAD] * (longest - len(sequence))] for sequence in sequences]
     return torch.tensor(rows, device=model.device)
-
-
-def on_each(
-    batches: list[Batch], act: Callable[[Batch], Outcome]
-) -> Iterator[tuple[Batch, Outcome]]:
-    """Each batch and what `act` makes of it.
-
-    A batch for which the device's memory does not suffice is halved, in the list too, and tried
-    again. Raises StudyError when a single sequence does not fit.
-    """
-    place = 0
-    while place < len(batches):
-        try:
-            outcome = act(batches[place])
-        except torch.OutOfMemoryError:
-            batches[place : place + 1] = _halves(batches[place])
-            continue
-        yield batches[place], outcome
-        place += 1
-
-
-def _halves(batch: Batch) -> list[Batch]:
-    rows, tokens = batch.ids.shape
-    if rows == 1:
-        raise StudyError(
-            f"One sequence of {tokens} tokens does not fit into the device's memory; lower "
-            "max_tokens, use a smaller dtype, or spread the model with device_map."
-        )
-    print(
-        f"Out of memory at {rows} × {tokens} tokens: going on with half of them at a time. "
-        "Lower batch_tokens to keep results the same to the byte.",
-        file=sys.stderr,
-        flush=True,
-    )
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return [
-        dataclasses.replace(
-            batch,
-            samples=batch.samples[some],
-            ids=batch.ids[some],
-            lengths=batch.lengths[some],
-            kept=None if batch.kept is None else batch.kept[some].clone(),
-        )
-        for some in (slice(rows // 2), slice(rows // 2, None))
-    ]

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from snakesteer.batches import Batch, on_each
+from snakesteer.batches import Batch
 from snakesteer.curves import KEPT_BYTES, Block, Curve, Prepared, blocks_of, rows_of, visited
 from snakesteer.engine import Injection, final_states, injection, refuse_overflow
 from snakesteer.errors import StudyError
@@ -19,6 +19,7 @@ from snakesteer.head import greedy, logits_of
 from snakesteer.injections import Steering
 from snakesteer.layer_labels import layer_label
 from snakesteer.models import LanguageModel
+from snakesteer.out_of_memory import on_each
 from snakesteer.points import Points, digest
 from snakesteer.probe import checked_path
 from snakesteer.progress import Progress

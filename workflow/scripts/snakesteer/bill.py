@@ -11,8 +11,9 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from snakesteer.dtypes import ITEM_BYTES
 from snakesteer.plan import Plan
-from snakesteer.resources import ITEM_BYTES, RUNS_A_MODEL, Size, points, samples, tokens
+from snakesteer.resources import RUNS_A_MODEL, Size, points, samples, tokens
 from snakesteer.stages import STAGES, Artefact
 
 # Two operations a parameter and token, at 5,242 tokens a second with Llama-2-7b, which is what the

@@ -19,10 +19,11 @@ def logits_of(model: LanguageModel, states: torch.Tensor) -> torch.Tensor:
     """Logits [n, vocabulary] of outputs of the last block, `states` [n, hidden].
 
     The model's own final norm and head, in its dtype, with whatever capping or scaling it does:
-    its forward pass over n sequences of one token, all blocks replaced.
+    its forward pass over n sequences of one token, all blocks replaced. The logits are where the
+    states are, also in a model spread over several devices, which hands them to the ids' device.
     """
     every = {layer: lambda: states[:, None] for layer in range(model.n_layers)}
-    ids = torch.full((len(states), 1), PAD, device=model.device)
+    ids = torch.full((len(states), 1), PAD, device=states.device)
     with replaced(model, every):
         return model.network(input_ids=ids, use_cache=False).logits[:, 0]
 

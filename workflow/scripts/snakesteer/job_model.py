@@ -11,7 +11,7 @@ import torch
 
 from snakesteer.job import repository
 from snakesteer.model_folder import model_folder
-from snakesteer.models import LanguageModel, load
+from snakesteer.models import LanguageModel, device_name, load
 from snakesteer.points import Points
 from snakesteer.probe import check
 from snakesteer.tokenisation import load_tokenizer
@@ -19,7 +19,7 @@ from snakesteer.tokenisation import load_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-RUNNING = ("dtype", "attention", "device_map", "batch_tokens", "kept_gb")
+RUNNING = ("dtype", "attention", "device_map", "kept_gb")
 
 
 def load_job_tokenizer(snakemake: Any, manifest: Mapping[str, Any]) -> PreTrainedTokenizerBase:
@@ -49,16 +49,20 @@ def load_job_model(snakemake: Any, manifest: Mapping[str, Any]) -> LanguageModel
     return model
 
 
-def job_points(snakemake: Any, model: LanguageModel) -> Points:
-    """The finished points of jobs that run this model in this way, beside the job's output."""
+def job_points(snakemake: Any, model: LanguageModel, batch_tokens: int) -> Points:
+    """The finished points of jobs that run this model in this way, beside the job's output.
+
+    `batch_tokens` is the number that was taken, also where the study leaves it to the device.
+    """
     settings = snakemake.params.settings
     identity = {
         "kind": snakemake.rule,
         "code": snakemake.params.code,
         "model": model.fingerprint,
         "settings": {name: settings.get(name) for name in RUNNING},
+        "batch_tokens": batch_tokens,
         "packages": {name: version(name) for name in ("torch", "transformers")},
-        "device": model.device.type,
+        "device": device_name(model.device),
         "threads": snakemake.threads,
     }
     return Points.of(identity, Path(snakemake.output[0]).parent.parent / "points")

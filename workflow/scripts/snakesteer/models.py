@@ -12,6 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
+from snakesteer.dtypes import ITEM_BYTES
 from snakesteer.errors import StudyError
 from snakesteer.manifest import CONTEXT, verify
 from snakesteer.tokenisation import load_tokenizer
@@ -19,7 +20,7 @@ from snakesteer.tokenisation import load_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES = {name: getattr(torch, name) for name in ITEM_BYTES}
 
 # Where architectures keep the module list of their decoder blocks, seen from the model.
 BLOCK_PATHS = (
@@ -82,9 +83,9 @@ def load(
     `device` "auto" takes a GPU if there is one; a `device_map` ("auto", "balanced", …) spreads the
     layers over all GPUs instead. `attention` is transformers' attention implementation, "auto" the
     one that it takes for this architecture. Only local safetensors are read and no code found there
-    is run. Raises StudyError for other files than the manifest's, an unknown dtype, an attention
-    that the architecture does not have, NaN or infinity in the weights, and decoder blocks that
-    cannot be found.
+    is run. Raises StudyError for other files than the manifest's, an unknown dtype, a model that
+    cannot be loaded so (an attention that the architecture does not have, say) or does not fit into
+    the devices' memory, NaN or infinity in the weights, and decoder blocks that cannot be found.
     """
     if dtype not in DTYPES:
         raise StudyError(f"dtype {dtype!r} is unknown; name one of {', '.join(DTYPES)}.")
@@ -101,9 +102,10 @@ def load(
             device_map=device_map,
         )
     except (ValueError, ImportError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).strip().splitlines()[0]
         raise StudyError(
-            f"The model in {folder} cannot be loaded with attention {attention!r}: {reason}"
+            f"The model in {folder} cannot be loaded with attention {attention!r} and device_map "
+            f"{device_map!r}: {reason}"
         ) from error
     if device_map is None:
         place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -113,6 +115,11 @@ def load(
             reason = str(error).splitlines()[0]
             raise StudyError(f"The model cannot be placed on device {place!r}: {reason}") from error
     for name, weights in network.named_parameters():
+        if weights.is_meta:
+            raise StudyError(
+                f"The model in {folder} does not fit into the devices' memory: device_map "
+                f"{device_map!r} would leave {name} outside; use more GPUs or a smaller dtype."
+            )
         if not torch.isfinite(weights).all():
             raise StudyError(
                 f"The weights {name} of {folder} hold NaN or infinity: fetch it again."
@@ -142,6 +149,11 @@ def wrap(
         device=next(network.parameters()).device,
         fingerprint=fingerprint,
     )
+
+
+def device_name(device: torch.device) -> str:
+    """Which GPU model it is; "cpu" if it is none."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def find_blocks(network: PreTrainedModel) -> Sequence[torch.nn.Module]:

@@ -9,11 +9,12 @@ import sys
 import torch
 
 from snakesteer.batches import Batch, batches_of
-from snakesteer.engine import Injection, capture, final_states, prepare
+from snakesteer.engine import Injection, capture, final_states, keeping
 from snakesteer.errors import StudyError
 from snakesteer.head import logits_of
 from snakesteer.hooks import hooked
 from snakesteer.models import LanguageModel
+from snakesteer.trials import why_not
 
 NOTHING = Injection(())
 
@@ -38,7 +39,7 @@ def checked_path(model: LanguageModel, layer: int, path: str) -> str:
     the log then says that the plain path is taken. Raises StudyError if an injection changes
     nothing.
     """
-    sequences, plain = _trial(model)
+    _, plain = _trial(model)
     noise = torch.Generator().manual_seed(1)
     trial = Injection(((layer, torch.randn(model.hidden, generator=noise).to(model.device)),))
     expected = [final_states(model, plain, trial, coefficient) for coefficient in (0.0, 1.0)]
@@ -49,12 +50,13 @@ def checked_path(model: LanguageModel, layer: int, path: str) -> str:
         )
     if path == "plain":
         return path
-    try:
-        (shared,) = prepare(model, sequences, layer, batch_tokens=plain.ids.numel(), path="shared")
+
+    def same() -> bool:
+        shared = keeping(model, plain, layer)
         found = [final_states(model, shared, trial, coefficient) for coefficient in (0.0, 1.0)]
-        reason = None if all(map(torch.equal, expected, found)) else "other values"
-    except Exception as error:  # whatever an architecture does without its lower layers
-        reason = f"{type(error).__name__}: {error}"
+        return all(map(torch.equal, expected, found))
+
+    reason = why_not(same)
     if reason is None:
         return "shared"
     print(
@@ -84,7 +86,7 @@ def _check_head(model: LanguageModel, batch: Batch, final: torch.Tensor) -> None
             f"{type(model.network).__name__} gives NaN or infinite logits in this dtype; "
             "try the model in another."
         )
-    found = logits_of(model, final.flatten(0, 1)).view(expected.shape).float()
+    found = logits_of(model, final.flatten(0, 1)).view(expected.shape).to(expected)
     if not torch.allclose(found, expected, rtol=0, atol=_tolerance(model, expected)):
         raise StudyError(
             f"The head of {type(model.network).__name__} needs more than the last block's output; "

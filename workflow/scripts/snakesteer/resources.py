@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snakesteer.dtypes import ITEM_BYTES
 from snakesteer.errors import StudyError
 from snakesteer.manifest import layers_and_width
 
@@ -28,7 +29,6 @@ UNKNOWN_PARAMETERS = 8e9
 QUESTION_TOKENS = 256
 PREPARED_QUESTIONS = 1000  # in a prepared file; the study does not say how many
 STARTING_MINUTES = 10
-ITEM_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True)

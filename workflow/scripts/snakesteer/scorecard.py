@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from snakesteer.bootstrap import SEED
 from snakesteer.errors import StudyError
 from snakesteer.layer_labels import layer_order
+from snakesteer.statistics import CONFIDENCE
 
-CONFIDENCE = 0.95
 SAMPLES = 2000
-SEED = 13
 
 # Kind -> columns that say which curve, and which point of it.
 _CURVE = {"skill": ["layer"], "simultaneous": ["behaviour"]}

@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from snakesteer.batches import Batch, on_each
+from snakesteer.batches import Batch
 from snakesteer.curves import KEPT_BYTES, Block, Curve, Prepared, blocks_of, rows_of, visited
 from snakesteer.engine import Injection, final_states, refuse_overflow
 from snakesteer.errors import StudyError
 from snakesteer.head import predictions
 from snakesteer.layer_labels import layer_label
 from snakesteer.models import LanguageModel
+from snakesteer.out_of_memory import on_each
 from snakesteer.points import Points, digest
 from snakesteer.precision import documents_needed
 from snakesteer.probe import checked_path

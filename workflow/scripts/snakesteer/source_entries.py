@@ -11,6 +11,7 @@ from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import Field, StringConstraints, model_validator
 
+from snakesteer.dtypes import Dtype
 from snakesteer.entries import Count, Distinct, Entry, Some
 from snakesteer.published.source import is_address
 
@@ -55,9 +56,7 @@ class Model(Entry):
         description="Billions of parameters of a model of the hub, for what jobs ask of a cluster "
         "and for the bill; 8 if left out. A folder's files say it themselves.",
     )
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        "bfloat16", description="Number format of weights and activations."
-    )
+    dtype: Dtype = Field("bfloat16", description="Number format of weights and activations.")
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
         "auto",
         description="Attention implementation of transformers; `auto`: what it takes for the "
@@ -65,13 +64,14 @@ class Model(Entry):
     )
     device_map: Literal["auto", "balanced", "sequential"] | None = Field(
         None,
-        description="Spread a model that is larger than one GPU over all that the job has; one "
-        "device if left out.",
+        description="Spread a model that is larger than one GPU over all that the job has, and "
+        "that it must fit into; one device if left out.",
     )
     batch_tokens: Count | Literal["auto"] = Field(
         4096,
         description="Tokens in a batch, padding included. `auto` tries what the device is fastest "
-        "with, at the price of results that differ by rounding from run to run. A batch that does "
+        "with, at the price of results that differ by rounding from run to run, and of a job that "
+        "was cut short beginning anew where it takes another number than before. A batch that does "
         "not fit into memory is halved.",
     )
     kept_gb: Annotated[float, Field(gt=0)] = Field(

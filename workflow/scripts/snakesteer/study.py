@@ -13,6 +13,9 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from snakesteer import stopping as rules
+from snakesteer.bootstrap import RESAMPLES, SEED
+from snakesteer.dtypes import Dtype
 from snakesteer.entries import Count, Distinct, Entry, Name, Names, Some
 from snakesteer.errors import StudyError
 from snakesteer.source_entries import (
@@ -34,7 +37,6 @@ from snakesteer.source_entries import (
 Share = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Numbers = Annotated[list[Number], Some, Distinct]
-Dtype = Literal["float32", "bfloat16", "float16"]
 # A number of a decoder block, or a fraction of the model's depth; see `depth`.
 Fraction = Annotated[float, Field(ge=0, le=1, strict=True, title="fraction of depth")]
 Layer = Annotated[int, Field(ge=0, strict=True)] | Fraction
@@ -134,21 +136,27 @@ class SkillStopping(Entry):
     Judged on the sweep's first corpus, relative to its top-1 accuracy at coefficient 0.
     """
 
-    stop: Share = Field(0.05, description="Below this relative accuracy the curve ends.")
-    leap_below: Share = Field(0.15, description="Below this, several coefficients are skipped.")
-    leap: Count = Field(5, description="Places to advance in the list below `leap_below`.")
+    stop: Share = Field(
+        rules.SkillStopping.stop, description="Below this relative accuracy the curve ends."
+    )
+    leap_below: Share = Field(
+        rules.SkillStopping.leap_below, description="Below this, several coefficients are skipped."
+    )
+    leap: Count = Field(
+        rules.SkillStopping.leap, description="Places to advance in the list below `leap_below`."
+    )
 
 
 class GridStopping(Entry):
     """When a column of a grid search ends (paper, code of the grid search)."""
 
     collapse: Share = Field(
-        0.95,
+        rules.GridStopping.collapse,
         description="More than this share of one answer is mode collapse: the column ends, the "
         "cell is not chosen, and tables and figures mark it, also in sweeps of a choice from here.",
     )
     faulty: Annotated[int, Field(ge=0)] = Field(
-        10, description="Ends after more than this many faulty answers."
+        rules.GridStopping.faulty, description="Ends after more than this many faulty answers."
     )
 
 
@@ -563,8 +571,8 @@ class Scorecard(Entry):
 class Statistics(Entry):
     """How intervals are made."""
 
-    resamples: Count = Field(1000, description="Bootstrap resamples of the documents.")
-    seed: int = 13
+    resamples: Count = Field(RESAMPLES, description="Bootstrap resamples of the documents.")
+    seed: int = SEED
 
 
 RESERVED = ("cache", "comparisons", "logs", "models")

@@ -7,11 +7,11 @@ Neither is part of an artefact.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from snakesteer.artefacts import write_json
+from snakesteer.models import device_name
 from snakesteer.progress import Progress
 
 
@@ -20,15 +20,14 @@ def write_usage(log: str, device: torch.device, progress: Progress) -> None:
 
     Tokens are those of passes made now: finished points are not counted again.
     """
-    used: dict[str, Any] = {"device": "cpu", "device_memory_mb": None}
-    if device.type == "cuda":
-        peaks = map(torch.cuda.max_memory_allocated, range(torch.cuda.device_count()))
-        used = {
-            "device": torch.cuda.get_device_name(device),
-            "device_memory_mb": sum(peaks) / 1e6,
-        }
+    peaks = map(torch.cuda.max_memory_allocated, range(torch.cuda.device_count()))
     rate = progress.done / progress.seconds if progress.seconds else None
     write_json(
         Path(log).with_suffix(".usage.json"),
-        {"tokens": progress.done, "tokens_per_second": rate, **used},
+        {
+            "tokens": progress.done,
+            "tokens_per_second": rate,
+            "device": device_name(device),
+            "device_memory_mb": sum(peaks) / 1e6 if device.type == "cuda" else None,
+        },
     )

@@ -7,9 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from snakesteer.dtypes import Dtype
 from snakesteer.errors import StudyError
-
-Dtype = Literal["float32", "bfloat16", "float16"]
 
 
 def rounded(array: np.ndarray, dtype: Dtype) -> np.ndarray:

@@ -1,0 +1,23 @@
+"""Whether a faster way of running a model gives what the plain way gives, found by trying it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from snakesteer.errors import StudyError
+
+
+def why_not(same: Callable[[], bool]) -> str | None:
+    """Why a trial fails, None if it does not: `same` says that values differ, or raises something.
+
+    Whatever an architecture raises is a reason. What the device raises (out of memory, a failed
+    kernel) says nothing about the model, and is raised here, too; so is a StudyError.
+    """
+    try:
+        return None if same() else "other values"
+    except (StudyError, torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
