@@ -121,14 +121,15 @@ def sweep(
     half_width: float | None = None,
 ) -> pa.Table:
     """A skill sweep on the shared path; with a `half_width`, over as many documents as it takes."""
-    return skill_sweep.run(
+    (table,) = skill_sweep.run(
         model,
-        injection(model, [(layer, vector)]),
+        [injection(model, [(layer, vector)])],
         coefficients,
         corpora,
         batch_tokens=WORKLOADS["miniature"].batch_tokens,
         precision=skill_sweep.Precision(half_width, PILOT) if half_width else None,
     )
+    return table
 
 
 def authors_loop(

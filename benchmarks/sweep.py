@@ -87,9 +87,9 @@ def run(sweep: Sweep, variant: str, layer: int) -> np.ndarray:
 
 
 def _by_engine(sweep: Sweep, path: str, layer: int) -> np.ndarray:
-    table = skill_sweep.run(
+    (table,) = skill_sweep.run(
         sweep.model,
-        injection(sweep.model, [(layer, sweep.vector[layer])]),
+        [injection(sweep.model, [(layer, sweep.vector[layer])])],
         sweep.coefficients,
         sweep.documents.validation,
         batch_tokens=sweep.batch_tokens,

@@ -153,11 +153,17 @@ def test_ranks_break_ties_like_argmax(llama, monkeypatch):
     for targets, ranks in (([1, 0, 2], [0, 0, 0]), ([2, 3, 1], [1, 3, 3])):
         rank, loss = head.predictions(llama, logits, torch.tensor(targets))
         assert rank.tolist() == ranks
+        elsewhere = head._beating_at_once(logits, torch.tensor(targets)[:, None])
+        assert elsewhere.dtype == rank.dtype and elsewhere.tolist() == ranks
         expected = torch.nn.functional.cross_entropy(
             logits, torch.tensor(targets), reduction="none"
         )
-        torch.testing.assert_close(torch.tensor(loss), expected)
-    assert head.greedy(logits).tolist() == [1, 0, 2]
+        torch.testing.assert_close(loss, expected)
+    tokens, offered, mass = head.answers(llama, logits, torch.tensor([[0, 1], [3, 2], [2, 0]]))
+    assert tokens.tolist() == head.greedy(logits).tolist() == [1, 0, 2]
+    assert offered.tolist() == [[1, 3], [2, 2], [5, 0]]
+    both = logits.softmax(dim=1).double()[[[0], [1], [2]], [[0, 1], [3, 2], [2, 0]]].sum(dim=1)
+    assert torch.equal(mass, both)
 
 
 def test_sharing_that_is_not_exact_falls_back_to_plain(llama, monkeypatch, capsys):

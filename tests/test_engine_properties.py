@@ -71,8 +71,8 @@ def test_counts_are_the_oracles(model, documents, drawn, value, batch_tokens, pa
     injection = steering(model, drawn)
     names = [f"d{place}" for place in range(len(documents))]
     corpora = {"drawn": skill_sweep.Corpus(names, documents, (5, 7))}
-    table = skill_sweep.run(
-        model, injection, [0.0, value or 1.0], corpora, batch_tokens=batch_tokens, path=path
+    (table,) = skill_sweep.run(
+        model, [injection], [0.0, value or 1.0], corpora, batch_tokens=batch_tokens, path=path
     )
     rows = [row for row in table.to_pylist() if row["coefficient"] == (value or 1.0)]
     assert [row["document"] for row in rows] == names

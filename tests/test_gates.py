@@ -63,9 +63,9 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
     }
 
     def text_left(vector: np.ndarray, layer: int) -> float:
-        table = skill_sweep.run(
+        (table,) = skill_sweep.run(
             model,
-            injection(model, [(layer, vector[layer])]),
+            [injection(model, [(layer, vector[layer])])],
             COEFFICIENTS,
             {
                 kind: skill_sweep.read_corpus(

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tiny
 import torch
@@ -58,9 +59,9 @@ def skill(
     precision: skill_sweep.Precision | None = None,
 ) -> None:
     corpora = {"many": spoken(model, 12), "few": spoken(model, 5)}
-    table = skill_sweep.run(
+    (table,) = skill_sweep.run(
         model,
-        engine.injection(model, [(1, noise())]),
+        [engine.injection(model, [(1, noise())])],
         coefficients,
         corpora,
         batch_tokens=64,
@@ -86,7 +87,7 @@ def behaviours(
         Steering("a", ((1, noise()),), (coefficients,), ("bold", "shy")),
         Steering("b", ((2, noise()),), ((1.0,), (-1.0, -2.0)), ("shy",)),
     ]
-    table = behaviour_sweep.run(
+    tables = behaviour_sweep.run(
         model,
         steerings,
         prompts,
@@ -95,7 +96,7 @@ def behaviours(
         stopping=stopping,
         points=Points(folder / "points"),
     )
-    write_table(folder / "out.parquet", table, {})
+    write_table(folder / "out.parquet", pa.concat_tables(tables), {})
 
 
 def extraction(model: models.LanguageModel, folder: Path) -> None:

@@ -80,9 +80,9 @@ def spread(both: Both) -> float:
 def test_skill_sweep(both, path, layers, record_property):
     corpora = {"prose": tiny.documents(9), "more": tiny.documents(12)[9:]}
     skip = most_frequent(both.model.tokenizer, [tiny.PROSE], max_tokens=30, count=5)
-    table = skill_sweep.run(
+    (found,) = skill_sweep.run(
         both.model,
-        engine.injection(both.model, parts(both, layers)),
+        [engine.injection(both.model, parts(both, layers))],
         COEFFICIENTS,
         {
             name: skill_sweep.read_corpus(
@@ -96,7 +96,8 @@ def test_skill_sweep(both, path, layers, record_property):
         },
         batch_tokens=64,
         path=path,
-    ).to_pylist()
+    )
+    table = found.to_pylist()
     given = [
         (coefficient, corpus, name, text)
         for coefficient in COEFFICIENTS
@@ -129,11 +130,9 @@ def test_behaviour_sweep(both, path, layers, record_property):
     steering = Steering(
         "own", tuple(parts(both, layers)), (tuple(COEFFICIENTS),), tuple(behaviours)
     )
-    table = behaviour_sweep.run(
-        both.model, [steering], prompts, batch_tokens=150, path=path
-    ).to_pylist()
+    (found,) = behaviour_sweep.run(both.model, [steering], prompts, batch_tokens=150, path=path)
     given = itertools.product(COEFFICIENTS, behaviours.items())
-    rows = iter(table)
+    rows = iter(found.to_pylist())
     steered = [(layer, torch.tensor(vector)) for layer, vector in parts(both, layers)]
     margins = []
     for coefficient, (behaviour, questions) in given:

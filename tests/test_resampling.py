@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from conftest import REPOSITORY
@@ -16,7 +17,9 @@ from snakesteer import resampling, study_file, vectors
 from snakesteer.artefacts import read_rows, read_tensors, write_tensors
 from snakesteer.behaviour_tables import Part, behaviour_table
 from snakesteer.errors import StudyError
+from snakesteer.injections import Steering
 from snakesteer.plan import Plan
+from snakesteer.resampled_sweeps import joined, skill_again, steerings_again
 from snakesteer.skill_tables import Curve, skill_table
 from snakesteer.vector_intervals import with_intervals
 
@@ -52,6 +55,53 @@ def test_every_resample_of_a_control_is_permuted_anew() -> None:
     permuted = resampling.skill([means], [], SETTINGS | {"permute": "operands"})
     assert not np.array_equal(permuted[0], permuted[1])
     np.testing.assert_array_equal(np.sort(permuted, axis=2), np.sort(plain, axis=2))
+
+
+def test_vectors_are_made_of_the_files_of_activations(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.safetensors")
+    matching, other = activations(), activations(seed=2)
+    write_tensors(path, {"matching": matching, "not_matching": other, "activations": other}, {})
+    settings = SETTINGS | {"vector": "own"}
+    drawn = resampling.times_drawn(resampling.generator(13, "own"), len(matching), 3)
+    found = resampling.resampled(settings, {"contrast": [path]})
+    expected = [
+        vectors.contrast(np.repeat(matching, counts, axis=0), np.repeat(other, counts, axis=0))
+        for counts in drawn
+    ]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert found.dtype == np.float32
+    skills = resampling.resampled(settings, {"add": [path], "subtract": [path]})
+    assert skills.shape == (3, 2, 4) and skills.any()
+    matching[0, 1, 2] = np.inf
+    write_tensors(path, {"matching": matching, "not_matching": other}, {})
+    with pytest.raises(StudyError, match="NaN or infinite at layer 1"):
+        resampling.resampled(settings, {"contrast": [path]})
+
+
+def test_resamples_are_evaluated_where_the_sweep_itself_was() -> None:
+    base = pa.Table.from_pandas(pd.DataFrame(skill_rows({0: 40, 2: 20})))
+    settings = {"coefficients": [0, 1, 2], "tokens": 9, "max_tokens": 5}
+    texts = {"code": [("a", "x"), ("c", "y"), ("b", "z")], "text": [("a", "x")]}
+    again, documents = skill_again(settings, texts, base)
+    assert again == {
+        "coefficients": [0, 2],
+        "tokens": None,
+        "max_tokens": 5,
+        "precision": None,
+        "stopping": None,
+    }
+    assert documents == {"code": [("a", "x"), ("b", "z")], "text": []}
+    given = [Steering(name, (), ((0.0, 1.0), (2.0,)), ("myopic",)) for name in ("one", "two")]
+    asked = pa.table({"injection": ["one", "one", "two"], "coefficient": [0.0, 2.0, 1.0]})
+    runs = [steering.runs for steering in steerings_again(given, asked)]
+    assert runs == [((0.0,), (2.0,)), ((1.0,),)]
+
+
+def test_tables_of_resamples_are_counted() -> None:
+    tables = [
+        pa.table({"n": pa.array([n] * rows, pa.int64())}) for n, rows in enumerate((1, 2, 1, 0))
+    ]
+    assert joined(tables, 2).to_pydict() == {"n": [0, 1, 1, 2], "resample": [0, 0, 0, 1]}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

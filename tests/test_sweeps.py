@@ -15,7 +15,9 @@ import torch
 from snakesteer import (
     activations,
     behaviour_sweep,
+    curves,
     engine,
+    head,
     models,
     out_of_memory,
     samples,
@@ -50,17 +52,19 @@ def sweep(model, injection, coefficients, documents=None, tokens=None, max_token
         )
         for name, texts in given.items()
     }
-    return skill_sweep.run(
-        model, injection, coefficients, corpora, **{"batch_tokens": 64} | settings
+    (table,) = skill_sweep.run(
+        model, [injection], coefficients, corpora, **{"batch_tokens": 64} | settings
     )
+    return table
 
 
 def ask(model, parts, *runs, stopping=None, **settings):
     prompts = {"bold": behaviour_sweep.read_prompts(model.tokenizer, "bold", tiny.questions())}
     steering = Steering("noise", tuple(parts), runs, ("bold",))
-    return behaviour_sweep.run(
+    (table,) = behaviour_sweep.run(
         model, [steering], prompts, batch_tokens=99, stopping=stopping, **settings
     )
+    return table
 
 
 def noise(seed=0):
@@ -119,14 +123,82 @@ def test_stopping_follows_the_first_corpus(model, injection, monkeypatch):
     assert table["coefficient"].unique().to_pylist() == [0, 1, 2, 8]
 
 
+def shared_passes(monkeypatch):
+    """Tells of which sequences the lower layers were run."""
+    passes = []
+    right = curves.prepare
+
+    def prepare(model, sequences, *given, **settings):
+        passes.append(sequences)
+        return right(model, sequences, *given, **settings)
+
+    monkeypatch.setattr(curves, "prepare", prepare)
+    return passes
+
+
 def test_stopping_is_replayed_over_all_blocks(model, injection, monkeypatch):
-    """The first block would stop at 2; together with the others the curve goes on to 4."""
+    """The first two blocks would stop at 2; together with the others the curve goes on to 4."""
     others = {float(c): 100 for c in COEFFICIENTS} | {4.0: 0}
-    first = {"d0": {0.0: 100, 1.0: 100, 2.0: 0, 3.0: 0, 4.0: 0}}
-    seen = measured(monkeypatch, others, first)
+    first = dict.fromkeys(("d0", "d1"), {0.0: 100, 1.0: 100, 2.0: 0, 3.0: 0, 4.0: 0})
+    seen, passes = measured(monkeypatch, others, first), shared_passes(monkeypatch)
     table = sweep(model, injection, COEFFICIENTS, kept_bytes=1, stopping=SkillStopping())
     assert table["coefficient"].unique().to_pylist() == [0, 1, 2, 3, 4]
     assert len(seen) == len(set(seen)) == 5 * len(tiny.documents())
+    assert len(passes) == len(tiny.documents()) + 2
+
+
+def test_a_block_that_would_go_on_alone_does_not_decide(model, injection, monkeypatch):
+    """The last block alone goes on to the end; no other measures what only it would."""
+    others = {0.0: 100, 1.0: 100, 2.0: 0}
+    documents = tiny.documents()
+    last = {documents[-1][0]: {0.0: 1, 1.0: 1} | {float(c): 1 for c in COEFFICIENTS}}
+    seen = measured(monkeypatch, others, last)
+    table = sweep(model, injection, COEFFICIENTS, kept_bytes=1, stopping=SkillStopping())
+    assert table["coefficient"].unique().to_pylist() == [0, 1, 2]
+    assert len(seen) == 3 * len(documents) + len(COEFFICIENTS) - 3
+
+
+def test_coefficient_0_is_asked_once_whatever_is_injected(model, monkeypatch, tmp_path):
+    seen = []
+    right = behaviour_sweep._ask
+
+    def asked(model, injection, coefficient, prompts, block, *given):
+        seen.append((coefficient, block.source))
+        return right(model, injection, coefficient, prompts, block, *given)
+
+    monkeypatch.setattr(behaviour_sweep, "_ask", asked)
+    prompts = {
+        name: behaviour_sweep.read_prompts(model.tokenizer, name, tiny.questions(count))
+        for name, count in (("bold", 4), ("shy", 3))
+    }
+    steerings = [
+        Steering(name, ((layer, noise(layer)),), ((zero, 1.0),), ("bold", "shy"))
+        for name, layer, zero in (("a", 2, 0.0), ("b", 3, -0.0))
+    ]
+    tables = behaviour_sweep.run(model, steerings, prompts, batch_tokens=99)
+    zeros = [table.slice(0, 7).drop_columns("injection") for table in tables]
+    assert zeros[0].equals(zeros[1])
+    assert seen.count((0, "bold")) == seen.count((0, "shy")) == 1
+    assert len(seen) == 2 + 2 * 2
+
+    measures = measured(monkeypatch, {0.0: 1, 1.0: 1})
+    for layer in (0, 2):  # the second is another job
+        sweep(model, engine.injection(model, [(layer, noise())]), [0, 1], points=Points(tmp_path))
+    assert [coefficient for coefficient, _ in measures] == [0, 1, 1]
+
+
+def test_resamples_share_the_lower_layers(model, monkeypatch):
+    passes = shared_passes(monkeypatch)
+    corpora = {
+        "prose": skill_sweep.read_corpus(
+            model.tokenizer, "prose", tiny.documents(), [], max_tokens=30
+        )
+    }
+    injections = [engine.injection(model, [(1, noise(seed))]) for seed in range(3)]
+    together = skill_sweep.run(model, injections, [0, 2.0], corpora, batch_tokens=64)
+    assert len(passes) == 1
+    for one, table in zip(injections, together, strict=True):
+        assert table.equals(sweep(model, one, [0, 2.0]))
 
 
 def test_points_that_are_there_are_not_measured_again(model, injection, monkeypatch, tmp_path):
@@ -155,6 +227,22 @@ def test_precision_takes_as_many_documents_as_it_needs(model, injection, monkeyp
         assert table.num_rows == 2 * expected
 
 
+def test_the_pilot_of_a_precision_decides_where_curves_end(model, injection, monkeypatch):
+    """All documents together would go on to coefficients that no precision was planned for."""
+    others = {float(c): 100 for c in COEFFICIENTS}
+    pilot = {f"d{place}": {0.0: 100, 1.0: 50 + place, 2.0: 0, 3.0: 0} for place in range(4)}
+    measured(monkeypatch, others, pilot)
+    table = sweep(
+        model,
+        injection,
+        COEFFICIENTS,
+        stopping=SkillStopping(),
+        precision=skill_sweep.Precision(0.001, pilot=4),
+    )
+    assert table["coefficient"].unique().to_pylist() == [0, 1, 2]
+    assert table.num_rows == 3 * len(tiny.documents())
+
+
 @contextlib.contextmanager
 def refusing(model, too_much):
     """Out of memory for token ids [batch, tokens] that are `too_much`."""
@@ -177,6 +265,23 @@ def test_memory_that_does_not_suffice_halves_the_batches(model, injection, capsy
     assert "Out of memory" in capsys.readouterr().err
     assert list(found.document) == list(expected.document)
     assert np.allclose(found.nll, expected.nll, rtol=1e-5)
+
+
+@pytest.mark.parametrize("what", ["greedy", "logits_of"])
+def test_memory_that_does_not_suffice_for_the_answers_halves_them(model, monkeypatch, what, capsys):
+    expected = ask(model, [(1, noise())], (0.0, 2.0)).to_pandas()
+    right = getattr(head, what)
+
+    def refuse(*given):
+        if len(given[-1]) > 1:
+            raise torch.OutOfMemoryError("no")
+        return right(*given)
+
+    monkeypatch.setattr(head, what, refuse)
+    found = ask(model, [(1, noise())], (0.0, 2.0)).to_pandas()
+    assert "Out of memory" in capsys.readouterr().err
+    assert list(found.answer) == list(expected.answer)
+    assert np.allclose(found.choice_mass, expected.choice_mass, rtol=1e-4)
 
 
 def test_halving_finds_what_failed_gone_and_takes_no_memory(model, monkeypatch):
@@ -228,12 +333,24 @@ def test_token_budget_takes_the_first_documents(model, injection):
     assert table.tokens.sum() >= 40 > table.tokens[:-1].sum()
 
 
+def test_documents_in_which_nothing_can_be_predicted_are_passed_over(model, capsys):
+    documents = [("empty", ""), *tiny.documents(), ("short", "")]
+    corpus = skill_sweep.read_corpus(
+        model.tokenizer, "prose", documents, [], max_tokens=30, tokens=10**6
+    )
+    assert corpus.documents == [name for name, _ in tiny.documents()]
+    passed_over, few = capsys.readouterr().err.splitlines()
+    assert "corpora.prose: 2 documents" in passed_over and "empty first" in passed_over
+    held = sum(len(ids) - 1 for ids in corpus.sequences)
+    assert few.startswith(f"corpora.prose holds only {held} of the 1,000,000 tokens asked for")
+
+
 def test_unfit_skill_sweeps_are_refused(model, injection):
     for given, word in (
         ({"coefficients": [1.0]}, "begin with 0"),
         ({"coefficients": []}, "begin with 0"),
         ({"documents": []}, "no validation documents"),
-        ({"documents": [("d", "")]}, "Document d of corpora.prose has fewer than two"),
+        ({"documents": [("d", "")]}, "no validation documents of two tokens"),
         ({"max_tokens": 999, "documents": [("d", tiny.PROSE * 9)]}, "context of 128"),
     ):
         with pytest.raises(StudyError, match=word):
@@ -254,7 +371,9 @@ def test_overflow_names_document_layer_and_coefficient(injection):
 def test_grid_stopping_ends_a_column_but_not_at_0(model):
     table = ask(model, [(1, noise())], (0.0, 5.0, 6.0), stopping=GridStopping(faulty=0))
     assert table["coefficient"].unique().to_pylist() == [0, 5]
-    assert ask(model, [(1, noise())], ()).num_rows == 0
+    for runs in ((), ((),)):
+        with pytest.raises(StudyError, match="No injection has a coefficient"):
+            ask(model, [(1, noise())], *runs)
 
 
 def test_every_run_of_a_steering_has_its_own_end(model):
@@ -268,9 +387,9 @@ def test_the_lower_layers_serve_injections_above(model):
     prompts = {"bold": behaviour_sweep.read_prompts(model.tokenizer, "bold", tiny.questions())}
     high = Steering("high", ((2, noise(1)), (3, noise(1))), ((0.0, 1.0),), ("bold",))
     low = Steering("low", ((0, noise()),), ((1.0,),), ("bold",))
-    alone = behaviour_sweep.run(model, [high], prompts, batch_tokens=99)
-    both = behaviour_sweep.run(model, [low, high], prompts, batch_tokens=99)
-    assert both.slice(len(tiny.questions())).equals(alone)
+    (alone,) = behaviour_sweep.run(model, [high], prompts, batch_tokens=99)
+    _, again = behaviour_sweep.run(model, [low, high], prompts, batch_tokens=99)
+    assert again.equals(alone)
 
 
 def test_answers_that_are_several_tokens_are_refused(model):

@@ -6,6 +6,7 @@ not read; so padding costs time but changes nothing.
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Sequence
@@ -36,6 +37,12 @@ class Batch:
     lengths: torch.Tensor
     layer: int = -1
     kept: torch.Tensor | None = None
+
+    @functools.cached_property
+    def predicting(self) -> torch.Tensor:
+        """Places in the flat `ids` of all tokens that a token of their sequence follows, [n]."""
+        places = torch.arange(self.ids.shape[1], device=self.ids.device)
+        return (places < self.lengths[:, None] - 1).flatten().nonzero()[:, 0]
 
 
 def batch_plan(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,16 +11,15 @@ import pyarrow as pa
 import torch
 
 from snakesteer.batches import Batch
-from snakesteer.curves import KEPT_BYTES, Block, Curve, Prepared, blocks_of, rows_of, visited
+from snakesteer.curves import KEPT_BYTES, Block, Curve, Prepared, blocks_of, tables_of
 from snakesteer.engine import Injection, final_states, injection, refuse_overflow
 from snakesteer.errors import StudyError
-from snakesteer.head import greedy, logits_of
+from snakesteer.head import answers
 from snakesteer.injections import Steering
 from snakesteer.layer_labels import layer_label
 from snakesteer.models import LanguageModel
 from snakesteer.out_of_memory import on_each
 from snakesteer.points import Points, digest
-from snakesteer.probe import checked_path
 from snakesteer.progress import Progress
 from snakesteer.question_tokens import answer_text, question_tokens
 from snakesteer.stopping import GridStopping
@@ -87,36 +85,35 @@ def run(
     kept_bytes: float = KEPT_BYTES,
     points: Points | None = None,
     progress: Progress | None = None,
-) -> pa.Table:
+) -> list[pa.Table]:
     """Ask the same questions under every injection and coefficient.
 
     The lower layers run once for all of them, up to the lowest layer of any. The first behaviour
     of a steering decides about `stopping`, which coefficient 0 never triggers. `path`: see
     `engine`; `kept_bytes` and `points`: see `skill_sweep`.
 
-    Returns a row per steering, run, coefficient, behaviour and question, in this order:
-    `coefficient`, `behaviour`, `question`, `answer` (the greedy next token, see `answer_text`),
-    `outcome` (`match`, `other` or `faulty`), `logit_matching`, `logit_not_matching`, `choice_mass`
-    (probability of both answers together), `injection` (the steering's label). Raises StudyError
-    for a prompt longer than the model's context and for NaN or infinity.
+    Returns a table for each steering, a row per run, coefficient, behaviour and question, in this
+    order: `coefficient`, `behaviour`, `question`, `answer` (the greedy next token, see
+    `answer_text`), `outcome` (`match`, `other` or `faulty`), `logit_matching`,
+    `logit_not_matching`, `choice_mass` (probability of both answers together), `injection` (the
+    steering's label). Raises StudyError when there is no coefficient to ask under, for a prompt
+    longer than the model's context and for NaN or infinity.
     """
-    labels, curves = [], []
-    for steering in steerings:
+    curves, owners = [], []
+    for owner, steering in enumerate(steerings):
         steered = injection(model, steering.parts)
-        for run_of in steering.runs:
-            labels.append(steering.label)
+        for run_of in filter(None, steering.runs):
+            owners.append(owner)
             curves.append(Curve(steered, run_of, steering.behaviours))
-    lowest = min(curve.injection.layers[0] for curve in curves)
-    path = checked_path(model, lowest, path)
-    points = points or Points()
+    if not curves:
+        raise StudyError("No injection has a coefficient to ask under; name at least one of each.")
+    points, progress = points or Points(), progress or Progress()
     tokens = {name: sum(map(len, asked.sequences)) for name, asked in prompts.items()}
-    progress = progress or Progress()
     progress.start(
         sum(
             tokens[source] * len(curve.coefficients) for curve in curves for source in curve.sources
         )
     )
-    prepared = Prepared(model, lowest, batch_tokens, path)
     blocks = [
         block
         for name, behaviour in prompts.items()
@@ -125,31 +122,17 @@ def run(
         )
     ]
 
-    @functools.cache
     def content(block: Block) -> str:
         asked, some = prompts[block.source], slice(block.places.start, block.places.stop)
         return digest(
             asked.questions[some], block.sequences, asked.texts[some], asked.choices[some]
         )
 
-    @functools.cache
-    def identity(steered: Injection) -> str:
-        return steered.digest()
-
-    def measure(curve: Curve, block: Block, coefficient: float) -> pa.Table:
-        def make() -> pa.Table:
-            asked, batches = prompts[block.source], prepared.batches(block)
-            return _ask(model, curve.injection, coefficient, asked, block, batches, progress)
-
-        point = {
-            "path": path,
-            "lowest": lowest,
-            "injection": identity(curve.injection),
-            "behaviour": block.source,
-            "questions": content(block),
-            "coefficient": coefficient,
-        }
-        return points.table(point, make)
+    def rows(
+        injection: Injection, coefficient: float, block: Block, batches: list[Batch]
+    ) -> pa.Table:
+        asked = prompts[block.source]
+        return _ask(model, injection, coefficient, asked, block, batches, progress)
 
     def advance(_first: pa.Table, here: pa.Table, coefficient: float) -> int:
         if not stopping or coefficient == 0:
@@ -157,16 +140,16 @@ def run(
         faulty = here["outcome"].to_pylist().count("faulty")
         return stopping.advance(here["answer"].to_pylist(), faulty)
 
-    found = visited(curves, blocks, measure, advance)
+    prepared = Prepared.of(model, curves, batch_tokens, path)
+    found = tables_of(curves, blocks, prepared, points, content, rows, advance)
     progress.finish()
-    tables = [SCHEMA.append(INJECTION).empty_table()]
-    for label, curve, coefficients in zip(labels, curves, found, strict=True):
-        for coefficient in coefficients:
-            for behaviour in curve.sources:
-                rows = rows_of(curve, blocks, behaviour, coefficient, measure)
-                label_of_rows = pa.array([label] * rows.num_rows, INJECTION.type)
-                tables.append(rows.append_column(INJECTION, label_of_rows))
-    return pa.concat_tables(tables)
+    tables = []
+    for number, steering in enumerate(steerings):
+        own = [table for table, owner in zip(found, owners, strict=True) if owner == number]
+        table = pa.concat_tables([SCHEMA.empty_table(), *own])
+        labels = pa.array([steering.label] * table.num_rows, INJECTION.type)
+        tables.append(table.append_column(INJECTION, labels))
+    return tables
 
 
 def _ask(
@@ -183,36 +166,36 @@ def _ask(
     some = slice(block.places.start, block.places.stop)
     questions, texts = prompts.questions[some], prompts.texts[some]
     choices = torch.tensor(prompts.choices[some])
-    tokens = np.zeros(count, np.int64)
-    logits_of_choices = np.zeros((count, 2))
-    choice_mass = np.zeros(count)
 
-    def answer(batch: Batch) -> torch.Tensor:
+    def answer(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         states = final_states(model, batch, injection, coefficient)
         rows = torch.arange(len(batch.samples), device=states.device)
-        return logits_of(model, states[rows, batch.lengths.to(states.device) - 1])
+        last = states[rows, batch.lengths.to(states.device) - 1]
+        return answers(model, last, choices[list(batch.samples)])
 
-    for batch, logits in on_each(batches, answer):
-        samples = list(batch.samples)
-        offered = choices[samples].to(logits.device)
-        probabilities = logits.float().softmax(dim=1)
-        tokens[samples] = greedy(logits).cpu().numpy()
-        logits_of_choices[samples] = logits.gather(1, offered).double().cpu().numpy()
-        choice_mass[samples] = probabilities.gather(1, offered).double().sum(dim=1).cpu().numpy()
-        progress.step(int(batch.lengths.sum()))
+    found: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    order: list[int] = []
+    for batch, answered in on_each(batches, answer):
+        found.append(answered)
+        order += batch.samples
+        progress.step(sum(len(block.sequences[sample]) for sample in batch.samples))
+    tokens, logits, choice_mass = (
+        torch.cat(parts).cpu().numpy()[np.argsort(order)] for parts in zip(*found, strict=True)
+    )
     names = [f"question {question} of behaviours.{block.source}" for question in questions]
-    finite = logits_of_choices.sum(axis=1) + choice_mass
-    refuse_overflow(finite, names, layer_label(injection.layers), coefficient)
-    answers = [answer_text(model.tokenizer, token) for token in tokens.tolist()]
+    refuse_overflow(
+        logits.sum(axis=1) + choice_mass, names, layer_label(injection.layers), coefficient
+    )
+    given = [answer_text(model.tokenizer, token) for token in tokens.tolist()]
     return pa.table(
         {
             "coefficient": [coefficient] * count,
             "behaviour": [block.source] * count,
             "question": questions,
-            "answer": answers,
-            "outcome": list(map(_outcome, answers, texts)),
-            "logit_matching": logits_of_choices[:, 0],
-            "logit_not_matching": logits_of_choices[:, 1],
+            "answer": given,
+            "outcome": list(map(_outcome, given, texts)),
+            "logit_matching": logits[:, 0],
+            "logit_not_matching": logits[:, 1],
             "choice_mass": choice_mass,
         },
         schema=SCHEMA,

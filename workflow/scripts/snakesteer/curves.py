@@ -7,6 +7,7 @@ measured on it before the next block's states take its place.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ import pyarrow as pa
 from snakesteer.batches import MOST_PADDING, Batch
 from snakesteer.engine import Injection, prepare
 from snakesteer.models import LanguageModel
+from snakesteer.points import Points
+from snakesteer.probe import checked_path
 
 KEPT_BYTES = 1e9
 
@@ -39,6 +42,9 @@ class Curve:
     coefficients: tuple[float, ...]
     sources: tuple[str, ...]
 
+
+Rows = Callable[[Injection, float, Block, list[Batch]], pa.Table]
+"""Evaluates one point, coefficient × injection on the block in these batches: a row per sample."""
 
 Measure = Callable[[Curve, Block, float], pa.Table]
 """Measures one point. It must remember what it measured: a point may be asked for twice."""
@@ -79,7 +85,7 @@ def blocks_of(
 class Prepared:
     """The batches of the block that is being measured, steered at `layer` and above.
 
-    Only one block's states are kept at a time.
+    Only one block's states are kept at a time. `path` is the checked one, see `engine`.
     """
 
     model: LanguageModel
@@ -88,6 +94,14 @@ class Prepared:
     path: str
     _block: Block | None = None
     _batches: list[Batch] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, model: LanguageModel, curves: Sequence[Curve], batch_tokens: int, path: str
+    ) -> Prepared:
+        """For curves on the same blocks: the layers up to the lowest injection run once for all."""
+        lowest = min(curve.injection.layers[0] for curve in curves)
+        return cls(model, lowest, batch_tokens, checked_path(model, lowest, path))
 
     def batches(self, block: Block) -> list[Batch]:
         """The block's batches, its shared pass run unless it was the last one asked for."""
@@ -104,27 +118,70 @@ class Prepared:
         return self._batches
 
 
+def tables_of(
+    curves: Sequence[Curve],
+    blocks: Sequence[Block],
+    prepared: Prepared,
+    points: Points,
+    content: Callable[[Block], str],
+    rows: Rows,
+    advance: Advance,
+) -> list[pa.Table]:
+    """Measure the curves on the blocks, but for the `points` that are there.
+
+    `content` tells a block's samples from any others. Returns a table for each curve: the rows of
+    every coefficient that it visits, source by source, in the order of the samples.
+    """
+    identity, content = functools.cache(Injection.digest), functools.cache(content)
+
+    def measure(curve: Curve, block: Block, coefficient: float) -> pa.Table:
+        coefficient += 0.0  # there is one zero
+        point = {
+            "path": prepared.path,
+            "injection": identity(curve.injection) if coefficient else None,
+            "source": block.source,
+            "samples": content(block),
+            "coefficient": coefficient,
+        }
+        return points.table(
+            point, lambda: rows(curve.injection, coefficient, block, prepared.batches(block))
+        )
+
+    return [
+        pa.concat_tables(
+            measure(curve, block, coefficient)
+            for coefficient in coefficients
+            for source in curve.sources
+            for block in _of(blocks, source)
+        )
+        for curve, coefficients in zip(
+            curves, visited(curves, blocks, measure, advance), strict=True
+        )
+    ]
+
+
 def visited(
     curves: Sequence[Curve], blocks: Sequence[Block], measure: Measure, advance: Advance
 ) -> list[list[float]]:
     """Measure the curves on the blocks; returns the coefficients that each curve visits.
 
     Which they are is a function of the points alone: early stopping is replayed over all blocks of
-    the curve's first source together. On the way there the first block goes ahead and the others
-    follow it, so points may be measured that no curve visits in the end, but no block is prepared
-    for one coefficient at a time.
+    the curve's first source together. On the way there a block follows those before it, and goes
+    ahead where it alone would go on. So points may be measured that no curve visits in the end, but
+    a block that is prepared measures all that is known to be wanted of it, and is prepared again
+    only for coefficients that a later one has shown to be wanted.
     """
-    guessed: dict[int, list[float]] = {}
+    ahead: list[list[int]] = [[] for _ in curves]
     for block in blocks:
-        for number, curve in enumerate(curves):
+        for curve, places in zip(curves, ahead, strict=True):
             if block.source == curve.sources[0]:
-                if number in guessed:
-                    for coefficient in guessed[number]:
-                        measure(curve, block, coefficient)
-                else:
-                    guessed[number] = list(_walk(curve, [block], measure, advance))
+                for place in places:
+                    measure(curve, block, curve.coefficients[place])
+                last = places.pop() if places else 0
+                places.extend(_walk(curve, [block], measure, advance, last))
     ended = [
-        list(_walk(curve, _of(blocks, curve.sources[0]), measure, advance)) for curve in curves
+        list(_ended(curve, _of(blocks, curve.sources[0]), places, measure, advance))
+        for curve, places in zip(curves, ahead, strict=True)
     ]
     for block in blocks:
         for curve, coefficients in zip(curves, ended, strict=True):
@@ -134,11 +191,23 @@ def visited(
     return ended
 
 
-def rows_of(
-    curve: Curve, blocks: Sequence[Block], source: str, coefficient: float, measure: Measure
-) -> pa.Table:
-    """The rows of one source at one coefficient, in the order of its samples."""
-    return pa.concat_tables([measure(curve, block, coefficient) for block in _of(blocks, source)])
+def _ended(
+    curve: Curve, blocks: Sequence[Block], ahead: list[int], measure: Measure, advance: Advance
+) -> Iterator[float]:
+    """The coefficients visited when the curve is judged on all these blocks.
+
+    Where that leads beyond what the first block measured, all blocks measure the rest of what any
+    of them has measured, `ahead` (places), block by block.
+    """
+    everywhere = set(_walk(curve, blocks[:1], measure, advance))
+    for place in _walk(curve, blocks, measure, advance):
+        if place not in everywhere:
+            rest = [place, *(later for later in ahead if later > place)]
+            everywhere.update(rest)
+            for block in blocks:
+                for later in rest:
+                    measure(curve, block, curve.coefficients[later])
+        yield curve.coefficients[place]
 
 
 def _of(blocks: Sequence[Block], source: str) -> list[Block]:
@@ -146,13 +215,15 @@ def _of(blocks: Sequence[Block], source: str) -> list[Block]:
 
 
 def _walk(
-    curve: Curve, blocks: Sequence[Block], measure: Measure, advance: Advance
-) -> Iterator[float]:
-    """The coefficients visited when the curve is judged on these blocks."""
-    place = 0
+    curve: Curve, blocks: Sequence[Block], measure: Measure, advance: Advance, place: int = 0
+) -> Iterator[int]:
+    """The places of the coefficients visited from `place` on, judged on these blocks.
+
+    A place is yielded before its points are measured.
+    """
     while place < len(curve.coefficients):
+        yield place
         coefficient = curve.coefficients[place]
-        yield coefficient
         first, here = (
             pa.concat_tables([measure(curve, block, at) for block in blocks])
             for at in (curve.coefficients[0], coefficient)

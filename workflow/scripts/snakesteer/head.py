@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
+
 import torch
 from torch.nn import functional
 
@@ -28,38 +29,79 @@ def logits_of(model: LanguageModel, states: torch.Tensor) -> torch.Tensor:
         return model.network(input_ids=ids, use_cache=False).logits[:, 0]
 
 
+@torch.inference_mode()
 def predictions(
     model: LanguageModel, states: torch.Tensor, targets: torch.Tensor
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Rank of each target and its negative log-probability, from outputs of the last block.
 
-    `states` [n, hidden], `targets` [n]. The rank counts the tokens that beat the target: a greater
-    logit, or an equal one and a lower id, as argmax breaks ties. So rank 0 is a hit of the top 1
-    and a rank below 10 one of the top 10. The log-probability is taken in float32. Only as many
-    rows of logits exist at a time as make some millions of them.
+    `states` [n, hidden], `targets` [n]; returns [n] int32 and [n] float32, on the head's device.
+    The rank counts the tokens that beat the target: a greater logit, or an equal one and a lower
+    id, as argmax breaks ties. So rank 0 is a hit of the top 1 and a rank below 10 one of the top
+    10. The log-probability is taken in float32.
     """
-    rows = max(1, HEAD_LOGITS.get(states.device.type, HEAD_LOGITS_ELSEWHERE) // model.vocabulary)
     ranks, losses = [], []
-    for some, wanted in zip(states.split(rows), targets.split(rows), strict=True):
-        logits = logits_of(model, some)
-        rank, loss = _rank_and_loss(logits, wanted.to(logits.device))
-        ranks.append(rank)
-        losses.append(loss)
-    return torch.cat(ranks).cpu().numpy(), torch.cat(losses).cpu().numpy()
+    for logits, wanted in _in_chunks(model, states, targets):
+        ranks.append(rank_of(logits, wanted))
+        losses.append(functional.cross_entropy(logits.float(), wanted, reduction="none"))
+    return torch.cat(ranks), torch.cat(losses)
 
 
 @torch.inference_mode()
-def _rank_and_loss(
-    logits: torch.Tensor, targets: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    target = logits.gather(1, targets[:, None])
+def answers(
+    model: LanguageModel, states: torch.Tensor, choices: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The greedy next tokens and how the `choices` [n, n_choices] do, from the last block's output.
+
+    `states` [n, hidden]. Returns tokens [n], the choices' logits [n, n_choices] and the probability
+    of all of them together [n], in float64 and on the head's device. The softmax is taken in
+    float32.
+    """
+    tokens, offered, masses = [], [], []
+    for logits, ids in _in_chunks(model, states, choices):
+        tokens.append(greedy(logits))
+        offered.append(logits.gather(1, ids).double())
+        masses.append(logits.float().softmax(dim=1).gather(1, ids).double().sum(dim=1))
+    return torch.cat(tokens), torch.cat(offered), torch.cat(masses)
+
+
+def _in_chunks(
+    model: LanguageModel, states: torch.Tensor, tokens: torch.Tensor
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Logits and the `tokens` asked about, on one device, as many rows as make some millions."""
+    rows = max(1, HEAD_LOGITS.get(states.device.type, HEAD_LOGITS_ELSEWHERE) // model.vocabulary)
+    for some, wanted in zip(states.split(rows), tokens.split(rows), strict=True):
+        logits = logits_of(model, some)
+        yield logits, wanted.to(logits.device)
+
+
+def rank_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """How many of `logits` [n, vocabulary] beat that of each of `targets` [n], as int32 [n]."""
+    count = _beating_if_tied if logits.device.type == "cpu" else _beating_at_once
+    return count(logits, targets[:, None])
+
+
+def _beating_at_once(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    target = logits.gather(1, targets)
+    beats = logits == target
+    beats &= _ids(logits) < targets
+    beats |= logits > target
+    return _counts(beats)
+
+
+def _beating_if_tied(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Looks for ties first: that is faster on a CPU, but must wait for a GPU."""
+    target = logits.gather(1, targets)
     rank, not_less = _counts(logits > target), _counts(logits >= target)
     tied = (not_less - rank > 1).nonzero()[:, 0]
     if len(tied):
-        ids = torch.arange(logits.shape[1], device=logits.device)
-        earlier = (logits[tied] == target[tied]) & (ids < targets[tied, None])
+        earlier = (logits[tied] == target[tied]) & (_ids(logits) < targets[tied])
         rank[tied] += _counts(earlier)
-    return rank, functional.cross_entropy(logits.float(), targets, reduction="none")
+    return rank
+
+
+def _ids(logits: torch.Tensor) -> torch.Tensor:
+    return torch.arange(logits.shape[1], device=logits.device)
 
 
 def _counts(true: torch.Tensor) -> torch.Tensor:
@@ -69,6 +111,5 @@ def _counts(true: torch.Tensor) -> torch.Tensor:
 
 def greedy(logits: torch.Tensor) -> torch.Tensor:
     """The token [n] with the greatest of `logits` [n, vocabulary]; the lower id of equal ones."""
-    ids = torch.arange(logits.shape[1], device=logits.device)
     greatest = logits == logits.amax(dim=1, keepdim=True)
-    return torch.where(greatest, ids, logits.shape[1]).amin(dim=1)
+    return torch.where(greatest, _ids(logits), logits.shape[1]).amin(dim=1)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from snakesteer.errors import StudyError
-from snakesteer.vectors import combine, rounded
+from snakesteer.vectors import combine
 
 Parts = tuple[tuple[int, np.ndarray], ...]
 
@@ -26,13 +26,6 @@ class Steering:
     parts: Parts
     runs: tuple[tuple[float, ...], ...]
     behaviours: tuple[str, ...]
-
-
-def in_format(
-    settings: Mapping[str, Any], vectors: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """The vectors rounded to the sweep's `vector_dtype`."""
-    return {name: rounded(vector, settings["vector_dtype"]) for name, vector in vectors.items()}
 
 
 def skill_parts(settings: Mapping[str, Any], vectors: Mapping[str, np.ndarray]) -> Parts:
@@ -71,16 +64,6 @@ def steerings(
             cell = _chosen(choice, behaviours[0], layer)
             runs = [[0.0, cell["subtract"], cell["add"]]]
         yield Steering(injection["label"], parts, tuple(tuple(run) for run in runs), behaviours)
-
-
-def revisiting(
-    given: Iterable[Steering], visited: Iterable[tuple[str, float]]
-) -> Iterator[Steering]:
-    """The same injections at just the (label, coefficient) pairs that were visited before."""
-    pairs = set(visited)
-    for steering in given:
-        runs = (tuple(c for c in run if (steering.label, c) in pairs) for run in steering.runs)
-        yield replace(steering, runs=tuple(run for run in runs if run))
 
 
 def _combined(

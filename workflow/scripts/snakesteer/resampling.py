@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from snakesteer import vectors
+from snakesteer.artefacts import read_rows, read_shape
 
 
 def generator(seed: int, vector: str) -> np.random.Generator:
@@ -41,6 +42,33 @@ def means(parts: Iterable[np.ndarray], drawn: np.ndarray) -> np.ndarray:
         total = total + np.tensordot(weights, part.astype(np.float64), axes=1)
         start += len(part)
     return total / drawn.sum(axis=1)[:, None, None]
+
+
+def resampled(settings: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> np.ndarray:
+    """Resampled vectors [resamples, n_layers, hidden] from files of activations by role.
+
+    The roles are `contrast`, or `add` and `subtract`; samples of one file are drawn together.
+    Raises StudyError as `vectors.skill` and `vectors.contrast` do.
+    """
+    draw = generator(settings["seed"], settings["vector"])
+
+    def drawn_means(path: str, *tensors: str) -> list[np.ndarray]:
+        drawn = times_drawn(draw, read_shape(path, tensors[0])[0], settings["resamples"])
+        return [means(read_rows(path, tensor), drawn) for tensor in tensors]
+
+    if "contrast" in files:
+        return contrast(*drawn_means(files["contrast"][0], "matching", "not_matching"))
+    add, subtract = (
+        [drawn_means(path, "activations")[0] for path in files.get(role, [])]
+        for role in ("add", "subtract")
+    )
+    return skill(add, subtract, settings)
+
+
+def contrast(matching: np.ndarray, not_matching: np.ndarray) -> np.ndarray:
+    """Resampled contrast vectors [resamples, n_layers, hidden] from resampled means of both."""
+    pairs = zip(matching, not_matching, strict=True)
+    return np.stack([vectors.contrast(one[None], other[None]) for one, other in pairs])
 
 
 def skill(

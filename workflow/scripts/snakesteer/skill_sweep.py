@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import torch
 
 from snakesteer.batches import Batch
-from snakesteer.curves import KEPT_BYTES, Block, Curve, Prepared, blocks_of, rows_of, visited
+from snakesteer.curves import KEPT_BYTES, Block, Curve, Prepared, blocks_of, tables_of
 from snakesteer.engine import Injection, final_states, refuse_overflow
 from snakesteer.errors import StudyError
 from snakesteer.head import predictions
@@ -22,7 +22,6 @@ from snakesteer.models import LanguageModel
 from snakesteer.out_of_memory import on_each
 from snakesteer.points import Points, digest
 from snakesteer.precision import documents_needed
-from snakesteer.probe import checked_path
 from snakesteer.progress import Progress
 from snakesteer.stopping import SkillStopping
 from snakesteer.tokenisation import encode
@@ -67,7 +66,7 @@ class Precision:
     """Instead of a fixed number of documents: the precision that a relative accuracy shall have.
 
     `half_width` is that of the 95 % interval of the relative top-1 accuracy, paired over the
-    documents; the first `pilot` documents say how many that takes.
+    documents; the first `pilot` documents say how many that takes, and where early stopping ends.
     """
 
     half_width: float
@@ -86,31 +85,45 @@ def read_corpus(
     """The first of the (id, text) documents, until they hold `tokens` predicted tokens (all if
     None), each cut at `max_tokens`.
 
-    Raises StudyError for an empty corpus and for a document of fewer than two tokens.
+    A document of fewer than two tokens, in which nothing can be predicted, is passed over; the log
+    says so, and where there are fewer tokens than `tokens`. Raises StudyError for a corpus without
+    other documents.
     """
     names: list[str] = []
     sequences: list[list[int]] = []
+    passed_over: list[str] = []
     predicted = 0
     for name, text in documents:
         if tokens is not None and predicted >= tokens:
             break
         ids = encode(tokenizer, text, max_tokens)
         if len(ids) < 2:
-            raise StudyError(
-                f"Document {name} of corpora.{corpus} has fewer than two tokens, so nothing in it "
-                "can be predicted; leave it out."
-            )
+            passed_over.append(name)
+            continue
         names.append(name)
         sequences.append(ids)
         predicted += len(ids) - 1
     if not names:
-        raise StudyError(f"corpora.{corpus} has no validation documents; name one that has.")
+        raise StudyError(
+            f"corpora.{corpus} has no validation documents of two tokens or more; "
+            "name one that has."
+        )
+    if passed_over:
+        _note(
+            f"corpora.{corpus}: {len(passed_over)} documents of fewer than two tokens are passed "
+            f"over, {passed_over[0]} first."
+        )
+    if tokens is not None and predicted < tokens:
+        _note(
+            f"corpora.{corpus} holds only {predicted:,} of the {tokens:,} tokens asked for: all of "
+            f"its {len(names):,} documents are evaluated."
+        )
     return Corpus(names, sequences, tuple(skipped))
 
 
 def run(
     model: LanguageModel,
-    injection: Injection,
+    injections: Sequence[Injection],
     coefficients: Sequence[float],
     corpora: Mapping[str, Corpus],
     *,
@@ -121,50 +134,43 @@ def run(
     kept_bytes: float = KEPT_BYTES,
     points: Points | None = None,
     progress: Progress | None = None,
-) -> pa.Table:
-    """Evaluate the same documents under every coefficient.
+) -> list[pa.Table]:
+    """Evaluate the same documents under every injection and coefficient.
 
-    The first corpus decides about `stopping`. With a `precision`, only as many of each corpus's
-    documents are evaluated as it takes at every coefficient visited. `path`: see `engine`.
-    `kept_bytes` bounds the states kept at a time, and so the block of documents that a point is
-    about; `points` are those there already.
+    The lower layers run once for all of them, up to the lowest layer of any. The first corpus
+    decides about `stopping`, for each injection. With a `precision`, only as many of each corpus's
+    documents are evaluated as it takes at every coefficient visited, and the pilot's documents
+    decide which those are. `path`: see `engine`. `kept_bytes` bounds the states kept at a time,
+    and so the block of documents that a point is about; `points` are those there already.
 
-    Returns a row per coefficient, corpus and document, in this order: `coefficient`, `corpus`,
-    `document`, `tokens` (predicted, all but the first), `top1`, `top10` (counts of targets among
-    the most likely 1 and 10), `nll` (summed, natural log), `kept`, `kept_top1`, `kept_top10` (the
-    same counts over targets not skipped). Raises StudyError when the coefficients do not begin
-    with 0, for a document beyond the model's context, and for NaN or infinity.
+    Returns a table for each injection, a row per coefficient, corpus and document, in this order:
+    `coefficient`, `corpus`, `document`, `tokens` (predicted, all but the first), `top1`, `top10`
+    (counts of targets among the most likely 1 and 10), `nll` (summed, natural log), `kept`,
+    `kept_top1`, `kept_top10` (the same counts over targets not skipped). Raises StudyError when the
+    coefficients do not begin with 0, for a document beyond the model's context, and for NaN or
+    infinity.
     """
     if not coefficients or coefficients[0] != 0:
         raise StudyError("The coefficients of a skill sweep must begin with 0: add it.")
-    path = checked_path(model, injection.layers[0], path)
-    points = points or Points()
-    curve = Curve(injection, tuple(map(float, coefficients)), tuple(corpora))
+    points, progress = points or Points(), progress or Progress()
+    curves = [
+        Curve(injection, tuple(map(float, coefficients)), tuple(corpora))
+        for injection in injections
+    ]
     predicted = sum(len(ids) - 1 for corpus in corpora.values() for ids in corpus.sequences)
-    progress = progress or Progress()
-    progress.start(predicted * len(coefficients))
-    prepared = Prepared(model, injection.layers[0], batch_tokens, path)
-    steering = injection.digest()
+    progress.start(predicted * len(coefficients) * len(curves))
+    prepared = Prepared.of(model, curves, batch_tokens, path)
 
-    @functools.cache
     def content(block: Block) -> str:
         corpus = corpora[block.source]
         names = [corpus.documents[place] for place in block.places]
         return digest(names, block.sequences, corpus.skipped)
 
-    def measure(_curve: Curve, block: Block, coefficient: float) -> pa.Table:
-        def make() -> pa.Table:
-            corpus, batches = corpora[block.source], prepared.batches(block)
-            return _measure(model, injection, coefficient, corpus, block, batches, progress)
-
-        point = {
-            "path": path,
-            "injection": steering,
-            "corpus": block.source,
-            "documents": content(block),
-            "coefficient": coefficient,
-        }
-        return points.table(point, make)
+    def rows(
+        injection: Injection, coefficient: float, block: Block, batches: list[Batch]
+    ) -> pa.Table:
+        corpus = corpora[block.source]
+        return _measure(model, injection, coefficient, corpus, block, batches, progress)
 
     def advance(first: pa.Table, here: pa.Table, _coefficient: float) -> int:
         before, after = (pc.sum(table["top1"]).as_py() for table in (first, here))
@@ -179,45 +185,49 @@ def run(
 
     every = {name: range(len(corpus.documents)) for name, corpus in corpora.items()}
     if precision is None:
-        blocks = blocks_from(every)
+        tables = tables_of(curves, blocks_from(every), prepared, points, content, rows, advance)
     else:
-        pilots = {name: some[: precision.pilot] for name, some in every.items()}
-        blocks = blocks_from(pilots)
-        (coefficients,) = visited([curve], blocks, measure, advance)
-        enough = {
-            name: _documents_for(
-                precision,
-                corpora[name],
-                name,
-                progress,
-                [rows_of(curve, blocks, name, c, measure) for c in coefficients],
-            )
-            for name in corpora
-        }
-        blocks += blocks_from({name: range(len(pilots[name]), enough[name]) for name in corpora})
-    (coefficients,) = visited([curve], blocks, measure, advance)
+        pilot = {name: some[: precision.pilot] for name, some in every.items()}
+        blocks = blocks_from(pilot)
+        tables = tables_of(curves, blocks, prepared, points, content, rows, advance)
+        visited = [
+            replace(curve, coefficients=tuple(table["coefficient"].unique().to_pylist()))
+            for curve, table in zip(curves, tables, strict=True)
+        ]
+        blocks += blocks_from(
+            {
+                name: range(
+                    len(some), _documents_for(precision, tables, name, len(every[name]), progress)
+                )
+                for name, some in pilot.items()
+            }
+        )
+        tables = tables_of(visited, blocks, prepared, points, content, rows, lambda *_: 1)
     progress.finish()
-    return pa.concat_tables(
-        rows_of(curve, blocks, name, coefficient, measure)
-        for coefficient in coefficients
-        for name in corpora
-    )
+    return tables
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _documents_for(
     precision: Precision,
-    corpus: Corpus,
-    name: str,
-    progress: Progress,
     pilot: Sequence[pa.Table],
+    name: str,
+    available: int,
+    progress: Progress,
 ) -> int:
-    """Documents that the precision takes, at every coefficient of the pilot."""
-    unsteered, *steered = (table["top1"].to_numpy() for table in pilot)
-    available = len(corpus.documents)
-    needed = max(
-        (documents_needed(hits, unsteered, precision.half_width) for hits in steered),
-        default=len(unsteered),
-    )
+    """Documents of corpus `name` that the precision takes, at every coefficient of the pilot."""
+    needed = 0
+    for table in pilot:
+        here = table.filter(pc.field("corpus") == name)
+        unsteered, *steered = (
+            here.filter(pc.field("coefficient") == coefficient)["top1"].to_numpy()
+            for coefficient in here["coefficient"].unique().to_pylist()
+        )
+        widths = [documents_needed(hits, unsteered, precision.half_width) for hits in steered]
+        needed = max(needed, len(unsteered), *widths)
     progress.note(
         f"precision {precision.half_width:g} takes {needed} documents of {name}, by a pilot of "
         f"{len(unsteered)}" + (f"; the budget holds only {available}" if needed > available else "")
@@ -238,31 +248,36 @@ def _measure(
     skipped = np.zeros(model.vocabulary, dtype=bool)
     skipped[list(corpus.skipped)] = True
     tokens = np.array([len(ids) - 1 for ids in block.sequences])
-    counts = {field.name: np.zeros(len(tokens), field.type.to_pandas_dtype()) for field in MEASURES}
 
-    def predict(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def predict(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         states = final_states(model, batch, injection, coefficient)
-        places = torch.arange(batch.ids.shape[1] - 1, device=batch.ids.device)
-        predicting = places < batch.lengths[:, None] - 1
-        targets = batch.ids[:, 1:][predicting]
-        rank, loss = predictions(model, states[:, :-1][predicting.to(states.device)], targets)
-        return targets.cpu().numpy(), rank, loss
+        places = batch.predicting
+        targets = batch.ids.flatten()[places + 1]
+        return predictions(model, states.flatten(0, 1)[places.to(states.device)], targets)
 
-    for batch, (targets, rank, loss) in on_each(batches, predict):
-        kept = ~skipped[targets]
-        samples = list(batch.samples)
-        starts = np.cumsum([0, *tokens[samples][:-1]])
-        by_token = {
-            "top1": rank == 0,
-            "top10": rank < 10,
-            "nll": loss,
-            "kept": kept,
-            "kept_top1": kept & (rank == 0),
-            "kept_top10": kept & (rank < 10),
-        }
-        for name, values in by_token.items():
-            counts[name][samples] = np.add.reduceat(values.astype(counts[name].dtype), starts)
-        progress.step(len(targets))
+    found: list[tuple[torch.Tensor, torch.Tensor]] = []
+    order: list[int] = []
+    for batch, predicted in on_each(batches, predict):
+        found.append(predicted)
+        order += batch.samples
+        progress.step(int(tokens[list(batch.samples)].sum()))
+    rank, loss = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
+    unskipped = ~skipped[np.concatenate([block.sequences[sample][1:] for sample in order])]
+    by_token = {
+        "top1": rank == 0,
+        "top10": rank < 10,
+        "nll": loss,
+        "kept": unskipped,
+        "kept_top1": unskipped & (rank == 0),
+        "kept_top10": unskipped & (rank < 10),
+    }
+    starts = np.cumsum([0, *tokens[order][:-1]])
+    counts = {
+        field.name: np.add.reduceat(
+            by_token[field.name].astype(field.type.to_pandas_dtype()), starts
+        )[np.argsort(order)]
+        for field in MEASURES
+    }
     documents = [corpus.documents[place] for place in block.places]
     names = [f"document {document} of corpora.{block.source}" for document in documents]
     refuse_overflow(counts["nll"], names, layer_label(injection.layers), coefficient)

@@ -203,11 +203,13 @@ class SkillSweep(Run):
     precision: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
         description="Half-width of the 95 % interval that the relative top-1 accuracy shall have "
-        "on every corpus at every coefficient, paired over documents. Only as many documents are "
-        "evaluated as that takes.",
+        "on every corpus at every coefficient visited, paired over documents. Only as many "
+        "documents are evaluated as that takes.",
     )
     pilot: Annotated[int, Field(ge=2)] = Field(
-        32, description="Documents per corpus that `precision` is planned with."
+        32,
+        description="Documents per corpus that `precision` is planned with; with `stopping`, they "
+        "alone decide which coefficients are visited.",
     )
     max_tokens: Count | None = Field(None, description=CUT)
     skip: Count = Field(50, description="Most frequent tokens left out of the `kept` measures.")

@@ -135,7 +135,7 @@ def _scores(
 ) -> list[Score]:
     steering = Steering("own", ((layer, vector[layer]),), tuple(runs), (behaviour,))
     prompts = {behaviour: read_prompts(model.tokenizer, behaviour, questions)}
-    table = run(model, [steering], prompts, batch_tokens=BATCH_TOKENS, stopping=stopping)
+    (table,) = run(model, [steering], prompts, batch_tokens=BATCH_TOKENS, stopping=stopping)
     return [
         Score(
             layer,
