@@ -53,12 +53,18 @@ def peak_bytes(device: torch.device, act: Callable[[], Any]) -> int:
 
 
 def write(name: str, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> None:
+    """Keep the figures and say where."""
+    path = keep(name, rows, settings)
+    print(f"Written: {path.relative_to(FOLDER.parent.parent)}")
+
+
+def keep(name: str, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> Path:
     """Keep the figures as results/benchmarks/<name>.parquet, with what they were made with."""
     packages = {package: version(package) for package in ("torch", "transformers")}
     path = FOLDER / f"{name}.parquet"
     about = {"kind": "benchmark", "settings": dict(settings), "packages": packages}
     write_table(path, pa.Table.from_pylist([dict(row) for row in rows]), about)
-    print(f"Written: {path.relative_to(FOLDER.parent.parent)}")
+    return path
 
 
 def _wait_for(device: torch.device) -> None:

@@ -8,7 +8,8 @@ after the other, so that a busier minute of the machine meets all of them; loadi
 warm-up are not counted. Peak memory is measured before, for each in a process of its own.
 
 Beside each measured ratio stands the one that counting predicts: how often a layer is evaluated,
-the head counted as so many layers as it takes the time of. See docs/performance.md.
+the head counted as so many layers as it takes the time of. What is measured is kept after every
+layer, so that a run that is cut short leaves the layers before. See docs/performance.md.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import argparse
 import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from typing import Any
 
@@ -36,6 +37,7 @@ from snakesteer.hooks import replaced
 from snakesteer.models import DTYPES, LanguageModel
 
 VARIANTS = ("authors", "steering-vectors", "plain", "shared")
+LOOPS = ("authors", "steering-vectors")
 BASELINES = ("authors", "plain")
 PAPER_TOKENS = 374.6e6
 PAPER_HOURS = 19.85
@@ -65,12 +67,28 @@ class Head:
 
 @dataclass(frozen=True)
 class Result:
-    """Seconds of one variant at one layer, what counting predicts in layer evaluations a token."""
+    """One variant at one layer: over `tokens` predicted tokens at every coefficient.
+
+    `seconds` are those that all tokens take at the speed measured, `evaluations` what counting
+    predicts in layer evaluations a token.
+    """
 
     variant: str
     layer: int
+    tokens: int
     seconds: float
     evaluations: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Floating-point operations a second, of one coefficient on the shared path.
+
+    `above` is that of the layers above the injection alone, `point` that with the head.
+    """
+
+    above: float
+    point: float
 
 
 def run(sweep: Sweep, variant: str, layer: int) -> np.ndarray:
@@ -183,12 +201,30 @@ def _layer_seconds(model: LanguageModel, ids: torch.Tensor) -> float:
         return (whole - measure.seconds(model.device, act)) / model.n_layers
 
 
+def first_documents(documents: Documents, tokens: int | None) -> tuple[Documents, list[int]]:
+    """The first documents of each corpus that hold `tokens` predicted ones, all if None.
+
+    Beside them their places among all documents.
+    """
+    few, places, before = {}, [], 0
+    for name, corpus in documents.validation.items():
+        held = np.cumsum([len(ids) - 1 for ids in corpus.sequences])
+        count = len(held) if tokens is None else int((held < tokens).sum()) + 1
+        few[name] = skill_sweep.Corpus(
+            corpus.documents[:count], corpus.sequences[:count], corpus.skipped
+        )
+        places += range(before, before + len(few[name].documents))
+        before += len(held)
+    return Documents(few, {}), places
+
+
 def agreement(
     sweep: Sweep, layer: int, counts: dict[str, np.ndarray]
 ) -> dict[str, tuple[int, int]]:
     """For each variant: predictions that differ from the first one's, and how many too many.
 
-    Too many are differences in a document beyond the number of its near-ties there.
+    `counts` are of the documents in `sweep`. Too many are differences in a document beyond the
+    number of its near-ties there.
     """
     model, sequences = sweep.model, sweep.documents.sequences
     first, *others = counts
@@ -205,11 +241,11 @@ def agreement(
     return {variant: (int(differing[variant].sum()), excess[variant]) for variant in others}
 
 
-def suffix_speed(sweep: Sweep, layer: int) -> float:
-    """Floating-point operations a second in the layers above `layer`, at one coefficient.
+def speed(sweep: Sweep, layer: int) -> Speed:
+    """How fast one coefficient is evaluated, with an injection at `layer`.
 
     Counted are the products with the weights and, over the causal half, those of attention, for
-    real tokens alone.
+    real tokens alone; in the head for predicted tokens.
     """
     model = sweep.model
     steering = injection(model, [(layer, sweep.vector[layer])])
@@ -227,12 +263,22 @@ def suffix_speed(sweep: Sweep, layer: int) -> float:
         2 * weights * len(ids) + 2 * above * model.hidden * len(ids) ** 2
         for ids in sweep.documents.sequences
     )
+    in_head = 2 * model.vocabulary * model.hidden * sweep.documents.tokens
 
-    def act() -> None:
+    def layers() -> None:
         for batch in batches:
             final_states(model, batch, steering, 1.0)
 
-    return operations / measure.seconds(model.device, act, repeats=1)
+    def point() -> None:
+        for batch in batches:
+            states = final_states(model, batch, steering, 1.0).flatten(0, 1)
+            targets = batch.ids.flatten()[batch.predicting + 1]
+            predictions(model, states[batch.predicting], targets)
+
+    return Speed(
+        operations / measure.seconds(model.device, layers, repeats=1),
+        (operations + in_head) / measure.seconds(model.device, point, repeats=1),
+    )
 
 
 def matmul_speed(model: LanguageModel) -> float:
@@ -261,13 +307,15 @@ def rows_of(
     rows = []
     layers = len({result.layer for result in results})
     for variant in dict.fromkeys(result.variant for result in results):
-        seconds = sum(result.seconds for result in results if result.variant == variant)
+        own = [result for result in results if result.variant == variant]
+        seconds = sum(result.seconds for result in own)
         tokens = layers * len(sweep.coefficients) * sweep.documents.tokens
         row = {
             "layer": layer,
             "variant": variant,
             "seconds": seconds,
             "tokens_per_second": tokens / seconds,
+            "tokens_measured": len(sweep.coefficients) * sum(result.tokens for result in own),
             "peak_bytes": peaks[variant],
         }
         for baseline in BASELINES:
@@ -324,6 +372,18 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=7, help="how many")
     parser.add_argument("--coefficients", type=int, default=25, help="how many, 0 among them")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument(
+        "--baseline-tokens",
+        type=int,
+        help="predicted tokens per corpus and point for the authors' loops alone; their seconds "
+        "are scaled by their speed",
+    )
+    parser.add_argument(
+        "--agreement",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether to compare what the variants predict, which takes passes of its own",
+    )
     options = parser.parse_args()
     work = WORKLOADS[options.model]
     dtype = options.dtype or work.dtype
@@ -340,6 +400,8 @@ def main() -> None:
     coefficients = np.linspace(0, 6, options.coefficients).tolist()
     vector = workload.vector(model, documents)
     sweep = Sweep(model, documents, vector, coefficients, work.batch_tokens)
+    few, places = first_documents(documents, options.baseline_tokens)
+    looped = replace(sweep, documents=few)
     layers = workload.spread(model.n_layers, options.layers)
     head = measured_head(sweep)
     matmul = matmul_speed(model)
@@ -348,6 +410,7 @@ def main() -> None:
         f"parameters, {dtype}, {model.device.type}, {workload.THREADS} threads\n"
         f"{len(layers)} layers × {len(coefficients)} coefficients × {documents.tokens:,} tokens of "
         f"{len(documents.sequences)} documents, both corpora together\n"
+        f"The loops of {' and '.join(LOOPS)} read {few.tokens:,} of them\n"
         f"What a pass does beside its layers costs {head.authors:.2f} layers in the authors' loop, "
         f"{head.engine:.2f} in the engine; a large product runs at {matmul / 1e12:.2f} TFLOP/s\n"
         "Peak memory is beyond the loaded model, in MB; ratios say how many times as fast\n\n"
@@ -358,33 +421,48 @@ def main() -> None:
         flush=True,
     )
     rows, results, speeds, agreements = [], [], {}, {}
+    settings = {
+        **vars(options),
+        "dtype": dtype,
+        "device": model.device.type,
+        "tokens": documents.tokens,
+        "threads": workload.THREADS,
+        "head_in_layers": {"authors": head.authors, "engine": head.engine},
+        "matmul_flops": matmul,
+    }
     with _log(options.model, dtype):
         for variant in options.variants:
             warm_up(sweep, variant)
         for layer in layers:
             counts, here = {}, []
             for variant in options.variants:
-                seconds, counts[variant] = measure.timed(
-                    model.device,
-                    lambda: run(sweep, variant, layer),
-                )
-                here.append(
-                    Result(variant, layer, seconds, evaluations(variant, layer, sweep, head))
-                )
+                own = looped if variant in LOOPS else sweep
+                seconds, found = measure.timed(model.device, lambda: run(own, variant, layer))
+                counts[variant] = found if variant in LOOPS else found[:, places]
+                tokens = own.documents.tokens
+                seconds *= documents.tokens / tokens
+                predicted = evaluations(variant, layer, sweep, head)
+                here.append(Result(variant, layer, tokens, seconds, predicted))
             rows += rows_of(sweep, layer, here, peaks)
             results += here
             print(*map(line_of, rows[-len(here) :]), sep="\n", flush=True)
-            agreements[layer] = agreement(sweep, layer, counts)
-            speeds[layer] = suffix_speed(sweep, layer)
+            speeds[str(layer)] = asdict(speed(sweep, layer))
+            if options.agreement:
+                agreements[str(layer)] = agreement(looped, layer, counts)
+            about = {**settings, "agreement": agreements, "flops": speeds}
+            measure.keep(f"sweep-{options.model}-{dtype}", rows, about)
     rows += rows_of(sweep, None, results, peaks)
     print(*map(line_of, rows[-len(options.variants) :]), sep="\n")
 
-    print("\nlayer  TFLOP/s in the layers above, share of the large product's")
-    for layer, speed in speeds.items():
-        print(f"{layer:>5} {speed / 1e12:8.3f} {speed / matmul:9.2f}")
-    decided = 2 * len(coefficients) * documents.tokens * len(layers)
+    print("\nlayer  TFLOP/s in the layers above and with the head, shares of the large product's")
+    for layer, found in speeds.items():
+        print(
+            f"{layer:>5}"
+            + "".join(f" {flops / 1e12:8.3f} {flops / matmul:5.2f}" for flops in found.values())
+        )
+    decided = 2 * len(coefficients) * few.tokens * len(layers)
     first, *others = options.variants
-    for variant in others:
+    for variant in others if options.agreement else ():
         differing, excess = np.sum([found[variant] for found in agreements.values()], axis=0)
         print(
             f"{variant}: {differing:,} of {decided:,} decisions differ from {first}'s, "
@@ -397,18 +475,7 @@ def main() -> None:
         )
         for variant in options.variants:
             print(f"{variant:16} {paper_hours(rows, variant):7.2f} GPU hours")
-    settings = {
-        **vars(options),
-        "dtype": dtype,
-        "device": model.device.type,
-        "tokens": documents.tokens,
-        "threads": workload.THREADS,
-        "head_in_layers": {"authors": head.authors, "engine": head.engine},
-        "agreement": {str(layer): found for layer, found in agreements.items()},
-        "suffix_flops": {str(layer): speed for layer, speed in speeds.items()},
-        "matmul_flops": matmul,
-    }
-    measure.write(f"sweep-{options.model}-{dtype}", rows, settings)
+    measure.write(f"sweep-{options.model}-{dtype}", rows, about)
 
 
 if __name__ == "__main__":
