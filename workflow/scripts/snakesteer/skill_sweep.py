@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -109,14 +108,14 @@ def read_corpus(
             "name one that has."
         )
     if passed_over:
-        _note(
-            f"corpora.{corpus}: {len(passed_over)} documents of fewer than two tokens are passed "
-            f"over, {passed_over[0]} first."
+        Progress().note(
+            f"corpora.{corpus}: documents of fewer than two tokens, passed over: "
+            f"{len(passed_over)}, {passed_over[0]} first"
         )
     if tokens is not None and predicted < tokens:
-        _note(
+        Progress().note(
             f"corpora.{corpus} holds only {predicted:,} of the {tokens:,} tokens asked for: all of "
-            f"its {len(names):,} documents are evaluated."
+            "it is evaluated"
         )
     return Corpus(names, sequences, tuple(skipped))
 
@@ -194,21 +193,14 @@ def run(
             replace(curve, coefficients=tuple(table["coefficient"].unique().to_pylist()))
             for curve, table in zip(curves, tables, strict=True)
         ]
-        blocks += blocks_from(
-            {
-                name: range(
-                    len(some), _documents_for(precision, tables, name, len(every[name]), progress)
-                )
-                for name, some in pilot.items()
-            }
-        )
+        enough = {
+            name: _documents_for(precision, tables, name, len(some), progress)
+            for name, some in every.items()
+        }
+        blocks += blocks_from({name: range(len(pilot[name]), enough[name]) for name in corpora})
         tables = tables_of(visited, blocks, prepared, points, content, rows, lambda *_: 1)
     progress.finish()
     return tables
-
-
-def _note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _documents_for(
