@@ -114,8 +114,7 @@ def read_corpus(
         )
     if tokens is not None and predicted < tokens:
         Progress().note(
-            f"corpora.{corpus} holds only {predicted:,} of the {tokens:,} tokens asked for: all of "
-            "it is evaluated"
+            f"corpora.{corpus} holds only {predicted:,} of the {tokens:,} tokens asked for"
         )
     return Corpus(names, sequences, tuple(skipped))
 
