@@ -12,6 +12,7 @@ from snakesteer.engine import injection
 from snakesteer.manifest import manifest
 from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, measure_gates
 
+KINDS = ("code", "text")
 COEFFICIENTS = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0]
 MAX_TOKENS = 256
 BATCH_TOKENS = 512
@@ -41,7 +42,7 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
         (kind, split): corpora.documents(
             {"source": "installed", "kind": kind, "train": 200, "validation": 16}, split, 2
         )
-        for kind in ("code", "text")
+        for kind in KINDS
         for split in corpora.SPLITS
     }
 
@@ -59,7 +60,7 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
             .float()
             .numpy()
         )
-        for kind in documents
+        for kind in KINDS
     }
 
     def text_left(vector: np.ndarray, layer: int) -> float:
@@ -71,7 +72,7 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
                 kind: skill_sweep.read_corpus(
                     model.tokenizer, kind, pairs(kind, "validation"), [], max_tokens=MAX_TOKENS
                 )
-                for kind in documents
+                for kind in KINDS
             },
             batch_tokens=BATCH_TOKENS,
         )
