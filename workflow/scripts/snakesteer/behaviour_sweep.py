@@ -148,7 +148,7 @@ def run(
             "questions": content(block),
             "coefficient": coefficient,
         }
-        return points.table(point, make)
+        return points.table(point, make, lambda: progress.skip(sum(map(len, block.sequences))))
 
     def advance(_first: pa.Table, here: pa.Table, coefficient: float) -> int:
         if not stopping or coefficient == 0:

@@ -163,7 +163,9 @@ def run(
             "documents": content(block),
             "coefficient": coefficient,
         }
-        return points.table(point, make)
+        return points.table(
+            point, make, lambda: progress.skip(sum(len(ids) - 1 for ids in block.sequences))
+        )
 
     def advance(first: pa.Table, here: pa.Table, _coefficient: float) -> int:
         before, after = (pc.sum(table["top1"]).as_py() for table in (first, here))
