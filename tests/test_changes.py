@@ -102,6 +102,15 @@ def test_a_setting_is_not_told_twice(ran: dict[str, Any], tmp_path: Path) -> Non
 def test_nothing_damaged_stops_the_planning(ran: dict[str, Any], name: str) -> None:
     plan = planned(ran)
     path = plan.questions("myopia").paths[0] if name == "questions" else plan.path(name)
-    for damaged in (b"", b"\xff\0\n", b'"', b"a: b\n- c", b"- a\n", b"{", b"a,b\nc"):
+    for damaged in (
+        b"",
+        b"\xff\0\n",
+        b'"',
+        b"a: b\n- c",
+        b"- a\n",
+        b"{",
+        b"a,b\nc",
+        b"a: 2026-13-45",
+    ):
         Path(path).write_bytes(damaged)
         changes(plan)

@@ -42,7 +42,7 @@ def changes(plan: Plan) -> list[str]:
     try:
         ran = Path(plan.path("study.yaml")).read_text(encoding="utf-8")
         before = yaml.safe_load(ran)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError):
         return []
     if not isinstance(before, dict):
         return []
