@@ -4,7 +4,7 @@
 # make models      re-make the two shipped models, then copy them to resources/models/
 # make published   re-make the shipped tables of the published results from SOURCE, a folder
 # make compare     two studies that were run, A and B (files or names): settings, metrics, figures
-# make bill        what STUDY will cost at most (jobs, tokens, GPU hours, disk); runs nothing
+# make bill        about what STUDY will cost (jobs, tokens, GPU hours, disk); runs nothing
 # make prune       list cached files that no study refers to; DELETE=yes deletes them
 
 PYTHON ?= python3
@@ -54,7 +54,9 @@ published: .venv/installed
 	cp results/published/tables/*.parquet resources/published/
 
 compare: .venv/installed
-	@$(SNAKESTEER) compare results "$(A)" "$(B)"
+	@test -n "$(A)" -a -n "$(B)" || \
+	  { echo "Say which two studies: make compare A=config/mine.yaml B=config/other.yaml."; exit 1; }
+	@$(SNAKESTEER) compare . "$(A)" "$(B)"
 
 bill: .venv/installed
 	@$(SNAKESTEER) bill . "$(STUDY)" $(if $(TFLOPS),--tflops $(TFLOPS))

@@ -37,10 +37,7 @@ rule all:
             name=PLAN.figures,
             ending=["pdf", "png", "csv"],
         ),
-        expand(
-            PLAN.path("tables", "{name}.parquet"),
-            name=[*PLAN.tables, *PLAN.samples, *PLAN.published],
-        ),
+        TABLES,
         [PLAN.path("published.html")] if PLAN.published else [],
         expand(
             PLAN.path("scorecards", "{name}.{ending}"),

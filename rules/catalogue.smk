@@ -19,7 +19,10 @@ rule catalogue:
 
 
 rule study:
-    """The study as it was resolved, every default written out."""
+    """The study as it was resolved, every default written out: what the tables are of."""
+    input:
+        PLAN.path("artefacts.csv"),
+        TABLES,
     output:
         PLAN.path("study.yaml"),
     log:

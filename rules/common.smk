@@ -41,6 +41,10 @@ def planned():
 
 PLAN, SITE = planned()
 STUDY = PLAN.study.name
+TABLES = [
+    PLAN.path("tables", f"{name}.parquet")
+    for name in [*PLAN.tables, *PLAN.samples, *PLAN.published]
+]
 
 if workflow.is_main_process and (changed := changes(PLAN)):
     logger.info("\n  ".join([f"Changed since {STUDY} was last run:", *changed]))

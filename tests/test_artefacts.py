@@ -97,6 +97,37 @@ def test_a_table_with_a_changed_byte_is_refused(tmp_path: Path, place: int) -> N
         artefacts.read_table(path)
 
 
+@pytest.mark.parametrize("ending", ["parquet", "safetensors"])
+def test_a_changed_byte_around_the_provenance_is_told_in_a_sentence(
+    tmp_path: Path, ending: str
+) -> None:
+    """Headers and footers have no checksums: what cannot be read is damaged, and no traceback."""
+    path = tmp_path / f"a.{ending}"
+    if ending == "parquet":
+        artefacts.write_table(path, pa.table({"a": [1, 2, 3]}), PROVENANCE)
+    else:
+        artefacts.write_tensors(path, {"vector": np.ones((2, 2), np.float32)}, PROVENANCE)
+    content = path.read_bytes()
+    refused = set()
+    for place in range(0, len(content), 5):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            assert isinstance(artefacts.read_provenance(path), dict)
+        except StudyError as error:
+            assert str(path) in str(error)
+            refused.add(type(error.__cause__).__name__)
+    assert {"JSONDecodeError", "UnicodeDecodeError"} & refused
+    assert {"OSError", "SafetensorError"} & refused
+
+
+def test_an_absent_artefact_is_not_called_damaged(tmp_path: Path) -> None:
+    for name in ("a.parquet", "a.safetensors"):
+        with pytest.raises(FileNotFoundError):
+            artefacts.read_provenance(tmp_path / name)
+
+
 def test_a_vector_of_another_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     artefacts.write_tensors(path, {"vector": np.ones((2, 4), np.float32)}, PROVENANCE)

@@ -30,6 +30,31 @@ def test_tokens_and_jobs_are_those_the_settings_allow(small: Plan) -> None:
     # 8 layers, 192 wide, float32.
     assert items["activations"].gigabytes * 1e9 == (4 * 24 + 2 * 20 * 2) * 8 * 192 * 4
     assert items["documents"].tokens == 0
+    assert (items["table"].jobs, items["figure"].jobs) == (8, 8)
+
+
+def test_what_is_there_is_not_to_run_unless_what_it_is_made_of_is(small: Plan) -> None:
+    for rule, made in (("table", small.tables), ("figure", small.figures)):
+        folder = Path(small.path(f"{rule}s"))
+        folder.mkdir(parents=True)
+        for name in made:
+            (folder / f"{name}.{'parquet' if rule == 'table' else 'pdf'}").touch()
+    for one in small.artefacts():
+        for path in map(Path, one.paths):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    left = {item.rule: item.to_run for item in bill(small)}
+    assert left["study_vector"] == len(small.study.vectors)
+    assert left["skill_sweep"] == left["table"] == left["figure"] == 0
+    Path(small.sweeps["single"][0].paths[0]).unlink()
+    left = {item.rule: item.to_run for item in bill(small)}
+    # Its table, its figure, and the one that draws it beside the combined sweep.
+    assert (left["behaviour_sweep"], left["table"], left["figure"]) == (1, 1, 2)
+
+
+def test_a_speed_of_nothing_is_refused(small: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bill", str(REPOSITORY), str(SMALL), "--tflops", "0"]) == 1
+    assert "TFLOPS is 0; give the speed" in capsys.readouterr().err
 
 
 def test_hours_follow_the_speed_and_the_shared_layers(small: Plan) -> None:
@@ -54,6 +79,6 @@ def test_the_bill_is_printed_and_nothing_is_run(
 ) -> None:
     assert main(["bill", str(REPOSITORY), str(SMALL), "--tflops", "100"]) == 0
     printed = capsys.readouterr().out
-    assert "The study small, at most; nothing was run." in printed
+    assert "The study small, estimated; nothing was run." in printed
     assert "100 TFLOP/s" in printed
     assert not list(tmp_path.iterdir())

@@ -1,7 +1,8 @@
-"""Two studies side by side, and what changed since a study was last run."""
+"""Two studies side by side."""
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from conftest import REPOSITORY
 
+from checkout import SMALL
+from snakesteer import study_file
 from snakesteer.artefacts import write_table
 from snakesteer.comparison import compare
 from snakesteer.differences import differences
 from snakesteer.errors import StudyError
+from snakesteer.plan import Plan
 
 SINGLE = {
     "name": "first",
@@ -35,7 +40,12 @@ def run_of(results: Path, name: str, matches: int, change: dict[str, Any]) -> No
         | {"score": matches / 100, "score_low": low, "score_high": high}
         for direction, coefficient in (("subtract", -1.0), ("default", 0.0), ("add", 1.0))
     ]
-    write_table(folder / "tables" / "single.parquet", pa.Table.from_pylist(rows), {})
+    write_table(
+        folder / "tables" / "single.parquet",
+        pa.Table.from_pylist(rows),
+        {"inputs": {"sweeps": [f"key-of-{name}"]}},
+    )
+    (folder / "artefacts.csv").write_text(f"stage,key\nbehaviour_sweep,key-of-{name}\n")
 
 
 def test_differences_name_the_setting_and_both_values() -> None:
@@ -55,7 +65,7 @@ def test_a_comparison_has_the_differing_settings_and_metrics(tmp_path: Path) -> 
     run_of(tmp_path, "first", 50, {})
     change = {"sweeps": {"single": {"kind": "single", "layers": [4], "path": "plain"}}}
     run_of(tmp_path, "second", 80, change)
-    page = compare(tmp_path, "first", "second")
+    page = compare(tmp_path, REPOSITORY, "first", "second")
     assert page == tmp_path / "comparisons" / "first-against-second" / "index.html"
     assert "sweeps.single.path" in page.read_text()
     settings = pq.read_table(page.parent / "settings.parquet").to_pylist()
@@ -74,15 +84,55 @@ def test_sweeps_that_cannot_be_compared_are_named_with_the_reason(tmp_path: Path
     path = tmp_path / "second" / "tables" / "single.parquet"
     table = pq.read_table(path).to_pandas().assign(split="validation")
     write_table(path, pa.Table.from_pandas(table, preserve_index=False), {})
-    text = compare(tmp_path, "first", "second").read_text()
+    text = compare(tmp_path, REPOSITORY, "first", "second").read_text()
     assert "single: single and single are over other split values" in text
 
 
 def test_a_study_that_was_not_run_is_refused(tmp_path: Path) -> None:
     run_of(tmp_path, "first", 50, {})
     with pytest.raises(StudyError, match="second is neither a study's file nor a study that was"):
-        compare(tmp_path, "first", "second")
+        compare(tmp_path, REPOSITORY, "first", "second")
     file = tmp_path / "first.yaml"
     file.write_text("name: first\n")
     with pytest.raises(StudyError, match=r"first\.yaml was changed since it was run"):
-        compare(tmp_path, str(file), "first")
+        compare(tmp_path, REPOSITORY, str(file), "first")
+
+
+def test_a_study_is_given_by_its_file_with_layers_as_fractions(tmp_path: Path) -> None:
+    """`study.yaml` holds the layers' numbers (config/other-model.yaml)."""
+    sweep = {"sweeps": {"code": {"layers": [0.5]}, "code-permuted": {"layers": [0.5]}}}
+    file = tmp_path / "small.yaml"
+    file.write_text(yaml.safe_dump({"extends": str(SMALL), **sweep}))
+    run_of(tmp_path, "second", 50, {})
+    ran = Plan(study_file.load(file), REPOSITORY).study
+    assert ran != study_file.load(file)
+    run_of(tmp_path, ran.name, 50, ran.model_dump(mode="json"))
+    assert compare(tmp_path, REPOSITORY, str(file), "second").is_file()
+
+
+def test_a_table_of_a_run_that_was_cut_short_is_refused(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        run_of(tmp_path, name, 50, {})
+    catalogue = tmp_path / "second" / "artefacts.csv"
+    catalogue.write_text("stage,key\nbehaviour_sweep,another\n")
+    with pytest.raises(StudyError, match=r"second/tables/single\.parquet is not of the run that"):
+        compare(tmp_path, REPOSITORY, "first", "second")
+
+
+def test_studies_without_sweeps_of_their_own_are_compared_by_settings(tmp_path: Path) -> None:
+    """As config/published.yaml, whose study.yaml has no section of sweeps."""
+    run_of(tmp_path, "first", 50, {})
+    run_of(tmp_path, "second", 50, {})
+    (tmp_path / "second" / "study.yaml").write_text("name: second\n")
+    for names in (("first", "second"), ("second", "first")):
+        text = compare(tmp_path, REPOSITORY, *names).read_text()
+        assert f"{names[0]} and {names[1]} have no sweep of one name" in text
+
+
+def test_make_compare_asks_for_two_studies() -> None:
+    command = ["make", "--old-file", ".venv/installed", "compare", "A=one"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert done.stdout == (
+        "Say which two studies: make compare A=config/mine.yaml B=config/other.yaml.\n"
+    )

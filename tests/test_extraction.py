@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -11,6 +13,7 @@ import torch
 from snakesteer import activations, both_answers, engine, models
 from snakesteer.artefacts import read_provenance, stack_tensors, write_tensors
 from snakesteer.points import Points
+from snakesteer.progress import Progress
 from snakesteer.question_tokens import QuestionTokens
 
 torch.set_num_threads(1)
@@ -119,6 +122,7 @@ def test_an_interrupted_extraction_goes_on(llama, monkeypatch, tmp_path):
     assert len(parts) == 3
     files = [points.tensors({"samples": part.samples}, part.capture) for part in parts[:2]]
     files[1].write_bytes(files[1].read_bytes()[:50])
+    shutil.copytree(tmp_path, tmp_path / "twice")
     captured = []
 
     def capture(part):
@@ -133,6 +137,12 @@ def test_an_interrupted_extraction_goes_on(llama, monkeypatch, tmp_path):
     whole = safetensors.numpy.load_file(tmp_path / "whole.safetensors")["activations"]
     for part, start in zip(parts, (0, 5, 10), strict=True):
         assert np.array_equal(whole[start : start + 5], part.capture()["activations"].numpy())
+    progress = Progress()
+    again = tmp_path / "again.safetensors"
+    given = {"batch_tokens": 64, "points": Points(tmp_path / "twice"), "progress": progress}
+    activations.extract(again, llama, documents, {"kind": "activations"}, **given)
+    assert again.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+    assert progress.done == progress.total == sum(part.tokens for part in parts[1:])
 
 
 def test_shards_make_the_file_that_one_writing_makes(tmp_path):

@@ -50,6 +50,8 @@ def test_a_damaged_artefact_is_left_to_the_job_that_reads_it(tmp_path: Path) -> 
     for name in ("a.parquet", "a.safetensors"):
         (tmp_path / name).write_bytes(b"")
         assert other_versions([str(tmp_path / name)]) is None
+    artefacts.write_table(tmp_path / "a.parquet", pa.table({"a": [1]}), {"qackages": {}})
+    assert other_versions([str(tmp_path / "a.parquet")]) is None
 
 
 def test_a_run_says_it_once_and_a_dry_run_does_not(tmp_path: Path) -> None:
@@ -57,7 +59,7 @@ def test_a_run_says_it_once_and_a_dry_run_does_not(tmp_path: Path) -> None:
     plan = Plan(study_file.load(SMALL), REPOSITORY)
     path = plan.questions("myopia").paths[0]
     made(checkout.folder / path, "questions", torch="0.1")
-    target = plan.path("study.yaml")
+    target = plan.questions("wealth-seeking").paths[0]
     assert "torch 0.1" not in checkout.snakemake("-n", "--", target)
     assert checkout.snakemake("--cores", "1", "--", target).count("torch 0.1") == 1
     assert "torch 0.1" not in checkout.snakemake("--cores", "1", "--", target)

@@ -46,6 +46,17 @@ def test_without_a_catalogue_nothing_is_deleted(
     assert len(list((results / "cache/vectors").iterdir())) == 2
 
 
+def test_a_damaged_catalogue_deletes_nothing(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    catalogue = results / "mine" / "artefacts.csv"
+    for damaged in (b"stage,path\nvec\xfftor,results/cache", b"stage,path\nvector\n"):
+        catalogue.write_bytes(damaged)
+        assert main(["prune", str(results), "--delete"]) == 1
+        assert "artefacts.csv is damaged" in capsys.readouterr().err
+    assert len(list((results / "cache/vectors").iterdir())) == 2
+
+
 def test_points_stay_as_long_as_a_sweep_made_of_them(results: Path) -> None:
     sweep = results / "cache" / "sweeps" / "code.0.parquet"
     write_table(sweep, pa.table({"coefficient": [0.0]}), {"points": "mine"})

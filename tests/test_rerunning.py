@@ -286,6 +286,14 @@ def downstream(finished: Checkout) -> dict[str, set[str]]:
     }
 
 
+def test_the_settings_are_written_after_all_that_is_made_with_them(
+    downstream: dict[str, set[str]],
+) -> None:
+    """A run that is cut short leaves the settings of the last one beside its tables."""
+    for rule in ("activations", "skill_sweep", "behaviour_sweep", "table", "samples_page"):
+        assert "study" in downstream[rule]
+
+
 @pytest.mark.parametrize("module", IMPORTED)
 def test_an_edit_of_a_module_re_runs_its_dependants(
     finished: Checkout,

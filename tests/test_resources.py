@@ -117,6 +117,14 @@ def test_kept_states_take_memory(plan: Plan) -> None:
     assert more >= less + 9000
 
 
+def test_no_attempt_asks_for_more_time_than_the_site_allows(plan: Plan) -> None:
+    sweep = changed(plan.artefacts("skill_sweep")[0], tokens=None, max_tokens=4096)
+    free, limit = request(sweep, LARGE, Site(), 1).runtime, Site(max_runtime=60)
+    assert 30 < free < 60
+    asked = [request(sweep, LARGE, limit, attempt).runtime for attempt in (1, 2, 3)]
+    assert asked == [free, 60, 60]
+
+
 def test_a_site_is_read_from_the_default_resources() -> None:
     assert Site.of([]) == Site()
     assert Site.of(["tmpdir=system_tmpdir", "runtime_factor=1.5"]) == Site(runtime_factor=1.5)
@@ -146,6 +154,15 @@ def test_what_a_site_sets_reaches_its_jobs() -> None:
     assert set_up["set-resources"] == {
         rule: {"gpu_model": "'a100'", "slurm_partition": "'gpu'"} for rule in RUNS_A_MODEL
     }
+
+
+def test_a_site_bounds_run_times_and_gives_processors() -> None:
+    set_up = profile(max_runtime=600, threads=8)
+    assert set_up["default-resources"]["max_runtime"] == 600
+    assert set_up["default-resources"]["runtime"] == 600
+    assert profile(max_runtime=2880)["default-resources"]["runtime"] == 720
+    assert set_up["set-threads"] == dict.fromkeys(RUNS_A_MODEL, 8)
+    assert "set-threads" not in profile()
 
 
 def test_without_gpus_no_job_asks_for_one() -> None:

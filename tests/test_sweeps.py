@@ -8,6 +8,7 @@ import weakref
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import tiny
 import torch
@@ -27,6 +28,7 @@ from snakesteer import batches as batching
 from snakesteer.errors import StudyError
 from snakesteer.injections import Steering
 from snakesteer.points import Points
+from snakesteer.progress import Progress
 from snakesteer.question_tokens import question_tokens
 from snakesteer.skip_tokens import most_frequent
 from snakesteer.stopping import GridStopping, SkillStopping
@@ -206,8 +208,18 @@ def test_points_that_are_there_are_not_measured_again(model, injection, monkeypa
     seen = measured(monkeypatch, dict.fromkeys([0.0, 3.0, 2.0], 1))
     again = sweep(model, injection, [0, 2.0], points=Points(tmp_path), kept_bytes=5000)
     assert again.equals(first) and not seen
-    sweep(model, injection, [0, 3.0, 2.0], points=Points(tmp_path), kept_bytes=5000)
+    progress = Progress()
+    given = {"points": Points(tmp_path), "kept_bytes": 5000, "progress": progress}
+    sweep(model, injection, [0, 3.0, 2.0], **given)
     assert {coefficient for coefficient, _ in seen} == {3.0}
+    assert progress.total == pc.sum(first["tokens"]).as_py() / 2
+
+
+def test_progress_is_of_what_is_left_to_ask(model, tmp_path):
+    first, again = Progress(), Progress()
+    for progress, runs in ((first, [0.0, 1.0]), (again, [0.0, 1.0, 2.0])):
+        ask(model, [(1, noise())], runs, points=Points(tmp_path), progress=progress)
+    assert first.done == first.total == 2 * again.total == 2 * again.done > 0
 
 
 def test_a_damaged_point_is_measured_again(model, injection, tmp_path):
@@ -442,7 +454,12 @@ def test_most_frequent_tokens(model):
 
 def test_samples_are_greedy_and_steered(model, injection):
     prompts = ["The river", "def add(a, b): return"]
-    table = samples.run(model, {"noise": injection}, [0, 2.0], prompts, tokens=6).to_pylist()
+    progress = Progress()
+    injections = {"noise": injection}
+    table = samples.run(model, injections, [0, 2.0], prompts, tokens=6, progress=progress)
+    table = table.to_pylist()
+    lengths = [len(model.tokenizer.encode(prompt)) + 1 for prompt in prompts]  # and the first token
+    assert progress.done == progress.total == 2 * sum(6 * length + 15 for length in lengths)
     assert [(row["prompt"], row["coefficient"], row["layer"]) for row in table] == [
         (prompt, coefficient, "1") for coefficient in (0.0, 2.0) for prompt in prompts
     ]

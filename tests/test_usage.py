@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from snakesteer import progress as progress_module
 from snakesteer.progress import Progress
 from snakesteer.usage import write_usage
 from snakesteer.usage_page import COLUMNS, page, usage
@@ -25,15 +27,49 @@ def test_a_job_says_its_tokens_and_their_rate(tmp_path: Path) -> None:
     assert written["tokens_per_second"] == pytest.approx(60 / progress.seconds)
 
 
-def test_progress_is_lines_without_control_characters() -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A time that tests set."""
+    clock = SimpleNamespace(now=1000.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(progress_module, "time", clock)
+    return clock
+
+
+def test_progress_is_lines_without_control_characters(clock: SimpleNamespace) -> None:
     stream = io.StringIO()
-    progress = Progress(every=0, stream=stream)
+    progress = Progress(stream=stream)
     progress.start(100)
+    clock.now += 5
     progress.step(25)
     line = stream.getvalue()
-    assert line.startswith("25 of at most 100 tokens, ")
-    assert line.endswith(" left\n")
+    assert line == "25 of at most 100 tokens, 5 a second, at most 0:15 left\n"
     assert line.strip().isprintable()
+
+
+def test_a_long_job_writes_few_lines(clock: SimpleNamespace) -> None:
+    """A failing job's log is printed whole."""
+    stream = io.StringIO()
+    progress = Progress(stream=stream)
+    progress.start(4 * 3600)
+    lines = []
+    for _ in range(4 * 3600):
+        clock.now += 1
+        progress.step(1)
+        lines.append(stream.getvalue().count("\n"))
+    assert lines[59] == 60 / 5
+    assert lines[3599] == 12 + 59
+    assert lines[-1] == 12 + 59 + 3 * 12
+
+
+def test_what_an_earlier_job_has_done_is_not_waited_for(clock: SimpleNamespace) -> None:
+    stream = io.StringIO()
+    progress = Progress(stream=stream)
+    progress.start(100)
+    progress.skip(60)
+    clock.now += 5
+    progress.step(10)
+    assert stream.getvalue() == "10 of at most 40 tokens, 2 a second, at most 0:15 left\n"
 
 
 def test_what_was_not_measured_is_empty(tmp_path: Path) -> None:
@@ -55,4 +91,7 @@ def test_what_was_not_measured_is_empty(tmp_path: Path) -> None:
     assert (first["tokens"], first["tokens_per_second"]) == (500, 50.0)
     assert used.loc[1, COLUMNS[3:]].isna().all()
     assert second["name"] == "b"
-    assert "<td>a" in page(used)
+    shown = page(used)
+    assert "<td>a" in shown
+    assert "<td>cpu" in shown
+    assert "nan" not in shown

@@ -1,17 +1,6 @@
-import csv
-import io
-import json
-from pathlib import Path
-
-from snakesteer.artefacts import write_text
+from snakesteer.catalogue import write_catalogue
 from snakesteer.job import job
+from snakesteer.listed import unpacked
 
 with job(snakemake):
-    columns = ["stage", "name", "key", "path", "settings", "size"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    rows = [json.loads(param) for param in snakemake.params if param.startswith("{")]
-    for row in rows:
-        writer.writerow({**row, "size": Path(row["path"]).stat().st_size})
-    write_text(snakemake.output[0], text.getvalue())
+    write_catalogue(snakemake.output[0], unpacked(snakemake.params))

@@ -27,10 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
     prune.add_argument("results", type=Path)
     prune.add_argument("--delete", action="store_true", help="delete them")
     compared = commands.add_parser("compare", help="compare two studies that were run")
-    compared.add_argument("results", type=Path)
+    compared.add_argument("repository", type=Path)
     compared.add_argument("first", help="a study's file or name")
     compared.add_argument("second", help="another's")
-    cost = commands.add_parser("bill", help="say what a study will cost at most, running nothing")
+    cost = commands.add_parser("bill", help="say about what a study will cost, running nothing")
     cost.add_argument("repository", type=Path)
     cost.add_argument("study", type=Path)
     cost.add_argument("--tflops", type=float, default=TFLOPS, help="speed of one GPU")
@@ -46,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
             plan = Plan(study_file.load(given.study), given.repository)
             print(printed(bill(plan, given.tflops), plan.study.name, given.tflops))
         elif given.command == "compare":
-            print(f"Done: open {compare(given.results, given.first, given.second)}.")
+            page = compare(Path("results"), given.repository, given.first, given.second)
+            print(f"Done: open {page}.")
         else:
             _prune(given.results, given.delete)
     except StudyError as error:

@@ -152,7 +152,6 @@ def extract(
     """
     parts = shards(model, samples, batch_tokens=batch_tokens)
     progress = progress or Progress()
-    progress.start(sum(part.tokens for part in parts))
 
     def captured(part: Shard) -> dict[str, torch.Tensor]:
         tensors = part.capture()
@@ -160,8 +159,13 @@ def extract(
         return tensors
 
     while True:
+        progress.start(sum(part.tokens for part in parts))
         files = [
-            points.tensors({"samples": part.samples}, functools.partial(captured, part))
+            points.tensors(
+                {"samples": part.samples},
+                functools.partial(captured, part),
+                functools.partial(progress.skip, part.tokens),
+            )
             for part in parts
         ]
         try:

@@ -221,11 +221,14 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
         else:
             metadata = pq.read_schema(path).metadata or {}
             encoded = metadata.get(KEY.encode())
-    except (safetensors.SafetensorError, pa.ArrowException) as error:
+        provenance = None if encoded is None else json.loads(encoded)
+    except FileNotFoundError:
+        raise
+    except (safetensors.SafetensorError, pa.ArrowException, OSError, ValueError) as error:
         raise _damaged(path, error) from error
-    if encoded is None:
+    if not isinstance(provenance, dict):
         raise StudyError(f"{path} carries no provenance: it was not written by this workflow.")
-    return json.loads(encoded)
+    return provenance
 
 
 def _encode(provenance: Mapping[str, Any]) -> str:

@@ -134,6 +134,9 @@ def run(
         asked = prompts[block.source]
         return _ask(model, injection, coefficient, asked, block, batches, progress)
 
+    def found(block: Block) -> None:
+        progress.skip(sum(map(len, block.sequences)))
+
     def advance(_first: pa.Table, here: pa.Table, coefficient: float) -> int:
         if not stopping or coefficient == 0:
             return 1
@@ -141,11 +144,11 @@ def run(
         return stopping.advance(here["answer"].to_pylist(), faulty)
 
     prepared = Prepared.of(model, curves, batch_tokens, path)
-    found = tables_of(curves, blocks, prepared, points, content, rows, advance)
+    measured = tables_of(curves, blocks, prepared, points, content, found, rows, advance)
     progress.finish()
     tables = []
     for number, steering in enumerate(steerings):
-        own = [table for table, owner in zip(found, owners, strict=True) if owner == number]
+        own = [table for table, owner in zip(measured, owners, strict=True) if owner == number]
         table = pa.concat_tables([SCHEMA.empty_table(), *own])
         labels = pa.array([steering.label] * table.num_rows, INJECTION.type)
         tables.append(table.append_column(INJECTION, labels))

@@ -1,20 +1,23 @@
-"""What a study will cost, before anything is run: jobs, tokens, GPU hours and disk.
+"""About what a study will cost, before anything is run: jobs, tokens, GPU hours and disk.
 
-All are upper bounds: curves may stop early, documents be shorter than `max_tokens`, and a stated
-precision take fewer of them.
+Estimates, on the high side where curves stop early, documents are shorter than `max_tokens` or a
+stated precision takes fewer of them. How long a question is, and a document on the disk, is
+guessed; padding, loading the model and the start of jobs are not counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from snakesteer.dtypes import ITEM_BYTES
+from snakesteer.errors import StudyError
 from snakesteer.plan import Plan
-from snakesteer.resources import RUNS_A_MODEL, Size, points, samples, tokens
-from snakesteer.stages import STAGES, Artefact
+from snakesteer.resources import QUESTION_TOKENS, RUNS_A_MODEL, Size, points, samples, tokens
+from snakesteer.stages import STAGES, Artefact, Product
 
 # Two operations a parameter and token, at 5,242 tokens a second with Llama-2-7b, which is what the
 # authors' records of their coding experiments come to (19.85 hours for 374.6 million tokens).
@@ -36,19 +39,57 @@ class Item:
 
 
 def bill(plan: Plan, tflops: float = TFLOPS) -> list[Item]:
-    """An item per rule that fills the cache, and one for what a person opens, in running order.
+    """An item per rule that fills the cache or makes what a person opens, in running order.
 
-    `tflops` is the speed of one GPU in this work, in 10^12 operations a second.
+    `tflops` is the speed of one GPU in this work, in 10^12 operations a second. StudyError if it
+    is no number above 0.
     """
-    items = []
+    if not 0 < tflops < math.inf:
+        raise StudyError(f"TFLOPS is {tflops:g}; give the speed of one GPU, a number above 0.")
+    items, left = [], set()
     for stage in STAGES:
         made = plan.artefacts(stage)
         if made:
-            left = [one for one in made if not all(Path(path).exists() for path in one.paths)]
-            items.append(_item(stage, len(made), left, plan, tflops))
-    products = [*plan.tables, *plan.samples, *plan.published, *plan.figures, *plan.scorecards]
-    items.append(Item("tables, figures, scorecards", len(products), len(products), 0, 0.0, 0.0))
+            absent = [one for one in made if not all(Path(path).exists() for path in one.paths)]
+            items.append(_item(stage, len(made), absent, plan, tflops))
+            left |= {path for one in absent for path in one.paths}
+    for rule, products in _products(plan).items():
+        to_make = [
+            path
+            for path, inputs in products.items()
+            if not Path(path).exists() or not left.isdisjoint(inputs)
+        ]
+        if products:
+            items.append(Item(rule, len(products), len(to_make), 0, 0.0, 0.0))
+            left |= {*to_make}
     return items
+
+
+def _products(plan: Plan) -> dict[str, dict[str, list[str]]]:
+    """Rule -> a file of each of its products -> what that is made from."""
+
+    def of(folder: str, ending: str, made: Mapping[str, Product]) -> dict[str, list[str]]:
+        return {
+            plan.path(folder, f"{name}.{ending}"): [
+                path for paths in product.inputs.values() for path in paths
+            ]
+            for name, product in made.items()
+        }
+
+    return {
+        "study_vector": {
+            plan.path("vectors", f"{name}.safetensors"): plan.vector(name).paths
+            for name in plan.study.vectors
+        },
+        "table": of("tables", "parquet", plan.tables),
+        "samples_page": {
+            plan.path("tables", f"{name}.parquet"): made.paths
+            for name, made in plan.samples.items()
+        },
+        "study_published": of("tables", "parquet", plan.published),
+        "figure": of("figures", "pdf", plan.figures),
+        "scorecard": of("scorecards", "parquet", plan.scorecards),
+    }
 
 
 def _item(stage: str, jobs: int, left: Iterable[Artefact], plan: Plan, tflops: float) -> Item:
@@ -88,8 +129,9 @@ def _bytes(artefact: Artefact, size: Size | None) -> float:
         case "activations" if size:
             each = size.layers * size.hidden * ITEM_BYTES[settings["dtype"]]
             return float(samples(artefact) * each)
-        case "mean" | "vector" if size:
-            return float(size.layers * size.hidden * ITEM_BYTES["float32"])
+        case "mean" | "vector" | "resampled_vectors" if size:
+            each = size.layers * size.hidden * ITEM_BYTES["float32"]
+            return float(settings.get("resamples", 1) * each)
         case "model" if size and "revision" in settings:
             return size.weights
     return 0.0
@@ -107,11 +149,15 @@ def printed(items: list[Item], study: str, tflops: float) -> str:
     head = "{:<28}{:>6}{:>8}{:>18}{:>11}{:>11}".format(*titles)
     return "\n".join(
         [
-            f"The study {study}, at most; nothing was run.",
+            f"The study {study}, estimated; nothing was run.",
             "",
             head,
             *lines,
             "",
-            f"GPU hours are at {tflops:g} TFLOP/s a GPU; TFLOPS=... sets another speed.",
+            "Tokens are of what is still to run: all coefficients, documents as long as "
+            f"max_tokens, questions of {QUESTION_TOKENS}.",
+            f"GPU hours are for these at {tflops:g} TFLOP/s a GPU (TFLOPS=... sets another speed), "
+            "without padding, loading and starting.",
+            f"Disk takes a document for {DOCUMENT_BYTES:,} bytes, and tables for nothing.",
         ]
     )

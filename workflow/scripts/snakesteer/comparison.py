@@ -10,24 +10,27 @@ import pyarrow as pa
 import yaml
 
 from snakesteer import study_file
-from snakesteer.artefacts import read_table, write_table, write_text
+from snakesteer.artefacts import read_provenance, read_table, write_table, write_text
+from snakesteer.catalogue import read_catalogue
 from snakesteer.differences import Difference, differences
 from snakesteer.errors import StudyError
 from snakesteer.figures import draw_overlay
+from snakesteer.plan import Plan
 from snakesteer.scorecard import CURVE_COLUMNS, PAIR_COLUMNS, Scorecard, scorecard
 from snakesteer.scorecard_page import page
 
 
-def compare(results: Path, first: str, second: str) -> Path:
+def compare(results: Path, repository: Path, first: str, second: str) -> Path:
     """Compare the sweeps that two studies both have, by name, and return the page written.
 
     A study is given by its file or, once it was run, by its name. Under
     `results/comparisons/FIRST-against-SECOND/` lie the page, the differing settings, the curves and
     the pairs of points as Parquet, and the overlaid curves as a figure. A sweep whose tables cannot
     be compared (other kinds, corpora, coefficients) is named on the page with the reason.
-    Raises StudyError for a study that was not run, or not with the settings its file has now.
+    Raises StudyError for a study that was not run, or not with the settings its file has now, or
+    not to its end.
     """
-    names = [_name(results, given) for given in (first, second)]
+    names = [_name(results, repository, given) for given in (first, second)]
     studies = [_ran(results, name) for name in names]
     settings = [
         one
@@ -35,7 +38,8 @@ def compare(results: Path, first: str, second: str) -> Path:
         if one.entry != "name" and not one.entry.startswith(("figures.", "scorecards."))
     ]
     cards, refused = [], []
-    shared = [sweep for sweep in studies[0]["sweeps"] if sweep in studies[1]["sweeps"]]
+    sweeps = [study.get("sweeps", {}) for study in studies]
+    shared = [sweep for sweep in sweeps[0] if sweep in sweeps[1]]
     for sweep in shared:
         tables = [_table(results, name, sweep) for name in names]
         try:
@@ -53,11 +57,11 @@ def compare(results: Path, first: str, second: str) -> Path:
     return folder / "index.html"
 
 
-def _name(results: Path, given: str) -> str:
+def _name(results: Path, repository: Path, given: str) -> str:
     """The study's name; of a file, after a check that the results are of its settings."""
     if not Path(given).is_file():
         return given
-    study = study_file.load(Path(given))
+    study = Plan(study_file.load(Path(given)), repository).study
     ran = _ran(results, study.name)
     changed = differences(ran, study.model_dump(mode="json"))
     if changed:
@@ -79,9 +83,18 @@ def _ran(results: Path, name: str) -> dict[str, Any]:
 
 
 def _table(results: Path, name: str, sweep: str) -> pd.DataFrame:
+    """The table of a sweep, refused unless it is of the run that `study.yaml` is about."""
     path = results / name / "tables" / f"{sweep}.parquet"
-    if not path.is_file():
-        raise StudyError(f"{path} does not exist; run the study {name} to its end first.")
+    catalogue = results / name / "artefacts.csv"
+    for needed in (path, catalogue):
+        if not needed.is_file():
+            raise StudyError(f"{needed} does not exist; run the study {name} to its end first.")
+    used = [key for keys in read_provenance(path).get("inputs", {}).values() for key in keys]
+    if not {row.get("key") for row in read_catalogue(catalogue)}.issuperset(used):
+        raise StudyError(
+            f"{path} is not of the run that {catalogue} lists; run the study {name} to its end "
+            "first."
+        )
     return read_table(path).to_pandas()
 
 

@@ -124,12 +124,14 @@ def tables_of(
     prepared: Prepared,
     points: Points,
     content: Callable[[Block], str],
+    found: Callable[[Block], None],
     rows: Rows,
     advance: Advance,
 ) -> list[pa.Table]:
     """Measure the curves on the blocks, but for the `points` that are there.
 
-    `content` tells a block's samples from any others. Returns a table for each curve: the rows of
+    `content` tells a block's samples from any others; `found` is told the block of every point that
+    an earlier job has made. Returns a table for each curve: the rows of
     every coefficient that it visits, source by source, in the order of the samples.
     """
     identity, content = functools.cache(Injection.digest), functools.cache(content)
@@ -144,7 +146,9 @@ def tables_of(
             "coefficient": coefficient,
         }
         return points.table(
-            point, lambda: rows(curve.injection, coefficient, block, prepared.batches(block))
+            point,
+            lambda: rows(curve.injection, coefficient, block, prepared.batches(block)),
+            lambda: found(block),
         )
 
     return [

@@ -31,11 +31,12 @@ def other_versions(paths: Iterable[str]) -> str | None:
             continue
         with contextlib.suppress(StudyError):  # the job that reads a damaged file names it
             origin = read_provenance(path)
+            made_with = origin.get("packages", {})
             for package, ours in installed.items():
-                theirs = origin["packages"].get(package, ours)
+                theirs = made_with.get(package, ours)
                 if theirs != ours:
                     others[package, theirs] += 1
-                    rules.add(origin["kind"])
+                    rules.add(origin.get("kind", ""))
     if not others:
         return None
     named = ", ".join(

@@ -20,6 +20,7 @@ from snakesteer.code_digest import code_digest
 from snakesteer.depth import at_depth
 from snakesteer.errors import StudyError, naming
 from snakesteer.layer_labels import injection_label
+from snakesteer.listed import packed
 from snakesteer.manifest import (
     content,
     context,
@@ -572,53 +573,46 @@ class Plan:
 
         One string a row, so that Snakemake's reason for a re-run names the rows that changed.
         """
-        return [
-            _compact(
-                {
-                    "stage": made.stage,
-                    "name": made.name,
-                    "key": made.key,
-                    "path": path,
-                    "settings": _compact(made.settings),
-                }
-            )
+        return packed(
+            {
+                "stage": made.stage,
+                "name": made.name,
+                "key": made.key,
+                "path": path,
+                "settings": json.dumps(made.settings, ensure_ascii=False),
+            }
             for made in self._made.values()
             for path in made.paths
-        ]
+        )
 
     def jobs(self) -> list[str]:
         """A job per cached artefact as JSON: rule, name, key, and where it is said what it took."""
-        return [
-            _compact(
-                {
-                    "rule": made.stage,
-                    "name": made.name,
-                    "key": made.key,
-                    "benchmark": f"{LOGS}/{made.stage}/{made.name}.{made.key}.tsv",
-                    "usage": f"{LOGS}/{made.stage}/{made.name}.{made.key}.usage.json",
-                }
-            )
+        return packed(
+            {
+                "rule": made.stage,
+                "name": made.name,
+                "key": made.key,
+                "benchmark": f"{LOGS}/{made.stage}/{made.name}.{made.key}.tsv",
+                "usage": f"{LOGS}/{made.stage}/{made.name}.{made.key}.usage.json",
+            }
             for made in self._made.values()
-        ]
+        )
 
     def entries(self) -> list[str]:
         """The resolved study, an entry a string: JSON of the path to it and its content."""
         resolved = self.study.model_dump(mode="json")
-        return [
-            _compact([[section, name], entry])
+        entries = [
+            [[section, name], entry]
             for section, entries in resolved.items()
             if isinstance(entries, dict)
             for name, entry in entries.items()
-        ] + [_compact([["name"], self.study.name])]
+        ]
+        return packed([*entries, [["name"], self.study.name]])
 
 
 @cache
 def _size_of(folder: Path) -> Size:
     return Size.of(folder)
-
-
-def _compact(content: Any) -> str:
-    return json.dumps(content, ensure_ascii=False)
 
 
 def _running(model: schema.Model, sweep: schema.Run | None = None) -> dict[str, Any]:

@@ -38,19 +38,38 @@ class Points:
         """The points of this identity, in a folder of their own in `parent`."""
         return cls(parent / digest(sorted(identity.items())), identity)
 
-    def table(self, point: Mapping[str, Any], make: Callable[[], pa.Table]) -> pa.Table:
-        """The table of a point, made unless it is there; a damaged file is made again."""
+    def table(
+        self,
+        point: Mapping[str, Any],
+        make: Callable[[], pa.Table],
+        found: Callable[[], None] = lambda: None,
+    ) -> pa.Table:
+        """The table of a point, made unless it is there; a damaged file is made again.
+
+        `found` is told, once, of a point that an earlier job has made.
+        """
         key = self._key(point)
         if key not in self._tables:
-            self._tables[key] = self._stored(key) or self._make(key, point, make)
+            stored = self._stored(key)
+            if stored is not None:
+                found()
+            self._tables[key] = self._make(key, point, make) if stored is None else stored
         return self._tables[key]
 
     def tensors(
-        self, shard: Mapping[str, Any], make: Callable[[], Mapping[str, torch.Tensor]]
+        self,
+        shard: Mapping[str, Any],
+        make: Callable[[], Mapping[str, torch.Tensor]],
+        found: Callable[[], None] = lambda: None,
     ) -> Path:
-        """The safetensors file of a shard, made unless it is there; a damaged one is made again."""
+        """The safetensors file of a shard, made unless it is there; a damaged one is made again.
+
+        `found` is told of a shard that is there.
+        """
         path = (self.folder or Path()) / f"{self._key(shard)}.safetensors"
-        if not _whole(path):
+        if _whole(path):
+            found()
+        else:
             write_tensors(path, make(), {**self.identity, **shard})
         return path
 

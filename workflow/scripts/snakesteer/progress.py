@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import dataclass
 from typing import TextIO
 
+# Seconds since the start -> seconds between lines until then: a few hundred lines in a day.
+INTERVALS = {60.0: 5.0, 3600.0: 60.0, math.inf: 300.0}
+
 
 @dataclass
 class Progress:
-    """Counts tokens done and writes a line with rate and remaining time every few seconds."""
+    """Counts tokens done and writes a line with rate and remaining time every so often.
 
-    every: float = 5.0
+    Every 5 s in the first minute, every minute in the first hour, then every 5 minutes.
+    """
+
     stream: TextIO | None = None
     total: int = 0
     done: int = 0
@@ -26,13 +32,19 @@ class Progress:
         if not self._started:
             self._started = self._written = time.monotonic()
 
+    def skip(self, tokens: int) -> None:
+        """Take off `tokens` that need not be done, as an earlier job has done them."""
+        self.total -= tokens
+
     def step(self, tokens: int) -> None:
         """Count `tokens` as done."""
         self.done += tokens
-        if time.monotonic() - self._written >= self.every:
-            self._written = time.monotonic()
-            rate = self.done / (self._written - self._started)
-            left = round((self.total - self.done) / rate)
+        now = time.monotonic()
+        elapsed = now - self._started
+        if now - self._written >= next(every for end, every in INTERVALS.items() if elapsed <= end):
+            self._written = now
+            rate = self.done / elapsed
+            left = round(max(self.total - self.done, 0) / rate)
             self.note(
                 f"{self.done:,} of at most {self.total:,} tokens, {rate:,.0f} a second, "
                 f"at most {left // 60}:{left % 60:02d} left"

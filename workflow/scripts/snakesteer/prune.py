@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
 from snakesteer.artefacts import read_provenance
+from snakesteer.catalogue import read_catalogue
 from snakesteer.errors import StudyError
 
 
@@ -27,10 +27,11 @@ def unreferenced(results: Path) -> list[Path]:
         raise StudyError(
             f"{results} holds no artefacts.csv of any study; run a study to its end first."
         )
-    referenced = set()
-    for catalogue in catalogues:
-        with catalogue.open(newline="", encoding="utf-8") as rows:
-            referenced |= {(results.parent / row["path"]).resolve() for row in csv.DictReader(rows)}
+    referenced = {
+        (results.parent / row["path"]).resolve()
+        for catalogue in catalogues
+        for row in read_catalogue(catalogue)
+    }
     points = {results / "cache" / "points" / name for name in _points(referenced)}
     newest = max(catalogue.stat().st_mtime for catalogue in catalogues)
     return sorted(

@@ -35,11 +35,13 @@ STARTING_MINUTES = 10
 class Site:
     """How a cluster differs from what is assumed here; set in the profile.
 
-    `runtime_factor` multiplies every run time; `gpu_gb` is one GPU's memory, by which a model with
-    a `device_map` gets its number of GPUs.
+    `runtime_factor` multiplies every run time, and none is above `max_runtime`, in minutes, at any
+    attempt; `gpu_gb` is one GPU's memory, by which a model with a `device_map` gets its number of
+    GPUs.
     """
 
     runtime_factor: float = 1.0
+    max_runtime: float = math.inf
     gpu_gb: float = 80.0
 
     @classmethod
@@ -98,10 +100,11 @@ def request(artefact: Artefact, model: Size, site: Site, attempt: int) -> Reques
         gpu, memory, minutes = _of_model_job(artefact, model, site)
     else:
         gpu, memory, minutes = 0, _activations_bytes(artefact, model), 0.0
+    runtime = math.ceil((STARTING_MINUTES + minutes) * site.runtime_factor) * attempt
     return Request(
         gpu,
         math.ceil(PROCESS_MB + memory / 1e6) * attempt,
-        math.ceil((STARTING_MINUTES + minutes) * site.runtime_factor) * attempt,
+        math.floor(min(runtime, site.max_runtime)),
     )
 
 

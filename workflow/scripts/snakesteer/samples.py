@@ -12,6 +12,7 @@ from snakesteer.engine import Injection, final_states, refuse_overflow
 from snakesteer.head import greedy, logits_of
 from snakesteer.layer_labels import layer_label
 from snakesteer.models import LanguageModel
+from snakesteer.progress import Progress
 from snakesteer.tokenisation import encode
 
 SCHEMA = pa.schema(
@@ -32,6 +33,7 @@ def run(
     prompts: Sequence[str],
     *,
     tokens: int = 40,
+    progress: Progress | None = None,
 ) -> pa.Table:
     """Continue each prompt by `tokens` greedy tokens, steered at every position, old and new.
 
@@ -40,6 +42,10 @@ def run(
     this order: `prompt`, `vector`, `layer` ("3", or "2+4" for several), `coefficient`,
     `continuation`.
     """
+    lengths = [len(encode(model.tokenizer, prompt)) for prompt in prompts]
+    read = sum(sum(range(length, length + tokens)) for length in lengths)
+    progress = progress or Progress()
+    progress.start(len(injections) * len(coefficients) * read)
     rows = [
         {
             "prompt": prompt,
@@ -51,9 +57,12 @@ def run(
         for vector, injection in injections.items()
         for coefficient in coefficients
         for prompt, continuation in zip(
-            prompts, _continue(model, injection, float(coefficient), prompts, tokens), strict=True
+            prompts,
+            _continue(model, injection, float(coefficient), prompts, tokens, progress),
+            strict=True,
         )
     ]
+    progress.finish()
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
@@ -63,6 +72,7 @@ def _continue(
     coefficient: float,
     prompts: Sequence[str],
     tokens: int,
+    progress: Progress,
 ) -> list[str]:
     sequences = [encode(model.tokenizer, prompt) for prompt in prompts]
     starts = [len(sequence) for sequence in sequences]
@@ -83,6 +93,7 @@ def _continue(
         refuse_overflow(greatest, names, layer_label(injection.layers), coefficient)
         for place, token in zip(going, greedy(logits).tolist(), strict=True):
             sequences[place].append(token)
+        progress.step(int(lengths.sum()))
     return [
         str(model.tokenizer.decode(sequence[start:], skip_special_tokens=True))
         for sequence, start in zip(sequences, starts, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -170,6 +171,9 @@ def run(
         corpus = corpora[block.source]
         return _measure(model, injection, coefficient, corpus, block, batches, progress)
 
+    def found(block: Block) -> None:
+        progress.skip(sum(len(ids) - 1 for ids in block.sequences))
+
     def advance(first: pa.Table, here: pa.Table, _coefficient: float) -> int:
         before, after = (pc.sum(table["top1"]).as_py() for table in (first, here))
         return stopping.advance(after / before if before else 1.0) if stopping else 1
@@ -181,13 +185,16 @@ def run(
             for block in blocks_of(model, name, corpora[name].sequences, some, kept_bytes)
         ]
 
+    measured = partial(
+        tables_of, prepared=prepared, points=points, content=content, found=found, rows=rows
+    )
     every = {name: range(len(corpus.documents)) for name, corpus in corpora.items()}
     if precision is None:
-        tables = tables_of(curves, blocks_from(every), prepared, points, content, rows, advance)
+        tables = measured(curves, blocks_from(every), advance=advance)
     else:
         pilot = {name: some[: precision.pilot] for name, some in every.items()}
         blocks = blocks_from(pilot)
-        tables = tables_of(curves, blocks, prepared, points, content, rows, advance)
+        tables = measured(curves, blocks, advance=advance)
         visited = [
             replace(curve, coefficients=tuple(table["coefficient"].unique().to_pylist()))
             for curve, table in zip(curves, tables, strict=True)
@@ -197,7 +204,7 @@ def run(
             for name, some in every.items()
         }
         blocks += blocks_from({name: range(len(pilot[name]), enough[name]) for name in corpora})
-        tables = tables_of(visited, blocks, prepared, points, content, rows, lambda *_: 1)
+        tables = measured(visited, blocks, advance=lambda *_: 1)
     progress.finish()
     return tables
 

@@ -76,10 +76,10 @@ def usage(jobs: Iterable[Mapping[str, str]]) -> pd.DataFrame:
 
 def page(used: pd.DataFrame) -> str:
     """HTML with a row per job, the longest first."""
-    ordered = used.sort_values("seconds", ascending=False, kind="stable")
+    ordered = used.sort_values("seconds", ascending=False, kind="stable").astype(object)
     return _PAGE.render(
-        rows=ordered.to_dict("records"),
+        rows=ordered.where(ordered.notna(), None).to_dict("records"),
         hours=f"{used['seconds'].sum() / 3600:,.2f}",
         numbers=_NUMBERS,
-        shown=lambda value: "" if pd.isna(value) else f"{value:,.0f}",
+        shown=lambda value: "" if value is None else f"{value:,.0f}",
     )

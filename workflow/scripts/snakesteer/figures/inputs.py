@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from snakesteer.artefacts import read_provenance, read_table, read_tensors
 from snakesteer.errors import StudyError
+from snakesteer.vector_intervals import with_intervals
 
 # Kind of figure -> kind of behaviour sweep, where the names differ.
 _DRAWN = {"heatmap": "grid"}
+# Kind of table -> a column that no other kind has.
+_COLUMN = {"skill": "role", "behaviour": "faulty", "histograms": "bin"}
 
 
 @dataclass(frozen=True)
@@ -56,3 +61,33 @@ class Inputs:
         raise StudyError(
             f"this figure draws a {kinds[0]} behaviour sweep, but its entry names none."
         )
+
+
+def read_inputs(
+    tables: Sequence[str],
+    arrays: Mapping[str, str],
+    intervals: Literal["items", "vectors", "both"] = "items",
+) -> Inputs:
+    """The inputs of a figure from files: of tables of any kind, and of its arrays by name.
+
+    `intervals`: see `vector_intervals.with_intervals`. A table without rows is one that published
+    results are missing for altogether.
+    """
+    read = [
+        with_intervals(table, intervals)
+        for table in (read_table(path).to_pandas() for path in tables)
+        if len(table)
+    ]
+    joined = {}
+    for kind, column in _COLUMN.items():
+        of_kind = [table for table in read if column in table]
+        joined[kind] = pd.concat(of_kind, ignore_index=True) if of_kind else None
+    return Inputs(
+        **joined,
+        arrays={name: next(iter(read_tensors(path).values())) for name, path in arrays.items()},
+        absent=[
+            sentence
+            for path in tables
+            for sentence in read_provenance(path).get("missing", {}).values()
+        ],
+    )

@@ -1,0 +1,57 @@
+"""A published sweep as a table, from those of its files that can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from snakesteer.errors import StudyError
+from snakesteer.published.behaviours import behaviour_counts, behaviour_table
+from snakesteer.published.skill import skill_curve
+from snakesteer.published.source import read_results
+from snakesteer.skill_tables import SKILL_COLUMNS, skill_table
+
+
+def paths_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """What each file of a sweep holds of it -> its path; a skill sweep's are told apart by path."""
+    files = settings["files"]
+    return dict(files) if isinstance(files, Mapping) else {path: path for path in files}
+
+
+def published_table(
+    settings: Mapping[str, Any], files: Mapping[str, Mapping[str, str]], folder: Path
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The table of a sweep, and by path why a file is left out.
+
+    `settings` are the sweep's, `files` the list of the published ones, which lie in `folder`. The
+    columns are `SKILL_COLUMNS` or `BEHAVIOUR_COLUMNS`, without rows if every file is left out.
+    """
+    skill = settings["kind"] == "skill"
+    tables, missing = [], {}
+    for part, path in paths_of(settings).items():
+        try:
+            results = read_results(files, folder, path)
+            tables.append((_skill if skill else _counts)(settings, part, path, results))
+        except StudyError as error:
+            missing[path] = str(error)
+    if not skill:
+        return behaviour_table(settings["sweep"], tables, settings["collapse"]), missing
+    if not tables:
+        return pd.DataFrame(columns=SKILL_COLUMNS), missing
+    return pd.concat(tables, ignore_index=True), missing
+
+
+def _skill(
+    settings: Mapping[str, Any], _part: str, path: str, results: Mapping[str, Any]
+) -> pd.DataFrame:
+    curve = skill_curve(path, results, settings["vector"], settings["corpora"])
+    return skill_table(settings["sweep"], settings["target"], [curve], **settings["statistics"])
+
+
+def _counts(
+    settings: Mapping[str, Any], part: str, path: str, results: Mapping[str, Any]
+) -> pd.DataFrame:
+    return behaviour_counts(settings["kind"], part, path, results, settings["behaviours"])
