@@ -45,6 +45,8 @@ LayerKey = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1, titl
 OwnLayers = Annotated[dict[Name, LayerSet], Some]
 
 
+PILOT = 32
+MAX_FAULTY = 0.05
 CUT = (
     "Documents are cut at this length; if left out at 4,096 tokens, or where the model's context "
     "ends if that is sooner."
@@ -199,7 +201,7 @@ class SkillSweep(Run):
         "evaluated as that takes.",
     )
     pilot: Annotated[int, Field(ge=2)] = Field(
-        32, description="Documents per corpus that `precision` is planned with."
+        PILOT, description="Documents per corpus that `precision` is planned with."
     )
     max_tokens: Count | None = Field(None, description=CUT)
     skip: Count = Field(50, description="Most frequent tokens left out of the `kept` measures.")
@@ -211,6 +213,12 @@ class SkillSweep(Run):
     stopping: SkillStopping | Literal[False] = Field(
         False, description="`{}` stops early as in the paper; `false` evaluates every coefficient."
     )
+
+    @model_validator(mode="after")
+    def _pilot_of_a_precision(self) -> Self:
+        if self.precision is None and self.pilot != PILOT:
+            raise ValueError("pilot is for `precision`, which is missing; add it, or remove pilot")
+        return self
 
     @model_validator(mode="after")
     def _layers_once(self) -> Self:
@@ -283,7 +291,7 @@ class Choice(Entry):
 
     grid: Name | None = Field(None, description="A grid sweep on the validation split.")
     max_faulty: Share = Field(
-        0.05, description="Cells with a larger share of faulty answers are not chosen."
+        MAX_FAULTY, description="Cells with a larger share of faulty answers are not chosen."
     )
     multipliers: dict[Name, dict[LayerKey, Multipliers]] | None = Field(
         None,
@@ -295,6 +303,10 @@ class Choice(Entry):
     def _from_one_place(self) -> Self:
         if (self.grid is None) == (not self.multipliers):
             raise ValueError("give either grid, to pick from it, or multipliers")
+        if self.multipliers and self.max_faulty != MAX_FAULTY:
+            raise ValueError(
+                "max_faulty is for multipliers picked from a grid, and these are given; remove it"
+            )
         return self
 
 
