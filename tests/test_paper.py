@@ -20,6 +20,7 @@ from test_hub_workflow import served
 from checkout import Checkout, copy_of_repository
 from snakesteer import study, study_file
 from snakesteer.plan import Plan
+from snakesteer.resources import Size
 from snakesteer.stopping import SkillStopping
 
 PAPER = REPOSITORY / "config" / "paper.yaml"
@@ -172,6 +173,20 @@ def test_another_model_takes_a_few_lines(
         for name, jobs in plan.sweeps.items():
             placed = [job.settings["layers"] for job in paper.sweeps[name]]
             assert [job.settings["layers"] for job in jobs] == placed
+
+
+@pytest.mark.parametrize("base", ["paper.yaml", "other-model.yaml"])
+def test_nothing_of_llama_2_is_left_in_another_model(tmp_path: Path, base: str) -> None:
+    """Its size and its context would be the other's: too small a job, documents cut too late."""
+    path = tmp_path / "mine.yaml"
+    other = {"source": "OWNER/NAME", "revision": "a" * 40, "layers": 80}
+    models = dict.fromkeys(("llama-2-7b", "llama-2-7b-chat"), other)
+    path.write_text(yaml.safe_dump({"extends": str(PAPER.parent / base), "models": models}))
+    plan = Plan(study_file.load(path), REPOSITORY)
+    for model in plan.study.models.values():
+        assert model == study.Model(**other)
+    for sweep in ("code", "grid"):
+        assert plan.size(plan.sweeps[sweep][0]) == Size.planned(None, 80)
 
 
 def reduced(paper: study.Study, evals: dict[str, Path]) -> dict[str, Any]:
