@@ -7,7 +7,8 @@ with job(snakemake, "models"):
     settings = snakemake.params.settings
     source = settings["source"]
     if "revision" in settings:
-        made = fetch_model(source, settings["revision"], settings["layers"])
+        of_entry = (settings["revision"], settings["layers"], settings["context"])
+        made = fetch_model(source, *of_entry)
     else:
         made = manifest(locate(source, repository(snakemake)), source=source)
     write_json(snakemake.output[0], made)
