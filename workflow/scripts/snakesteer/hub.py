@@ -110,7 +110,7 @@ def fetch_model(
             f"set layers to {made['n_layers']}."
         )
     longest = context_of(folder)
-    if None not in (context, longest) and context != longest:
+    if context is not None and longest not in (None, context):
         raise StudyError(
             f"{source} at {revision} reads at most {longest} tokens, but the study says {context}; "
             f"set context to {longest}."

@@ -183,7 +183,7 @@ class Splits(Entry, Generic[Split]):
     validation: Split
 
     @classmethod
-    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
         """`HubSplits`, the name that the reference prints."""
         return f"{params[0].__name__}s"
 

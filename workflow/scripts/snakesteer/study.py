@@ -458,7 +458,11 @@ class Figure(Entry):
     """What every figure may say."""
 
     title: str | None = None
-    caption: str | None = Field(None, description="Caption in the report.")
+    caption: str | None = Field(
+        None,
+        description="Caption in the report; what intervals are over, and the layers of vectors "
+        "that have each their own, are said after it.",
+    )
 
 
 class WithIntervals(Figure):
