@@ -12,6 +12,7 @@ sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
 from snakesteer import study as schema
 from snakesteer import study_file
 from snakesteer.artefacts import check_writable
+from snakesteer.captions import caption
 from snakesteer.changes import changes
 from snakesteer.errors import StudyError
 from snakesteer.other_versions import other_versions

@@ -24,7 +24,7 @@ rule figure:
     params:
         settings=lambda wildcards: PLAN.figures[wildcards.name].settings,
         code=PLAN.code("figure"),
-        caption=lambda wildcards: PLAN.study.figures[wildcards.name].caption or "",
+        caption=lambda wildcards: caption(PLAN.study, wildcards.name),
     message:
         "results: figure {wildcards.name}"
     script:

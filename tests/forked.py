@@ -14,14 +14,23 @@ import sys
 import traceback
 from subprocess import CalledProcessError
 
+import matplotlib.backends.backend_agg
+import matplotlib.backends.backend_pdf
 import matplotlib.figure  # noqa: F401
 import pandas  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 import torch  # noqa: F401
-import transformers.models.llama  # noqa: F401
 from snakemake.benchmark import benchmarked
 from snakemake.cli import main
 from snakemake.script import PythonScript
+
+# By name: of `transformers.models.llama` alone nothing is loaded until it is used.
+from transformers import (  # noqa: F401
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaForCausalLM,
+    LlamaTokenizer,
+)
 
 
 def fork(script: PythonScript, fname: str, edit: bool = False) -> None:

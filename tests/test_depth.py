@@ -64,9 +64,13 @@ def test_fractions_and_numbers_make_the_same_artefacts() -> None:
 
 
 def test_fractions_of_one_layer_are_that_layer_once() -> None:
-    given = changed({"sweeps": {"code": {"layers": [0.5, 3, [0.4, 0.45], [0.3, 0.4]]}}})
-    sweep = at_depth(given, lambda _: 8).sweeps["code"]
-    assert sweep.layers == [3, [3], [2, 3]]  # type: ignore[union-attr]
+    """And so are a set that is one layer, and the same set in another order."""
+    given = changed(
+        {"sweeps": {"code": {"layers": [0.5, 3, [0.4, 0.45], [0.3, 0.4], [3], [3, 2]]}}}
+    )
+    plan = Plan(given, REPOSITORY)
+    assert plan.study.sweeps["code"].layers == [3, [2, 3]]  # type: ignore[union-attr]
+    assert [curve["layer"] for curve in plan.tables["code"].settings["curves"]] == ["3", "2+3"]
 
 
 def test_the_depth_is_asked_of_the_entrys_own_model() -> None:

@@ -207,6 +207,11 @@ def test_tradeoff_numbers_are_the_tables(tmp_path):
     assert list(dict.fromkeys(numbers["layer"])) == ["2", "2+4", "10"]
 
 
+def test_layers_steered_together_can_be_drawn_alone():
+    _, numbers = figure_and_numbers("tradeoff", Inputs(skill=skill()), {"layers": [[2, 4], 10]})
+    assert list(dict.fromkeys(numbers["layer"])) == ["2+4", "10"]
+
+
 def test_tradeoff_draws_its_points_in_percent_and_names_its_axes():
     _, inputs, settings = CASES["tradeoff cropped"]()
     figure, numbers = figure_and_numbers("tradeoff", inputs, settings)

@@ -142,7 +142,7 @@ def cached(home: Path, name: str) -> Path:
 
 
 def test_a_model_is_fetched_without_pickles_and_code(ask, home, folders) -> None:
-    made = ask("model", ["o/whole", COMMIT, 32])
+    made = ask("model", ["o/whole", COMMIT, 32, 4096])
     own = manifest(folders["model"], "o/whole", COMMIT)
     assert {**made, "large": {}} == own
     fetched = {file.name for file in cached(home, "whole").iterdir()}
@@ -182,6 +182,7 @@ def test_a_gated_model_says_which_licence_to_accept_where(ask, stand_in) -> None
         (["o/none", COMMIT, 32], "the hub has no model o/none, or it is private"),
         (["o/whole", "b" * 40, 32], f"o/whole has no revision {'b' * 40}; `git ls-remote "),
         (["o/whole", COMMIT, 30], "has 32 layers, but the study says 30; set layers to 32."),
+        (["o/whole", COMMIT, 32, 8192], "reads at most 4096 tokens, but the study says 8192; set"),
         (["o/pickled", COMMIT, 32], f"o/pickled at {COMMIT} has no safetensors weights"),
     ],
 )

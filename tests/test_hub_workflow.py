@@ -86,11 +86,19 @@ def test_the_papers_sources_through_their_rules(
     config.write_text(yaml.safe_dump(small(llama.evals(tmp_path / "evals"))))
     plan = Plan(study_file.load(config), checkout.folder)  # without network, models and documents
     counted, asked = (plan.artefacts(stage)[0].paths[0] for stage in ("skip_tokens", "questions"))
-    model = plan.model("llama-2-7b").paths[0]
-    with hub.StandIn(served(tmp_path / "repositories")) as stand_in:
+    model, gated = plan.model("llama-2-7b").paths[0], plan.model("llama-2-7b-chat")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with hub.StandIn(
+        served(tmp_path / "repositories"), gated={gated.settings["source"]}
+    ) as stand_in:
         for name, value in stand_in.environment(tmp_path / "home").items():
             monkeypatch.setenv(name, value)
-        checkout.snakemake("--cores", "2", "--quiet", "all", "--", counted, asked, config=config)
+        wanted = ("--keep-going", "--", counted, asked, *gated.paths)
+        done = checkout.attempt("--cores", "2", "--quiet", "all", *wanted, config=config)
+        assert done.returncode != 0
+        log = (checkout.folder / f"results/logs/model/{gated.name}.{gated.key}.log").read_text()
+        named = f"models.llama-2-7b-chat: {gated.settings['source']} is gated: accept its licence"
+        assert log.startswith(f"Error: {named}") and log.count("\n") == 1
         manifest = (checkout.folder / model).read_bytes()
 
         # Weights that have gone from the hub's cache come back, and nothing else is made again.
@@ -98,5 +106,4 @@ def test_the_papers_sources_through_their_rules(
         weights.resolve().unlink()
         checkout.snakemake("--cores", "1", "--force", model, config=config)
         assert weights.is_file() and (checkout.folder / model).read_bytes() == manifest
-        done = checkout.snakemake("-n", "--", counted, asked, config=config)
-        assert "Nothing to be done" in done
+        assert "Nothing to be done" in checkout.snakemake("-n", "--", counted, asked, config=config)

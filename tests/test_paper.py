@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,8 @@ from typing import Any
 
 import hub
 import llama
+import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -20,9 +23,11 @@ from test_hub_workflow import served
 from checkout import Checkout, copy_of_repository
 from snakesteer import study, study_file
 from snakesteer.plan import Plan
+from snakesteer.resources import Size
 from snakesteer.stopping import SkillStopping
 
 PAPER = REPOSITORY / "config" / "paper.yaml"
+AUTHORS = REPOSITORY.parent / "shared" / "published" / "data" / "datasets"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +58,48 @@ def test_stopping_and_coefficients_visit_just_the_published_ones(paper: study.St
     assert replayed >= 8
 
 
+def test_values_are_the_authors(paper: study.Study) -> None:
+    """Of docs/reproduction.md what no published table shows, and none of it a silent default."""
+    assert {model.source for model in paper.models.values()} == {
+        "meta-llama/Llama-2-7b-hf",
+        "meta-llama/Llama-2-7b-chat-hf",
+    }
+    sweeps = paper.sweeps
+    for skill in ("code", "python"):
+        for name, permute in ((skill, None), (f"{skill}-permuted", "operands")):
+            vector = paper.vectors[name]
+            assert (vector.add, vector.subtract) == (["text"], [skill])
+            assert (vector.dtype, vector.permute) == ("bfloat16", permute)
+            assert (sweeps[name].model, sweeps[name].inject) == ("llama-2-7b", name)
+            assert sweeps[name].corpora == [skill, "text"]
+        assert sweeps[skill].layers == [0, 5, 10, 15, 20, 25, 30]
+        assert sweeps[f"{skill}-layers"].layers == [[10, 15]]
+    skills = [sweep for sweep in sweeps.values() if sweep.kind == "skill"]
+    assert {(sweep.tokens, sweep.skip, sweep.skip_tokens) for sweep in skills} == {
+        (500_000, 50, "fixed")
+    }
+    assert {paper.activations[name].documents for name in paper.corpora} == {5000}
+    grid, simultaneous = sweeps["grid"], sweeps["simultaneous"]
+    assert grid.multipliers == [1, 2, 3, 5, 10, 20, 30, 40, 60, 80, 120, 200, 300]
+    assert (grid.stopping.collapse, grid.stopping.faulty) == (0.95, 10)
+    assert simultaneous.inject == dict(zip(paper.behaviours, range(11, 16), strict=True))
+    assert len(study.coefficients(simultaneous.coefficients)) == 81
+    formats = {"skill": "float32", "simultaneous": "bfloat16"}
+    by_kind = {name: formats.get(sweep.kind, "float16") for name, sweep in sweeps.items()}
+    assert {name: sweep.vector_dtype for name, sweep in sweeps.items()} == {
+        **by_kind,
+        "alignment-tax": "bfloat16",
+    }
+    given = study_file.read(PAPER)
+    assert {model["dtype"] for model in given["models"].values()} == {"bfloat16"}
+    for figure, key, value in (
+        ("combined-steering-layer-15", "max_faulty", 10),
+        ("simultaneous-steering", "max_faulty", 5),
+        ("activation-distributions", "bins", 100),
+    ):
+        assert given["figures"][figure][key] == value
+
+
 def test_sweeps_and_published_sweeps_are_of_one_shape(paper: study.Study) -> None:
     """Layers, corpora and behaviours are those of the published series that a sweep is held to."""
     for card in paper.scorecards.values():
@@ -67,8 +114,9 @@ def test_sweeps_and_published_sweeps_are_of_one_shape(paper: study.Study) -> Non
                 assert list(sweep.inject.values()) == published.layers
             path = REPOSITORY / "resources" / "published" / f"{theirs}.parquet"
             rows = pq.read_table(path).to_pandas()
-            if len(rows) and sweep.kind in ("grid", "single", "combined"):
+            if len(rows) and sweep.kind != "simultaneous":
                 assert set(rows["layer"]) - {""} == {str(layer) for layer in sweep.layers}
+            if len(rows) and sweep.kind in ("grid", "single", "combined"):
                 vectors = (
                     paper.chosen_vectors(sweep.choice) if sweep.kind != "grid" else sweep.vectors
                 )
@@ -174,34 +222,66 @@ def test_another_model_takes_a_few_lines(
             assert [job.settings["layers"] for job in jobs] == placed
 
 
-def reduced(paper: study.Study, evals: dict[str, Path]) -> dict[str, Any]:
+@pytest.mark.parametrize("base", ["paper.yaml", "other-model.yaml"])
+def test_nothing_of_llama_2_is_left_in_another_model(tmp_path: Path, base: str) -> None:
+    """Its size and its context would be the other's: too small a job, documents cut too late."""
+    path = tmp_path / "mine.yaml"
+    other = {"source": "OWNER/NAME", "revision": "a" * 40, "layers": 80}
+    models = dict.fromkeys(("llama-2-7b", "llama-2-7b-chat"), other)
+    path.write_text(yaml.safe_dump({"extends": str(PAPER.parent / base), "models": models}))
+    plan = Plan(study_file.load(path), REPOSITORY)
+    for model in plan.study.models.values():
+        assert model == study.Model(**other)
+    for sweep in ("code", "grid"):
+        assert plan.size(plan.sweeps[sweep][0]) == Size.planned(None, 80)
+
+
+def reduced(paper: study.Study, folder: Path) -> dict[str, Any]:
     """The paper's study with other sources of questions and other sizes, and nothing else.
 
     The hub's repositories keep names and commits; two sweeps are run with resamples as well.
     """
-    kinds: dict[str, dict[str, Any]] = {
-        "skill": {"coefficients": [0, 0.25, 0.5, 1, 2, 30], "tokens": 200, "max_tokens": 64},
-        "grid": {"multipliers": [1, 2, 3], "layers": [10, 15]},
-        "simultaneous": {"coefficients": {"points": 9}},
-    }
-    sweeps = {name: kinds.get(sweep.kind, {}) for name, sweep in paper.sweeps.items()}
-    for name in ("code", "python"):
-        sweeps[name] = kinds["skill"] | {"layers": [0, 15]}
-    sweeps["alignment-tax"] = kinds["skill"] | kinds["simultaneous"]
-    sweeps["code-permuted"] = kinds["skill"] | {"resamples": 2}
-    sweeps["single"] = {"resamples": 2}
-    cut = {"questions": 30, "train": 10, "validation": 8}
+    sizes: dict[str, Any] = {"tokens": 200, "max_tokens": 64}
+    skill = [name for name, sweep in paper.sweeps.items() if sweep.kind == "skill"]
+    resampled = {"resamples": 2}
+    points = {"coefficients": {"points": 9}}
     return {
         "extends": "../config/paper.yaml",
         "corpora": dict.fromkeys(paper.corpora, {"train": 16, "validation": 6}),
-        "behaviours": {name: {**cut, "file": str(path)} for name, path in evals.items()},
+        "behaviours": behaviours(paper, folder),
         "activations": dict.fromkeys(paper.corpora, {"documents": 10, "max_tokens": 64}),
-        "sweeps": sweeps,
+        "sweeps": {
+            **dict.fromkeys(skill, sizes),
+            "code-permuted": sizes | resampled,
+            "alignment-tax": sizes | points,
+            "simultaneous": points,
+            "single": resampled,
+        },
         "figures": {
-            **{name: None for name in paper.figures if re.match("grid-search-(?!myopic)", name)},
             "single-steering-layer-10": {"intervals": "both"},
+            "single-steering-layer-15": {"intervals": "vectors"},
         },
     }
+
+
+def behaviours(paper: study.Study, folder: Path) -> dict[str, Any]:
+    """24 questions each: short ones of the authors' prepared files where they are, or made up."""
+    size = {"train": 10, "validation": 6}
+    if not AUTHORS.is_dir():
+        return {
+            name: {"file": str(path), "questions": 24, **size}
+            for name, path in llama.evals(folder).items()
+        }
+    kept = {"choices", "seed", "shuffled_before", "title"}
+    entries = {}
+    for name, entry in paper.behaviours.items():
+        questions = json.loads((AUTHORS / f"{name.replace('-', '_')}.json").read_text())
+        path = folder / f"{name}.json"
+        short = sorted(questions, key=lambda question: len(question["question"]))[:24]
+        path.write_text(json.dumps(short))
+        same = entry.model_dump(mode="json", include=kept)
+        entries[name] = {"source": "prepared", "file": str(path), **same, **size}
+    return entries
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +290,7 @@ def finished(paper: study.Study, tmp_path_factory: pytest.TempPathFactory) -> Ch
     root = tmp_path_factory.mktemp("paper")
     checkout = copy_of_repository(tmp_path_factory.mktemp("repository"))
     config = checkout.folder / "tests" / "reduced.yaml"
-    config.write_text(yaml.safe_dump(reduced(paper, llama.evals(root / "evals"))))
+    config.write_text(yaml.safe_dump(reduced(paper, root)))
     command = [sys.executable, str(REPOSITORY / "tests" / "forked.py"), "--cores", "2"]
     with hub.StandIn(served(root)) as standing_in:
         done = subprocess.run(
@@ -229,7 +309,10 @@ def finished(paper: study.Study, tmp_path_factory: pytest.TempPathFactory) -> Ch
 def test_every_figure_table_and_scorecard_of_the_paper_is_made(finished: Checkout) -> None:
     results = finished.folder / "results" / "paper"
     paper = study_file.load(finished.folder / "tests" / "reduced.yaml")
-    assert set(paper.sweeps) == set(study_file.load(PAPER).sweeps)
+    whole, sizes = study_file.load(PAPER), {"tokens", "max_tokens", "coefficients", "resamples"}
+    assert set(paper.figures) == set(whole.figures) and set(paper.sweeps) == set(whole.sweeps)
+    for name, sweep in whole.sweeps.items():
+        assert paper.sweeps[name].model_dump(exclude=sizes) == sweep.model_dump(exclude=sizes)
     for name in paper.figures:
         assert len((results / "figures" / f"{name}.csv").read_text().splitlines()) > 1
     for name, sweep in paper.sweeps.items():
@@ -252,8 +335,28 @@ def test_every_figure_table_and_scorecard_of_the_paper_is_made(finished: Checkou
 def test_resamples_of_vectors_reach_tables_and_figures(finished: Checkout) -> None:
     results = finished.folder / "results" / "paper"
     table = pq.read_table(results / "tables" / "single.parquet").to_pandas()
-    low, high = table["propensity_vector_low"], table["propensity_vector_high"]
-    assert (low <= table["propensity"]).all() and (table["propensity"] <= high).all()
-    assert (low < high).any() and (low == high)[table["coefficient"] == 0].all()
+    steered = table["coefficient"] != 0
+    width = table["propensity_vector_high"] - table["propensity_vector_low"]
+    over_questions = table["propensity_high"] - table["propensity_low"]
+    assert (width[~steered] == 0).all() and (width[steered] > 0).any()
+    assert not np.isclose(width, over_questions).any()
     skill = pq.read_table(results / "tables" / "code-permuted.parquet").to_pandas()
-    assert (skill["top1_vector_low"] <= skill["top1_vector_high"]).all()
+    spread = skill["top1_vector_high"] - skill["top1_vector_low"]
+    assert (spread[skill["coefficient"] == 0] == 0).all() and (spread > 0).any()
+
+    # The figures' ends: over questions at layers 10 and 15, over both at 10, over vectors at 15.
+    point = ["layer", "behaviour", "direction"]
+    table = table.set_index(point).sort_index()
+    for name, shown in (
+        ("layers-10-15", lambda items, vectors: items),
+        ("layer-10", np.hypot),
+        ("layer-15", lambda items, vectors: vectors),
+    ):
+        drawn = pd.read_csv(
+            results / "figures" / f"single-steering-{name}.csv", dtype={"layer": str}
+        )
+        drawn = drawn.set_index(point).sort_index()
+        own = table.loc[drawn.index]
+        for end in ("low", "high"):
+            over = [abs(own[f"score_{kind}{end}"] - own["score"]) for kind in ("", "vector_")]
+            assert np.allclose(abs(drawn[f"score_{end}"] - drawn["score"]), shown(*over))

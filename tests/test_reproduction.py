@@ -11,15 +11,12 @@ import pytest
 from conftest import REPOSITORY
 
 from snakesteer.published.vectors import read_activations
-from snakesteer.stopping import SkillStopping
 
 AUTHORS = REPOSITORY.parent / "shared" / "published"
 pytestmark = pytest.mark.skipif(not AUTHORS.is_dir(), reason="needs ../shared/published")
 
 LAYERS = {"9.01": 0, "9.04": 5, "9.05": 10, "9.02": 15, "9.06": 20, "9.07": 25, "9.03": 30}
 VERSIONS = [*LAYERS, "9.20"]
-COEFFICIENTS = [0, 0.25, 0.5, *(round(0.1 * tenths, 1) for tenths in range(6, 21))]
-COEFFICIENTS += [2.25, 2.5, 2.75, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9, 10, 15, 20, 30]
 BEHAVIOURS = ["myopic", "wealth_seeking", "sycophancy", "agreeableness", "anti_immigration"]
 
 
@@ -93,18 +90,6 @@ def test_skip10_holds_the_ten_least_frequent_of_the_fifty() -> None:
         fifty = lists["skip50"]
         assert lists["skip10"]["tokens_int"] == fifty["tokens_int"][:10]
         assert "\n" in fifty["tokens_str"][-3:]
-
-
-def test_early_stopping_replays_from_one_list_of_coefficients() -> None:
-    stopping = SkillStopping()
-    for version in VERSIONS:
-        points = coding(version, "only_code")
-        place, visited, step = 0, [], 1
-        while step:
-            visited.append(COEFFICIENTS[place])
-            step = stopping.advance(top1(points[COEFFICIENTS[place]]) / top1(points[0.0]))
-            place += step
-        assert visited == sorted(points)
 
 
 def test_the_default_of_the_grid_is_measured_on_validation_and_test_questions() -> None:

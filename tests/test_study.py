@@ -58,6 +58,17 @@ def test_every_study_in_config_is_valid() -> None:
         ("vectors.code.contrast", "myopia", ["vectors.code", "contrast"]),
         ("vectors.code.add", ["myopia"], ["vectors.code", "activations.myopia", "contrast"]),
         ("behaviours.myopia.train", 990, ["behaviours.myopia", "990", "test split"]),
+        ("sweeps.code.pilot", 16, ["sweeps.code", "pilot", "`precision`"]),
+        (
+            "choices.multipliers",
+            {"max_faulty": 0.1, "multipliers": {"myopia": {3: {"add": 1, "subtract": -1}}}},
+            ["choices.multipliers", "max_faulty", "remove it"],
+        ),
+        (
+            "behaviours.myopia",
+            {"source": "model-written-evals", "file": "a.jsonl", "questions": 600},
+            ["behaviours.myopia", "600", "test split"],
+        ),
         ("corpora.text.train", 0, ["corpora.text.train", "0"]),
         ("figures.general-coding.sweeps", ["grid"], ["figures.general-coding", "grid"]),
         ("figures.grid-search.behaviour", "myopic", ["figures.grid-search", "`myopia`"]),

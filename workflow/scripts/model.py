@@ -5,9 +5,9 @@ from snakesteer.manifest import locate, manifest
 
 with job(snakemake, "models"):
     settings = snakemake.params.settings
-    source = settings["source"]
     if "revision" in settings:
-        made = fetch_model(source, settings["revision"], settings["layers"])
+        made = fetch_model(**settings)
     else:
+        source = settings["source"]
         made = manifest(locate(source, repository(snakemake)), source=source)
     write_json(snakemake.output[0], made)

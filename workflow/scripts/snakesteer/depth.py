@@ -2,7 +2,7 @@
 
 0.0 is the first decoder block and 1.0 the last; in between stands the nearest one, of two equally
 near ones the lower: of 32 layers 0.25 is layer 8, 0.5 layer 15. Fractions that are one layer of a
-shallow model are that layer once.
+shallow model are that layer once, and a set of one layer is that layer.
 """
 
 from __future__ import annotations
@@ -95,12 +95,25 @@ class _Place:
 
 
 def _numbers(given: Any, place: _Place) -> Any:
-    """A layer, a list of them, or a mapping to them, with numbers in place of fractions."""
+    """A layer, a list of layers and sets of them, or a mapping to either, with numbers in place of
+    fractions."""
     if isinstance(given, Mapping):
-        return {name: _numbers(layers, place) for name, layers in given.items()}
+        return {name: _layer_set(layers, place) for name, layers in given.items()}
     if isinstance(given, list):
-        numbers = [_numbers(value, place) for value in given]
-        return [number for i, number in enumerate(numbers) if number not in numbers[:i]]
+        sets = [_layer_set(value, place) for value in given]
+        return [layers for i, layers in enumerate(sets) if layers not in sets[:i]]
+    return _number(given, place)
+
+
+def _layer_set(given: Any, place: _Place) -> Any:
+    """A layer, or the sorted list of those steered together."""
+    if not isinstance(given, list):
+        return _number(given, place)
+    numbers = sorted({_number(value, place) for value in given})
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _number(given: Any, place: _Place) -> Any:
     if not isinstance(given, float):
         return given
     if place.model is None:

@@ -165,8 +165,8 @@ class Plan:
     def model(self, name: str) -> Artefact:
         entry = self.study.models[name]
         if entry.revision:
-            hub = {"source": entry.source, "revision": entry.revision, "layers": entry.layers}
-            return self.make("model", name, hub)
+            told = ("source", "revision", "layers", "context")
+            return self.make("model", name, {key: getattr(entry, key) for key in told})
         with naming(f"models.{name}.source"):
             files = content(self.folder(name))
         return self.make("model", name, {"source": entry.source, "files": files})

@@ -16,11 +16,12 @@ _INTRODUCTION = """# The study file
 
 One YAML file describes a study. Its sections hold named entries, and entries refer to each other
 by name. `extends: other.yaml` starts from another study, key by key; a key set to `null` is
-removed, and a corpus, behaviour, sweep or figure that is given another `source` or `kind` is
+removed, and a model, corpus, behaviour, sweep or figure that is given another `source` or `kind` is
 replaced as a whole. `layers` count decoder blocks from 0, and a layer's activation is that block's
 output. A layer with a decimal point is a fraction of the model's depth: 0.0 is the first, 1.0 the
 last, and in between stands the nearest one, of two equally near ones the lower (of 32 layers 0.25
-is layer 8, 0.5 layer 15); two fractions that are one layer are that layer once.
+is layer 8, 0.5 layer 15); two fractions that are one layer are that layer once, and a set of one
+layer, `[15]`, is that layer.
 [sources.md](sources.md) shows where models, documents and questions may come from.
 
 This page is made from the schema in `workflow/scripts/snakesteer/study.py` and `source_entries.py`

@@ -7,7 +7,7 @@ else after the next push to it.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -48,8 +48,9 @@ class Model(Entry):
     )
     context: Count | None = Field(
         None,
-        description="Longest input in tokens, for a model of the hub; `max_tokens` is compared "
-        "with it before anything runs. A folder's configuration says it itself.",
+        description="Longest input in tokens, for a model of the hub: `max_tokens` is compared "
+        "with it before anything runs, and it with the model's configuration when that is there. A "
+        "folder's configuration says it itself.",
     )
     parameters: Annotated[float, Field(gt=0)] | None = Field(
         None,
@@ -181,6 +182,11 @@ class Splits(Entry, Generic[Split]):
     train: Split
     validation: Split
 
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """`HubSplits`, the name that the reference prints."""
+        return f"{params[0].__name__}s"
+
 
 class Records(CorpusEntry, Generic[Split]):
     splits: Splits[Split] = Field(description="Where `train` and `validation` are read, as below.")
@@ -213,14 +219,10 @@ class BehaviourEntry(Entry):
     title: str | None = Field(None, description="Name in figures.")
 
 
-class GeneratedBehaviour(BehaviourEntry):
-    """Two-choice questions of the built-in generator."""
-
-    source: Literal["generated"]
-    trait: Literal[
-        "myopia", "wealth-seeking", "sycophancy", "agreeableness", "anti-immigration"
-    ] = Field(description="The trait that the matching answer shows.")
-    questions: Annotated[int, Field(ge=3, le=4000)] = Field(1000, description="Questions drawn.")
+class DrawnBehaviour(BehaviourEntry):
+    questions: Annotated[int, Field(ge=3)] = Field(
+        1000, description="Questions drawn at most; all if there are fewer."
+    )
 
     @model_validator(mode="after")
     def _leaves_a_test_split(self) -> Self:
@@ -230,6 +232,16 @@ class GeneratedBehaviour(BehaviourEntry):
                 f"{self.questions} questions for the test split; make them smaller"
             )
         return self
+
+
+class GeneratedBehaviour(DrawnBehaviour):
+    """Two-choice questions of the built-in generator."""
+
+    source: Literal["generated"]
+    trait: Literal[
+        "myopia", "wealth-seeking", "sycophancy", "agreeableness", "anti-immigration"
+    ] = Field(description="The trait that the matching answer shows.")
+    questions: Annotated[int, Field(ge=3, le=4000)] = Field(1000, description="Questions drawn.")
 
 
 class FileBehaviour(BehaviourEntry):
@@ -263,14 +275,11 @@ class FileBehaviour(BehaviourEntry):
         )
 
 
-class ModelWrittenBehaviour(FileBehaviour):
+class ModelWrittenBehaviour(FileBehaviour, DrawnBehaviour):
     """Questions of the model-written evals (JSONL: `question`, `answer_matching_behavior`,
     `answer_not_matching_behavior`), put into the paper's format."""
 
     source: Literal["model-written-evals"]
-    questions: Annotated[int, Field(ge=3)] = Field(
-        1000, description="Questions drawn at most; all if there are fewer."
-    )
 
 
 class PreparedBehaviour(FileBehaviour):

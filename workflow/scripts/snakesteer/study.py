@@ -47,6 +47,8 @@ LayerKey = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1, titl
 OwnLayers = Annotated[dict[Name, LayerSet], Some]
 
 
+PILOT = 32
+MAX_FAULTY = 0.05
 CUT = (
     "Documents are cut at this length; if left out at 4,096 tokens, or where the model's context "
     "ends if that is sooner."
@@ -207,7 +209,7 @@ class SkillSweep(Run):
         "documents are evaluated as that takes.",
     )
     pilot: Annotated[int, Field(ge=2)] = Field(
-        32,
+        PILOT,
         description="Documents per corpus that `precision` is planned with; with `stopping`, they "
         "alone decide which coefficients are visited.",
     )
@@ -221,6 +223,12 @@ class SkillSweep(Run):
     stopping: SkillStopping | Literal[False] = Field(
         False, description="`{}` stops early as in the paper; `false` evaluates every coefficient."
     )
+
+    @model_validator(mode="after")
+    def _pilot_of_a_precision(self) -> Self:
+        if self.precision is None and self.pilot != PILOT:
+            raise ValueError("pilot is for `precision`, which is missing; add it, or remove pilot")
+        return self
 
     @model_validator(mode="after")
     def _layers_once(self) -> Self:
@@ -293,7 +301,7 @@ class Choice(Entry):
 
     grid: Name | None = Field(None, description="A grid sweep on the validation split.")
     max_faulty: Share = Field(
-        0.05, description="Cells with a larger share of faulty answers are not chosen."
+        MAX_FAULTY, description="Cells with a larger share of faulty answers are not chosen."
     )
     multipliers: dict[Name, dict[LayerKey, Multipliers]] | None = Field(
         None,
@@ -305,6 +313,10 @@ class Choice(Entry):
     def _from_one_place(self) -> Self:
         if (self.grid is None) == (not self.multipliers):
             raise ValueError("give either grid, to pick from it, or multipliers")
+        if self.multipliers and self.max_faulty != MAX_FAULTY:
+            raise ValueError(
+                "max_faulty is for multipliers picked from a grid, and these are given; remove it"
+            )
         return self
 
 
@@ -456,7 +468,11 @@ class Figure(Entry):
     """What every figure may say."""
 
     title: str | None = None
-    caption: str | None = Field(None, description="Caption in the report.")
+    caption: str | None = Field(
+        None,
+        description="Caption in the report; what intervals are over, and the layers of vectors "
+        "that have each their own, are said after it.",
+    )
 
 
 class WithIntervals(Figure):

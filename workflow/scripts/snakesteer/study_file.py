@@ -20,7 +20,13 @@ from snakesteer.mistakes import sentence
 from snakesteer.study import Study
 
 # What tells the entries of a section apart; another one makes another entry.
-TAGS = {"corpora": "source", "behaviours": "source", "sweeps": "kind", "figures": "kind"}
+TAGS = {
+    "models": "source",
+    "corpora": "source",
+    "behaviours": "source",
+    "sweeps": "kind",
+    "figures": "kind",
+}
 
 
 def load(path: str | Path) -> Study:
@@ -60,8 +66,8 @@ def resolve(data: Mapping[str, Any], folder: Path, seen: tuple[Path, ...] = ()) 
 
 
 def _without_replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """The base without the entries to which `over` gives another source or kind, and which would
-    leave it keys that it does not know."""
+    """The base without the entries to which `over` gives another source or kind, and of which
+    nothing holds for that: the size of another model, keys that another kind does not know."""
     kept = dict(base)
     for section, tag in TAGS.items():
         entries, others = base.get(section), over.get(section)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from snakesteer.artefacts import write_bytes
 from snakesteer.errors import StudyError
-from snakesteer.layer_labels import layer_order
+from snakesteer.layer_labels import layer_label, layer_order
 
 WIDTH = 5.5
 FULL_WIDTH = 6.75
@@ -85,12 +85,16 @@ def ordered_behaviours(rows: pd.DataFrame, settings: Mapping[str, Any]) -> list[
 
 
 def ordered_layers(rows: pd.DataFrame, settings: Mapping[str, Any]) -> list[str]:
-    """The layer labels to draw by depth: those of `layers` that the rows hold, or all.
+    """The layer labels to draw by depth: those of `layers`, numbers and lists of them, that the
+    rows hold, or all.
 
     Raises StudyError if that leaves none.
     """
     present = set(rows["layer"]) - {""}
-    wanted = {str(layer) for layer in settings.get("layers", present)}
+    wanted = {
+        layer_label(layer) if isinstance(layer, list) else str(layer)
+        for layer in settings.get("layers", present)
+    }
     drawn = sorted(present & wanted, key=layer_order)
     return _some(drawn, "layers", settings, sorted(present, key=layer_order))
 

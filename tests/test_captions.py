@@ -1,0 +1,54 @@
+"""Captions are true whatever the settings: what these decide is said from them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from conftest import REPOSITORY
+
+from snakesteer import study_file
+from snakesteer.captions import caption
+from snakesteer.plan import Plan
+
+CONFIG = REPOSITORY / "config"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_entrys_caption_says_nothing_that_settings_decide(path: Any) -> None:
+    for figure in study_file.load(path).figures.values():
+        assert not re.search(r"layers? \d|Wilson|bootstrap|interval|resample", figure.caption)
+
+
+@pytest.mark.parametrize(
+    ("figure", "intervals", "words"),
+    [
+        ("general-coding", "items", "Intervals (95 %): over documents (bootstrap"),
+        ("single-steering", "items", "Intervals (95 %): over questions (Wilson)."),
+        ("single-steering", "vectors", "Intervals (95 %): over resamples of the vectors."),
+        ("combined-steering", "both", "over questions (Wilson) and over resamples of the vectors,"),
+        ("simultaneous-steering", "items", "those of the alignment tax over documents (bootstrap)"),
+    ],
+)
+def test_what_intervals_are_over(figure: str, intervals: str, words: str) -> None:
+    over = {
+        "figures": {figure: {"intervals": intervals}},
+        "sweeps": {name: {"resamples": 2} for name in ("single", "combined")},
+    }
+    study = study_file.parse(study_file.merge(study_file.read(CONFIG / "miniature.yaml"), over))
+    said = caption(study, figure)
+    assert said.startswith(study.figures[figure].caption) and words in said
+
+
+@pytest.mark.parametrize(
+    ("path", "layers"),
+    [
+        ("paper", "11 (myopic), 12 (wealth-seeking), 13 (sycophancy), 14 (agreeableness), 15 ("),
+        ("other-model", "2 (myopic), 3 (wealth-seeking), 3 (sycophancy), 3 (agreeableness), 3 ("),
+        ("published", "11, 12, 13, 14, 15."),
+    ],
+)
+def test_layers_of_simultaneous_steering(path: str, layers: str) -> None:
+    plan = Plan(study_file.load(CONFIG / f"{path}.yaml"), REPOSITORY)
+    assert f" Layers: {layers}" in caption(plan.study, "simultaneous-steering")
