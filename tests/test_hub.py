@@ -245,6 +245,7 @@ def corpus(repository: str = "o/pile", revision: str = COMMIT, **changes: Any) -
             "validation": {**place, "files": ["val.jsonl.zst"]},
         },
         "field": "text",
+        "min_characters": 1,
         "filter": {"field": "meta.pile_set_name", "equal": "Github", "not_equal": None},
         "shuffle": {"seed": 13, "buffer": 10},
         "train": 20,

@@ -29,6 +29,7 @@ SETTINGS: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     "corpora.python.validation": (1001, [("documents", "python")]),
     "corpora.python.title": ("Snakes", NOTHING),
     "corpora.python.filter": ({"field": "a", "equal": 1}, [("documents", "python")]),
+    "corpora.python.min_characters": (9, [("documents", "python")]),
     "corpora.text.filter.field": ("meta.set", [("documents", "text")]),
     "corpora.text.filter.not_equal": ("GitHub", [("documents", "text")]),
     "corpora.code.filter.equal": ("GitHub", [("documents", "code")]),

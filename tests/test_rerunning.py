@@ -106,6 +106,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "sweeps.code.coefficients": ([0, 1], _CODE_SWEEP),
     "sweeps.alignment-tax.corpora": (["text"], f"skip_tokens {_ONE_SKILL}"),
     "sweeps.code.tokens": (700, _CODE_SWEEP),
+    "sweeps.code.paired": (False, _CODE_SWEEP),
     "sweeps.code.precision": (0.2, _CODE_SWEEP),
     "sweeps.code.max_tokens": (64, f"skip_tokens*2 {_CODE_SWEEP}"),
     "sweeps.code.skip": (10, f"skip_tokens*2 {_CODE_SWEEP}"),

@@ -172,6 +172,11 @@ def test_records_without_text_are_not_counted(tmp_path: Path) -> None:
     made = documents(corpus(tmp_path, splits=splits, train=3, validation=2, shuffle=False))
     assert [d["text"] for d in made["train"]] == ["a", "b", "c"]
     assert [d["text"] for d in made["validation"]] == ["d", "e"]
+    llama.write_lines(tmp_path / "a.jsonl", [{"text": text} for text in ("a", "long", "b", "text")])
+    settings = {"train": 1, "validation": 1, "shuffle": False, "min_characters": 2}
+    splits = {"train": one, "validation": {**one, "skip": 1}}
+    made = documents(corpus(tmp_path, splits=splits, **settings))
+    assert [made[split][0]["text"] for split in corpora.SPLITS] == ["long", "text"]
 
 
 def test_half_a_character_is_told_with_its_place(tmp_path: Path) -> None:
@@ -207,7 +212,8 @@ def test_a_filter_gives_up_on_a_source_without_end() -> None:
         while True:
             yield "here", {"text": "x", "set": "b"}
 
-    settings = {"field": "text", "shuffle": False, "filter": {**GITHUB, "field": "set"}}
+    condition = {**GITHUB, "field": "set"}
+    settings = {"field": "text", "shuffle": False, "filter": condition, "min_characters": 1}
     with pytest.raises(StudyError, match="lets none of 50 records through; they have 'b'"):
         records.draw([endless], settings, 1, patience=50)
 

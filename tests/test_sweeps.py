@@ -345,15 +345,38 @@ def test_token_budget_takes_the_first_documents(model, injection):
     assert table.tokens.sum() >= 40 > table.tokens[:-1].sum()
 
 
-def test_documents_in_which_nothing_can_be_predicted_are_passed_over(model, capsys):
-    documents = [("empty", ""), *tiny.documents(), ("short", "")]
+def test_reading_on_gives_every_coefficient_other_documents(model, injection):
+    same = sweep(model, injection, [0, 1.0, 2.0], batch_tokens=1).to_pandas()
+    read = sweep(model, injection, [0, 1.0, 2.0], batch_tokens=1, read_on=40).to_pandas()
+    assert list(read.document) == [name for name, _ in tiny.documents()][: len(read)]
+    assert list(read.coefficient.unique()) == [0, 1, 2]
+    for _, rows in read.groupby("coefficient"):
+        assert rows.tokens.sum() >= 40 > rows.tokens[:-1].sum()
+    assert len(read.merge(same)) == len(read)
+    with pytest.raises(StudyError, match="corpora.prose has no documents left for coefficient 4"):
+        sweep(model, injection, [0, *range(1, 10)], read_on=40)
+
+
+def test_stopping_between_other_documents_goes_by_shares(model, injection, monkeypatch):
+    right = skill_sweep._measure
+
+    def measure(*given):
+        table = right(*given).to_pandas()
+        table["top1"] = (table.tokens * (10 if given[2] == 0 else 1)).astype(int)
+        return pa.Table.from_pandas(table, skill_sweep.SCHEMA)
+
+    monkeypatch.setattr(skill_sweep, "_measure", measure)
+    stopping = SkillStopping(stop=0.09, leap_below=0.11, leap=2)
+    table = sweep(model, injection, [0, 1, 2, 3, 4], read_on=1, stopping=stopping)
+    assert table["coefficient"].unique().to_pylist() == [0, 1, 3]
+
+
+def test_a_corpus_of_fewer_tokens_is_noted(model, capsys):
     corpus = skill_sweep.read_corpus(
-        model.tokenizer, "prose", documents, [], max_tokens=30, tokens=10**6
+        model.tokenizer, "prose", tiny.documents(), [], max_tokens=30, tokens=10**6
     )
-    assert corpus.documents == [name for name, _ in tiny.documents()]
-    passed_over, few = capsys.readouterr().err.splitlines()
-    assert passed_over.startswith("corpora.prose: documents") and "2, empty" in passed_over
     held = sum(len(ids) - 1 for ids in corpus.sequences)
+    (few,) = capsys.readouterr().err.splitlines()
     assert few.startswith(f"corpora.prose holds only {held} of the 1,000,000 tokens asked for")
 
 
@@ -362,7 +385,7 @@ def test_unfit_skill_sweeps_are_refused(model, injection):
         ({"coefficients": [1.0]}, "begin with 0"),
         ({"coefficients": []}, "begin with 0"),
         ({"documents": []}, "no validation documents"),
-        ({"documents": [("d", "")]}, "no validation documents of two tokens"),
+        ({"documents": [("d", "")]}, "corpora.prose: document d has fewer than two tokens"),
         ({"max_tokens": 999, "documents": [("d", tiny.PROSE * 9)]}, "context of 128"),
     ):
         with pytest.raises(StudyError, match=word):
@@ -430,7 +453,7 @@ def test_empty_inputs_are_refused(model):
         (lambda: activations.read_documents(model.tokenizer, [], 8), "no training documents"),
         (
             lambda: activations.read_documents(model.tokenizer, [("a", "mill"), ("b", "")], 8),
-            "Document b has fewer than two tokens",
+            "document b has fewer than two tokens",
         ),
         (lambda: activations.read_questions(model.tokenizer, []), "no training questions"),
         (

@@ -26,7 +26,7 @@ with job(snakemake, "sweeps"):
             documents[corpus],
             read_json(skipped),
             max_tokens=settings["max_tokens"],
-            tokens=settings["tokens"],
+            tokens=settings["tokens"] if settings["paired"] else None,
         )
         for corpus, skipped in zip(settings["corpora"], snakemake.input.skip_tokens, strict=True)
     }
@@ -38,6 +38,7 @@ with job(snakemake, "sweeps"):
             [injection(model, skill_parts(settings, own)) for own in vectors],
             settings["coefficients"],
             corpora,
+            read_on=None if settings["paired"] else settings["tokens"],
             precision=skill_sweep.Precision(**precision) if precision else None,
             stopping=SkillStopping(**stopping) if stopping else None,
             **shared,

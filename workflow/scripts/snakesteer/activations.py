@@ -19,7 +19,7 @@ from snakesteer.models import LanguageModel
 from snakesteer.points import Points, digest
 from snakesteer.progress import Progress
 from snakesteer.question_tokens import QuestionTokens, question_tokens
-from snakesteer.tokenisation import encode
+from snakesteer.tokenisation import encode_document
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -76,13 +76,7 @@ def read_documents(
     """
     if not documents:
         raise StudyError("The corpus has no training documents; name one that has.")
-    sequences = [encode(tokenizer, text, max_tokens) for _, text in documents]
-    for (name, _), sequence in zip(documents, sequences, strict=True):
-        if len(sequence) < 2:
-            raise StudyError(
-                f"Document {name} has fewer than two tokens, so there is next to nothing in it to "
-                "be read; leave it out of the corpus."
-            )
+    sequences = [encode_document(tokenizer, name, text, max_tokens) for name, text in documents]
     return Documents([f"document {name}" for name, _ in documents], sequences)
 
 

@@ -366,6 +366,7 @@ class Plan:
             "coefficients": schema.coefficients(sweep.coefficients),
             "corpora": sweep.corpora,
             "tokens": sweep.tokens,
+            "paired": sweep.paired,
             "precision": (
                 {"half_width": sweep.precision, "pilot": sweep.pilot} if sweep.precision else None
             ),

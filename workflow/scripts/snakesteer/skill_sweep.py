@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ import torch
 from snakesteer.batches import Batch
 from snakesteer.curves import KEPT_BYTES, Block, Curve, Prepared, blocks_of, tables_of
 from snakesteer.engine import Injection, final_states, refuse_overflow
-from snakesteer.errors import StudyError
+from snakesteer.errors import StudyError, naming
 from snakesteer.head import predictions
 from snakesteer.layer_labels import layer_label
 from snakesteer.models import LanguageModel
@@ -24,7 +24,7 @@ from snakesteer.points import Points, digest
 from snakesteer.precision import documents_needed
 from snakesteer.progress import Progress
 from snakesteer.stopping import SkillStopping
-from snakesteer.tokenisation import encode
+from snakesteer.tokenisation import encode_document
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -85,34 +85,22 @@ def read_corpus(
     """The first of the (id, text) documents, until they hold `tokens` predicted tokens (all if
     None), each cut at `max_tokens`.
 
-    A document of fewer than two tokens, in which nothing can be predicted, is passed over; the log
-    says so, and where there are fewer tokens than `tokens`. Raises StudyError for a corpus without
-    other documents.
+    The log says where there are fewer tokens than `tokens`. Raises StudyError for an empty corpus
+    and for a document of fewer than two tokens.
     """
     names: list[str] = []
     sequences: list[list[int]] = []
-    passed_over: list[str] = []
     predicted = 0
     for name, text in documents:
         if tokens is not None and predicted >= tokens:
             break
-        ids = encode(tokenizer, text, max_tokens)
-        if len(ids) < 2:
-            passed_over.append(name)
-            continue
+        with naming(f"corpora.{corpus}"):
+            ids = encode_document(tokenizer, name, text, max_tokens)
         names.append(name)
         sequences.append(ids)
         predicted += len(ids) - 1
     if not names:
-        raise StudyError(
-            f"corpora.{corpus} has no validation documents of two tokens or more; "
-            "name one that has."
-        )
-    if passed_over:
-        Progress().note(
-            f"corpora.{corpus}: documents of fewer than two tokens, passed over: "
-            f"{len(passed_over)}, {passed_over[0]} first"
-        )
+        raise StudyError(f"corpora.{corpus} has no validation documents; name one that has.")
     if tokens is not None and predicted < tokens:
         Progress().note(
             f"corpora.{corpus} holds only {predicted:,} of the {tokens:,} tokens asked for"
@@ -127,6 +115,7 @@ def run(
     corpora: Mapping[str, Corpus],
     *,
     batch_tokens: int,
+    read_on: int | None = None,
     precision: Precision | None = None,
     stopping: SkillStopping | None = None,
     path: str = "shared",
@@ -137,17 +126,19 @@ def run(
     """Evaluate the same documents under every injection and coefficient.
 
     The lower layers run once for all of them, up to the lowest layer of any. The first corpus
-    decides about `stopping`, for each injection. With a `precision`, only as many of each corpus's
-    documents are evaluated as it takes at every coefficient visited, and the pilot's documents
-    decide which those are. `path`: see `engine`. `kept_bytes` bounds the states kept at a time,
-    and so the block of documents that a point is about; `points` are those there already.
+    decides about `stopping`, for each injection. With `read_on`, every coefficient visited has
+    other documents, the next ones that hold so many predicted tokens. With a `precision`, only as
+    many of each corpus's documents are evaluated as it takes at every coefficient visited, and the
+    pilot's documents decide which those are. `path`: see `engine`. `kept_bytes` bounds the states
+    kept at a time, and so the block of documents that a point is about; `points` are those there
+    already.
 
     Returns a table for each injection, a row per coefficient, corpus and document, in this order:
     `coefficient`, `corpus`, `document`, `tokens` (predicted, all but the first), `top1`, `top10`
     (counts of targets among the most likely 1 and 10), `nll` (summed, natural log), `kept`,
     `kept_top1`, `kept_top10` (the same counts over targets not skipped). Raises StudyError when the
-    coefficients do not begin with 0, for a document beyond the model's context, and for NaN or
-    infinity.
+    coefficients do not begin with 0, when there are no next documents, for a document beyond the
+    model's context, and for NaN or infinity.
     """
     if not coefficients or coefficients[0] != 0:
         raise StudyError("The coefficients of a skill sweep must begin with 0: add it.")
@@ -156,7 +147,8 @@ def run(
         Curve(injection, tuple(map(float, coefficients)), tuple(corpora))
         for injection in injections
     ]
-    predicted = sum(len(ids) - 1 for corpus in corpora.values() for ids in corpus.sequences)
+    held = sum(len(ids) - 1 for corpus in corpora.values() for ids in corpus.sequences)
+    predicted = read_on * len(corpora) if read_on else held
     progress.start(predicted * len(coefficients) * len(curves))
     prepared = Prepared.of(model, curves, batch_tokens, path)
 
@@ -189,7 +181,11 @@ def run(
         tables_of, prepared=prepared, points=points, content=content, found=found, rows=rows
     )
     every = {name: range(len(corpus.documents)) for name, corpus in corpora.items()}
-    if precision is None:
+    if read_on:
+        tables = [
+            _read_on(curve, corpora, read_on, blocks_from, measured, stopping) for curve in curves
+        ]
+    elif precision is None:
         tables = measured(curves, blocks_from(every), advance=advance)
     else:
         pilot = {name: some[: precision.pilot] for name, some in every.items()}
@@ -207,6 +203,51 @@ def run(
         tables = measured(visited, blocks, advance=lambda *_: 1)
     progress.finish()
     return tables
+
+
+def _read_on(
+    curve: Curve,
+    corpora: Mapping[str, Corpus],
+    tokens: int,
+    blocks_from: Callable[[Mapping[str, range]], list[Block]],
+    measured: Callable[..., list[pa.Table]],
+    stopping: SkillStopping | None,
+) -> pa.Table:
+    """The table of a curve whose every coefficient has other documents (paper: skill sweep)."""
+    places = {name: range(0) for name in corpora}
+    tables: list[pa.Table] = []
+    shares: list[float] = []
+    place = 0
+    while place < len(curve.coefficients):
+        coefficient = curve.coefficients[place]
+        places = {
+            name: _next_documents(name, corpora[name], some.stop, tokens, coefficient)
+            for name, some in places.items()
+        }
+        one = replace(curve, coefficients=(coefficient,))
+        tables += measured([one], blocks_from(places), advance=lambda *_: 1)
+        target = tables[-1].filter(pc.field("corpus") == curve.sources[0])
+        shares.append(pc.sum(target["top1"]).as_py() / pc.sum(target["tokens"]).as_py())
+        relative = shares[-1] / shares[0] if shares[0] else 1.0
+        step = stopping.advance(relative) if stopping else 1
+        place = place + step if step else len(curve.coefficients)
+    return pa.concat_tables(tables)
+
+
+def _next_documents(
+    name: str, corpus: Corpus, start: int, tokens: int, coefficient: float
+) -> range:
+    """The documents from `start` on that hold so many predicted tokens."""
+    held = 0
+    for place in range(start, len(corpus.documents)):
+        held += len(corpus.sequences[place]) - 1
+        if held >= tokens:
+            return range(start, place + 1)
+    raise StudyError(
+        f"corpora.{name} has no documents left for coefficient {coefficient:g}: the "
+        f"{len(corpus.documents)} of its validation split are read, {tokens:,} tokens at every "
+        "coefficient; ask for more of them, or for fewer tokens."
+    )
 
 
 def _documents_for(

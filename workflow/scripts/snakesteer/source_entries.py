@@ -192,6 +192,9 @@ class Records(CorpusEntry, Generic[Split]):
     splits: Splits[Split] = Field(description="Where `train` and `validation` are read, as below.")
     field: str = Field("text", description="Field that holds a document's text; `a.b` is b in a.")
     filter: Filter | None = Field(None, description="Records that count; all if left out.")
+    min_characters: Count = Field(
+        1, description="Characters that a document has at least; shorter records are passed over."
+    )
     shuffle: Shuffle | Literal[False] = Field(
         Shuffle(), description="`false` keeps the order of the source."
     )

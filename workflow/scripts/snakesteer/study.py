@@ -202,6 +202,12 @@ class SkillSweep(Run):
     tokens: Count = Field(
         500_000, description="Tokens per coefficient and corpus, about; with `precision`, at most."
     )
+    paired: bool = Field(
+        True,
+        description="Evaluate the same documents at every coefficient, so that comparisons are "
+        "paired; `false` reads on from coefficient to coefficient, as the authors do, which takes "
+        "as many more documents and is less precise.",
+    )
     precision: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
         description="Half-width of the 95 % interval that the relative top-1 accuracy shall have "
@@ -223,6 +229,15 @@ class SkillSweep(Run):
     stopping: SkillStopping | Literal[False] = Field(
         False, description="`{}` stops early as in the paper; `false` evaluates every coefficient."
     )
+
+    @model_validator(mode="after")
+    def _paired_where_it_has_to_be(self) -> Self:
+        for name in ("precision", "resamples"):
+            if not self.paired and getattr(self, name):
+                raise ValueError(
+                    f"{name} compares the same documents, but paired is false; remove one of them"
+                )
+        return self
 
     @model_validator(mode="after")
     def _pilot_of_a_precision(self) -> Self:

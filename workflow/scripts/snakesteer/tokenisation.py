@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from transformers import AutoTokenizer
 
+from snakesteer.errors import StudyError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -27,3 +29,19 @@ def encode(
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     ids = start + tokenizer.encode(text, add_special_tokens=False, verbose=False)
     return ids[:max_tokens]
+
+
+def encode_document(
+    tokenizer: PreTrainedTokenizerBase, name: str, text: str, max_tokens: int
+) -> list[int]:
+    """Token ids of a document as `encode` gives them.
+
+    Raises StudyError for fewer than two: none of them could be predicted.
+    """
+    ids = encode(tokenizer, text, max_tokens)
+    if len(ids) < 2:
+        raise StudyError(
+            f"document {name} has fewer than two tokens, of which none can be predicted; leave it "
+            "out, in corpora by a larger `min_characters`."
+        )
+    return ids

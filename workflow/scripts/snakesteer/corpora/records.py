@@ -26,10 +26,10 @@ def draw(
     """The first `count` documents as (id, text), after passing over `skip`; fewer if there are no
     more.
 
-    Settings: `field`, `filter` and `shuffle` of the study. Records are shuffled first and filtered
-    then, as by the authors. Records without text (an empty string) are no documents. An id is the
-    document's number in that order. Raises StudyError for a field that a record does not have or
-    that is no text, and if of all records, or of the first `patience`, none passes the filter.
+    Settings: `field`, `filter`, `min_characters` and `shuffle` of the study. Records are shuffled
+    first and filtered then, as by the authors. Texts of fewer characters are no documents. An id is
+    the document's number in that order. Raises StudyError for a field that a record does not have
+    or that is no text, and if of all records, or of the first `patience`, none passes the filter.
     """
     found: list[tuple[str, str]] = []
     refused: Counter[str] = Counter()
@@ -47,7 +47,7 @@ def draw(
                 f"the field {settings['field']} of {place} is {kind_of(text)}, not text; name in "
                 "`field` the field that holds the documents' text."
             )
-        if not text:
+        if len(text) < settings["min_characters"]:
             continue
         passed += 1
         if passed <= skip:
