@@ -182,7 +182,6 @@ def test_a_gated_model_says_which_licence_to_accept_where(ask, stand_in) -> None
         (["o/none", COMMIT, 32], "the hub has no model o/none, or it is private"),
         (["o/whole", "b" * 40, 32], f"o/whole has no revision {'b' * 40}; `git ls-remote "),
         (["o/whole", COMMIT, 30], "has 32 layers, but the study says 30; set layers to 32."),
-        (["o/whole", COMMIT, 32, 8192], "reads at most 4096 tokens, but the study says 8192; set"),
         (["o/pickled", COMMIT, 32], f"o/pickled at {COMMIT} has no safetensors weights"),
     ],
 )

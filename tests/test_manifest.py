@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -17,6 +18,7 @@ from conftest import REPOSITORY
 from snakesteer import manifest as manifests
 from snakesteer import models
 from snakesteer.errors import StudyError
+from snakesteer.job_model import load_job_tokenizer
 from snakesteer.manifest import content, layers_and_width, manifest, verify
 
 
@@ -176,3 +178,17 @@ def test_manifest_needs_no_torch():
     code = f"import sys; import snakesteer.manifest; assert not {heavy}"
     scripts = REPOSITORY / "workflow" / "scripts"
     subprocess.run([sys.executable, "-c", code], cwd=scripts, check=True)
+
+
+def test_documents_cut_beyond_the_models_input_are_told_before_it_is_loaded(folder):
+    def job(cut):
+        return SimpleNamespace(
+            scriptdir=REPOSITORY / "workflow" / "scripts",
+            input=SimpleNamespace(model=["m.json"]),
+            params=SimpleNamespace(settings={"max_tokens": cut}),
+        )
+
+    made = manifest(folder)
+    assert load_job_tokenizer(job(128), made).encode("mill")
+    with pytest.raises(StudyError, match=r"cut at 129 tokens, but .* reads at most 128; give it"):
+        load_job_tokenizer(job(129), made)

@@ -17,7 +17,6 @@ from huggingface_hub.utils import disable_progress_bars
 
 from snakesteer.errors import StudyError
 from snakesteer.manifest import CONFIG, INDEX, TOKENIZER, manifest, sha256
-from snakesteer.manifest import context as context_of
 from snakesteer.published.source import blob_id
 
 MODEL_FILES = (CONFIG, INDEX, *TOKENIZER, "generation_config.json", "model*.safetensors")
@@ -83,16 +82,13 @@ def _absent(repository: str, revision: str, kind: str, reason: str, remedy: str)
     )
 
 
-def fetch_model(
-    source: str, revision: str, layers: int, context: int | None = None
-) -> dict[str, Any]:
+def fetch_model(source: str, revision: str, layers: int) -> dict[str, Any]:
     """Download a model of the hub into the hub's cache, and return its manifest.
 
     Only safetensors weights, configuration and tokenizer are fetched. A connection that breaks is
     taken up again where it broke, and a file that is not what the repository holds is fetched a
     second time. Raises StudyError if the hub refuses, if the file is still another one, or if the
-    model has no safetensors weights, another depth than `layers` or another longest input, in
-    tokens, than `context`.
+    model has no safetensors weights or another depth than `layers`.
     """
     disable_progress_bars()
     folder = _snapshot(source, revision)
@@ -121,12 +117,6 @@ def fetch_model(
         raise StudyError(
             f"{source} at {revision} has {made['n_layers']} layers, but the study says {layers}; "
             f"set layers to {made['n_layers']}."
-        )
-    longest = context_of(folder)
-    if context is not None and longest not in (None, context):
-        raise StudyError(
-            f"{source} at {revision} reads at most {longest} tokens, but the study says {context}; "
-            f"set context to {longest}."
         )
     return made
 

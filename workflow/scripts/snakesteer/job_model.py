@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from snakesteer.errors import StudyError
 from snakesteer.job import repository
+from snakesteer.manifest import context
 from snakesteer.model_folder import model_folder
 from snakesteer.models import LanguageModel, device_name, load
 from snakesteer.points import Points
@@ -23,8 +25,19 @@ RUNNING = ("dtype", "attention", "device_map", "kept_gb")
 
 
 def load_job_tokenizer(snakemake: Any, manifest: Mapping[str, Any]) -> PreTrainedTokenizerBase:
-    """The tokenizer of the manifest's model, for what can be checked without the weights."""
-    return load_tokenizer(_folder(snakemake, manifest))
+    """The tokenizer of the manifest's model, for what can be checked without the weights.
+
+    Raises StudyError if documents are cut beyond the model's longest input: of a model of the hub
+    only its configuration says it, once it is there.
+    """
+    folder = _folder(snakemake, manifest)
+    cut, longest = snakemake.params.settings.get("max_tokens"), context(folder)
+    if cut and longest and cut > longest:
+        raise StudyError(
+            f"documents are cut at {cut} tokens, but {manifest['source']} reads at most {longest}; "
+            f"give it `context: {longest}` under models."
+        )
+    return load_tokenizer(folder)
 
 
 def _folder(snakemake: Any, manifest: Mapping[str, Any]) -> Path:

@@ -165,7 +165,7 @@ class Plan:
     def model(self, name: str) -> Artefact:
         entry = self.study.models[name]
         if entry.revision:
-            told = ("source", "revision", "layers", "context")
+            told = ("source", "revision", "layers")
             return self.make("model", name, {key: getattr(entry, key) for key in told})
         with naming(f"models.{name}.source"):
             files = content(self.folder(name))

@@ -48,9 +48,9 @@ class Model(Entry):
     )
     context: Count | None = Field(
         None,
-        description="Longest input in tokens, for a model of the hub: `max_tokens` is compared "
-        "with it before anything runs, and it with the model's configuration when that is there. A "
-        "folder's configuration says it itself.",
+        description="Longest input in tokens, for a model of the hub: documents are cut there, and "
+        "a larger `max_tokens` is told before anything runs (else when the model's configuration "
+        "is there, before its weights are loaded). A folder's configuration says it itself.",
     )
     parameters: Annotated[float, Field(gt=0)] | None = Field(
         None,
