@@ -42,6 +42,12 @@ class Checkout:
             check=False,
         )
 
+    def forked(self, *arguments: str) -> None:
+        """Runs Snakemake with jobs that are forks of it, see `forked`."""
+        forked = REPOSITORY / "tests" / "forked.py"
+        command = [sys.executable, str(forked), *self.command(*arguments)[3:]]
+        subprocess.run(command, cwd=self.folder, check=True)
+
     def command(self, *arguments: str, config: Path | None = None) -> list[str]:
         config = config or self.folder / "tests" / "small.yaml"
         return [sys.executable, "-m", "snakemake", "--configfile", str(config), *arguments]

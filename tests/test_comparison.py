@@ -130,7 +130,7 @@ def test_studies_without_sweeps_of_their_own_are_compared_by_settings(tmp_path: 
 
 
 def test_make_compare_asks_for_two_studies() -> None:
-    command = ["make", "--old-file", ".venv/installed", "compare", "A=one"]
+    command = ["make", "--no-print-directory", "--old-file", ".venv/installed", "compare", "A=one"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert done.stdout == (

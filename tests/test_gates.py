@@ -10,6 +10,8 @@ from snakesteer import corpora, models, skill_sweep, vectors
 from snakesteer.activations import of_documents, read_documents
 from snakesteer.engine import injection
 from snakesteer.manifest import manifest
+from snakesteer.points import Points
+from snakesteer.stopping import SkillStopping
 from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, measure_gates
 
 KINDS = ("code", "text")
@@ -63,6 +65,8 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
         for kind in KINDS
     }
 
+    points = Points()  # so that coefficient 0 is evaluated once
+
     def text_left(vector: np.ndarray, layer: int) -> float:
         (table,) = skill_sweep.run(
             model,
@@ -75,6 +79,8 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
                 for kind in KINDS
             },
             batch_tokens=BATCH_TOKENS,
+            stopping=SkillStopping(stop=0.6),
+            points=points,
         )
         return other_at(table, 0.6)
 
@@ -87,7 +93,9 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
 
 def test_every_behaviour_can_be_added_and_subtracted() -> None:
     """Layer and multiplier chosen on validation, scores of the test; both ends at five layers."""
-    gates = measure_gates(shipped("miniature-chat"), multipliers=[0.5], layers=range(2, 7))
+    gates = measure_gates(
+        shipped("miniature-chat"), multipliers=[0.5], layers=range(2, 7), questions=500
+    )
     assert len(gates) == 5
     for gate in gates:
         assert gate.added.score >= HIGH, gate

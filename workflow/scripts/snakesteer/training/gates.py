@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 from snakesteer import vectors
 from snakesteer.activations import of_questions, read_questions
 from snakesteer.behaviour_sweep import read_prompts, run
-from snakesteer.behaviours import split_questions
-from snakesteer.behaviours.generated import DRAFTS, questions
+from snakesteer.behaviours import generated, split_questions
+from snakesteer.behaviours.generated import DRAFTS
 from snakesteer.injections import Steering
 from snakesteer.models import LanguageModel
+from snakesteer.points import Points
 from snakesteer.stopping import GridStopping
 
 Records = dict[str, list[dict[str, str]]]
@@ -55,18 +56,21 @@ def measure_gates(
     multipliers: Sequence[float],
     report: Callable[[str], None] = print,
     layers: Sequence[int] | None = None,
+    questions: int = 1000,
 ) -> list[Gate]:
     """Grid search over layers (default: all) on validation questions, the best cells scored on
     the test.
 
-    `multipliers` are positive and ascending; each is added and subtracted. A column of the grid
-    ends at mode collapse or more than 10 faulty answers, as in the paper.
+    Half of the `questions` train and a fifth validates. `multipliers` are positive and ascending;
+    each is added and subtracted. A column of the grid ends at mode collapse or more than 10 faulty
+    answers, as in the paper.
     """
     gates = []
     for behaviour in DRAFTS:
         records: Records = {"train": [], "validation": [], "test": []}
-        drawn = questions({"trait": behaviour, "questions": 1000, "seed": 13})
-        for split, question in split_questions(drawn, train=500, validation=200, seed=13):
+        drawn = generated.questions({"trait": behaviour, "questions": questions, "seed": 13})
+        sizes = {"train": questions // 2, "validation": questions // 5}
+        for split, question in split_questions(drawn, **sizes, seed=13):
             records[split].append(asdict(question))
         pair = of_questions(
             model, read_questions(model.tokenizer, records["train"]), batch_tokens=BATCH_TOKENS
@@ -74,10 +78,11 @@ def measure_gates(
         vector = vectors.contrast(
             pair["matching"].float().numpy(), pair["not_matching"].float().numpy()
         )
+        points = Points()  # so that coefficient 0 is asked once
         cells = [
             cell
             for layer in (range(model.n_layers) if layers is None else layers)
-            for cell in _column(model, vector, layer, behaviour, records, multipliers)
+            for cell in _column(model, vector, layer, behaviour, records, multipliers, points)
         ]
         usable = [cell for cell in cells if cell.coefficient == 0 or cell.faulty < MOST_FAULTY]
         best = [
@@ -101,6 +106,7 @@ def measure_gates(
                 records["test"],
                 [(0.0, cell.coefficient)],
                 None,
+                points,
             )
             for cell in best
         ]
@@ -119,9 +125,11 @@ def _column(
     behaviour: str,
     records: Records,
     multipliers: Sequence[float],
+    points: Points,
 ) -> list[Score]:
     runs = [(0.0, *(-value for value in multipliers)), tuple(multipliers)]
-    return _scores(model, vector, layer, behaviour, records["validation"], runs, GridStopping())
+    asked = records["validation"]
+    return _scores(model, vector, layer, behaviour, asked, runs, GridStopping(), points)
 
 
 def _scores(
@@ -132,10 +140,13 @@ def _scores(
     questions: list[dict[str, str]],
     runs: Sequence[tuple[float, ...]],
     stopping: GridStopping | None,
+    points: Points,
 ) -> list[Score]:
     steering = Steering("own", ((layer, vector[layer]),), tuple(runs), (behaviour,))
     prompts = {behaviour: read_prompts(model.tokenizer, behaviour, questions)}
-    (table,) = run(model, [steering], prompts, batch_tokens=BATCH_TOKENS, stopping=stopping)
+    (table,) = run(
+        model, [steering], prompts, batch_tokens=BATCH_TOKENS, stopping=stopping, points=points
+    )
     return [
         Score(
             layer,
