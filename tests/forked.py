@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import signal
 import sys
 import traceback
 from subprocess import CalledProcessError
@@ -37,6 +38,8 @@ def fork(script: PythonScript, fname: str, edit: bool = False) -> None:
     """Run the script that Snakemake has written in a child process."""
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not Snakemake's: a job ends its workers so
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         status = 1
         try:
             runpy.run_path(fname, run_name="__main__")

@@ -69,8 +69,8 @@ def measure_gates(
     for behaviour in DRAFTS:
         records: Records = {"train": [], "validation": [], "test": []}
         drawn = generated.questions({"trait": behaviour, "questions": questions, "seed": 13})
-        sizes = {"train": questions // 2, "validation": questions // 5}
-        for split, question in split_questions(drawn, **sizes, seed=13):
+        parts = split_questions(drawn, train=questions // 2, validation=questions // 5, seed=13)
+        for split, question in parts:
             records[split].append(asdict(question))
         pair = of_questions(
             model, read_questions(model.tokenizer, records["train"]), batch_tokens=BATCH_TOKENS
