@@ -142,7 +142,7 @@ def cached(home: Path, name: str) -> Path:
 
 
 def test_a_model_is_fetched_without_pickles_and_code(ask, home, folders) -> None:
-    made = ask("model", ["o/whole", COMMIT, 32, 4096])
+    made = ask("model", ["o/whole", COMMIT, 32])
     own = manifest(folders["model"], "o/whole", COMMIT)
     assert {**made, "large": {}} == own
     fetched = {file.name for file in cached(home, "whole").iterdir()}
