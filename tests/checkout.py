@@ -12,9 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# What Snakemake and the Snakefile import while they run: loaded once for all forks.
+import jsonschema  # noqa: F401
+import nbformat  # noqa: F401
+import smart_open  # noqa: F401
 import yaml
 from conftest import REPOSITORY
 from snakemake.cli import main as snakemake_main
+
+import snakesteer.changes
+import snakesteer.other_versions
+import snakesteer.plan  # noqa: F401
 
 SMALL = REPOSITORY / "tests" / "small.yaml"
 PARTS = "Snakefile rules workflow config profiles slurm docs envs resources".split()
