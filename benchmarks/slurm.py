@@ -99,6 +99,7 @@ def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as name:
         here = Path(name)
+        here.chmod(0o755)  # munged's socket lies below it
         local, remote = clone(here / "local"), clone(here / "slurm")
         study = large(local)
         planning = [*SNAKEMAKE, "--cores", "2", "-n", "--configfile", str(study)]
