@@ -73,6 +73,11 @@ class Points:
             write_tensors(path, make(), {**self.identity, **shard})
         return path
 
+    @property
+    def name(self) -> str:
+        """The name of their folder, "" where they are in memory only."""
+        return self.folder.name if self.folder else ""
+
     def remove(self) -> None:
         """Delete the files of these points, once an artefact holds what they hold."""
         if self.folder:

@@ -63,7 +63,6 @@ def run_sweep(
     write_table(
         snakemake.output[0],
         joined(tables, resamples) if resamples else pa.concat_tables(tables),
-        provenance(snakemake, manifest, model.device.type)
-        | {"points": points.folder and points.folder.name},
+        provenance(snakemake, manifest, model.device.type) | {"points": points.name},
     )
     write_usage(snakemake.log[0], model.device, progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -38,13 +38,8 @@ def documents(
 
 def _files(place: Mapping[str, Any], split: str) -> list[str]:
     """The data files of a split, in the order of their names."""
-    from huggingface_hub import HfApi  # planning imports this module, and needs no hub
-
-    from snakesteer.hub import told
-
     repository, revision = place["repository"], place["revision"]
-    with told(repository, revision, "dataset"):
-        names = HfApi().list_repo_files(repository, revision=revision, repo_type="dataset")
+    names = _listed(repository, revision)
     found: set[str] = set()
     for pattern in place["files"]:
         matches = [name for name in names if fnmatchcase(name, pattern)]
@@ -56,6 +51,17 @@ def _files(place: Mapping[str, Any], split: str) -> list[str]:
             )
         found.update(matches)
     return sorted(found)
+
+
+@cache
+def _listed(repository: str, revision: str) -> list[str]:
+    """All files of a dataset repository; asked for once, as a commit does not change."""
+    from huggingface_hub import HfApi  # planning imports this module, and needs no hub
+
+    from snakesteer.hub import told
+
+    with told(repository, revision, "dataset"):
+        return HfApi().list_repo_files(repository, revision=revision, repo_type="dataset")
 
 
 def _read(place: Mapping[str, Any], file: str) -> Iterator[Record]:
