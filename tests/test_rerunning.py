@@ -15,6 +15,8 @@ from conftest import REPOSITORY
 
 from checkout import SMALL, Checkout, copy_of_repository
 from snakesteer import study, study_file
+from snakesteer.plan import Plan
+from snakesteer.stages import STAGES
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 
@@ -69,8 +71,8 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "models.miniature-chat.dtype": ("bfloat16", _CHAT_MODEL),
     "corpora.text.kind": (
         "all",
-        "documents skip_tokens*2 activations mean vector*3 study_vector*3 skill_sweep*4 table*4 "
-        "figure*4 scorecard catalogue usage study",
+        "documents skip_tokens activations mean vector*3 study_vector*3 skill_sweep*3 table*3 "
+        "figure*3 scorecard catalogue usage study",
     ),
     "corpora.python.train": (
         25,
@@ -84,16 +86,11 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "behaviours.myopia.validation": (21, _QUESTIONS),
     "behaviours.myopia.seed": (14, _QUESTIONS),
     "behaviours.myopia.title": ("Short sight", "figure*5 study"),
-    "activations.code.corpus": (
-        "python",
-        "activations mean vector*2 study_vector*3 skill_sweep*3 table*3 figure*3 scorecard "
-        "catalogue usage study",
-    ),
+    "activations.code.corpus": ("python", _CODE_VECTORS),
     "activations.code.documents": (23, _CODE_VECTORS),
     "activations.code.max_tokens": (64, _CODE_VECTORS),
     "vectors.python.add": (["all"], f"vector study_vector {_ONE_SKILL}"),
-    # What the code vector is made of: no new vector, only a new copy of it.
-    "vectors.python.subtract": (["code"], f"study_vector {_ONE_SKILL}"),
+    "vectors.python.subtract": (["code"], f"vector study_vector {_ONE_SKILL}"),
     "vectors.code-permuted.permute": ("difference", f"vector study_vector {_CODE_SWEEP}"),
     "vectors.code-permuted.seed": (14, f"vector study_vector {_CODE_SWEEP}"),
     "vectors.code.seed": (14, "study"),
@@ -236,7 +233,25 @@ def test_a_changed_setting_re_runs_exactly_its_dependants(finished: Checkout, se
     change: Any = value
     for name in reversed(setting.split(".")):
         change = {name: change}
-    assert jobs(finished, finished.variant(change)) == counted(expected)
+    variant = finished.variant(change)
+    planned = jobs(finished, variant)
+    assert planned == counted(expected)
+    assert {stage: planned[stage] for stage in STAGES} == absent(finished, variant)
+
+
+def absent(checkout: Checkout, config: Path) -> dict[str, int]:
+    """Cached artefacts of a study that are not there, by stage.
+
+    If just these are made, a change overwrites nothing, and changing it back finds everything.
+    """
+    plan = Plan(study_file.load(config), checkout.folder)
+    return {
+        stage: sum(
+            not all((checkout.folder / path).exists() for path in made.paths)
+            for made in plan.artefacts(stage)
+        )
+        for stage in STAGES
+    }
 
 
 def jobs(checkout: Checkout, config: Path | None = None) -> Counter[str]:

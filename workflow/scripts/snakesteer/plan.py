@@ -66,7 +66,7 @@ class Plan:
         self.repository = repository
         self.remembered: dict[tuple[Any, ...], Any] = {}
         self._scripts = repository / "workflow" / "scripts"
-        self._made: dict[tuple[str, str], Artefact] = {}
+        self._made: dict[tuple[str, str, str], Artefact] = {}
         self._vectors: dict[str, Artefact] = {}
         self.study = study = at_depth(study, self.layers)
         for name in study.vectors:
@@ -94,18 +94,18 @@ class Plan:
 
     def inputs(self, stage: str) -> Callable[[Any], dict[str, list[str]]]:
         """An input function for the rule that makes a stage."""
-        return lambda wildcards: self._made[stage, wildcards.key].input_paths
+        return lambda wildcards: self._made[stage, wildcards.name, wildcards.key].input_paths
 
     def settings(self, stage: str) -> Callable[[Any], Mapping[str, Any]]:
         """A params function for the rule that makes a stage."""
-        return lambda wildcards: self._made[stage, wildcards.key].settings
+        return lambda wildcards: self._made[stage, wildcards.name, wildcards.key].settings
 
     def resources(self, stage: str, site: Site) -> dict[str, Callable[..., int]]:
         """What a job of a stage asks of a cluster, for the rule's `resources`."""
 
         def asked(name: str) -> Callable[..., int]:
             def of(wildcards: Any, attempt: int) -> int:
-                artefact = self._made[stage, wildcards.key]
+                artefact = self._made[stage, wildcards.name, wildcards.key]
                 size = self.size(artefact)
                 assert size
                 return int(getattr(request(artefact, size, site, attempt), name))
@@ -134,7 +134,7 @@ class Plan:
             for role, items in (inputs or {}).items()
         }
         artefact = Artefact(stage, name, settings, given, self.code(stage))
-        return self._made.setdefault((stage, artefact.key), artefact)
+        return self._made.setdefault((stage, name, artefact.key), artefact)
 
     def folder(self, model: str) -> Path:
         """The folder that holds a model's files."""
