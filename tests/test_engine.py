@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from itertools import combinations, pairwise
 
 import pytest
 import tiny
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from snakesteer import batches as batching
@@ -147,10 +150,44 @@ def test_own_forward_of_a_block_comes_back(llama):
 
 def test_batches_hold_their_budget_and_every_sequence():
     lengths = [7, 3, 21, 4, 100, 3]
-    plan = batching.batch_plan(lengths, 24)
+    plan = batching.batch_plan(lengths, 24, 64)
     assert sorted(place for batch in plan for place in batch) == list(range(6))
     assert plan == [(1, 5, 3), (0,), (2,), (4,)]
-    assert batching.batch_plan([], 24) == []
+    assert batching.batch_plan([], 24, 64) == []
+
+
+@given(
+    st.lists(st.integers(2, 900), min_size=1, max_size=9),
+    st.integers(1, 3000),
+    st.sampled_from([64, 200]),
+    st.none() | st.integers(2, 900),
+)
+def test_no_plan_of_batches_costs_less(lengths, budget, per_pass, apart):
+    def allowed(batch):
+        longest, real = max(batch), sum(batch)
+        padded = longest * len(batch)
+        return len(batch) == 1 or (
+            padded <= budget
+            and padded - real <= max(per_pass, real / 10)
+            and not (apart is not None and min(batch) <= apart < longest)
+        )
+
+    def cost(batches):
+        return sum(max(batch) * len(batch) + per_pass for batch in batches)
+
+    plan = batching.batch_plan(lengths, budget, per_pass, apart)
+    assert [place for batch in plan for place in batch] == sorted(
+        range(len(lengths)), key=lambda place: (lengths[place], place)
+    )
+    taken = [[lengths[place] for place in batch] for batch in plan]
+    assert all(map(allowed, taken))
+    ordered, gaps = sorted(lengths), range(1, len(lengths))
+    every = (
+        [ordered[start:end] for start, end in pairwise([0, *cuts, len(lengths)])]
+        for count in range(len(lengths))
+        for cuts in combinations(gaps, count)
+    )
+    assert cost(taken) == min(cost(batches) for batches in every if all(map(allowed, batches)))
 
 
 def test_ranks_break_ties_like_argmax(llama, monkeypatch):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from snakesteer.errors import StudyError
@@ -19,7 +20,8 @@ from snakesteer.models import LanguageModel
 
 PAD = 0
 MOST_PADDING = 0.1
-FREE_PADDING = 64
+PASS_TOKENS = {"cpu": 64}  # what a pass costs beside its tokens, in tokens
+PASS_TOKENS_ELSEWHERE = 200
 TRIAL_TOKENS = 2048
 WORTH_IT = 1.05
 
@@ -46,28 +48,36 @@ class Batch:
 
 
 def batch_plan(
-    lengths: Sequence[int], batch_tokens: int, apart: int | None = None
+    lengths: Sequence[int], batch_tokens: int, pass_tokens: int, apart: int | None = None
 ) -> list[tuple[int, ...]]:
     """Places of the sequences in each batch, by ascending length.
 
     A batch holds at most `batch_tokens` tokens, padding included (a longer sequence is a batch of
-    its own), and of padding at most the share `MOST_PADDING` of its real tokens or `FREE_PADDING`
-    tokens, whichever is more: computing what is thrown away must not cost more than batching saves.
-    Sequences of up to `apart` tokens share no batch with longer ones.
+    its own), and of padding at most the share `MOST_PADDING` of its real tokens or `pass_tokens`
+    tokens, whichever is more. Sequences of up to `apart` tokens share no batch with longer ones. Of
+    all such plans it is the cheapest one, where a pass costs its tokens, padding included, and
+    `pass_tokens` more.
     """
-    plan: list[tuple[int, ...]] = []
-    batch: list[int] = []
-    real = 0
-    for place in sorted(range(len(lengths)), key=lambda place: (lengths[place], place)):
-        real += lengths[place]
-        padded = (len(batch) + 1) * lengths[place]
-        wasted = padded - real > max(FREE_PADDING, MOST_PADDING * real)
-        divided = batch and apart is not None and lengths[batch[-1]] <= apart < lengths[place]
-        if batch and (padded > batch_tokens or wasted or divided):
-            plan.append(tuple(batch))
-            batch, real = [], lengths[place]
-        batch.append(place)
-    return [*plan, tuple(batch)] if batch else plan
+    order = np.argsort(lengths, kind="stable")
+    ordered = np.asarray(lengths, dtype=np.int64)[order]
+    before = np.concatenate([[0], np.cumsum(ordered)])
+    costs = np.zeros(len(ordered) + 1, dtype=np.int64)
+    starts = np.zeros(len(ordered) + 1, dtype=np.int64)
+    for end, longest in enumerate(ordered.tolist(), 1):
+        firsts = np.arange(max(0, end - max(1, batch_tokens // longest)), end)
+        padded, real = longest * (end - firsts), before[end] - before[firsts]
+        allowed = padded - real <= np.maximum(pass_tokens, MOST_PADDING * real)
+        if apart is not None and longest > apart:
+            allowed &= ordered[firsts] > apart
+        firsts, padded = firsts[allowed], padded[allowed]
+        totals = costs[firsts] + padded + pass_tokens
+        best = totals.argmin()
+        costs[end], starts[end] = totals[best], firsts[best]
+    plan, end = [], len(ordered)
+    while end:
+        plan.append(tuple(order[starts[end] : end].tolist()))
+        end = int(starts[end])
+    return plan[::-1]
 
 
 def batches_of(
@@ -76,7 +86,8 @@ def batches_of(
     """The sequences in batches of `batch_plan`, on the model's device."""
     planned = []
     counts = [len(sequence) for sequence in sequences]
-    for samples in batch_plan(counts, batch_tokens, model.short_context):
+    pass_tokens = PASS_TOKENS.get(model.device.type, PASS_TOKENS_ELSEWHERE)
+    for samples in batch_plan(counts, batch_tokens, pass_tokens, model.short_context):
         chosen = [sequences[sample] for sample in samples]
         lengths = torch.tensor([len(sequence) for sequence in chosen], device=model.device)
         planned.append(Batch(samples, pad(model, chosen), lengths))
