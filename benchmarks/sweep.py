@@ -3,9 +3,10 @@
     PYTHONPATH=workflow/scripts python benchmarks/sweep.py --model random-32
 
 `authors` is the loop of the paper's authors (`authors.py`); `steering-vectors` the same loop around
-that library; `plain` and `shared` are the two paths of this engine. Layer by layer they run one
-after the other, so that a busier minute of the machine meets all of them; loading the model and a
-warm-up are not counted. Peak memory is measured before, for each in a process of its own.
+that library; `plain` and `shared` are the two paths of this engine, `compiled` the shared one with
+`compile: true`. Layer by layer they run one after the other, so that a busier minute of the machine
+meets all of them; loading the model, compiling it and a warm-up are not counted. Peak memory is
+measured before, on a CPU for each in a process of its own.
 
 Beside each measured ratio stands the one that counting predicts: how often a layer is evaluated,
 the head counted as so many layers as it takes the time of. What is measured is kept after every
@@ -27,16 +28,18 @@ import measure
 import numpy as np
 import torch
 import workload
-from workload import WORKLOADS, Documents
+from workload import KINDS, WORKLOADS, Documents
 
 from snakesteer import skill_sweep
 from snakesteer.batches import batches_of
+from snakesteer.compilation import with_compiled_blocks
 from snakesteer.engine import final_states, injection, prepare
 from snakesteer.head import predictions
 from snakesteer.hooks import replaced
 from snakesteer.models import DTYPES, LanguageModel
 
-VARIANTS = ("authors", "steering-vectors", "plain", "shared")
+VARIANTS = ("authors", "steering-vectors", "plain", "shared", "compiled")
+SHARING = ("shared", "compiled")
 LOOPS = ("authors", "steering-vectors")
 BASELINES = ("authors", "plain")
 PAPER_TOKENS = 374.6e6
@@ -48,9 +51,13 @@ MATMUL = {"cuda": 8192, "cpu": 2048}
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is swept: everything but the layer and by which means."""
+    """What is swept: everything but the layer and by which means.
+
+    `compiled` is the model with compiled blocks, None if no variant asks for it.
+    """
 
     model: LanguageModel
+    compiled: LanguageModel | None
     documents: Documents
     vector: np.ndarray
     coefficients: Sequence[float]
@@ -67,15 +74,15 @@ class Head:
 
 @dataclass(frozen=True)
 class Result:
-    """One variant at one layer: over `tokens` predicted tokens at every coefficient.
+    """One variant at one layer, measured at so many coefficients.
 
-    `seconds` are those that all tokens take at the speed measured, `evaluations` what counting
-    predicts in layer evaluations a token.
+    `seconds` are those that all coefficients take at the speed measured, `evaluations` what
+    counting predicts in layer evaluations a token.
     """
 
     variant: str
     layer: int
-    tokens: int
+    coefficients: int
     seconds: float
     evaluations: float
 
@@ -94,7 +101,7 @@ class Speed:
 def run(sweep: Sweep, variant: str, layer: int) -> np.ndarray:
     """Counts of top 1 and top 10, [n_coefficients, n_documents, 2], corpus after corpus."""
     model, vector = sweep.model, sweep.vector[layer]
-    if variant in ("plain", "shared"):
+    if variant not in LOOPS:
         return _by_engine(sweep, variant, layer)
     loop = authors.sweep if variant == "authors" else _by_steering_vectors
     parts = [
@@ -104,17 +111,25 @@ def run(sweep: Sweep, variant: str, layer: int) -> np.ndarray:
     return np.concatenate(parts, axis=1)[:, :, :2]
 
 
-def _by_engine(sweep: Sweep, path: str, layer: int) -> np.ndarray:
+def _by_engine(sweep: Sweep, variant: str, layer: int) -> np.ndarray:
+    model = _model(sweep, variant)
     (table,) = skill_sweep.run(
-        sweep.model,
-        [injection(sweep.model, [(layer, sweep.vector[layer])])],
+        model,
+        [injection(model, [(layer, sweep.vector[layer])])],
         sweep.coefficients,
         sweep.documents.corpora,
         batch_tokens=sweep.batch_tokens,
-        path=path,
+        path="shared" if variant in SHARING else "plain",
     )
     found = np.stack([table["top1"].to_numpy(), table["top10"].to_numpy()], axis=1)
     return found.reshape(len(sweep.coefficients), -1, 2)
+
+
+def _model(sweep: Sweep, variant: str) -> LanguageModel:
+    if variant != "compiled":
+        return sweep.model
+    assert sweep.compiled
+    return sweep.compiled
 
 
 def _by_steering_vectors(
@@ -145,25 +160,30 @@ def warm_up(sweep: Sweep, variant: str, tokens: int | None = None) -> None:
         for name, corpus in sweep.documents.corpora.items()
     }
     short = Documents(few, {})
-    run(replace(sweep, documents=short, coefficients=sweep.coefficients[:2]), variant, 0)
+    run(replace(sweep, documents=short, coefficients=[0.0, 1.0]), variant, 0)
 
 
-def peak_memory(
-    name: str, dtype: str, device: str, documents: Documents, variant: str, layer: int
-) -> int:
+def peak_memory(sweep: Sweep, variant: str) -> int:
     """Bytes at the peak of two coefficients of a variant, beyond the loaded and warm model."""
+    warm_up(sweep, variant, tokens=8)
+    two = replace(sweep, coefficients=[0.0, 1.0])
+    return measure.peak_bytes(sweep.model.device, lambda: run(two, variant, 0))
+
+
+def peak_resident(name: str, dtype: str, documents: Documents, variant: str) -> int:
+    """`peak_memory` on the CPU, where it shows in a process that has done nothing before."""
     with _log(name, dtype):
-        model = workload.load(WORKLOADS[name], dtype, device)
+        model = workload.load(WORKLOADS[name], dtype, "cpu")
         direction = np.ones((model.n_layers, model.hidden), dtype=np.float32)
-        sweep = Sweep(model, documents, direction, [0.0, 1.0], WORKLOADS[name].batch_tokens)
-        warm_up(sweep, variant, tokens=8)
-        return measure.peak_bytes(model.device, lambda: run(sweep, variant, layer))
+        compiled = with_compiled_blocks(model) if variant == "compiled" else None
+        batch_tokens = WORKLOADS[name].batch_tokens
+        return peak_memory(Sweep(model, compiled, documents, direction, [], batch_tokens), variant)
 
 
 def evaluations(variant: str, layer: int, sweep: Sweep, head: Head) -> float:
     """How often a token passes a layer in a whole sweep, the head counted in layers."""
     depth, count = sweep.model.n_layers, len(sweep.coefficients)
-    if variant == "shared":
+    if variant in SHARING:
         return layer + 1 + count * (depth - 1 - layer + head.engine)
     return count * (depth + (head.engine if variant == "plain" else head.authors))
 
@@ -201,34 +221,20 @@ def _layer_seconds(model: LanguageModel, ids: torch.Tensor) -> float:
         return (whole - measure.seconds(model.device, act)) / model.n_layers
 
 
-def first_documents(documents: Documents, tokens: int | None) -> tuple[Documents, list[int]]:
-    """The first documents of each corpus that hold `tokens` predicted ones, all if None.
-
-    Beside them their places among all documents.
-    """
-    few, places, before = {}, [], 0
-    for name, corpus in documents.corpora.items():
-        held = np.cumsum([len(ids) - 1 for ids in corpus.sequences])
-        count = len(held) if tokens is None else int((held < tokens).sum()) + 1
-        few[name] = skill_sweep.Corpus(
-            corpus.documents[:count], corpus.sequences[:count], corpus.skipped
-        )
-        places += range(before, before + len(few[name].documents))
-        before += len(held)
-    return Documents(few, {}), places
-
-
 def agreement(
     sweep: Sweep, layer: int, counts: dict[str, np.ndarray]
 ) -> dict[str, tuple[int, int]]:
     """For each variant: predictions that differ from the first one's, and how many too many.
 
-    `counts` are of the documents in `sweep`. Too many are differences in a document beyond the
-    number of its near-ties there.
+    `counts` begin with those of the sweep's coefficients. Too many are differences in a document
+    beyond the number of its near-ties there.
     """
     model, sequences = sweep.model, sweep.documents.sequences
     first, *others = counts
-    differing = {variant: np.abs(counts[variant] - counts[first]) for variant in others}
+    count = len(sweep.coefficients)
+    differing = {
+        variant: np.abs(counts[variant][:count] - counts[first][:count]) for variant in others
+    }
     excess = dict.fromkeys(others, 0)
     for place, coefficient in enumerate(sweep.coefficients):
         with authors.injected(model, layer, sweep.vector[layer], coefficient):
@@ -241,13 +247,13 @@ def agreement(
     return {variant: (int(differing[variant].sum()), excess[variant]) for variant in others}
 
 
-def speed(sweep: Sweep, layer: int) -> Speed:
+def speed(sweep: Sweep, variant: str, layer: int) -> Speed:
     """How fast one coefficient is evaluated, with an injection at `layer`.
 
     Counted are the products with the weights and, over the causal half, those of attention, for
     real tokens alone; in the head for predicted tokens.
     """
-    model = sweep.model
+    model = _model(sweep, variant)
     steering = injection(model, [(layer, sweep.vector[layer])])
     batches = prepare(
         model, sweep.documents.sequences, layer, batch_tokens=sweep.batch_tokens, path="shared"
@@ -276,8 +282,8 @@ def speed(sweep: Sweep, layer: int) -> Speed:
             predictions(model, states[batch.predicting], targets)
 
     return Speed(
-        operations / measure.seconds(model.device, layers, repeats=1),
-        (operations + in_head) / measure.seconds(model.device, point, repeats=1),
+        operations / measure.timed(model.device, layers)[0],
+        (operations + in_head) / measure.timed(model.device, point)[0],
     )
 
 
@@ -315,7 +321,7 @@ def rows_of(
             "variant": variant,
             "seconds": seconds,
             "tokens_per_second": tokens / seconds,
-            "tokens_measured": len(sweep.coefficients) * sum(result.tokens for result in own),
+            "tokens_measured": sweep.documents.tokens * sum(result.coefficients for result in own),
             "peak_bytes": peaks[variant],
         }
         for baseline in BASELINES:
@@ -367,16 +373,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", choices=WORKLOADS, default="miniature")
     parser.add_argument("--tokens", type=int, help="predicted tokens per corpus and point")
+    parser.add_argument("--corpora", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--dtype", choices=DTYPES)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--layers", type=int, default=7, help="how many")
     parser.add_argument("--coefficients", type=int, default=25, help="how many, 0 among them")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument(
-        "--baseline-tokens",
+        "--variants",
+        nargs="+",
+        choices=VARIANTS,
+        default=list(VARIANTS[:-1]),
+        help="all but `compiled` if left out, which changes little on a CPU",
+    )
+    parser.add_argument(
+        "--baseline-coefficients",
         type=int,
-        help="predicted tokens per corpus and point for the authors' loops alone; their seconds "
-        "are scaled by their speed",
+        help="how many of the coefficients those variants run that pay the same for each, all but "
+        "`shared` and `compiled`; their seconds are scaled",
     )
     parser.add_argument(
         "--agreement",
@@ -385,23 +398,29 @@ def main() -> None:
         help="whether to compare what the variants predict, which takes passes of its own",
     )
     options = parser.parse_args()
+    if options.baseline_coefficients is not None and options.baseline_coefficients < 2:
+        parser.error("--baseline-coefficients must be at least 2: 0 and another one")
     work = WORKLOADS[options.model]
     dtype = options.dtype or work.dtype
-    documents = workload.read(work, options.tokens or work.tokens)
+    read = workload.read(work, options.tokens or work.tokens)
+    documents = Documents({name: read.corpora[name] for name in options.corpora}, read.vector)
 
-    evaluated = Documents(documents.corpora, {})
-    peaks = {
-        variant: _in_its_own_process(
-            peak_memory, options.model, dtype, options.device, evaluated, variant, 0
-        )
-        for variant in options.variants
-    }
     model = workload.load(work, dtype, options.device)
     coefficients = np.linspace(0, 6, options.coefficients).tolist()
     vector = workload.vector(model, documents)
-    sweep = Sweep(model, documents, vector, coefficients, work.batch_tokens)
-    few, places = first_documents(documents, options.baseline_tokens)
-    looped = replace(sweep, documents=few)
+    compiled = with_compiled_blocks(model) if "compiled" in options.variants else None
+    sweep = Sweep(model, compiled, documents, vector, coefficients, work.batch_tokens)
+    baseline = replace(sweep, coefficients=coefficients[: options.baseline_coefficients])
+    evaluated = Documents(documents.corpora, {})
+    with _log(options.model, dtype):
+        peaks = {
+            variant: (
+                _in_its_own_process(peak_resident, options.model, dtype, evaluated, variant)
+                if model.device.type == "cpu"
+                else peak_memory(sweep, variant)
+            )
+            for variant in options.variants
+        }
     layers = workload.spread(model.n_layers, options.layers)
     head = measured_head(sweep)
     matmul = matmul_speed(model)
@@ -409,8 +428,8 @@ def main() -> None:
         f"{options.model}: {sum(weight.numel() for weight in model.network.parameters()):,} "
         f"parameters, {dtype}, {model.device.type}, {workload.THREADS} threads\n"
         f"{len(layers)} layers × {len(coefficients)} coefficients × {documents.tokens:,} tokens of "
-        f"{len(documents.sequences)} documents, both corpora together\n"
-        f"The loops of {' and '.join(LOOPS)} read {few.tokens:,} of them\n"
+        f"{len(documents.sequences)} documents of {' and '.join(options.corpora)}\n"
+        f"All but {' and '.join(SHARING)} run at {len(baseline.coefficients)} of the coefficients\n"
         f"What a pass does beside its layers costs {head.authors:.2f} layers in the authors' loop, "
         f"{head.engine:.2f} in the engine; a large product runs at {matmul / 1e12:.2f} TFLOP/s\n"
         "Peak memory is beyond the loaded model, in MB; ratios say how many times as fast\n\n"
@@ -436,31 +455,32 @@ def main() -> None:
         for layer in layers:
             counts, here = {}, []
             for variant in options.variants:
-                own = looped if variant in LOOPS else sweep
-                seconds, found = measure.timed(model.device, lambda: run(own, variant, layer))
-                counts[variant] = found if variant in LOOPS else found[:, places]
-                tokens = own.documents.tokens
-                seconds *= documents.tokens / tokens
+                own = sweep if variant in SHARING else baseline
+                seconds, counts[variant] = measure.timed(
+                    model.device, lambda: run(own, variant, layer)
+                )
+                seconds *= len(coefficients) / len(own.coefficients)
                 predicted = evaluations(variant, layer, sweep, head)
-                here.append(Result(variant, layer, tokens, seconds, predicted))
+                here.append(Result(variant, layer, len(own.coefficients), seconds, predicted))
             rows += rows_of(sweep, layer, here, peaks)
             results += here
             print(*map(line_of, rows[-len(here) :]), sep="\n", flush=True)
-            speeds[str(layer)] = asdict(speed(sweep, layer))
+            for variant in filter(SHARING.__contains__, options.variants):
+                speeds[f"{layer} {variant}"] = asdict(speed(sweep, variant, layer))
             if options.agreement:
-                agreements[str(layer)] = agreement(looped, layer, counts)
+                agreements[str(layer)] = agreement(baseline, layer, counts)
             about = {**settings, "agreement": agreements, "flops": speeds}
             measure.keep(f"sweep-{options.model}-{dtype}", rows, about)
     rows += rows_of(sweep, None, results, peaks)
     print(*map(line_of, rows[-len(options.variants) :]), sep="\n")
 
-    print("\nlayer  TFLOP/s in the layers above and with the head, shares of the large product's")
-    for layer, found in speeds.items():
+    print("\nTFLOP/s in the layers above and with the head, shares of the large product's")
+    for name, found in speeds.items():
         print(
-            f"{layer:>5}"
+            f"{name:>11}"
             + "".join(f" {flops / 1e12:8.3f} {flops / matmul:5.2f}" for flops in found.values())
         )
-    decided = 2 * len(coefficients) * few.tokens * len(layers)
+    decided = 2 * len(baseline.coefficients) * documents.tokens * len(layers)
     first, *others = options.variants
     for variant in others if options.agreement else ():
         differing, excess = np.sum([found[variant] for found in agreements.values()], axis=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from itertools import combinations, pairwise
 
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from snakesteer import batches as batching
-from snakesteer import both_answers, engine, head, models, probe
+from snakesteer import both_answers, compilation, engine, head, models, probe
+from snakesteer.compilation import with_compiled_blocks
 from snakesteer.errors import StudyError
 from snakesteer.manifest import manifest
 
@@ -146,6 +148,43 @@ def test_own_forward_of_a_block_comes_back(llama):
         assert vars(block)["forward"] is own
     finally:
         del block.forward
+
+
+def test_a_missing_compiler_is_told(monkeypatch, capsys):
+    model = models.wrap(tiny.network("gpt2"), tiny.tokenizer(), "none")
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("/nowhere/c++",))
+    told = r"^GPT2Block\.forward .*No working C\+\+ compiler.* `compile: false` for the model\.$"
+    before = state(model)
+    with pytest.raises(StudyError, match=told):
+        with_compiled_blocks(model)
+    assert state(model) == before
+    assert "No working C++ compiler" in capsys.readouterr().err
+
+
+class Unrolled(torch.nn.Module):
+    """A block that goes over the tokens one by one, as recurrent ones do."""
+
+    def __init__(self, block: torch.nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, states: torch.Tensor, **given: object) -> torch.Tensor:
+        summed, running = [], torch.zeros_like(states[:, 0])
+        for token in range(states.shape[1]):
+            running = running * 0.5 + states[:, token]
+            summed.append(running)
+        return torch.stack(summed, dim=1)
+
+
+def test_blocks_that_would_be_compiled_for_every_length_are_refused(monkeypatch):
+    network = tiny.network()
+    for layer, block in enumerate(network.model.layers):
+        network.model.layers[layer] = Unrolled(block)
+    model = models.wrap(network, tiny.tokenizer(), "none")
+    monkeypatch.setattr(compilation, "OPTIONS", {})
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    with pytest.raises(StudyError, match="Unrolled.forward .* again for every length or layer"):
+        with_compiled_blocks(model)
 
 
 def test_batches_hold_their_budget_and_every_sequence():

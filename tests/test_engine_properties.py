@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import tiny
 import torch
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 import oracle
 from snakesteer import engine, models, skill_sweep
+from snakesteer.compilation import with_compiled_blocks
 
 torch.set_num_threads(1)
 
@@ -27,9 +30,15 @@ coefficient = st.one_of(st.just(0.0), st.floats(-3, 3), st.sampled_from([-1e4, 1
 parts = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=3)
 
 
-@pytest.fixture(scope="module", params=["llama", "gpt_neox"])
+@pytest.fixture(scope="module", params=["llama", "gpt_neox", "compiled llama"])
 def model(request: pytest.FixtureRequest) -> models.LanguageModel:
-    return models.wrap(tiny.network(request.param), tiny.tokenizer(), "none")
+    *how, architecture = request.param.split()
+    model = models.wrap(tiny.network(architecture), tiny.tokenizer(), "none")
+    if not how:
+        return model
+    if not shutil.which(torch._inductor.config.cpp.cxx[1]):
+        pytest.skip("torch.compile needs a C++ compiler")
+    return with_compiled_blocks(model)
 
 
 def steering(model: models.LanguageModel, drawn: list[tuple[int, int]]) -> engine.Injection:

@@ -42,6 +42,7 @@ _BASE_MODEL = (
     "activations*4 mean*4 vector*3 study_vector*3 skill_sweep*3 table*3 figure*3 scorecard "
     "catalogue usage study"
 )
+_SWEEPS_OF_MODEL = "skill_sweep*3 table*3 figure*2 scorecard catalogue usage study"
 _CHAT_MODEL = (
     "activations*2 vector*2 study_vector*2 behaviour_sweep*5 choice skill_sweep samples "
     "samples_page table*5 figure*5 catalogue usage study"
@@ -61,10 +62,8 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "models.miniature.attention": ("eager", _BASE_MODEL),
     "models.miniature.device_map": ("auto", _BASE_MODEL),
     "models.miniature.batch_tokens": (1024, _BASE_MODEL),
-    "models.miniature.kept_gb": (
-        0.5,
-        "skill_sweep*3 table*3 figure*2 scorecard catalogue usage study",
-    ),
+    "models.miniature.compile": (True, _SWEEPS_OF_MODEL),
+    "models.miniature.kept_gb": (0.5, _SWEEPS_OF_MODEL),
     "models.miniature.layers": (8, "study"),
     "models.miniature.context": (512, "study"),
     "models.miniature.parameters": (1, "study"),

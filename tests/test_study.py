@@ -89,6 +89,11 @@ def test_every_study_in_config_is_valid() -> None:
             ["behaviours.myopia", "600", "test split"],
         ),
         ("corpora.text.train", 0, ["corpora.text.train", "0"]),
+        (
+            "models.miniature",
+            {"source": "resources/models/miniature", "compile": True, "device_map": "auto"},
+            ["models.miniature", "compile", "device_map", "auto"],
+        ),
         ("figures.general-coding.sweeps", ["grid"], ["figures.general-coding", "grid"]),
         ("figures.grid-search.behaviour", "myopic", ["figures.grid-search", "`myopia`"]),
         ("samples.chat.vector", "nothing", ["samples.chat.vector", "nothing"]),

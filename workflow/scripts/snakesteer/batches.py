@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from snakesteer.compilation import compiled_blocks
 from snakesteer.errors import StudyError
 from snakesteer.models import LanguageModel
 
@@ -134,7 +135,8 @@ def _speed(model: LanguageModel, ordered: Sequence[Sequence[int]], budget: int) 
         for _ in range(2):
             started = time.perf_counter()
             for batch in batches:
-                output = model.network.base_model(input_ids=batch.ids, use_cache=False)
+                with compiled_blocks(model):
+                    output = model.network.base_model(input_ids=batch.ids, use_cache=False)
             output.last_hidden_state[0, 0, 0].item()
             seconds.append(time.perf_counter() - started)
     except torch.OutOfMemoryError:

@@ -65,7 +65,8 @@ def blocks_of(
 ) -> list[Block]:
     """Blocks of the sequences at `places`, each with states of at most `kept_bytes`.
 
-    A sequence whose states alone are more is a block of its own.
+    A sequence whose states alone are more is a block of its own. What a batch of few tokens may pad
+    beyond the share `MOST_PADDING` is not counted.
     """
     size = model.dtype.itemsize * model.hidden * (1 + MOST_PADDING)
     starts, held = [places.start], 0.0

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from snakesteer.batches import Batch, batches_of
+from snakesteer.compilation import compiled_blocks
 from snakesteer.errors import Overflow, StudyError
 from snakesteer.hooks import hooked, replaced
 from snakesteer.models import LanguageModel
@@ -118,7 +119,7 @@ def keeping(model: LanguageModel, batch: Batch, layer: int) -> Batch:
     """The batch with the output of block `layer` computed and kept; the blocks above do not run."""
     found: list[torch.Tensor] = []
     upper = {above: lambda: found[0] for above in range(layer + 1, model.n_layers)}
-    with hooked(model, layer, found.append), replaced(model, upper):
+    with compiled_blocks(model), hooked(model, layer, found.append), replaced(model, upper):
         model.network.base_model(input_ids=batch.ids, use_cache=False)
     return dataclasses.replace(batch, layer=layer, kept=found[0])
 
@@ -139,6 +140,7 @@ def final_states(
     additions = injection.additions(coefficient, model)
     final: list[torch.Tensor] = []
     with contextlib.ExitStack() as changes:
+        changes.enter_context(compiled_blocks(model))
         if batch.kept is not None:
             addition = additions.pop(batch.layer, None)
             kept = batch.kept

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from snakesteer.batches import PAD
+from snakesteer.compilation import when_called
 from snakesteer.hooks import replaced
 from snakesteer.models import LanguageModel
 
@@ -41,10 +42,9 @@ def predictions(
     id, as argmax breaks ties. So rank 0 is a hit of the top 1 and a rank below 10 one of the top
     10. The log-probability is taken in float32.
     """
-    ranks, losses = [], []
-    for logits, wanted in _in_chunks(model, states, targets):
-        ranks.append(rank_of(logits, wanted))
-        losses.append(functional.cross_entropy(logits.float(), wanted, reduction="none"))
+    judge = when_called(_judged_to_compile) if model.compiled else _judged
+    judged = [judge(*chunk) for chunk in _in_chunks(model, states, targets)]
+    ranks, losses = zip(*judged, strict=True)
     return torch.cat(ranks), torch.cat(losses)
 
 
@@ -81,6 +81,24 @@ def _in_chunks(
     for some, wanted in zip(states.split(rows), tokens.split(rows), strict=True):
         logits = logits_of(model, some)
         yield from zip(logits.split(read), wanted.to(logits.device).split(read), strict=True)
+
+
+def _judged(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return rank_of(logits, targets), _losses(logits, targets)
+
+
+def _judged_to_compile(
+    logits: torch.Tensor, targets: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same, in a form of which compiling makes one pass over the logits."""
+    target = logits.gather(1, targets[:, None])
+    earlier = _ids(logits) < targets[:, None]
+    beats = (logits > target) | ((logits == target) & earlier)
+    return beats.sum(dim=1, dtype=torch.int32), _losses(logits, targets)
+
+
+def _losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return functional.cross_entropy(logits.float(), targets, reduction="none")
 
 
 def rank_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

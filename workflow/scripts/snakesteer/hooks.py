@@ -12,21 +12,15 @@ from snakesteer.models import LanguageModel, states_of
 
 
 @contextlib.contextmanager
-def replaced(
-    model: LanguageModel, returns: Mapping[int, Callable[[], torch.Tensor]]
-) -> Iterator[None]:
-    """Blocks that do not compute: block L returns the states `returns[L]()`."""
-
-    def forward(states: Callable[[], torch.Tensor]) -> Callable[..., Any]:
-        return lambda *_args, **_kwargs: model.output(states())
-
-    blocks = {layer: model.blocks[layer] for layer in returns}
+def forwards(model: LanguageModel, given: Mapping[int, Callable[..., Any]]) -> Iterator[None]:
+    """Blocks whose forward is another one, by layer."""
+    blocks = {layer: model.blocks[layer] for layer in given}
     own = {
         layer: vars(block)["forward"] for layer, block in blocks.items() if "forward" in vars(block)
     }
     try:
         for layer, block in blocks.items():
-            block.forward = forward(returns[layer])
+            block.forward = given[layer]
         yield
     finally:
         for layer, block in blocks.items():
@@ -34,6 +28,17 @@ def replaced(
                 block.forward = own[layer]
             else:
                 vars(block).pop("forward", None)
+
+
+def replaced(
+    model: LanguageModel, returns: Mapping[int, Callable[[], torch.Tensor]]
+) -> contextlib.AbstractContextManager[None]:
+    """Blocks that do not compute: block L returns the states `returns[L]()`."""
+
+    def forward(states: Callable[[], torch.Tensor]) -> Callable[..., Any]:
+        return lambda *_args, **_kwargs: model.output(states())
+
+    return forwards(model, {layer: forward(states) for layer, states in returns.items()})
 
 
 @contextlib.contextmanager

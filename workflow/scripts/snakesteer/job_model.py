@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from snakesteer.compilation import with_compiled_blocks
 from snakesteer.errors import StudyError
 from snakesteer.job import repository
 from snakesteer.manifest import context
@@ -21,7 +22,7 @@ from snakesteer.tokenisation import load_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-RUNNING = ("dtype", "attention", "device_map", "kept_gb")
+RUNNING = ("dtype", "attention", "device_map", "kept_gb", "compile")
 
 
 def load_job_tokenizer(snakemake: Any, manifest: Mapping[str, Any]) -> PreTrainedTokenizerBase:
@@ -61,6 +62,8 @@ def load_job_model(snakemake: Any, manifest: Mapping[str, Any]) -> LanguageModel
     )
     try:
         check(model)
+        if settings.get("compile"):
+            model = with_compiled_blocks(model)
     except torch.OutOfMemoryError:
         raise StudyError(
             f"{manifest['source']} leaves no room on the device to run it in; free some of its "

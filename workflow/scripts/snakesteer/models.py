@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -44,7 +44,8 @@ class LanguageModel:
     than the weights'. `vocabulary` is the number of logits, `context` the longest input in tokens
     (None if there is no limit). Sequences up to `short_context` must not share a batch with longer
     ones, because the position embedding of all depends on the longest (None if it does not).
-    `identity` is that of all its files, see `manifest`.
+    `identity` is that of all its files, see `manifest`. `compiled` holds the blocks' compiled
+    forwards, in order; nothing if they are run as they are. See `compilation`.
     """
 
     network: PreTrainedModel
@@ -59,6 +60,7 @@ class LanguageModel:
     dtype: torch.dtype
     device: torch.device
     identity: str
+    compiled: tuple[Callable[..., Any], ...] = ()
 
     def output(self, states: torch.Tensor) -> Any:
         """`states` [batch, tokens, hidden] in the form in which a block returns them."""

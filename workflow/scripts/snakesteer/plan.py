@@ -651,6 +651,7 @@ def _running(model: schema.Model, sweep: schema.Run | None = None) -> dict[str, 
     if sweep:
         settings |= {"dtype": sweep.dtype or model.dtype, "vector_dtype": sweep.vector_dtype}
         settings |= {"path": sweep.path, "kept_gb": model.kept_gb}
+        settings["compile"] = model.compile
     return settings
 
 

@@ -69,6 +69,12 @@ class Model(Entry):
         description="Spread a model that is larger than one GPU over all that the job has, and "
         "that it must fit into; one device if left out.",
     )
+    compile: bool = Field(
+        False,
+        description="Sweep with blocks compiled by `torch.compile`: faster on a GPU, for other "
+        "rounding and some ten seconds at the start of each job (a minute with experts). Needs a "
+        "C++ compiler where the job runs.",
+    )
     batch_tokens: Count | Literal["auto"] = Field(
         4096,
         description="Tokens in a batch, padding included. `auto` tries what the device is fastest "
@@ -81,6 +87,15 @@ class Model(Entry):
         description="Bound on the hidden states kept for the coefficients of a sweep. Documents "
         "are evaluated in blocks whose states it holds.",
     )
+
+    @model_validator(mode="after")
+    def _compiled_on_one_device(self) -> Self:
+        if self.compile and self.device_map:
+            raise ValueError(
+                f"compile is true, but device_map is {self.device_map}, and blocks are compiled on "
+                "one device only; remove one of them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _pinned_and_planned(self) -> Self:
