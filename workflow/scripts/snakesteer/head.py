@@ -91,9 +91,7 @@ def _judged_to_compile(
     logits: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The same, in a form of which compiling makes one pass over the logits."""
-    target = logits.gather(1, targets[:, None])
-    earlier = _ids(logits) < targets[:, None]
-    beats = (logits > target) | ((logits == target) & earlier)
+    beats = _beating(logits, targets[:, None])
     return beats.sum(dim=1, dtype=torch.int32), _losses(logits, targets)
 
 
@@ -108,11 +106,15 @@ def rank_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def _beating_at_once(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return _counts(_beating(logits, targets))
+
+
+def _beating(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     target = logits.gather(1, targets)
     beats = logits == target
     beats &= _ids(logits) < targets
     beats |= logits > target
-    return _counts(beats)
+    return beats
 
 
 def _beating_if_tied(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
