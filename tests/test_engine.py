@@ -150,12 +150,12 @@ def test_own_forward_of_a_block_comes_back(llama):
         del block.forward
 
 
-def test_a_missing_compiler_is_told(monkeypatch, capsys):
+def test_a_missing_compiler_is_told(capsys):
     model = models.wrap(tiny.network("gpt2"), tiny.tokenizer(), "none")
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("/nowhere/c++",))
+    without = torch._inductor.config.patch({"cpp.cxx": ("/nowhere/c++",)})
     told = r"^GPT2Block\.forward .*No working C\+\+ compiler.* `compile: false` for the model\.$"
     before = state(model)
-    with pytest.raises(StudyError, match=told):
+    with without, pytest.raises(StudyError, match=told):
         with_compiled_blocks(model)
     assert state(model) == before
     assert "No working C++ compiler" in capsys.readouterr().err
