@@ -69,10 +69,7 @@ def main() -> None:
     }
     for act in ways.values():
         act()
-    taken: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(options.repeats):
-        for way, act in ways.items():
-            taken[way].append(measure.timed(model.device, act)[0])
+    taken = measure.in_turns(model.device, ways, options.repeats)
     seconds = {way: statistics.median(times) for way, times in taken.items()}
     tokens = sum(map(len, sequences))
     print(

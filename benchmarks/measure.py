@@ -34,6 +34,20 @@ def seconds(device: torch.device, act: Callable[[], Any], repeats: int = 5) -> f
     return statistics.median(timed(device, act)[0] for _ in range(repeats))
 
 
+def in_turns(
+    device: torch.device, ways: Mapping[str, Callable[[], Any]], repeats: int
+) -> dict[str, list[float]]:
+    """Wall seconds of each way's calls, [repeats], one after the other again and again.
+
+    So a busier minute of the machine meets all of them.
+    """
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(repeats):
+        for way, act in ways.items():
+            taken[way].append(timed(device, act)[0])
+    return taken
+
+
 def peak_bytes(device: torch.device, act: Callable[[], Any]) -> int:
     """Bytes that a call holds at its peak beyond what is held before it.
 

@@ -4,9 +4,9 @@
 
 `authors` is the loop of the paper's authors (`authors.py`); `steering-vectors` the same loop around
 that library; `plain` and `shared` are the two paths of this engine, `compiled` the shared one with
-`compile: true`. Layer by layer they run one after the other, so that a busier minute of the machine
-meets all of them; loading the model, compiling it and a warm-up are not counted. Peak memory is
-measured before, on a CPU for each in a process of its own.
+`compile: true`. Layer by layer they take turns, and the median of `--repeats` turns counts; loading
+the model, compiling it and a warm-up do not. Peak memory is measured before, on a CPU for each in a
+process of its own.
 
 Beside each measured ratio stands the one that counting predicts: how often a layer is evaluated,
 the head counted as so many layers as it takes the time of. What is measured is kept after every
@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import statistics
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
@@ -46,6 +48,7 @@ PAPER_TOKENS = 374.6e6
 PAPER_HOURS = 19.85
 PAPER_SPEED = 5242  # tokens a second
 PAPER_CURVES = (0, 5, 10, 15, 15, 20, 25, 30)  # layers of a figure; 15 twice, for the control
+LAYERS = 7
 MATMUL = {"cuda": 8192, "cpu": 2048}
 
 
@@ -376,7 +379,7 @@ def main() -> None:
     parser.add_argument("--corpora", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--dtype", choices=DTYPES)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--layers", type=int, default=7, help="how many")
+    parser.add_argument("--layers", type=int, nargs="+", help="seven, evenly spread, if left out")
     parser.add_argument("--coefficients", type=int, default=25, help="how many, 0 among them")
     parser.add_argument(
         "--variants",
@@ -391,6 +394,7 @@ def main() -> None:
         help="how many of the coefficients those variants run that pay the same for each, all but "
         "`shared` and `compiled`; their seconds are scaled",
     )
+    parser.add_argument("--repeats", type=int, default=1, help="turns that each variant takes")
     parser.add_argument(
         "--agreement",
         action=argparse.BooleanOptionalAction,
@@ -411,6 +415,7 @@ def main() -> None:
     compiled = with_compiled_blocks(model) if "compiled" in options.variants else None
     sweep = Sweep(model, compiled, documents, vector, coefficients, work.batch_tokens)
     baseline = replace(sweep, coefficients=coefficients[: options.baseline_coefficients])
+    swept = {variant: sweep if variant in SHARING else baseline for variant in options.variants}
     evaluated = Documents(documents.corpora, {})
     with _log(options.model, dtype):
         peaks = {
@@ -421,7 +426,7 @@ def main() -> None:
             )
             for variant in options.variants
         }
-    layers = workload.spread(model.n_layers, options.layers)
+    layers = options.layers or workload.spread(model.n_layers, LAYERS)
     head = measured_head(sweep)
     matmul = matmul_speed(model)
     print(
@@ -429,7 +434,8 @@ def main() -> None:
         f"parameters, {dtype}, {model.device.type}, {workload.THREADS} threads\n"
         f"{len(layers)} layers × {len(coefficients)} coefficients × {documents.tokens:,} tokens of "
         f"{len(documents.sequences)} documents of {' and '.join(options.corpora)}\n"
-        f"All but {' and '.join(SHARING)} run at {len(baseline.coefficients)} of the coefficients\n"
+        f"All but {' and '.join(SHARING)} run at {len(baseline.coefficients)} of the coefficients; "
+        f"medians of {options.repeats}\n"
         f"What a pass does beside its layers costs {head.authors:.2f} layers in the authors' loop, "
         f"{head.engine:.2f} in the engine; a large product runs at {matmul / 1e12:.2f} TFLOP/s\n"
         "Peak memory is beyond the loaded model, in MB; ratios say how many times as fast\n\n"
@@ -454,14 +460,17 @@ def main() -> None:
             warm_up(sweep, variant)
         for layer in layers:
             counts, here = {}, []
-            for variant in options.variants:
-                own = sweep if variant in SHARING else baseline
-                seconds, counts[variant] = measure.timed(
-                    model.device, lambda: run(own, variant, layer)
-                )
-                seconds *= len(coefficients) / len(own.coefficients)
+
+            def turn(variant: str) -> None:
+                counts[variant] = run(swept[variant], variant, layer)
+
+            ways = {variant: partial(turn, variant) for variant in options.variants}
+            taken = measure.in_turns(model.device, ways, options.repeats)
+            for variant, times in taken.items():
+                run_at = len(swept[variant].coefficients)
+                seconds = statistics.median(times) * len(coefficients) / run_at
                 predicted = evaluations(variant, layer, sweep, head)
-                here.append(Result(variant, layer, len(own.coefficients), seconds, predicted))
+                here.append(Result(variant, layer, run_at, seconds, predicted))
             rows += rows_of(sweep, layer, here, peaks)
             results += here
             print(*map(line_of, rows[-len(here) :]), sep="\n", flush=True)
