@@ -53,10 +53,10 @@ class Checkout:
             check=False,
         )
 
-    def forked(self, *arguments: str) -> None:
+    def forked(self, *arguments: str, config: Path | None = None) -> None:
         """Runs Snakemake with jobs that are forks of it, see `forked`."""
         forked = REPOSITORY / "tests" / "forked.py"
-        command = [sys.executable, str(forked), *self.command(*arguments)[3:]]
+        command = [sys.executable, str(forked), *self.command(*arguments, config=config)[3:]]
         subprocess.run(command, cwd=self.folder, check=True)
 
     def command(self, *arguments: str, config: Path | None = None) -> list[str]:

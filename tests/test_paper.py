@@ -372,10 +372,12 @@ def test_nothing_of_llama_2_is_left_in_another_model(tmp_path: Path, base: str) 
 def reduced(paper: study.Study, folder: Path) -> dict[str, Any]:
     """The paper's study with other sources of questions and other sizes, and nothing else.
 
-    The hub's repositories keep names and commits; two sweeps are run with resamples as well.
+    The hub's repositories keep names and commits; two sweeps are run with resamples as well. The
+    sweeps of code visit all of the paper's coefficients.
     """
     sizes: dict[str, Any] = {"tokens": 100, "max_tokens": 64}
     skill = [name for name, sweep in paper.sweeps.items() if sweep.kind == "skill"]
+    python = [name for name in skill if paper.sweeps[name].corpora[0] == "python"]
     resampled = {"resamples": 2}
     points = {"coefficients": {"points": 9}}
     return {
@@ -385,6 +387,7 @@ def reduced(paper: study.Study, folder: Path) -> dict[str, Any]:
         "activations": dict.fromkeys(paper.corpora, {"documents": 10, "max_tokens": 64}),
         "sweeps": {
             **dict.fromkeys(skill, sizes),
+            **dict.fromkeys(python, sizes | {"coefficients": [0, 1, 4]}),
             "code-permuted": sizes | resampled,
             "alignment-tax": sizes | points,
             "simultaneous": points,

@@ -125,7 +125,7 @@ def test_a_second_run_has_nothing_to_do(finished: Checkout) -> None:
 
 def test_changing_back_runs_no_model(finished: Checkout) -> None:
     changed = finished.variant({"sweeps": {"code": {"coefficients": [0, 1, 2]}}})
-    finished.snakemake("--cores", "2", config=changed)
+    finished.forked("--cores", "2", config=changed)
     ran = finished.path("planned.json").read_bytes()
     back = finished.planned()
     assert finished.path("planned.json").read_bytes() == ran  # a dry run sets out to make nothing
@@ -145,7 +145,7 @@ def test_vectors_of_one_model_steer_another(finished: Checkout) -> None:
     plan = Plan(study_file.load(variant), finished.folder)
     made = [*plan.sweeps["alignment-tax"], plan.samples["chat"]]
     paths = [path for one in made for path in one.paths]
-    finished.snakemake("--cores", "2", "--", *paths, config=variant)
+    finished.forked("--cores", "2", "--", *paths, config=variant)
     (model,) = plan.model("miniature").paths
     (skipped,) = (one for one in plan.artefacts("skip_tokens") if one.name == "all")
     assert artefacts.read_json(finished.folder / skipped.paths[0]) == AUTHORS
