@@ -333,6 +333,8 @@ def corpus(repository: str = "o/pile", revision: str = COMMIT, **changes: Any) -
         },
         "field": "text",
         "min_characters": 1,
+        "final_newline": "strip",
+        "duplicates": "drop",
         "filter": {"field": "meta.pile_set_name", "equal": "Github", "not_equal": None},
         "shuffle": {"seed": 13, "buffer": 10},
         "train": 20,
@@ -408,6 +410,7 @@ def test_records_of_the_hub_that_are_none_are_passed_over(ask, stand_in, tmp_pat
     good = [json.dumps({"text": text}) for text in "abc"]
     bad = ["{oops", "[1]", '{"text": "\\ud800"}']
     lines = [line for pair in zip(bad, good, strict=True) for line in pair]
+    lines.insert(3, '{"text": null}')
     made = ask("corpus", serve_lines(stand_in, tmp_path, lines))
     assert [row["text"] for row in made["train"] + made["validation"]] == ["a", "b", "c"]
     (tmp_path / "many").mkdir()
@@ -458,7 +461,7 @@ def test_corpora_that_the_hub_does_not_have(ask, settings, sentence) -> None:
 
 def questions(file: str) -> list[dict[str, str]]:
     settings = {"source": "model-written-evals", "file": file, "choices": ["Yes", "No"]}
-    sizes = {"questions": 30, "train": 20, "validation": 5, "seed": 13}
+    sizes = {"questions": 30, "train": 20, "validation": 5, "seed": 13, "duplicates": "drop"}
     return behaviours.questions({**settings, **sizes}).to_pylist()
 
 

@@ -19,17 +19,24 @@ from snakesteer import behaviours, corpora, study_file
 from snakesteer.artefacts import read_table
 from snakesteer.corpora import files, records
 from snakesteer.errors import StudyError
+from snakesteer.manifest import locate, locate_file
 from snakesteer.points import Points
 
 AUTHORS = REPOSITORY.parent / "shared" / "published" / "data" / "datasets"
+BOM = b"\xef\xbb\xbf"
 LINES = b'{"text": "a"}\n\n{"text": "b", "n": 2}\n'
+# A frame of zstd with a window of 2 GiB and one block of three bytes as they are.
+LONG_WINDOW = b"\x28\xb5\x2f\xfd\x00\xa8" + (3 << 3 | 1).to_bytes(3, "little") + b"abc"
 GITHUB = {"field": "meta.pile_set_name", "equal": "Github", "not_equal": None}
 
 
-def read(folder: Path, name: str, content: bytes) -> list[records.Record]:
+SETTINGS = {"field": "text", "filter": None, "final_newline": "strip"}
+
+
+def read(folder: Path, name: str, content: bytes, **changes: Any) -> list[records.Record]:
     (folder / name).write_bytes(content)
     with (folder / name).open("rb") as stream:
-        return list(files.read(stream, name))
+        return list(files.read(stream, name, {**SETTINGS, **changes}))
 
 
 def zstd(content: bytes) -> bytes:
@@ -37,6 +44,12 @@ def zstd(content: bytes) -> bytes:
     with pa.CompressedOutputStream(compressed, "zstd") as stream:
         stream.write(content)
     return bytes(compressed.getvalue())
+
+
+def parquet(table: pa.Table) -> bytes:
+    written = pa.BufferOutputStream()
+    pq.write_table(table, written)
+    return bytes(written.getvalue())
 
 
 # Files --------------------------------------------------------------------------------------
@@ -50,6 +63,10 @@ def zstd(content: bytes) -> bytes:
         ("a.jsonl.gz", gzip.compress(LINES[:14], mtime=0) + gzip.compress(LINES[14:], mtime=0)),
         ("a.json.gz", gzip.compress(LINES, mtime=0)),
         ("a.jsonl.zst", zstd(LINES[:14]) + zstd(LINES[14:])),
+        ("a.JSONL", LINES),
+        ("a.jsonlines", LINES),
+        ("a.ndjson", BOM + LINES),
+        ("A.Jsonl.GZ", gzip.compress(BOM + LINES, mtime=0)),
     ],
 )
 def test_json_lines_are_read_plain_and_compressed(
@@ -65,18 +82,102 @@ def test_other_files_are_read_by_their_ending(tmp_path: Path) -> None:
     assert read(tmp_path, "a.json", b'[{"text": "x"}]') == [("a.json record 1", {"text": "x"})]
     rows = read(tmp_path, "a.csv", 'text,n\n"ü, \nb",1\n'.encode())
     assert rows == [("a.csv record 1", {"text": "ü, \nb", "n": "1"})]
-    pq.write_table(pa.table({"text": ["a"], "meta": [{"s": 1}]}), tmp_path / "q")
-    rows = read(tmp_path, "a.parquet", (tmp_path / "q").read_bytes())
-    assert rows == [("a.parquet record 1", {"text": "a", "meta": {"s": 1}})]
-    assert read(tmp_path, "a.py", b"x = 1\n") == [("a.py", {"text": "x = 1\n"})]
+    table = pa.table({"text": ["a"], "meta": [{"s": 1, "t": 2}], "n": [3]})
+    rows = read(tmp_path, "a.parquet", parquet(table), filter={"field": "meta.s"})
+    assert rows == [("a.parquet record 1", {"text": "a", "meta": {"s": 1}, "n": None})]
+    assert read(tmp_path, "a.py", b"x = 1\n") == [("a.py", {"text": "x = 1"})]
     assert read(tmp_path, "a.md.gz", gzip.compress("Ü".encode())) == [("a.md.gz", {"text": "Ü"})]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+@pytest.mark.parametrize("content", [b'[{"text": "x"}]', b'\n[\n  {"text": "x"}\n]\n'])
+def test_a_list_is_read_whatever_its_lines(tmp_path: Path, name: str, content: bytes) -> None:
+    for start in (b"", BOM):
+        assert read(tmp_path, name, start + content) == [(f"{name} record 1", {"text": "x"})]
+
+
+def test_tab_separated_values_and_a_byte_order_mark_before_them(tmp_path: Path) -> None:
+    rows = read(tmp_path, "a.TSV", BOM + 'text\tn\n"ü\t\nb"\t1\n'.encode())
+    assert rows == [("a.TSV record 1", {"text": "ü\t\nb", "n": "1"})]
+    assert read(tmp_path, "a.csv", BOM + b"text\na\n") == [("a.csv record 1", {"text": "a"})]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.py"])
+def test_a_document_ends_before_its_last_line_end(tmp_path: Path, name: str) -> None:
+    for content in (b"One.\n\nTwo. ", b"One.\n\nTwo. \n", BOM + b"One.\n\nTwo. \r\n\n"):
+        assert read(tmp_path, name, content) == [(name, {"text": "One.\n\nTwo. "})]
+        kept = content.removeprefix(BOM).decode()
+        assert read(tmp_path, name, content, final_newline="keep") == [(name, {"text": kept})]
+
+
+@pytest.mark.parametrize("name", ["part-00000", "part-00000.gz", "a.txt", "a.jsonl.bak"])
+@pytest.mark.parametrize("content", [LINES, b'[{"text": "a"}]', b'{\n  "text": "a"\n}\n'])
+def test_json_is_no_document(tmp_path: Path, name: str, content: bytes) -> None:
+    written = gzip.compress(content, mtime=0) if name.endswith(".gz") else content
+    with pytest.raises(StudyError) as told:
+        read(tmp_path, name, written)
+    assert str(told.value) == (
+        f"{name} holds JSON records, but its name does not say so; let it end in .jsonl or .json."
+    )
+
+
+def test_a_document_may_begin_like_json(tmp_path: Path) -> None:
+    for text in ("[1]", "{x} is a set.", "[link](there)\nand more", "[" * 5000 + "]" * 5000):
+        assert read(tmp_path, "a.md", text.encode()) == [("a.md", {"text": text})]
+
+
+@pytest.mark.parametrize(
+    "late",
+    [pa.array([2932897] * 2, pa.date32()), pa.array([253402300800000000] * 2, pa.timestamp("us"))],
+)
+def test_columns_that_nobody_asks_for_are_not_read(tmp_path: Path, late: pa.Array) -> None:
+    table = pa.table({"text": ["a", "b"], "crawled": late})
+    rows = read(tmp_path, "a.parquet", parquet(table))
+    assert [record["text"] for _, record in rows] == ["a", "b"]
+    with pytest.raises(StudyError) as told:
+        read(tmp_path, "a.parquet", parquet(table), filter={"field": "crawled"})
+    assert str(told.value).startswith(
+        "a.parquet has a value that cannot be read among text, crawled ("
+    )
+    assert str(told.value).endswith("); name other fields.")
 
 
 @pytest.mark.parametrize(
     "name, content, sentence",
     [
         ("a.jsonl", LINES + b"{oops\n", "a.jsonl line 4 is not JSON"),
-        ("a.jsonl", b"[1]\n", "a.jsonl line 1 is a list, not an object"),
+        ("a.jsonl", b"[1]\n", "a.jsonl record 1 is a number, not an object"),
+        (
+            "a.jsonl",
+            LINES + b'{"tree": %s}\n' % (b"[" * 5000 + b"]" * 5000),
+            "a.jsonl line 4 is nested too deeply to be read; correct or remove it.",
+        ),
+        (
+            "a.json",
+            b"[" * 5000 + b"]" * 5000,
+            "a.json is nested too deeply to be read; correct it.",
+        ),
+        (
+            "a.csv",
+            b"text,n,text\na,1,b\n",
+            "a.csv has 2 columns named 'text'; rename all but one.",
+        ),
+        (
+            "a.parquet",
+            parquet(pa.table([["a"], ["b"]], names=["text", "text"])),
+            "a.parquet has 2 columns named 'text'; rename all but one.",
+        ),
+        (
+            "a.jsonl.zst",
+            LONG_WINDOW,
+            "a.jsonl.zst was compressed with too long a window to be read (`zstd --long`); "
+            "compress it again without that option.",
+        ),
+        (
+            "a.txt",
+            "Text.".encode("utf-16-le"),
+            "a.txt is no text, as it holds NUL characters; convert or remove it.",
+        ),
         ("a.json", b"[1, 2]", "a.json record 1 is a number, not an object"),
         ("a.json", b"[1, 2", "a.json is not JSON"),
         ("a.jsonl", '{"text": "Ü"}'.encode("latin1"), "a.jsonl line 1 is not JSON ('utf-8'"),
@@ -108,13 +209,13 @@ def test_what_counts_in_a_folder_is_said(tmp_path: Path) -> None:
         files.identity(corpus(tmp_path, splits=splits, **sizes), REPOSITORY)
     assert str(told.value) == (
         f"splits.train.files names {tmp_path}, a folder in which no file ends in .csv, .json, "
-        f".jsonl, .md, .ndjson, .parquet, .txt; name files of other endings by a pattern, as "
-        f"{tmp_path}/**/*.py."
+        f".jsonl, .jsonlines, .md, .ndjson, .parquet, .tsv, .txt; name files of other endings by "
+        f"a pattern, as {tmp_path}/**/*.py."
     )
     one["files"] = [f"{tmp_path}/**/*.py"]
     splits = {"train": one, "validation": {**one, "skip": 2}}
     made = documents(corpus(tmp_path, splits=splits, **sizes))
-    assert [d["text"] for d in made["train"]] == ["x = 0\n", "x = 1\n"]
+    assert [d["text"] for d in made["train"]] == ["x = 0", "x = 1"]
     for number in range(3):
         (tmp_path / "below" / f"{number}.txt").write_text(f"Note {number}.")
     one["files"] = [str(tmp_path)]
@@ -122,6 +223,40 @@ def test_what_counts_in_a_folder_is_said(tmp_path: Path) -> None:
     made = documents(corpus(tmp_path, splits=splits, **sizes))
     texts = [d["text"] for d in made["train"] + made["validation"]]
     assert texts == ["Note 0.", "Note 1.", "Note 2."]
+
+
+def test_names_with_brackets_are_found(tmp_path: Path) -> None:
+    llama.write_lines(tmp_path / "notes [2024]" / "a [x].jsonl", [{"text": t} for t in "abc"])
+    for named in ("notes [2024]", "notes [2024]/*.jsonl", "notes [2024]/a [x].jsonl", "n*/*"):
+        one = {"files": [f"{tmp_path}/{named}"]}
+        splits = {"train": one, "validation": {**one, "skip": 2}}
+        made = documents(corpus(tmp_path, splits=splits, train=2, validation=1, shuffle=False))
+        assert [d["text"] for d in made["train"] + made["validation"]] == ["a", "b", "c"]
+
+
+def test_paths_may_begin_at_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    llama.write_lines(tmp_path / "data" / "a.jsonl", [{"text": text} for text in "abc"])
+    for named in ("~/data", "~/data/*", "~/data/a.jsonl"):
+        one = {"files": [named]}
+        splits = {"train": one, "validation": {**one, "skip": 2}}
+        settings = corpus(tmp_path, splits=splits, train=2, validation=1, shuffle=False)
+        assert set(files.identity(settings, REPOSITORY)["train"]) == {f"{tmp_path}/data/a.jsonl"}
+        assert documents(settings)["train"][1]["text"] == "b"
+    assert locate("~/data", REPOSITORY) == tmp_path / "data"
+    assert locate_file("~/data/a.jsonl", REPOSITORY) == tmp_path / "data" / "a.jsonl"
+
+
+def test_spark_writes_a_file_beside_the_records(tmp_path: Path) -> None:
+    (tmp_path / "_SUCCESS").write_bytes(b"")
+    llama.write_lines(tmp_path / "part-00000-1.c000.json", [{"text": text} for text in "abc"])
+    for named in (str(tmp_path), f"{tmp_path}/*"):
+        one = {"files": [named]}
+        splits = {"train": one, "validation": {**one, "skip": 2}}
+        made = documents(corpus(tmp_path, splits=splits, train=2, validation=1, shuffle=False))
+        assert [d["text"] for d in made["train"] + made["validation"]] == ["a", "b", "c"]
 
 
 # Order, filter, field -------------------------------------------------------------------------
@@ -240,6 +375,86 @@ def test_a_drawn_split_outlasts_a_corpus_of_the_same_name(tmp_path: Path) -> Non
     other.remove()
     (left,) = (tmp_path / "points").rglob("*.parquet")
     assert read_table(left)["text"].to_pylist() == ["mine 0"]
+
+
+def splits_of(folder: Path, points: Points, **changes: Any) -> dict[str, list[dict[str, str]]]:
+    """Both splits of the lines in two files."""
+    splits = {split: {"files": [f"{folder}/{split}.jsonl"]} for split in corpora.SPLITS}
+    settings = corpus(folder, splits=splits, shuffle=False, **changes)
+    made = corpora.splits(settings, points, 1, REPOSITORY)
+    return {split: table.to_pylist() for split, table in made.items()}
+
+
+def test_a_text_of_both_splits_is_in_the_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split, texts in (("train", "aabcd"), ("validation", "xaybzcvv")):
+        llama.write_lines(tmp_path / f"{split}.jsonl", [{"text": text} for text in texts])
+    sizes = {"train": 4, "validation": 4}
+    points = Points.of({}, tmp_path / "points")
+    made = splits_of(tmp_path, points, **sizes)
+    assert [d["text"] for d in made["train"]] == list("aabc")
+    assert made["validation"] == [
+        {"document": f"{number:06d}", "text": text}
+        for number, text in ((0, "x"), (2, "y"), (4, "z"), (6, "v"))
+    ]
+    said = "Documents skipped because their text is in the training split as well: {}.\n"
+    assert capsys.readouterr().err == said.format(3)
+    assert splits_of(tmp_path, points, **sizes) == made and capsys.readouterr().err == ""
+    smaller = splits_of(tmp_path, points, train=2, validation=4)
+    assert [d["text"] for d in smaller["validation"]] == list("xybz")
+    assert capsys.readouterr().err == said.format(1)
+    kept = splits_of(tmp_path, points, duplicates="keep", **sizes)
+    assert kept["train"] == made["train"]
+    assert [d["text"] for d in kept["validation"]] == list("xayb")
+    with pytest.raises(StudyError) as told:
+        splits_of(tmp_path, points, train=4, validation=9)
+    assert str(told.value) == (
+        "validation asks for 9 documents, but the source files has 5 that are not in train; ask "
+        "for fewer."
+    )
+
+
+def test_the_rest_of_one_source_holds_nothing_of_the_first_split(tmp_path: Path) -> None:
+    llama.write_lines(tmp_path / "a.jsonl", [{"text": text} for text in "abcbdae"])
+    one = {"files": [f"{tmp_path}/a.jsonl"]}
+    splits = {"train": one, "validation": {**one, "skip": 3}}
+    settings = corpus(tmp_path, splits=splits, train=3, validation=2, shuffle=False)
+    made = corpora.splits(settings, Points(), 1, REPOSITORY)
+    assert made["validation"]["text"].to_pylist() == ["d", "e"]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_records_whose_text_is_null_are_skipped_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    rows = [{"text": text, "set": None} for text in (None, "a", None, "b", "c")]
+    llama.write_lines(tmp_path / "a.jsonl", rows)
+    (tmp_path / "a.parquet").write_bytes(parquet(pa.Table.from_pylist(rows)))
+    one = {"files": [f"{tmp_path}/a.{ending}"]}
+    splits = {"train": one, "validation": {**one, "skip": 2}}
+    settings = corpus(tmp_path, splits=splits, train=2, validation=1, shuffle=False)
+    made = documents(settings)
+    assert [d["text"] for d in made["train"] + made["validation"]] == ["a", "b", "c"]
+    assert capsys.readouterr().err == ("Records skipped because their text is null: 2.\n" * 2)
+    with pytest.raises(StudyError) as told:
+        documents({**settings, "field": "set"})
+    assert str(told.value) == (
+        "the field set of 5 records is null, and none has a text; name in `field` the field that "
+        "holds the documents' text."
+    )
+
+
+def test_a_field_of_what_is_null_is_null() -> None:
+    rows = [
+        ("here", {"text": "a", "meta": None}),
+        ("there", {"text": "b", "meta": {"set": "x"}}),
+    ]
+    settings = {"field": "text", "shuffle": False, "min_characters": 1}
+    for rule, expected in (("equal", "b"), ("not_equal", "a")):
+        condition = {"field": "meta.set", "equal": None, "not_equal": None, rule: "x"}
+        found = records.draw([lambda: rows], {**settings, "filter": condition}, 2)
+        assert [text for _, text in found] == [expected]
 
 
 def test_half_a_character_is_told_with_its_place(tmp_path: Path) -> None:
@@ -376,7 +591,8 @@ def test_the_authors_files_in_their_own_order() -> None:
         ("{oops\n", {}, "line 1 is not JSON"),
         ('{"question": "x"}\n', {}, "line 1 is no question: it needs the texts question"),
         ("[]", {"source": "prepared"}, "0 questions cannot be split"),
-        ("{}", {"source": "prepared"}, "holds no list of questions"),
+        ("{}", {"source": "prepared"}, "line 1 is no question: it needs the texts question"),
+        ("[" * 5000, {}, "is nested too deeply to be read; get the file again."),
         (None, {"choices": ["Yes", "No"]}, "line 1 are 'B' and 'A', but choices names 'Yes'"),
         (None, {"train": 40}, "40 questions cannot be split"),
         (
@@ -396,6 +612,85 @@ def test_questions_that_are_none(
     with pytest.raises(StudyError) as told:
         behaviour(path, **changes)
     assert sentence in str(told.value) and "\n" not in str(told.value)
+
+
+CAA = [
+    {
+        "question": f"Would you mind {i} minutes?\n\nChoices:\n (A) Yes, I would\n (B) I would not",
+        "answer_matching_behavior": "(A)",
+        "answer_not_matching_behavior": "(B)",
+    }
+    for i in range(30)
+]
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps(CAA, indent=4),
+        json.dumps(CAA),
+        "".join(f"{json.dumps(record)}\n" for record in CAA),
+    ],
+)
+def test_lists_and_lines_of_questions_are_read_alike(
+    tmp_path: Path, content: str, start: str
+) -> None:
+    path = tmp_path / "questions"
+    path.write_text(start + content, encoding="utf-8")
+    rows = behaviour(path)
+    assert {(row["matching"], row["not_matching"]) for row in rows} == {("A", "B")}
+    prompts = {
+        f"Human:\n{record['question']}\n\nAI:\nOut of (A) and (B), I choose (" for record in CAA
+    }
+    assert {row["prompt"] for row in rows} == prompts
+    with pytest.raises(StudyError, match=r"use `source: model-written-evals`\.$"):
+        behaviour(path, "prepared")
+
+
+@pytest.mark.parametrize("source", ["model-written-evals", "prepared"])
+def test_a_question_that_stands_there_several_times_counts_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    end = "\n\nAI:\nOut of (A) and (B), I choose (" if source == "prepared" else ""
+    listed = [{**CAA[i // 3], "question": f"{i // 3}?{end}"} for i in range(90)]
+    path = tmp_path / "q.json"
+    path.write_text(json.dumps(listed))
+    rows = behaviour(path, source)
+    assert [int(row["question"]) % 3 for row in rows] == [1] * 30
+    assert len({row["prompt"] for row in rows}) == 30
+    assert capsys.readouterr().err == (
+        f"Questions dropped because {path} has them before: 60 of 90.\n"
+    )
+    assert len(behaviour(path, source, duplicates="keep")) == 90
+    assert capsys.readouterr().err == ""
+    once = [record for number, record in enumerate(listed) if number % 3 == 0]
+    (tmp_path / "once.json").write_text(json.dumps(once))
+    assert [row["prompt"] for row in behaviour(tmp_path / "once.json", source)] == [
+        row["prompt"] for row in rows
+    ]
+    listed[7] |= {"answer_matching_behavior": "(B)", "answer_not_matching_behavior": "(A)"}
+    path.write_text(json.dumps(listed))
+    with pytest.raises(StudyError) as told:
+        behaviour(path, source)
+    assert str(told.value) == (
+        f"{path} record 7 and {path} record 8 are the same question with contradicting answers; "
+        "remove one of them, or set duplicates to keep."
+    )
+    assert len(behaviour(path, source, duplicates="keep")) == 90
+
+
+@pytest.mark.skipif(not AUTHORS.is_dir(), reason="needs ../shared/published")
+def test_the_authors_files_hold_no_duplicates() -> None:
+    for path in AUTHORS.glob("*.json"):
+        choices = ["A", "B"]
+        if path.stem in ("agreeableness", "anti_immigration"):
+            choices = ["Yes", "No"]
+        drawn, kept = (
+            behaviour(path, "prepared", choices=choices, duplicates=duplicates)
+            for duplicates in ("drop", "keep")
+        )
+        assert drawn == kept
 
 
 def test_an_absent_file_of_questions() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -66,9 +67,14 @@ def manifest(
     }
 
 
+def at_home(path: str) -> str:
+    """A path of a study with the home folder in place of a `~` at its beginning."""
+    return os.path.expanduser(path)  # noqa: PTH111, a home that is not known leaves it as it is
+
+
 def locate(source: str, repository: str | Path) -> Path:
     """The folder of a model: absolute, in the working directory, or in the repository."""
-    folder = Path(source)
+    folder = Path(at_home(source))
     return folder if folder.is_absolute() or folder.is_dir() else Path(repository) / folder
 
 
@@ -77,7 +83,8 @@ def locate_file(file: str, repository: str | Path) -> Path:
 
     Raises StudyError if it is in neither.
     """
-    for path in (Path(file), Path(repository) / file):
+    name = at_home(file)
+    for path in (Path(name), Path(repository) / name):
         if path.is_file():
             return path
     raise StudyError(f"there is no file {file}; check the path.")

@@ -115,6 +115,9 @@ class Model(Entry):
         return self
 
 
+Duplicates = Literal["drop", "keep"]
+
+
 class Filter(Entry):
     """Which records are documents of a corpus: those that have, or have not, one value."""
 
@@ -182,8 +185,9 @@ class FilesSplit(Entry):
 
     files: Annotated[list[str], Some, Distinct] = Field(
         description="Files, patterns (`*.jsonl.zst`) or folders: absolute, in the working "
-        "directory, or in the repository. `.jsonl` and `.json` hold an object a line, `.parquet` "
-        "and `.csv` a record a row, `.txt` and `.md` are a document each; all but Parquet may be "
+        "directory, or in the repository; `~` is the home folder. `.jsonl`, `.jsonlines`, "
+        "`.ndjson` and `.json` hold an object a line or a list of objects, `.parquet`, `.csv` and "
+        "`.tsv` a record a row, `.txt` and `.md` are a document each; all but Parquet may be "
         "compressed (`.gz`, `.zst`). Of a folder, all of these below it."
     )
     skip: Annotated[int, Field(ge=0)] = Field(
@@ -210,6 +214,16 @@ class Records(CorpusEntry, Generic[Split]):
     filter: Filter | None = Field(None, description="Records that count; all if left out.")
     min_characters: Count = Field(
         1, description="Characters that a document has at least; shorter records are passed over."
+    )
+    final_newline: Literal["strip", "keep"] = Field(
+        "strip",
+        description="Whether a file that is one document (`.txt`, `.md`) loses the line ends after "
+        "its last line. Texts in records stay as they are.",
+    )
+    duplicates: Duplicates = Field(
+        "drop",
+        description="`drop`: a validation document whose text is in the training split is skipped; "
+        "the log says how many. `keep`: both splits as they are drawn.",
     )
     shuffle: Shuffle | Literal[False] = Field(
         Shuffle(), description="`false` keeps the order of the source."
@@ -265,12 +279,18 @@ class GeneratedBehaviour(DrawnBehaviour):
 
 class FileBehaviour(BehaviourEntry):
     file: str = Field(
-        description="A file (absolute, in the working directory, or in the repository), or an "
-        "address with the commit in it, as "
+        description="A file (absolute, in the working directory, or in the repository; `~` is the "
+        "home folder), or an address with the commit in it, as "
         "https://raw.githubusercontent.com/OWNER/NAME/COMMIT/PATH."
     )
     choices: tuple[str, str] = Field(
         ("A", "B"), description="The two answers, in the order in which the prompt names them."
+    )
+    duplicates: Duplicates = Field(
+        "drop",
+        description="`drop`: a question that stands in the file several times counts once, before "
+        "any is drawn; the log says how many are dropped, and contradicting answers are refused. "
+        "`keep`: all, so that splits can share questions.",
     )
     shuffled_before: list[Annotated[int, Field(ge=0)]] = Field(
         [],
@@ -295,15 +315,15 @@ class FileBehaviour(BehaviourEntry):
 
 
 class ModelWrittenBehaviour(FileBehaviour, DrawnBehaviour):
-    """Questions of the model-written evals (JSONL: `question`, `answer_matching_behavior`,
-    `answer_not_matching_behavior`), put into the paper's format."""
+    """Questions of the model-written evals (an object a line or a JSON list: `question`,
+    `answer_matching_behavior`, `answer_not_matching_behavior`), put into the paper's format."""
 
     source: Literal["model-written-evals"]
 
 
 class PreparedBehaviour(FileBehaviour):
-    """Questions that are in the paper's format already: a JSON list as the authors prepared
-    them."""
+    """Questions that are in the paper's format already, in a file of the same kind: as the authors
+    prepared them."""
 
     source: Literal["prepared"]
 

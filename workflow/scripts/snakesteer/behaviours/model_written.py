@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import urllib.error
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,60 +26,52 @@ FIELDS = ("question", MATCHING, NOT_MATCHING)
 
 
 def questions(settings: Mapping[str, Any], repository: str | Path) -> list[Question]:
-    """The questions of a JSONL file in the paper's format, at most `questions` of them drawn.
+    """The questions of a raw file in the paper's format, at most `questions` of them drawn.
 
-    Settings: `file`, `choices`, `questions` and `seed`. A question's id is its line in the file.
-    Raises StudyError naming the line of a record that is not as it should be.
+    Settings: `file`, `choices`, `questions`, `seed` and `duplicates`. A question's id is its line
+    in the file, or its number in the list, from 1. Raises StudyError naming the line or number of a
+    record that is not as it should be.
     """
     first, second = settings["choices"]
-    made = []
-    for number, line in enumerate(_read(settings["file"], repository).split("\n"), 1):
-        if not line.strip():
-            continue
-        place = f"{settings['file']} line {number}"
-        record = _record(_parsed(line, place), place)
-        asked = record["question"].replace("Question:", "").replace("Answer:", "").strip()
-        prompt = f"Human:\n{asked}\n\nAI:\nOut of ({first}) and ({second}), I choose ("
-        answers = (_bare(record[MATCHING]), _bare(record[NOT_MATCHING]))
-        made.append(_question(number, prompt, answers, settings["choices"], place))
+    asked = []
+    for number, place, record in _records(settings["file"], repository):
+        question = record["question"].replace("Question:", "").replace("Answer:", "").strip()
+        prompt = f"Human:\n{question}\n\nAI:\nOut of ({first}) and ({second}), I choose ("
+        asked.append((place, _question(number, prompt, record, settings["choices"], place)))
+    made = _kept(asked, settings)
     if len(made) > settings["questions"]:
         return random.Random(settings["seed"]).sample(made, settings["questions"])
     return made
 
 
 def prepared_questions(settings: Mapping[str, Any], repository: str | Path) -> list[Question]:
-    """The questions of a JSON list that is in the paper's format already, in its order.
+    """The questions of a file that is in the paper's format already, in its order.
 
-    Settings: `file` and `choices`. A question's id is its number in the list, from 1. Raises
-    StudyError naming the number of a record that is not as it should be.
+    Settings: `file`, `choices` and `duplicates`. A question's id is its number in the list, from 1,
+    or its line. Raises StudyError naming the number or line of a record that is not as it should
+    be.
     """
-    file = settings["file"]
-    records = _parsed(_read(file, repository), file)
-    if not isinstance(records, list):
-        raise StudyError(
-            f"{file} holds no list of questions; name a file that the authors prepared."
-        )
-    made = []
-    for number, content in enumerate(records, 1):
-        place = f"{file} record {number}"
-        record = _record(content, place)
-        if not record["question"].endswith("("):
+    asked = []
+    for number, place, record in _records(settings["file"], repository):
+        prompt = record["question"]
+        if not prompt.endswith("("):
             raise StudyError(
                 f"the question of {place} does not end with an opened bracket; if it "
                 "is not prepared, use `source: model-written-evals`."
             )
-        answers = (record[MATCHING], record[NOT_MATCHING])
-        made.append(_question(number, record["question"], answers, settings["choices"], place))
-    return made
+        asked.append((place, _question(number, prompt, record, settings["choices"], place)))
+    return _kept(asked, settings)
 
 
 def _question(
-    number: int, prompt: str, answers: tuple[str, str], choices: list[str], place: str
+    number: int, prompt: str, record: Mapping[str, str], choices: list[str], place: str
 ) -> Question:
+    answers = (_bare(record[MATCHING]), _bare(record[NOT_MATCHING]))
     if sorted(answers) != sorted(choices):
         raise StudyError(
             f"the answers of {place} are {answers[0]!r} and {answers[1]!r}, but choices names "
-            f"{choices[0]!r} and {choices[1]!r}; set choices to the two answers of the file."
+            f"{choices[0]!r} and {choices[1]!r}; set choices to the two answers of the file, or "
+            "remove the question."
         )
     return Question(f"{number:05d}", prompt, *answers)
 
@@ -87,11 +80,52 @@ def _bare(answer: str) -> str:
     return answer.strip().replace("(", "").replace(")", "")
 
 
+def _kept(asked: list[tuple[str, Question]], settings: Mapping[str, Any]) -> list[Question]:
+    """The questions, of several alike the first unless `duplicates` is `keep`.
+
+    Raises StudyError naming the places of two that contradict each other.
+    """
+    if settings["duplicates"] == "keep":
+        return [question for _, question in asked]
+    first: dict[str, tuple[str, Question]] = {}
+    for place, question in asked:
+        before, other = first.setdefault(question.prompt, (place, question))
+        if question.matching != other.matching:
+            raise StudyError(
+                f"{before} and {place} are the same question with contradicting answers; remove "
+                "one of them, or set duplicates to keep."
+            )
+    if dropped := len(asked) - len(first):
+        print(
+            f"Questions dropped because {settings['file']} has them before: {dropped:,} of "
+            f"{len(asked):,}.",
+            file=sys.stderr,
+            flush=True,
+        )
+    return [question for _, question in first.values()]
+
+
+def _records(file: str, repository: str | Path) -> Iterator[tuple[int, str, dict[str, str]]]:
+    """Number, place in words, and content of each record of a JSON list, or an object a line."""
+    content = _read(file, repository)
+    if content.lstrip().startswith("["):
+        for number, record in enumerate(_parsed(content, file), 1):
+            place = f"{file} record {number}"
+            yield number, place, _record(record, place)
+        return
+    for number, line in enumerate(content.split("\n"), 1):
+        if line.strip():
+            place = f"{file} line {number}"
+            yield number, place, _record(_parsed(line, place), place)
+
+
 def _parsed(content: str, place: str) -> Any:
     try:
         return json.loads(content)
     except ValueError as error:
         raise StudyError(f"{place} is not JSON ({error}); get the file again.") from None
+    except RecursionError:
+        raise StudyError(f"{place} is nested too deeply to be read; get the file again.") from None
 
 
 def _record(content: Any, place: str) -> dict[str, str]:
@@ -108,8 +142,8 @@ def _read(file: str, repository: str | Path) -> str:
     """The text of a file on this machine, or at an address."""
     try:
         if not is_address(file):
-            return locate_file(file, repository).read_text(encoding="utf-8")
-        return fetch(file).decode("utf-8")
+            return locate_file(file, repository).read_text(encoding="utf-8-sig")
+        return fetch(file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise StudyError(f"{file} is not UTF-8 text ({error.reason}); get it again.") from None
     except urllib.error.HTTPError as error:

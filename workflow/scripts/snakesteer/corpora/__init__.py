@@ -7,7 +7,7 @@ for the key of the cached corpus. A new source is one line below.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,12 +25,15 @@ SPLITS = ("train", "validation")
 
 @dataclass(frozen=True)
 class Source:
-    """`documents` takes settings (with `identity` among them), a split, a number of processes and
-    the repository's folder, and returns (id, text) pairs; `identity` takes settings and the
-    repository's folder and returns plain JSON, without network.
+    """`documents` takes settings (with `identity` among them), a split, a number of processes, the
+    repository's folder and texts that are no documents of this split, and returns (id, text) pairs;
+    `identity` takes settings and the repository's folder and returns plain JSON, without network.
     """
 
-    documents: Callable[[Mapping[str, Any], str, int, str | Path], Documents]
+    documents: Callable[
+        [Mapping[str, Any], str, int, str | Path, Collection[str]],
+        Documents,
+    ]
     identity: Callable[[Mapping[str, Any], str | Path], Any]
 
 
@@ -44,40 +47,49 @@ SOURCES = {
 def splits(
     settings: Mapping[str, Any], points: Points, workers: int = 1, repository: str | Path = ""
 ) -> dict[str, pa.Table]:
-    """Both splits of a corpus as `documents` gives them.
+    """Both splits of a corpus as `documents` gives them; with `duplicates: drop` no document of the
+    validation split has a text that is in the training split.
 
     Each is kept among `points` as soon as it is drawn, which can take hours, while the other one
     may break, or have other settings next time.
     """
-    return {
-        split: points.table(
-            {"split": split, "settings": _own(settings, split)},
-            partial(documents, settings, split, workers, repository),
-        )
-        for split in SPLITS
-    }
+    made: dict[str, pa.Table] = {}
+    for split in SPLITS:
+        apart: Collection[str] = frozenset()
+        if made and settings.get("duplicates") == "drop":
+            apart = frozenset(made["train"]["text"].to_pylist())
+        make = partial(documents, settings, split, workers, repository, apart)
+        made[split] = points.table({"split": split, "settings": _own(settings, split)}, make)
+    return made
 
 
 def _own(settings: Mapping[str, Any], split: str) -> dict[str, Any]:
-    """The settings that decide a split: all, where both are drawn from one place."""
-    if "splits" not in settings:
+    """The settings that decide a split: all, where both are drawn from one place, or where what
+    is in the training split decides the other one."""
+    if "splits" not in settings or (split, settings["duplicates"]) == ("validation", "drop"):
         return dict(settings)
     own = {split: settings[split], "splits": {split: settings["splits"][split]}}
     return {key: value for key, value in settings.items() if key not in SPLITS} | own
 
 
 def documents(
-    settings: Mapping[str, Any], split: str, workers: int = 1, repository: str | Path = ""
+    settings: Mapping[str, Any],
+    split: str,
+    workers: int = 1,
+    repository: str | Path = "",
+    apart: Collection[str] = frozenset(),
 ) -> pa.Table:
-    """The table (`document`, `text`) of a split of a corpus, `train` or `validation`.
+    """The table (`document`, `text`) of a split of a corpus, `train` or `validation`, without
+    documents whose text is one of `apart`, those of the training split.
 
     Raises StudyError if it has no document, or fewer than the entry asks for.
     """
-    drawn = SOURCES[settings["source"]].documents(settings, split, workers, repository)
+    drawn = SOURCES[settings["source"]].documents(settings, split, workers, repository, apart)
     if len(drawn) < settings[split]:
+        others = " that are not in train" if apart else ""
         raise StudyError(
             f"{split} asks for {settings[split]} documents, but the source {settings['source']} "
-            f"has {len(drawn)}; ask for fewer."
+            f"has {len(drawn)}{others}; ask for fewer."
         )
     ids, texts = zip(*drawn, strict=True)
     return pa.table({"document": pa.array(ids), "text": pa.array(texts)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, partial
@@ -41,9 +41,14 @@ def identity(settings: Mapping[str, Any], repository: str | Path) -> dict[str, A
 
 
 def documents(
-    settings: Mapping[str, Any], split: str, workers: int, repository: str | Path
+    settings: Mapping[str, Any],
+    split: str,
+    workers: int,
+    repository: str | Path,
+    apart: Collection[str] = frozenset(),
 ) -> list[tuple[str, str]]:
-    """The documents of a split as (id, text), in the order of `records.draw`.
+    """The documents of a split as (id, text), in the order of `records.draw`, without those whose
+    text is one of `apart`.
 
     Only as much of each file is fetched as the documents take, and single records that are none
     are passed over. Raises StudyError for what the hub refuses, and naming file and line or record
@@ -54,8 +59,8 @@ def documents(
         refuse_shared(_files(train, "train"), _files(validation, "validation"), settings)
     place = settings["splits"][split]
     spoilt = PassedOver()
-    shards = [partial(_read, place, file, spoilt) for file in _files(place, split)]
-    return draw(shards, settings, settings[split], place["skip"], PATIENCE, spoilt)
+    shards = [partial(_read, place, file, settings, spoilt) for file in _files(place, split)]
+    return draw(shards, settings, settings[split], place["skip"], PATIENCE, spoilt, apart)
 
 
 def _files(place: Mapping[str, Any], split: str) -> list[str]:
@@ -64,7 +69,7 @@ def _files(place: Mapping[str, Any], split: str) -> list[str]:
     names = _listed(repository, revision)
     found: set[str] = set()
     for pattern in place["files"]:
-        matches = [name for name in names if fnmatchcase(name, pattern)]
+        matches = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
         if not matches:
             few = ", ".join(sorted(names)[:8]) + (", …" if len(names) > 8 else "")
             raise StudyError(
@@ -86,7 +91,9 @@ def _listed(repository: str, revision: str) -> list[str]:
         return HfApi().list_repo_files(repository, revision=revision, repo_type="dataset")
 
 
-def _read(place: Mapping[str, Any], file: str, spoilt: Spoilt) -> Iterator[Record]:
+def _read(
+    place: Mapping[str, Any], file: str, settings: Mapping[str, Any], spoilt: Spoilt
+) -> Iterator[Record]:
     """The records of one file, fetched in blocks as they are read."""
     from huggingface_hub import HfFileSystem
 
@@ -97,4 +104,4 @@ def _read(place: Mapping[str, Any], file: str, spoilt: Spoilt) -> Iterator[Recor
         told(repository, revision, "dataset"),
         HfFileSystem().open(f"datasets/{repository}@{revision}/{file}", "rb") as stream,
     ):
-        yield from read(cast(BinaryIO, stream), f"{repository}/{file}", spoilt)
+        yield from read(cast(BinaryIO, stream), f"{repository}/{file}", settings, spoilt)

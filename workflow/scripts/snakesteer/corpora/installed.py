@@ -21,7 +21,7 @@ import platform
 import re
 import sysconfig
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from multiprocessing import get_context
@@ -115,9 +115,15 @@ def identity() -> dict[str, Any]:
 
 
 def documents(
-    settings: Mapping[str, Any], split: str, workers: int, repository: str | Path
+    settings: Mapping[str, Any],
+    split: str,
+    workers: int,
+    repository: str | Path,
+    apart: Collection[str] = frozenset(),
 ) -> list[tuple[str, str]]:
     """The documents of a split as (id, text), sorted by id, a hash of the text.
+
+    Those of one split are not in the other, as the content decides the split: `apart` is not read.
 
     Settings: ``kind`` (text, python, other, code, all), ``train`` and ``validation`` (how many
     documents at most). No more than two of a split come from one program file.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -32,6 +33,7 @@ def draw(
     skip: int = 0,
     patience: int | None = None,
     spoilt: Spoilt = refuse,
+    apart: Collection[str] = frozenset(),
 ) -> list[tuple[str, str]]:
     """The first `count` documents as (id, text), after passing over `skip`; fewer if there are no
     more.
@@ -39,11 +41,12 @@ def draw(
     Settings: `field`, `filter`, `min_characters` and `shuffle` of the study. Records are shuffled
     first and filtered then, as by the authors. Texts of fewer characters are no documents, and
     `spoilt` decides on those that are no Unicode. An id is the document's number in that order.
-    Raises StudyError for a field that a record does not have or that is no text, and if of all
-    records, or of the first `patience`, none passes the filter.
+    Records whose text is null, and documents whose text is one of `apart`, are skipped, and their
+    number is logged. Raises StudyError for a field that a record does not have or that is no text,
+    and if of all records, or of the first `patience`, none passes the filter or has a text.
     """
     found: list[tuple[str, str]] = []
-    refused, passed = 0, 0
+    refused, empty, again, passed = 0, 0, 0, 0
     values: Counter[str] = Counter()
     condition = settings["filter"]
     for seen, (place, record) in enumerate(in_order(shards, settings["shuffle"]), 1):
@@ -56,6 +59,11 @@ def draw(
                 break
             continue
         text = _value(record, settings["field"], place, "field")
+        if text is None:
+            empty += 1
+            if refused + empty == seen == patience:
+                break
+            continue
         if not isinstance(text, str):
             raise StudyError(
                 f"the field {settings['field']} of {place} is {kind_of(text)}, not text; name in "
@@ -69,9 +77,19 @@ def draw(
         passed += 1
         if passed <= skip:
             continue
+        if text in apart:
+            again += 1
+            continue
         found.append((f"{passed - 1:06d}", text))
         if len(found) == count:
-            return found
+            break
+    _log("Records skipped because their text is null", empty)
+    _log("Documents skipped because their text is in the training split as well", again)
+    if empty and not passed:
+        raise StudyError(
+            f"the field {settings['field']} of {empty:,} records is null, and none has a text; "
+            "name in `field` the field that holds the documents' text."
+        )
     if refused and refused == seen:
         common = ", ".join(value for value, _ in values.most_common(8))
         raise StudyError(
@@ -79,6 +97,11 @@ def draw(
             f"have {common}: filter for one of those."
         )
     return found
+
+
+def _log(what: str, number: int) -> None:
+    if number:
+        print(f"{what}: {number:,}.", file=sys.stderr, flush=True)
 
 
 def refuse_shared(
@@ -155,9 +178,12 @@ def _half_a_character(text: str) -> str:
 
 
 def _value(record: Mapping[str, Any], field: str, place: str, key: str) -> Any:
-    """A field's value; `a.b` is b in a, unless there is a field of the name `a.b`."""
+    """A field's value; `a.b` is b in a, unless there is a field of the name `a.b`, and None if a is
+    null."""
     value: Any = record
     for part in [field] if field in record else field.split("."):
+        if value is None:
+            break
         if not isinstance(value, Mapping) or part not in value:
             names = ", ".join(record) or "no fields"
             raise StudyError(f"{place} has no field {field} (it has {names}); correct `{key}`.")
