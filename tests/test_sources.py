@@ -19,8 +19,10 @@ from snakesteer import behaviours, corpora, study_file
 from snakesteer.artefacts import read_table
 from snakesteer.corpora import files, records
 from snakesteer.errors import StudyError
-from snakesteer.manifest import locate, locate_file
+from snakesteer.manifest import locate_file
+from snakesteer.plan import Plan
 from snakesteer.points import Points
+from snakesteer.published.plan import folder as published_folder
 
 AUTHORS = REPOSITORY.parent / "shared" / "published" / "data" / "datasets"
 BOM = b"\xef\xbb\xbf"
@@ -245,8 +247,15 @@ def test_paths_may_begin_at_the_home_folder(
         settings = corpus(tmp_path, splits=splits, train=2, validation=1, shuffle=False)
         assert set(files.identity(settings, REPOSITORY)["train"]) == {f"{tmp_path}/data/a.jsonl"}
         assert documents(settings)["train"][1]["text"] == "b"
-    assert locate("~/data", REPOSITORY) == tmp_path / "data"
     assert locate_file("~/data/a.jsonl", REPOSITORY) == tmp_path / "data" / "a.jsonl"
+    (tmp_path / "base.yaml").write_text(
+        f"{{extends: {REPOSITORY}/config/paper.yaml, models: {{m: {{source: ~/model}}}}, "
+        "published: {source: ~/data}}"
+    )
+    study = study_file.parse(study_file.resolve({"name": "s", "extends": "~/base.yaml"}, Path()))
+    plan = Plan(study, REPOSITORY)
+    assert plan.folder("m") == tmp_path / "model"
+    assert published_folder(plan) == f"{tmp_path}/data"
 
 
 def test_spark_writes_a_file_beside_the_records(tmp_path: Path) -> None:
@@ -398,7 +407,7 @@ def test_a_text_of_both_splits_is_in_the_first(
         {"document": f"{number:06d}", "text": text}
         for number, text in ((0, "x"), (2, "y"), (4, "z"), (6, "v"))
     ]
-    said = "Documents skipped because their text is in the training split as well: {}.\n"
+    said = "Duplicates skipped, as their text is in the training split: {} documents.\n"
     assert capsys.readouterr().err == said.format(3)
     assert splits_of(tmp_path, points, **sizes) == made and capsys.readouterr().err == ""
     smaller = splits_of(tmp_path, points, train=2, validation=4)
@@ -660,7 +669,7 @@ def test_a_question_that_stands_there_several_times_counts_once(
     assert [int(row["question"]) % 3 for row in rows] == [1] * 30
     assert len({row["prompt"] for row in rows}) == 30
     assert capsys.readouterr().err == (
-        f"Questions dropped because {path} has them before: 60 of 90.\n"
+        f"Duplicates dropped before the draw: 60 of the 90 questions of {path}.\n"
     )
     assert len(behaviour(path, source, duplicates="keep")) == 90
     assert capsys.readouterr().err == ""

@@ -35,7 +35,7 @@ class Model(Entry):
 
     source: str = Field(
         description="Folder in the hub's layout: absolute, in the working directory, or in the "
-        "repository. With `revision`: a model of the hub, OWNER/NAME."
+        "repository; `~` is the home folder. With `revision`: a model of the hub, OWNER/NAME."
     )
     revision: str | None = Field(
         None,

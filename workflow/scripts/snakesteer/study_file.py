@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from snakesteer import references
 from snakesteer.errors import StudyError
+from snakesteer.manifest import at_home
 from snakesteer.mistakes import sentence
 from snakesteer.study import Study
 
@@ -62,7 +63,7 @@ def resolve(data: Mapping[str, Any], folder: Path, seen: tuple[Path, ...] = ()) 
     base = own.pop("extends", None)
     if base is not None and not isinstance(base, str):
         raise StudyError(f"`extends` must name one study file, not {base!r}.")
-    return merge(_without_replaced(read(folder / base, seen), own), own) if base else own
+    return merge(_without_replaced(read(folder / at_home(base), seen), own), own) if base else own
 
 
 def _without_replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

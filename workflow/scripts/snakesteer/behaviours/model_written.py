@@ -97,8 +97,8 @@ def _kept(asked: list[tuple[str, Question]], settings: Mapping[str, Any]) -> lis
             )
     if dropped := len(asked) - len(first):
         print(
-            f"Questions dropped because {settings['file']} has them before: {dropped:,} of "
-            f"{len(asked):,}.",
+            f"Duplicates dropped before the draw: {dropped:,} of the {len(asked):,} questions of "
+            f"{settings['file']}.",
             file=sys.stderr,
             flush=True,
         )

@@ -83,8 +83,10 @@ def draw(
         found.append((f"{passed - 1:06d}", text))
         if len(found) == count:
             break
-    _log("Records skipped because their text is null", empty)
-    _log("Documents skipped because their text is in the training split as well", again)
+    if empty:
+        _log(f"Records skipped because their text is null: {empty:,}.")
+    if again:
+        _log(f"Duplicates skipped, as their text is in the training split: {again:,} documents.")
     if empty and not passed:
         raise StudyError(
             f"the field {settings['field']} of {empty:,} records is null, and none has a text; "
@@ -99,9 +101,8 @@ def draw(
     return found
 
 
-def _log(what: str, number: int) -> None:
-    if number:
-        print(f"{what}: {number:,}.", file=sys.stderr, flush=True)
+def _log(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def refuse_shared(
