@@ -505,6 +505,18 @@ def test_a_filter_gives_up_on_a_source_without_end() -> None:
         records.draw([endless], settings, 1, patience=50)
 
 
+def test_a_field_that_is_always_null_ends_a_source_without_end() -> None:
+    def endless() -> Any:
+        while True:
+            yield "here", {"text": None, "set": "a"}
+            yield "here", {"text": "x", "set": "b"}
+
+    condition = {**GITHUB, "field": "set", "equal": "a"}
+    settings = {"field": "text", "shuffle": False, "filter": condition, "min_characters": 1}
+    with pytest.raises(StudyError, match="the field text of 25 records is null, and none has"):
+        records.draw([endless], settings, 1, patience=50)
+
+
 def test_some_of_the_values_that_a_filter_refuses_are_named() -> None:
     rows = [("here", {"text": "x", "set": number}) for number in range(1000)]
     condition = {**GITHUB, "field": "set"}

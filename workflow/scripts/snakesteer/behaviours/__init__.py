@@ -40,7 +40,8 @@ def split_questions(
     if len(questions) <= train + validation:
         raise StudyError(
             f"{len(questions)} questions cannot be split into {train} for training, {validation} "
-            "for validation and a rest for the test: ask for smaller splits or more questions"
+            "for validation and a rest for the test: ask for smaller splits or more different "
+            "questions"
         )
     generator = random.Random(seed)
     for size in shuffled_before:

@@ -55,7 +55,7 @@ def draw(
             value = repr(_value(record, condition["field"], place, "filter.field"))
             if value in values or len(values) < COUNTED:
                 values[value] += 1
-            if refused == seen == patience:
+            if refused + empty == seen == patience:
                 break
             continue
         text = _value(record, settings["field"], place, "field")
