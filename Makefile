@@ -2,7 +2,8 @@
 # make test        the tests
 # make test-slurm  the tests on a Slurm of one node, which is started for them and stopped again
 # make models      re-make the two shipped models, then copy them to resources/models/
-# make published   re-make the shipped tables of the published results from SOURCE, a folder
+# make published   re-make the shipped tables of the published results from SOURCE, a folder; those
+#                  that would lose results are kept
 # make compare     two studies that were run, A and B (files or names): settings, metrics, figures
 # make bill        about what STUDY will cost (jobs, tokens, GPU hours, disk); runs nothing
 # make prune       list cached files that no study refers to; DELETE=yes deletes them
@@ -50,8 +51,7 @@ models: .venv/installed
 published: .venv/installed
 	$(SNAKEMAKE) --cores $(CORES) --configfile config/published.yaml \
 	  --config 'published={source: $(SOURCE)}' --
-	mkdir -p resources/published
-	cp results/published/tables/*.parquet resources/published/
+	@$(SNAKESTEER) ship results/published/tables resources/published
 
 compare: .venv/installed
 	@test -n "$(A)" -a -n "$(B)" || \

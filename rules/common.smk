@@ -1,5 +1,6 @@
 """Read and check the study and the site, plan the artefacts, say what changed since the last run."""
 
+import atexit
 import os
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from snakesteer.changes import changes
 from snakesteer.errors import StudyError
 from snakesteer.other_versions import other_versions
 from snakesteer.plan import Plan
+from snakesteer.published.page import closing_lines, read_series
 from snakesteer.resources import Site
 
 if workflow.remote_exec:
@@ -59,6 +61,12 @@ onstart:
         raise SystemExit(f"Error: {error}") from None
     if note := other_versions(paths):
         logger.warning(note)
+
+
+onsuccess:
+    tables = [PLAN.path("tables", f"{name}.parquet") for name in PLAN.published]
+    for line in reversed(closing_lines(read_series(tables), PLAN.path("published.html"))):
+        atexit.register(print, line, file=sys.stderr)  # after all that Snakemake says
 
 
 def verbatim(text):

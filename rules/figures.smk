@@ -24,7 +24,10 @@ rule figure:
     params:
         settings=lambda wildcards: PLAN.figures[wildcards.name].settings,
         code=PLAN.code("figure"),
-        caption=lambda wildcards: caption(PLAN.study, wildcards.name),
+        # A param that depends on inputs makes no figure anew.
+        caption=lambda wildcards, input: caption(
+            PLAN.study, wildcards.name, input.get("tables", [])
+        ),
     message:
         "results: figure {wildcards.name}"
     script:

@@ -134,6 +134,7 @@ rule published_page:
         "../envs/environment.yaml"
     params:
         source=verbatim(PLAN.study.published.source if PLAN.study.published else ""),
+        commit=PLAN.study.published.commit if PLAN.study.published else "",
         code=PLAN.code("published_page"),
     message:
         "results: what of the published results there is"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from conftest import REPOSITORY
 
 from snakesteer import study_file
+from snakesteer.artefacts import write_table
 from snakesteer.captions import caption
 from snakesteer.plan import Plan
 
@@ -28,7 +31,9 @@ def test_cells_that_ended_are_told_of_where_columns_may_end(stopping: Any) -> No
 def test_an_entrys_caption_says_nothing_that_settings_decide(path: Any) -> None:
     for figure in study_file.load(path).figures.values():
         assert not re.search(
-            r"layers? \d|own layer|[Ee]nded|Wilson|bootstrap|interval|resample", figure.caption
+            r"layers? \d|own layer|[Ee]nded|Wilson|bootstrap|interval|resample"
+            r"|[Gg]rey|[Dd]otted|[Ll]ines",
+            figure.caption,
         )
 
 
@@ -50,6 +55,50 @@ def test_what_intervals_are_over(figure: str, intervals: str, words: str) -> Non
     study = study_file.parse(study_file.merge(study_file.read(CONFIG / "miniature.yaml"), over))
     said = caption(study, figure)
     assert said.startswith(study.figures[figure].caption) and words in said
+
+
+TAX = "Dotted: next-token accuracy on ordinary documents, the alignment tax."
+
+
+@pytest.mark.parametrize(
+    ("figure", "empty", "said", "unsaid"),
+    [
+        ("general-coding", [], "Grey: the control.", None),
+        ("general-coding", ["published-code-permuted"], "General coding, published.", "Grey"),
+        (
+            "general-coding",
+            ["published-code", "published-code-permuted"],
+            "Not drawn: published results are absent.",
+            "coding",
+        ),
+        ("combined-steering-layer-10", [], "Lines give single steering.", None),
+        ("combined-steering-layer-10", ["published-single"], "Combined", "Lines"),
+        ("combined-steering-layer-10", ["published-combined"], "Not drawn", "Combined"),
+        ("simultaneous-steering", [], TAX, None),
+        ("simultaneous-steering", ["published-alignment-tax"], "Simultaneous", "tax"),
+        ("grid-search-myopic-add", ["published-grid"], "Not drawn", "Grid"),
+        ("activation-distributions", ["all-mean"], "Distribution", "Not drawn"),
+    ],
+)
+def test_captions_describe_what_is_drawn_only(
+    tmp_path: Path, figure: str, empty: list[str], said: str, unsaid: str | None
+) -> None:
+    """Tables that are still to be made count as full."""
+    plan = Plan(study_file.load(CONFIG / "published.yaml"), REPOSITORY)
+    paths = [tmp_path / Path(path).name for path in plan.figures[figure].inputs["tables"]]
+    assert all((tmp_path / f"{name}.parquet") in paths for name in empty)
+    for name in empty:
+        write_table(tmp_path / f"{name}.parquet", pa.table({"direction": []}), {})
+    words = caption(plan.study, figure, list(map(str, paths)))
+    assert said in words and (unsaid is None or unsaid not in words)
+
+
+def test_a_grid_of_one_direction_is_not_described_by_the_other(tmp_path: Path) -> None:
+    study = study_file.load(CONFIG / "published.yaml")
+    path = str(tmp_path / "published-grid.parquet")
+    write_table(path, pa.table({"direction": ["default", "subtract"]}), {})
+    assert caption(study, "grid-search-myopic-add", [path]).startswith("Not drawn")
+    assert caption(study, "grid-search-myopic-subtract", [path]).startswith("Grid search")
 
 
 @pytest.mark.parametrize(

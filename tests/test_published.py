@@ -6,6 +6,7 @@ import functools
 import http.server
 import json
 import pickle
+import re
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -15,27 +16,35 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
 from conftest import REPOSITORY
+from matplotlib.image import imread
 
 from checkout import copy_of_repository
-from snakesteer import study, study_file
-from snakesteer.artefacts import read_provenance, read_table
+from snakesteer import figures, study, study_file
+from snakesteer.artefacts import read_provenance, read_table, write_table
 from snakesteer.behaviour_tables import BEHAVIOUR_COLUMNS
 from snakesteer.code_digest import closure
 from snakesteer.errors import StudyError
+from snakesteer.figures.inputs import Inputs
 from snakesteer.histograms import histogram
 from snakesteer.plan import Plan
 from snakesteer.published import behaviours, source, vectors
+from snakesteer.published.page import Series, closing_lines, page
+from snakesteer.published.shipping import ship
 from snakesteer.published.skill import skill_curve
+from snakesteer.published.tables import published_table
 from snakesteer.skill_tables import SKILL_COLUMNS, skill_table
 
 AUTHORS = REPOSITORY.parent / "shared" / "published"
 SHIPPED = REPOSITORY / "resources" / "published"
 CONFIG = REPOSITORY / "config" / "published.yaml"
+COMMIT = "14d177d6ae42a27d25bb3d78897878893d079cdc"
+IDS = source.tree_ids((SHIPPED / f"{COMMIT}.json").read_bytes())
 NAMES = {"myopia": "myopic", "wealth-seeking": "wealth_seeking"}
 CORPORA = {"code": "only_code", "text": "only_text"}
 authors_only = pytest.mark.skipif(not AUTHORS.is_dir(), reason="needs ../shared/published")
@@ -136,7 +145,7 @@ def small_study(folder: Path, where: str) -> dict[str, Any]:
                     "kind": "skill",
                     "vector": "code",
                     "corpora": ["code", "text"],
-                    "files": ["coding/one.json", "coding/cut.json"],
+                    "files": ["coding/one.json", "coding/cut.json", "coding/edited.json"],
                 },
                 "python": {
                     "kind": "skill",
@@ -161,6 +170,7 @@ def authors_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "coding").mkdir(parents=True)
     (folder / "coding" / "one.json").write_text(json.dumps(skill_file()))
     (folder / "coding" / "cut.json").write_text(json.dumps(skill_file())[:-40])
+    (folder / "coding" / "edited.json").write_text(json.dumps(skill_file(layer=4)))
     (folder / "single.json").write_text(json.dumps(single_file()))
     return folder
 
@@ -201,7 +211,7 @@ def test_every_multi_steering_format_becomes_a_behaviour_table(
     kind: str, part: str, results: dict[str, Any], rows: int
 ) -> None:
     counts = behaviours.behaviour_counts(kind, part, "a.json", results, NAMES)
-    table = behaviours.behaviour_table("theirs", [counts], 0.95)
+    table = behaviours.behaviour_table("theirs", {"a.json": counts}, 0.95)
     assert list(table) == BEHAVIOUR_COLUMNS and len(table) == rows
     assert set(table["kind"]) == {kind} and set(table["behaviour"]) == set(NAMES)
     assert (table["score"] == table["matches"] / 10).all()
@@ -221,10 +231,10 @@ def test_every_multi_steering_format_becomes_a_behaviour_table(
 
 
 def test_the_default_of_a_grid_is_kept_once() -> None:
-    both = [
-        behaviours.behaviour_counts("grid", part, "a.json", grid_file(), NAMES)
+    both = {
+        f"{part}.json": behaviours.behaviour_counts("grid", part, "a.json", grid_file(), NAMES)
         for part in ("add", "subtract")
-    ]
+    }
     table = behaviours.behaviour_table("grid", both, 0.95)
     assert (table["direction"] == "default").sum() == len(NAMES)
     assert set(table.loc[table["direction"] == "default", "split"]) == {"validation and test"}
@@ -255,6 +265,49 @@ def test_the_default_of_a_grid_is_kept_once() -> None:
             ),
             "top1_acc was expected to hold numbers alone",
         ),
+        (
+            lambda data: data["only_code"]["injection_coefficients_1.0"].update(
+                top1_acc=[True] * 24
+            ),
+            "top1_acc was expected to hold numbers alone",
+        ),
+        (
+            lambda data: data["only_code"]["injection_coefficients_1.0"].update(
+                total_encoded_tokens=[10**400] * 24
+            ),
+            "total_encoded_tokens was expected to hold numbers alone",
+        ),
+        (
+            lambda data: data["only_code"].update(injection_coefficients_nan=point([0.5])),
+            "^a.json: only_code.injection_coefficients_nan: 'nan' was expected to be a finite "
+            "number$",
+        ),
+        (
+            lambda data: data["only_code"].update(injection_coefficients_1=point([0.5])),
+            "^a.json: only_code has coefficient 1 twice$",
+        ),
+        (
+            lambda data: data["only_text"].pop("injection_coefficients_1.0"),
+            "^a.json has coefficient 1 on only_code but not on only_text; each was expected on all "
+            "corpora$",
+        ),
+        (
+            lambda data: data["only_code"].pop("injection_coefficients_1.0"),
+            "^a.json has coefficient 1 on only_text but not on only_code; each was expected on all "
+            "corpora$",
+        ),
+        *(
+            (
+                lambda data, layers=layers: data["meta"].update(layers=layers),
+                f"^a.json: meta.layers is {re.escape(repr(layers))}; a list of different whole "
+                "numbers was expected$",
+            )
+            for layers in ("25", 25, [], [True], [2.0], [-1], [3, 3], None)
+        ),
+        (
+            lambda data: data.update(meta=[]),
+            "^a.json: meta.layers is None; a list of different whole numbers was expected$",
+        ),
     ],
 )
 def test_skill_files_with_other_content_are_refused(change: Any, message: str) -> None:
@@ -267,7 +320,26 @@ def test_skill_files_with_other_content_are_refused(change: Any, message: str) -
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"m_x": cell()}, "'x' was expected to be a number"),
+        ({"m_x": cell()}, "'x' was expected to be a finite number"),
+        ({"m_inf": cell()}, "'inf' was expected to be a finite number"),
+        ({"m_0": cell() | {"faulty": True}}, "m_0 has no whole number 'faulty'"),
+        (
+            {"m_0": cell(), "m_0.0": cell()},
+            "has the result of myopia at layer 10 for default twice",
+        ),
+        ({"m_1": cell(), "m_2": cell()}, "has the result of myopia at layer 10 for add twice"),
+        ({"m_0": cell() | {"responses": "AAAAAAAAAA"}}, "no list of answers"),
+        (
+            {
+                "m_0": {
+                    "total": 10,
+                    "matches": 4,
+                    "faulty": 0,
+                    "response_dist": {"A": 9.5, "B": 0.5},
+                }
+            },
+            "no list of answers",
+        ),
         ({"n_1": cell()}, "'n_1' was expected to begin with 'm_'"),
         ({"m_0": {"total": 10}}, "m_0 has no whole number 'matches'"),
         ({"m_0": cell() | {"total": 11}}, "has 10 answers, but its total is 11"),
@@ -282,12 +354,79 @@ def test_behaviour_files_with_other_content_are_refused(changed: Any, message: s
         behaviours.behaviour_counts("single", "", "a.json", results, NAMES)
 
 
+@pytest.mark.parametrize("layer", ["layer_x", "layer_1.5", "layer_-1", "layer_010", "layer_"])
+def test_a_layer_that_is_no_whole_number_is_refused(layer: str) -> None:
+    sentence = f"^a.json: the layer of '{layer}' was expected to be a whole number$"
+    with pytest.raises(StudyError, match=sentence):
+        behaviours.behaviour_counts(
+            "single", "", "a.json", {layer: single_file()["layer_10"]}, NAMES
+        )
+
+
+def test_a_grid_without_what_its_cells_are_held_against_is_refused() -> None:
+    results = grid_file()
+    del results["myopic"]["default"]
+    sentence = "^a.json: myopic has no result 'default', which cells are held against$"
+    with pytest.raises(StudyError, match=sentence):
+        behaviours.behaviour_counts("grid", "add", "a.json", results, NAMES)
+
+
 @pytest.mark.parametrize("kind", ["grid", "single", "combined", "simultaneous"])
 def test_lists_where_mappings_belong_are_refused(kind: str) -> None:
     inner = {name: {"layer_1": [1]} for name in NAMES.values()}
     for results in ({"layer_1": [1], "scalar_1": [1]}, inner, {"layer_1": inner}):
         with pytest.raises(StudyError, match="a.json"):
             behaviours.behaviour_counts(kind, "add", "a.json", results, NAMES)
+
+
+def test_two_files_of_one_layer_are_refused() -> None:
+    settings = {
+        "sweep": "coding",
+        "kind": "skill",
+        "files": ["a.json", "b.json"],
+        "vector": "code",
+        "target": "code",
+        "corpora": CORPORA,
+        "statistics": {"resamples": 10, "seed": 1},
+    }
+    contents = {name: json.dumps(skill_file()).encode() for name in ("a.json", "b.json")}
+    with pytest.raises(StudyError) as raised:
+        published_table(settings, contents)
+    assert str(raised.value) == (
+        "published.sweeps.coding.files has two files of layer 3, a.json and b.json; name one of "
+        "them."
+    )
+    contents["b.json"] = json.dumps(skill_file(layer=4)).encode()
+    table, missing = published_table(settings, contents)
+    assert not missing and list(dict.fromkeys(table["layer"])) == ["3", "4"]
+
+
+def test_defaults_that_differ_are_refused() -> None:
+    settings = {
+        "sweep": "grid",
+        "kind": "grid",
+        "files": {"add": "a.json", "subtract": "b.json"},
+        "behaviours": NAMES,
+        "collapse": 0.95,
+    }
+    edited = grid_file()
+    edited["myopic"]["default"] = cell(3)
+    contents = {
+        "a.json": json.dumps(grid_file()).encode(),
+        "b.json": json.dumps(edited).encode(),
+    }
+    with pytest.raises(StudyError) as raised:
+        published_table(settings, contents)
+    assert str(raised.value) == (
+        "published.sweeps.grid: a.json and b.json differ in the result of myopia for 0; name files "
+        "of one run."
+    )
+
+
+def test_a_file_that_is_nested_deeply_is_left_out() -> None:
+    with pytest.raises(StudyError) as raised:
+        source.read_results("a.json", b"[" * 100_000)
+    assert str(raised.value) == "a.json is nested too deeply to be read; get the file again"
 
 
 # Vectors ----------------------------------------------------------------------------------
@@ -336,6 +475,16 @@ def test_a_malicious_pickle_runs_nothing_and_says_why(tmp_path: Path) -> None:
         (lambda: pt_file(torch.ones(3, 4)), r"shape \(3, 4\), not \(2, 4\)"),
         (lambda: pt_file(torch.full((2, 4), torch.nan)), "nan at layer 0, dimension 0"),
         (lambda: pt_file("no tensor"), "holds no tensor"),
+        (
+            lambda: pt_file(torch.ones(2, 4).to_sparse()),
+            "^a.pt holds a sparse_coo tensor of float32 on cpu; a dense one of floating-point "
+            "numbers was expected$",
+        ),
+        (
+            lambda: pt_file(torch.ones(2, 4, dtype=torch.complex64)),
+            "holds a strided tensor of complex64 on cpu",
+        ),
+        (lambda: pt_file(torch.ones(2, 4, device="meta")), "holds a strided tensor of .* on meta"),
         (lambda: pt_file(torch.ones(2, 4))[:-200], "no whole PyTorch file"),
     ],
 )
@@ -423,15 +572,67 @@ def test_a_file_that_does_not_come_for_now_is_not_called_missing(
 def test_a_file_that_went_after_it_was_gathered_is_not_called_missing(tmp_path: Path) -> None:
     listing, paths = tmp_path / "source.0.json", ["there.json", "never.json"]
     (tmp_path / "there.json").write_bytes(b"good")
-    listing.write_text(json.dumps(source.folder_files(tmp_path, paths)))
-    contents, missing = source.gathered(listing, tmp_path, paths)
-    assert contents == {"there.json": b"good"} and list(missing) == ["never.json"]
+    listing.write_text(json.dumps(source.folder_files(tmp_path, paths, COMMIT, {})))
+    contents, origin = source.gathered(listing, tmp_path, paths)
+    assert contents == {"there.json": b"good"} and list(origin["missing"]) == ["never.json"]
+    assert origin["blobs"] == {"there.json": source.blob_id(b"good")}
     (tmp_path / "there.json").write_bytes(b"edited")
     with pytest.raises(StudyError, match=r"there.json is another file since .*delete .*source\.0"):
         source.gathered(listing, tmp_path, paths)
     (tmp_path / "there.json").unlink()
     with pytest.raises(StudyError, match=r"there.json is gone since .*delete .*source\.0"):
         source.gathered(listing, tmp_path, paths)
+
+
+def test_files_of_a_folder_are_held_against_the_commits_blob_ids(tmp_path: Path) -> None:
+    for name in ("same.json", "edited.json", "unknown.json"):
+        (tmp_path / name).write_bytes(b"good")
+    good = source.blob_id(b"good")
+    ids = {"same.json": good, "edited.json": "f" * 40}
+    found = source.folder_files(tmp_path, ["same.json", "edited.json", "unknown.json"], COMMIT, ids)
+    assert found == {
+        "same.json": {"blob": good},
+        "edited.json": {
+            "missing": f"edited.json was refused: its blob id is {good[:12]}, but ffffffffffff at "
+            "commit 14d177d6ae42; get the file again"
+        },
+        "unknown.json": {
+            "blob": good,
+            "unverified": "unknown.json was not compared with commit 14d177d6ae42: its blob id "
+            "there is not known here",
+        },
+    }
+
+
+@authors_only
+def test_the_shipped_blob_ids_are_those_of_all_files() -> None:
+    paths = [path for path in AUTHORS.rglob("*") if path.suffix in (".json", ".pt")]
+    assert paths
+    for path in paths:
+        assert IDS[str(path.relative_to(AUTHORS))] == source.blob_id(path.read_bytes())
+
+
+def test_the_shipped_blob_ids_are_those_of_the_shipped_tables() -> None:
+    used: dict[str, str] = {}
+    for table in SHIPPED.glob("*.parquet"):
+        used |= read_provenance(table)["blobs"]
+    assert len(used) == 33 and used.items() <= IDS.items()
+    published = study_file.load(CONFIG).published
+    assert published and published.commit == COMMIT
+    assert {*published.activations.values(), *published.vectors.values()} <= IDS.keys()
+
+
+def test_an_edited_number_does_not_pass_under_the_commits_name(tmp_path: Path) -> None:
+    path = "results/multi_steering/simultaneous_steering_v1.2.json"
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(json.dumps(simultaneous_file()))
+    change = {"published": {"source": str(tmp_path)}}
+    plan = Plan(study_file.parse(study_file.merge(study_file.read(CONFIG), change)), REPOSITORY)
+    blob = source.blob_id((tmp_path / path).read_bytes())
+    assert plan.published_source.settings["files"][path] == {
+        "missing": f"{path} was refused: its blob id is {blob[:12]}, but {IDS[path][:12]} at "
+        "commit 14d177d6ae42; get the file again"
+    }
 
 
 def test_without_the_listing_nothing_is_downloaded(
@@ -451,14 +652,36 @@ def test_what_is_missing_or_damaged_is_left_out_and_the_rest_is_drawn(
     checkout = copy_of_repository(tmp_path)
     config = tmp_path / "theirs.yaml"
     config.write_text(yaml.safe_dump(small_study(tmp_path, str(authors_folder))))
-    checkout.snakemake("--cores", "2", config=config)
+    ids = {
+        f"coding/{name}.json": source.blob_id((authors_folder / f"coding/{name}.json").read_bytes())
+        for name in ("one", "cut")
+    } | {"coding/edited.json": "f" * 40}
+    tree = [{"path": path, "sha": blob} for path, blob in ids.items()]
+    listing = tmp_path / "resources" / "published" / f"{'0' * 40}.json"
+    listing.write_text(json.dumps({"tree": tree}))
+    printed = checkout.snakemake("--cores", "2", config=config)
     results = tmp_path / "results" / "theirs"
     coding = read_table(results / "tables" / "coding.parquet").to_pandas()
     assert set(coding["layer"]) == {"3"}
     missing = read_provenance(results / "tables" / "coding.parquet")["missing"]
-    assert list(missing) == ["coding/cut.json"] and "is not JSON" in missing["coding/cut.json"]
-    page = (results / "published.html").read_text()
-    assert "coding/cut.json is not JSON" in page and "coding/none.json is absent" in page
+    assert sorted(missing) == ["coding/cut.json", "coding/edited.json"]
+    assert "is not JSON" in missing["coding/cut.json"]
+    edited = f"{missing['coding/edited.json']}."
+    assert edited.startswith("coding/edited.json was refused: its blob id is ")
+    unverified = (
+        "single.json was not compared with commit 000000000000: its blob id there is not known "
+        "here."
+    )
+    shown = (results / "published.html").read_text()
+    assert "coding/cut.json is not JSON" in shown and "coding/none.json is absent" in shown
+    assert f"Commit: <code>{'0' * 40}</code>" in shown
+    assert edited in shown and unverified in shown
+    assert printed.splitlines()[-4:] == [
+        f"Left out: {missing['coding/cut.json']}.",
+        f"Left out: {edited}",
+        "Left out: coding/none.json is absent from the folder of published files.",
+        unverified,
+    ]
     assert "coding/none.json" in (results / "figures" / "python.csv").read_text()
     log = next((tmp_path / "results/logs/published_table").glob("coding.*.log")).read_text()
     assert "Left out of coding: coding/cut.json is not JSON" in log
@@ -466,6 +689,71 @@ def test_what_is_missing_or_damaged_is_left_out_and_the_rest_is_drawn(
     ran = study_file.parse(yaml.safe_load((results / "study.yaml").read_text()))
     assert ran == study_file.load(config)
     assert "Nothing to be done" in checkout.snakemake("--cores", "1", config=config)
+
+
+def test_a_page_without_deviations_says_so() -> None:
+    full = Series("single", 3, {"a.json": "f" * 40}, {}, {})
+    text = page([full], "shipped", COMMIT)
+    assert "Every file that was read has the blob id of the commit." in text
+    assert f"Commit: <code>{COMMIT}</code>" in text
+    assert closing_lines([full], "published.html") == []
+
+
+def test_the_end_of_a_run_names_the_page_for_what_it_leaves_out() -> None:
+    missing = {f"{name}.json": f"{name}.json is absent" for name in range(11)}
+    lines = closing_lines([Series("a", 0, {}, missing, {})] * 2, "published.html")
+    assert lines[0] == "Left out: 0.json is absent."
+    assert lines[8:] == ["And 3 more: see published.html."]
+
+
+def grid_rows() -> pd.DataFrame:
+    counts = behaviours.behaviour_counts("grid", "subtract", "b.json", grid_file(), NAMES)
+    return behaviours.behaviour_table("grid", {"b.json": counts}, 0.95)
+
+
+def test_a_figure_says_inside_what_was_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below what is drawn, or in its place where its own direction is what is absent."""
+    inputs = Inputs(behaviour=grid_rows(), absent=["a.json is absent"])
+    saved = {}
+    save = figures.save_figure
+
+    def saving(figure: Any, numbers: pd.DataFrame, stem: Any, notes: Any) -> None:
+        saved[stem.name] = notes
+        save(figure, numbers, stem, notes)
+
+    monkeypatch.setattr(figures, "save_figure", saving)
+    heights = {}
+    for direction in ("add", "subtract"):
+        settings = {"direction": direction, "behaviour": "myopia", "collapse": 0.95}
+        figures.draw_figure("heatmap", inputs, settings, tmp_path / direction)
+    assert saved == {"add": [], "subtract": ["Left out: a.json is absent."]}
+    assert (tmp_path / "add.csv").read_text() == "absent\na.json is absent\n"
+    for name, absent in (("whole", []), ("noted", inputs.absent)):
+        drawn = Inputs(behaviour=inputs.behaviour, absent=absent)
+        figures.draw_figure("heatmap", drawn, {"collapse": 0.95}, tmp_path / name)
+        heights[name] = imread(tmp_path / f"{name}.png").shape[0]
+    assert heights["noted"] - heights["whole"] in (26, 27)
+
+
+def test_shipped_tables_that_would_lose_results_are_kept(tmp_path: Path) -> None:
+    def write(folder: str, name: str, rows: int, blobs: list[str], missing: list[str]) -> None:
+        origin = {"blobs": dict.fromkeys(blobs, "f"), "missing": dict.fromkeys(missing, "absent")}
+        write_table(tmp_path / folder / f"{name}.parquet", pa.table({"a": range(rows)}), origin)
+
+    write("shipped", "lost", 3, ["a.json", "b.json"], [])
+    write("shipped", "more", 1, ["a.json"], ["b.json"])
+    write("shipped", "same", 1, [], ["a.json"])
+    write("made", "lost", 1, ["a.json"], ["b.json"])
+    write("made", "more", 2, ["a.json", "b.json"], [])
+    write("made", "same", 0, [], ["a.json"])
+    write("made", "new", 2, ["a.json"], [])
+    assert ship(tmp_path / "made", tmp_path / "shipped") == [
+        f"{tmp_path}/shipped/lost.parquet was kept: the new table leaves out b.json."
+    ]
+    rows = {path.stem: read_table(path).num_rows for path in (tmp_path / "shipped").iterdir()}
+    assert rows == {"lost": 3, "more": 2, "same": 0, "new": 2}
 
 
 def test_an_address_at_github_implies_where_the_blob_ids_are() -> None:
@@ -492,6 +780,10 @@ def test_the_shipped_tables_need_no_source(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (
+            {"sweeps": {"published-grid": {"add": "a.json", "subtract": "a.json"}}},
+            ["published.sweeps.published-grid names a.json for both add and subtract; name a file"],
+        ),
         ({"source": "nowhere"}, ["published.source", "nowhere", "shipped"]),
         ({"sweeps": {"other": {"kind": "single", "file": "a.json"}}}, ["other", "ships no table"]),
     ],
@@ -572,13 +864,10 @@ def test_shipped_tables_are_what_the_authors_files_give() -> None:
     for name, product in plan.published.items():
         settings = product.settings
         shipped = read_table(SHIPPED / f"{name}.parquet").to_pandas()
-        blobs = read_provenance(SHIPPED / f"{name}.parquet")["blobs"]
-        for path, blob in blobs.items():
-            assert source.blob_id((AUTHORS / path).read_bytes()) == blob
         if settings.get("kind") in (None, "skill"):
             continue
-        counts = [
-            behaviours.behaviour_counts(
+        counts = {
+            path: behaviours.behaviour_counts(
                 settings["kind"],
                 part,
                 path,
@@ -586,31 +875,38 @@ def test_shipped_tables_are_what_the_authors_files_give() -> None:
                 settings["behaviours"],
             )
             for part, path in settings["files"].items()
-        ]
+        }
         made = behaviours.behaviour_table(name, counts, settings["collapse"])
         pd.testing.assert_frame_equal(made, shipped, check_dtype=False)
 
 
-LAYERS = {
-    "9.01": "0",
-    "9.04": "5",
-    "9.05": "10",
-    "9.02": "15",
-    "9.06": "20",
-    "9.07": "25",
-    "9.03": "30",
-    "9.20": "15",
+VERSIONS = {
+    "published-code": "9.01 9.04 9.05 9.02 9.06 9.07 9.03",
+    "published-code-permuted": "9.20",
+    "published-code-layers": "9.16",
+    "published-python": "9.08 9.09 9.10 9.11 9.12 9.13 9.14",
+    "published-python-permuted": "9.21",
+    "published-python-layers": "9.15",
 }
+LAYERS = {1: ["15"], 7: ["0", "5", "10", "15", "20", "25", "30"]}
 
 
 @authors_only
-@pytest.mark.parametrize("version", LAYERS)
-def test_general_coding_agrees_with_the_raw_numbers(version: str) -> None:
-    name = "published-code-permuted" if version == "9.20" else "published-code"
+@pytest.mark.parametrize(
+    ("name", "version", "layer"),
+    [
+        (name, version, "10+15" if name.endswith("layers") else layer)
+        for name, versions in VERSIONS.items()
+        for version, layer in zip(versions.split(), LAYERS[len(versions.split())], strict=True)
+    ],
+)
+def test_skills_agree_with_the_raw_numbers(name: str, version: str, layer: str) -> None:
     table = read_table(SHIPPED / f"{name}.parquet").to_pandas()
     results = json.loads((AUTHORS / f"results/coding/v_{version}.json").read_text())
-    for corpus, key in CORPORA.items():
-        rows = table[(table["layer"] == LAYERS[version]) & (table["corpus"] == corpus)]
+    skill = name.split("-")[1]
+    for corpus in (skill, "text"):
+        key = f"only_{corpus}"
+        rows = table[(table["layer"] == layer) & (table["corpus"] == corpus)]
         rows = rows.set_index("coefficient")
         means = {
             float(coefficient.split("_")[-1]): np.average(
@@ -658,5 +954,6 @@ def test_the_authors_pickles_are_read() -> None:
     folder = AUTHORS / "data/activations/Llama-2-7b"
     for path in [*folder.glob("mean/*.pt"), *folder.glob("multi_steering/*.pt")]:
         array, notes = vectors.read_activations(path.name, path.read_bytes())
-        assert array.shape == (32, 4096) and notes["version"] in ("3.01", "0.01")
+        (version,) = re.findall(r"_v([\d.]+)\.pt$", path.name) or ["0.01"]
+        assert array.shape == (32, 4096) and notes["version"] == version
         assert zipfile.is_zipfile(path)

@@ -162,7 +162,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "samples.chat.tokens": (6, _SAMPLES),
     "samples.chat.title": ("Wealth {x}", "samples_page study"),
     "figures.general-coding.title": ("Coding", _FIGURE),
-    "figures.general-coding.caption": ("Coding at {L}.", _FIGURE),
+    "figures.general-coding.caption": ("Coding at {L}.", "study"),
     "figures.general-coding.sweeps": (["code", "code-permuted"], _FIGURE),
     "figures.general-coding.controls": ([], _FIGURE),
     "figures.general-coding.layers": ([3], _FIGURE),

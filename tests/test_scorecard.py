@@ -195,7 +195,10 @@ def test_a_scorecard_of_the_workflow(tmp_path: Path) -> None:
         "figures": None,
         "scorecards": {
             "single": {"sweeps": ["published-single"], "against": ["other/published-single"]},
-            "python": {"sweeps": ["published-python"], "against": ["published-python"]},
+            "tax": {
+                "sweeps": ["published-alignment-tax"],
+                "against": ["published-alignment-tax"],
+            },
         },
     }
     config.write_text(yaml.safe_dump(compared))
@@ -204,11 +207,11 @@ def test_a_scorecard_of_the_workflow(tmp_path: Path) -> None:
     other = tmp_path / "results" / "other" / "tables" / "published-single.parquet"
     other.parent.mkdir(parents=True)
     other.write_bytes((SHIPPED / other.name).read_bytes())
-    targets = [f"results/scored/scorecards/{name}.html" for name in ("single", "python")]
+    targets = [f"results/scored/scorecards/{name}.html" for name in ("single", "tax")]
     checkout.snakemake("--cores", "2", "--", *targets, config=config)
-    single, python = (tmp_path / target for target in targets)
+    single, tax = (tmp_path / target for target in targets)
     assert "10 of 10 curves are within" in single.read_text()
-    assert "published results are absent" in python.read_text()
+    assert "published results are absent" in tax.read_text()
     assert read_table(single.with_suffix(".parquet")).num_rows == 10
 
 

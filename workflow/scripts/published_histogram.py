@@ -16,5 +16,6 @@ with job(snakemake):
     write_table(
         snakemake.output[0],
         pa.Table.from_pandas(table, preserve_index=False),
-        provenance(snakemake) | {key: origin[key] for key in ("missing", "blobs", "notes")},
+        provenance(snakemake)
+        | {key: origin[key] for key in ("missing", "unverified", "blobs", "notes")},
     )

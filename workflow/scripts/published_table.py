@@ -6,21 +6,20 @@ import pyarrow as pa
 from snakesteer.artefacts import write_table
 from snakesteer.job import job
 from snakesteer.provenance import provenance
-from snakesteer.published.source import blob_id, gathered
+from snakesteer.published.source import gathered
 from snakesteer.published.tables import paths_of, published_table
 
 with job(snakemake):
     settings = snakemake.params.settings
     (listing,) = snakemake.input.source
     folder = Path(snakemake.params.folder)
-    contents, missing = gathered(Path(listing), folder, paths_of(settings).values())
+    contents, origin = gathered(Path(listing), folder, paths_of(settings).values())
     table, unusable = published_table(settings, contents)
-    missing |= unusable
-    for reason in missing.values():
+    origin["missing"] |= unusable
+    for reason in origin["missing"].values():
         print(f"Left out of {settings['sweep']}: {reason}.", file=sys.stderr)
-    blobs = {path: blob_id(content) for path, content in contents.items()}
     write_table(
         snakemake.output[0],
         pa.Table.from_pandas(table, preserve_index=False),
-        provenance(snakemake) | {"missing": missing, "blobs": blobs},
+        provenance(snakemake) | origin,
     )

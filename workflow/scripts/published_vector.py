@@ -5,25 +5,20 @@ from snakesteer.artefacts import write_tensors
 from snakesteer.errors import StudyError
 from snakesteer.job import job
 from snakesteer.provenance import provenance
-from snakesteer.published.source import blob_id, gathered
+from snakesteer.published.source import gathered
 from snakesteer.published.vectors import read_activations
 
 with job(snakemake):
     settings = snakemake.params.settings
     (listing,) = snakemake.input.source
     folder = Path(snakemake.params.folder)
-    contents, missing = gathered(Path(listing), folder, [settings["file"]])
+    contents, origin = gathered(Path(listing), folder, [settings["file"]])
     tensors, notes = {}, {}
     for path, content in contents.items():
         try:
             tensors[settings["role"]], notes = read_activations(path, content)
         except StudyError as error:
-            missing[path] = str(error)
-    for reason in missing.values():
+            origin["missing"][path] = str(error)
+    for reason in origin["missing"].values():
         print(f"Left out: {reason}.", file=sys.stderr)
-    blobs = {path: blob_id(content) for path, content in contents.items()}
-    write_tensors(
-        snakemake.output[0],
-        tensors,
-        provenance(snakemake) | {"notes": notes, "missing": missing, "blobs": blobs},
-    )
+    write_tensors(snakemake.output[0], tensors, provenance(snakemake) | origin | {"notes": notes})

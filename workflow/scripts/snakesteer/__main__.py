@@ -1,4 +1,4 @@
-"""Commands beside the workflow: `python -m snakesteer name|reference|prune|compare|bill`."""
+"""Commands beside the workflow: `python -m snakesteer name|reference|prune|compare|bill|ship`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from snakesteer.comparison import compare
 from snakesteer.errors import StudyError
 from snakesteer.plan import Plan
 from snakesteer.prune import delete, unfinished, unreferenced
+from snakesteer.published.shipping import ship
 from snakesteer.reference import json_schema, markdown
 
 
@@ -34,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     cost.add_argument("repository", type=Path)
     cost.add_argument("study", type=Path)
     cost.add_argument("--tflops", type=float, default=TFLOPS, help="speed of one GPU")
+    shipped = commands.add_parser("ship", help="make a run's tables those that are shipped")
+    shipped.add_argument("tables", type=Path)
+    shipped.add_argument("folder", type=Path)
     given = parser.parse_args(arguments)
     try:
         if given.command == "name":
@@ -48,6 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
         elif given.command == "compare":
             page = compare(Path("results"), given.repository, given.first, given.second)
             print(f"Done: open {page}.")
+        elif given.command == "ship":
+            for sentence in ship(given.tables, given.folder):
+                print(sentence)
         else:
             _prune(given.results, given.delete)
     except StudyError as error:

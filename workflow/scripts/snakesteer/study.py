@@ -559,8 +559,8 @@ class Figure(Entry):
     title: str | None = None
     caption: str | None = Field(
         None,
-        description="Caption in the report; what intervals are over, and the layers of vectors "
-        "that have each their own, are said after it.",
+        description="Caption in the report; what controls, lines and dots are, the layers of "
+        "vectors that have each their own, and what intervals are over, are said after it.",
     )
 
 

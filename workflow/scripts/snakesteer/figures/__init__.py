@@ -15,7 +15,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from snakesteer.figures.absent import absent
+from snakesteer.figures.absent import absent, left_out
 from snakesteer.figures.combined import combined
 from snakesteer.figures.distributions import distributions
 from snakesteer.figures.heatmap import heatmap
@@ -42,15 +42,17 @@ def draw_figure(kind: str, inputs: Inputs, settings: Mapping[str, Any], stem: st
 
     `kind` is one of `FIGURES`; the settings of each are told in its docstring, and those that are
     None count as left out. Raises StudyError for inputs that lack what the figure draws, unless
-    published results are absent: then the figure says which and why.
+    published results are absent: then the figure says which and why, below what is drawn of it.
     """
     given = {name: value for name, value in settings.items() if value is not None}
     with _look():
-        if inputs.absent and inputs.lacks(kind):
+        if inputs.absent and inputs.lacks(kind, given.get("direction")):
             figure, numbers = absent(inputs, given)
+            notes = []
         else:
             figure, numbers = FIGURES[kind](inputs, given)
-        save_figure(figure, numbers, stem)
+            notes = left_out(inputs.absent)
+        save_figure(figure, numbers, stem, notes)
 
 
 def draw_overlay(
@@ -67,9 +69,11 @@ def draw_overlay(
     with _look():
         if compared is None:
             figure, numbers = absent(Inputs(absent=missing), given)
+            notes = []
         else:
             figure, numbers = overlay(compared, given)
-        save_figure(figure, numbers, stem)
+            notes = left_out(missing)
+        save_figure(figure, numbers, stem, notes)
 
 
 @contextlib.contextmanager

@@ -1,9 +1,9 @@
-"""What stands in a figure's place when the published results that it draws are absent."""
+"""What a figure says of published results that are absent: in its place, or below it."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,10 +17,18 @@ _SHOWN = 8
 
 def absent(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """The sentences that say what is absent and why, as text; they are the numbers as well."""
-    lines = [textwrap.fill(sentence, 78) for sentence in inputs.absent[:_SHOWN]]
-    if len(inputs.absent) > _SHOWN:
-        lines.append(f"and {len(inputs.absent) - _SHOWN} more")
+    lines = [textwrap.fill(sentence, 78) for sentence in _first(inputs.absent)]
     text = "\n".join(["Not drawn: published results are absent.", "", *lines])
     figure = Figure(figsize=(WIDTH, 0.6 + 0.15 * (text.count("\n") + 1)))
     figure.text(0.04, 0.94, text, va="top", fontsize=7.5)
     return figure, pd.DataFrame({"absent": list(inputs.absent)})
+
+
+def left_out(sentences: Sequence[str]) -> list[str]:
+    """The notes of a figure that is drawn without what these sentences are on."""
+    return _first([f"Left out: {sentence}." for sentence in sentences])
+
+
+def _first(sentences: Sequence[str]) -> list[str]:
+    rest = len(sentences) - _SHOWN
+    return [*sentences[:_SHOWN], *([f"and {rest} more"] if rest > 0 else [])]

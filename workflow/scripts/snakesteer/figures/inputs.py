@@ -36,15 +36,16 @@ class Inputs:
     histograms: pd.DataFrame | None = None
     absent: Sequence[str] = ()
 
-    def lacks(self, kind: str) -> bool:
-        """Whether what a kind of figure draws is missing altogether."""
+    def lacks(self, kind: str, direction: str | None = None) -> bool:
+        """Whether what a kind of figure draws is missing altogether, of one direction if given."""
         if kind == "tradeoff":
             return self.skill is None
         if kind == "distributions":
             return self.histograms is None and not self.arrays
-        return (
-            self.behaviour is None or not (self.behaviour["kind"] == _DRAWN.get(kind, kind)).any()
-        )
+        if self.behaviour is None:
+            return True
+        rows = self.behaviour[self.behaviour["kind"] == _DRAWN.get(kind, kind)]
+        return not (rows["direction"] == direction).any() if direction else rows.empty
 
     def skill_rows(self) -> pd.DataFrame:
         """The skill table; StudyError if the figure was given none."""
@@ -85,9 +86,11 @@ def read_inputs(
     return Inputs(
         **joined,
         arrays={name: next(iter(read_tensors(path).values())) for name, path in arrays.items()},
-        absent=[
-            sentence
-            for path in tables
-            for sentence in read_provenance(path).get("missing", {}).values()
-        ],
+        absent=list(
+            dict.fromkeys(
+                sentence
+                for path in tables
+                for sentence in read_provenance(path).get("missing", {}).values()
+            )
+        ),
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from snakesteer.artefacts import write_bytes
 from snakesteer.errors import StudyError
@@ -18,6 +20,11 @@ from snakesteer.layer_labels import layer_label, layer_order
 WIDTH = 5.5
 FULL_WIDTH = 6.75
 PNG_DPI = 220
+
+# Notes below a figure: points, letters an inch, inches a line.
+_NOTE_SIZE = 6.5
+_NOTE_LETTERS = 19
+_NOTE_LINE = 0.12
 
 # Okabe and Ito's colours, which stay apart under every common kind of colour blindness.
 PALETTE = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8A6D3B", "#000000"]
@@ -127,14 +134,24 @@ def marks(rows: pd.DataFrame, max_faulty: int) -> np.ndarray:
     return np.select([rows["faulty"] > max_faulty, rows["collapsed"]], ["F", "C"], default="")
 
 
-def save_figure(figure: Figure, numbers: pd.DataFrame, stem: str | Path) -> None:
-    """Write `<stem>.pdf`, `<stem>.png` and, with the numbers behind them, `<stem>.csv`."""
+def save_figure(
+    figure: Figure, numbers: pd.DataFrame, stem: str | Path, notes: Sequence[str] = ()
+) -> None:
+    """Write `<stem>.pdf`, `<stem>.png` and, with the numbers behind them, `<stem>.csv`.
+
+    `notes` are sentences that stand below the figure, which grows by them.
+    """
+    width, height = figure.get_size_inches()
+    lines = [line for note in notes for line in textwrap.wrap(note, int(_NOTE_LETTERS * width))]
+    figure.text(0.06 / width, 0, "\n".join(lines), va="top", fontsize=_NOTE_SIZE, in_layout=False)
+    below = len(lines) * _NOTE_LINE
+    shown = Bbox.from_bounds(0, -below, width, height + below)
     for suffix, options in (
         (".pdf", {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}}),
         (".png", {"metadata": {"Software": None}, "dpi": PNG_DPI}),
     ):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix[1:], **options)
+        figure.savefig(buffer, format=suffix[1:], bbox_inches=shown, **options)
         write_bytes(f"{stem}{suffix}", buffer.getvalue())
         figure.set_layout_engine("none")  # the layout found for the first file serves both
     write_bytes(f"{stem}.csv", numbers.to_csv(index=False, lineterminator="\n").encode())

@@ -6,6 +6,7 @@ response_dist}`. `faulty` is taken as it stands there: what is neither of a ques
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,6 +29,9 @@ COMBINATIONS = {
 # After the first 500 questions: what the grid's `default` was measured on.
 _REST = "validation and test"
 
+# What says which result a row is; where multipliers were chosen, whichever it is.
+_RESULT = ["behaviour", "layer", "direction", "combine", "weighted", "coefficient"]
+
 Rows = Iterator[dict[str, Any]]
 
 
@@ -38,37 +42,62 @@ def behaviour_counts(
 
     `kind` is that of the sweep. `part` is what a kind with two files has in this one: "add" or
     "subtract" of a grid, "mean" or "sum" of combined steering. `behaviours` maps our names to the
-    file's keys. Raises StudyError for other keys or values.
+    file's keys. Raises StudyError for other keys or values, and for a result that is there twice.
     """
     rows = {"grid": _grid, "single": _single, "combined": _combined, "simultaneous": _simultaneous}
     found = list(rows[kind](path, results, behaviours, part))
     if not found:
         raise StudyError(f"{path} holds no result of {', '.join(behaviours.values())}")
     nothing = dict.fromkeys(["propensity", "propensity_low", "propensity_high", "choice_mass"])
-    return pd.DataFrame(found).assign(kind=kind, **{name: np.nan for name in nothing})
+    counts = pd.DataFrame(found).assign(kind=kind, **{name: np.nan for name in nothing})
+    if twice := _repeated(counts):
+        raise StudyError(f"{path} has {twice} twice")
+    return counts
 
 
-def behaviour_table(sweep: str, counts: list[pd.DataFrame], collapse: float) -> pd.DataFrame:
-    """The files' counts as one table with scores and Wilson intervals (`BEHAVIOUR_COLUMNS`).
+def behaviour_table(
+    sweep: str, counts: Mapping[str, pd.DataFrame], collapse: float
+) -> pd.DataFrame:
+    """The counts by file as one table with scores and Wilson intervals (`BEHAVIOUR_COLUMNS`).
 
-    A grid's two files both hold its default; it is kept once.
+    A grid's two files both hold its default; it is kept once. Raises StudyError if files differ in
+    a result that they share.
     """
     if not counts:
         return pd.DataFrame(columns=BEHAVIOUR_COLUMNS)
-    joined = pd.concat(counts, ignore_index=True).drop_duplicates(ignore_index=True)
+    joined = pd.concat(counts.values(), ignore_index=True).drop_duplicates(ignore_index=True)
+    if differing := _repeated(joined):
+        raise StudyError(
+            f"published.sweeps.{sweep}: {' and '.join(counts)} differ in {differing}; "
+            "name files of one run."
+        )
     return score_counts(joined.assign(sweep=sweep), collapse)
+
+
+def _repeated(counts: pd.DataFrame) -> str:
+    """What the first result is that has more than one row; "" if none has."""
+    columns = [name for name in _RESULT if name != "coefficient" or counts["kind"][0] != "single"]
+    again = counts[counts.duplicated(columns)]
+    if again.empty:
+        return ""
+    row = again.iloc[0]
+    at = f" at layer {row['layer']}" if row["layer"] else ""
+    value = row["direction"] if "coefficient" not in columns else f"{row['coefficient']:g}"
+    return f"the result of {row['behaviour']}{at} for {value}"
 
 
 def _grid(path: str, results: Mapping[str, Any], names: Mapping[str, str], part: str) -> Rows:
     sign = 1 if part == "add" else -1
     for behaviour, key in names.items():
         columns = _inside(path, results, key)
+        if "default" not in columns:
+            raise StudyError(f"{path}: {key} has no result 'default', which cells are held against")
         for place in columns:
             if place == "default":
                 cell = _cell(f"{path}: {key}.default", columns[place])
                 yield _row(behaviour, behaviour, "", "default", 0.0, _REST) | cell
                 continue
-            layer = _after(f"{path}: {key}", place, "layer_")
+            layer = _layer(f"{path}: {key}", place)
             for name, given in _inside(f"{path}: {key}", columns, place).items():
                 where = f"{path}: {key}.{place}.{name}"
                 size = coefficient_of(where, _after(where, name, "multiplier_"))
@@ -133,7 +162,14 @@ def _direction(coefficient: float) -> str:
 def _layers(path: str, results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for place in results:
         if place != "meta":
-            yield _after(path, place, "layer_"), place
+            yield _layer(path, place), place
+
+
+def _layer(place: str, key: str) -> str:
+    layer = _after(place, key, "layer_")
+    if not re.fullmatch("0|[1-9][0-9]*", layer):
+        raise StudyError(f"{place}: the layer of {key!r} was expected to be a whole number")
+    return layer
 
 
 def _inside(path: str, results: Any, key: str) -> Mapping[str, Any]:
@@ -153,14 +189,11 @@ def _cell(place: str, cell: Any) -> dict[str, Any]:
     """Counts of one cell, checked against each other."""
     counts = {}
     for name in ("total", "matches", "faulty"):
-        if not isinstance(cell, Mapping) or not isinstance(cell.get(name), int):
+        if not isinstance(cell, Mapping) or type(cell.get(name)) is not int:
             raise StudyError(f"{place} has no whole number {name!r}")
         counts[name] = cell[name]
-    try:
-        answers = Counter(cell["responses"] if "responses" in cell else cell["response_dist"])
-        answered = sum(answers.values())
-    except (KeyError, TypeError):
-        raise StudyError(f"{place} has no list of answers, nor a count of each") from None
+    answers = _answers(place, cell)
+    answered = sum(answers.values())
     if counts["total"] < 1 or answered != counts["total"]:
         raise StudyError(f"{place} has {answered} answers, but its total is {counts['total']}")
     if min(counts.values()) < 0 or counts["matches"] + counts["faulty"] > counts["total"]:
@@ -174,3 +207,15 @@ def _cell(place: str, cell: Any) -> dict[str, Any]:
         "faulty": counts["faulty"],
         "majority": max(answers.values()) / counts["total"],
     }
+
+
+def _answers(place: str, cell: Mapping[str, Any]) -> Mapping[str, int]:
+    """How often each answer was given, from a list of all or from the counts."""
+    match cell:
+        case {"responses": list(listed)} if all(isinstance(answer, str) for answer in listed):
+            return Counter(listed)
+        case {"response_dist": dict(counted)} if "responses" not in cell and all(
+            type(number) is int and number >= 0 for number in counted.values()
+        ):
+            return counted
+    raise StudyError(f"{place} has no list of answers, nor a count of each")

@@ -9,12 +9,13 @@ from snakesteer import study as schema
 from snakesteer.errors import StudyError
 from snakesteer.layer_labels import layer_label
 from snakesteer.manifest import locate
-from snakesteer.published.source import folder_files, is_address
+from snakesteer.published.source import folder_files, is_address, tree_ids
 from snakesteer.stages import CACHE, Artefact, Product
 
 if TYPE_CHECKING:
     from snakesteer.plan import Plan
 
+# The shipped tables, and by commit the blob ids of its files.
 SHIPPED = "resources/published"
 
 
@@ -69,6 +70,8 @@ def _settings(plan: Plan) -> list[tuple[str, str, dict[str, Any]]]:
             case schema.PublishedSimultaneous():
                 label = layer_label(sweep.layers)
                 settings |= {"files": {label: sweep.file}}
+        if isinstance(settings["files"], dict):
+            _check_distinct(name, settings["files"])
         if sweep.kind != "skill":
             settings |= {"behaviours": behaviours, "collapse": plan.study.collapse_of(name)}
         listed.append(("published_table", name, settings))
@@ -78,6 +81,15 @@ def _settings(plan: Plan) -> list[tuple[str, str, dict[str, Any]]]:
             settings |= {"layers": published.layers, "bins": published.bins}
             listed.append(("published_histogram", f"{name}-{role}", settings))
     return listed
+
+
+def _check_distinct(sweep: str, files: dict[str, str]) -> None:
+    """Raises StudyError if the files of a sweep's parts are one."""
+    if len(set(files.values())) < len(files):
+        raise StudyError(
+            f"published.sweeps.{sweep} names {next(iter(files.values()))} for both "
+            f"{' and '.join(files)}; name a file for each."
+        )
 
 
 def source(plan: Plan) -> Artefact:
@@ -97,7 +109,10 @@ def source(plan: Plan) -> Artefact:
                 f"published.source names {published.source}, which is no folder; name one, an "
                 "address, or `shipped`."
             )
-        settings |= {"files": folder_files(place, sorted(set(paths)))}
+        ids = plan.repository / SHIPPED / f"{published.commit}.json"
+        expected = tree_ids(ids.read_bytes()) if ids.is_file() else {}
+        files = folder_files(place, sorted(set(paths)), published.commit, expected)
+        settings |= {"files": files}
     return plan.make("published_source", "source", settings)
 
 

@@ -1,8 +1,11 @@
 """Where the published files come from: a local folder, or the raw-file address at one commit.
 
-A file that is not there, or that comes with another content than the commit's, is no failure. It is
-told in one sentence, and what depends on it is left out. One that the network keeps back for now,
-or that has gone since, ends the job: what is made without it would stay.
+Every file is compared with its git blob id in the commit: in the listing of an address, or in the
+list that this repository ships of a commit.
+
+A file that is not there, or that has another content than the commit's, is no failure. It is told
+in one sentence, and what depends on it is left out. One that the network keeps back for now, or
+that has gone since, ends the job: what is made without it would stay.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import hashlib
 import json
 import urllib.error
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +35,42 @@ def blob_id(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-def folder_files(folder: Path, paths: Iterable[str]) -> dict[str, dict[str, str]]:
+def tree_ids(content: bytes | str) -> dict[str, str]:
+    """The blob ids by path in a commit's tree, in the form of GitHub's API.
+
+    Raises ValueError, KeyError, TypeError or RecursionError for content of another form.
+    """
+    return {entry["path"]: entry["sha"] for entry in json.loads(content)["tree"]}
+
+
+def folder_files(
+    folder: Path, paths: Iterable[str], commit: str, expected: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
     """The blob id of each of the files in a folder of the repository's structure.
 
-    Returns `{path: {"blob": id}}`, or `{path: {"missing": sentence}}` for a file that is not there.
+    `expected` holds the ids of the commit's files, as far as they are known. Returns
+    `{path: {"blob": id}}`, or `{path: {"missing": sentence}}` for a file that is not there or not
+    the commit's. One without an expected id has `"unverified": sentence` beside its id.
     """
-    return {
-        path: (
-            {"blob": blob_id((folder / path).read_bytes())}
-            if (folder / path).is_file()
-            else {"missing": f"{path} is absent from the folder of published files"}
-        )
-        for path in paths
-    }
+    return {path: _found(folder, path, commit, expected.get(path)) for path in paths}
+
+
+def _found(folder: Path, path: str, commit: str, expected: str | None) -> dict[str, str]:
+    if not (folder / path).is_file():
+        return {"missing": f"{path} is absent from the folder of published files"}
+    blob = blob_id((folder / path).read_bytes())
+    if expected is None:
+        return {
+            "blob": blob,
+            "unverified": f"{path} was not compared with commit {commit[:12]}: "
+            "its blob id there is not known here",
+        }
+    if blob != expected:
+        return {
+            "missing": f"{path} was refused: its blob id is {blob[:12]}, but {expected[:12]} "
+            f"at commit {commit[:12]}; get the file again"
+        }
+    return {"blob": blob}
 
 
 def download(
@@ -59,9 +85,8 @@ def download(
     that it is not there.
     """
     try:
-        tree = json.loads(fetch(listing))["tree"]
-        blobs = {entry["path"]: entry["sha"] for entry in tree}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        blobs = tree_ids(fetch(listing))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StudyError(
             f"the list of published files at {listing} cannot be read ({error}); connect to the "
             "network, or set published.source to `shipped` or to a folder."
@@ -95,17 +120,20 @@ def _download(address: str, path: str, blob: str | None, folder: Path) -> dict[s
 
 def gathered(
     listing: Path, folder: Path, paths: Iterable[str]
-) -> tuple[dict[str, bytes], dict[str, str]]:
-    """The contents of published files by path, and by path why others are missing.
+) -> tuple[dict[str, bytes], dict[str, dict[str, str]]]:
+    """The contents of published files by path, and what their provenance says of them by path.
 
-    The file `listing` holds what `folder_files` or `download` returned. Raises StudyError if a file
-    that it has an id for is no longer in `folder`, or is another one.
+    The file `listing` holds what `folder_files` or `download` returned. The provenance has the
+    sentences on files that are `missing`, those on files that are `unverified`, and the `blobs`,
+    the ids of all contents. Raises StudyError if a file that `listing` has an id for is no longer
+    in `folder`, or is another one.
     """
     files = read_json(listing)
-    contents, missing = {}, {}
+    contents: dict[str, bytes] = {}
+    origin: dict[str, dict[str, str]] = {"blobs": {}, "missing": {}, "unverified": {}}
     for path in paths:
         if "missing" in files[path]:
-            missing[path] = files[path]["missing"]
+            origin["missing"][path] = files[path]["missing"]
             continue
         place = folder / path
         content = place.read_bytes() if place.is_file() else None
@@ -115,15 +143,21 @@ def gathered(
                 f"{place} is {state} since {listing} was written; delete {listing} and run again."
             )
         contents[path] = content
-    return contents, missing
+        origin["blobs"][path] = files[path]["blob"]
+        if "unverified" in files[path]:
+            origin["unverified"][path] = files[path]["unverified"]
+    return contents, origin
 
 
 def read_results(path: str, content: bytes) -> dict[str, Any]:
-    """A published JSON file as a mapping; StudyError if it is cut off or no mapping."""
+    """A published JSON file as a mapping; StudyError if it is cut off, nested too deeply, or no
+    mapping."""
     try:
         results = json.loads(content)
     except ValueError as error:
         raise StudyError(f"{path} is not JSON ({error}); get the file again") from None
+    except RecursionError:
+        raise StudyError(f"{path} is nested too deeply to be read; get the file again") from None
     if not isinstance(results, dict):
         raise StudyError(f"{path} holds a {type(results).__name__}; a mapping was expected")
     return results

@@ -26,22 +26,38 @@ def published_table(
     """The table of a sweep, and by path why a file is left out.
 
     `settings` are the sweep's, `contents` those of its files that there are, by path. The columns
-    are `SKILL_COLUMNS` or `BEHAVIOUR_COLUMNS`, without rows if every file is left out.
+    are `SKILL_COLUMNS` or `BEHAVIOUR_COLUMNS`, without rows if every file is left out. Raises
+    StudyError if two files are of one layer, or differ in a result that both have.
     """
     skill = settings["kind"] == "skill"
-    tables, missing = [], {}
+    tables: dict[str, pd.DataFrame] = {}
+    missing: dict[str, str] = {}
     present = {part: path for part, path in paths_of(settings).items() if path in contents}
     for part, path in present.items():
         try:
             results = read_results(path, contents[path])
-            tables.append((_skill if skill else _counts)(settings, part, path, results))
+            tables[path] = (_skill if skill else _counts)(settings, part, path, results)
         except StudyError as error:
             missing[path] = str(error)
     if not skill:
         return behaviour_table(settings["sweep"], tables, settings["collapse"]), missing
     if not tables:
         return pd.DataFrame(columns=SKILL_COLUMNS), missing
-    return pd.concat(tables, ignore_index=True), missing
+    _check_layers(settings["sweep"], tables)
+    return pd.concat(tables.values(), ignore_index=True), missing
+
+
+def _check_layers(sweep: str, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Raises StudyError if two files are of one layer."""
+    path_of: dict[str, str] = {}
+    for path, table in tables.items():
+        layer = table["layer"][0]
+        if layer in path_of:
+            raise StudyError(
+                f"published.sweeps.{sweep}.files has two files of layer {layer}, {path_of[layer]} "
+                f"and {path}; name one of them."
+            )
+        path_of[layer] = path
 
 
 def _skill(

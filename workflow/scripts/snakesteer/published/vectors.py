@@ -36,7 +36,8 @@ def read_activations(
     """The array of a `.pt` file, float32 of `shape` ([n_layers, hidden]), and its notes.
 
     Raises StudyError if the pickle asks for anything but tensors and the two classes, if it holds
-    no tensor, or if that has another shape or a value that is not finite.
+    no dense tensor of floating-point numbers, or if that has another shape or a value that is not
+    finite.
     """
     stubs: list[Any] = [(Stub, name) for name in AUTHORS_CLASSES]
     try:
@@ -52,6 +53,13 @@ def read_activations(
     acts = notes.pop("acts", held)
     if not isinstance(acts, torch.Tensor):
         raise StudyError(f"{path} holds no tensor `acts` but a {type(acts).__name__}")
+    stored = acts.layout == torch.strided and acts.device.type == "cpu" and not acts.is_nested
+    if not stored or not acts.is_floating_point():
+        layout, dtype = (str(kind).removeprefix("torch.") for kind in (acts.layout, acts.dtype))
+        raise StudyError(
+            f"{path} holds a {'nested' if acts.is_nested else layout} tensor of {dtype} on "
+            f"{acts.device.type}; a dense one of floating-point numbers was expected"
+        )
     if tuple(acts.shape) != shape:
         raise StudyError(f"{path} has a tensor of shape {tuple(acts.shape)}, not {shape}")
     array = acts.detach().to(torch.float32).numpy()
@@ -61,10 +69,17 @@ def read_activations(
             f"{path} has {array[layer, dimension]} at layer {layer}, dimension {dimension}; "
             "only finite values were expected"
         )
-    plain = (str, int, float, bool, type(None), list)
-    return array, {
-        name: value if isinstance(value, plain) else str(value) for name, value in notes.items()
-    }
+    return array, {str(name): _note(value) for name, value in notes.items()}
+
+
+def _note(value: Any) -> Any:
+    """A note as JSON can hold it: plain values and lists of them; of any other object its type."""
+    plain = (str, int, float, type(None))
+    if isinstance(value, list) and all(isinstance(item, plain) for item in value):
+        return value
+    if isinstance(value, torch.dtype):
+        return str(value)
+    return value if isinstance(value, plain) else type(value).__name__
 
 
 def _reason(error: Exception) -> str:
