@@ -36,11 +36,12 @@ def test_a_grid_says_what_collapse_is_in_it_and_in_what_is_chosen_from_it(
         "choice": plan.choice("multipliers").settings["collapse"],
         **{
             name: plan.figures[name].settings["collapse"]
-            for name in ("grid-search", "combined-steering")
+            for name in ("grid-search", "single-steering", "combined-steering")
         },
     }
     assert set(shares.values()) == {share}
-    assert plan.tables["simultaneous"].settings["collapse"] == 0.95
+    for simultaneous in (plan.tables["simultaneous"], plan.figures["simultaneous-steering"]):
+        assert simultaneous.settings["collapse"] == 0.95
 
 
 def raw(*majorities: tuple[float, float]) -> pd.DataFrame:

@@ -10,15 +10,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib.colors
 import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.container import ErrorbarContainer
 
 from snakesteer.behaviour_tables import score_counts
 from snakesteer.errors import StudyError
 from snakesteer.figures import FIGURES, Inputs, draw_figure
-from snakesteer.figures.style import LOOK, signed
+from snakesteer.figures.style import LOOK, PALETTE, signed
 from snakesteer.skill_tables import ACCURACIES, SKILL_COLUMNS
 
 BEHAVIOURS = ["myopia", "wealth-seeking", "anti-immigration"]
@@ -114,12 +116,12 @@ CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
         Inputs(behaviour=behaviour()),
         {"behaviour": "wealth-seeking", "direction": "add", **COLLAPSE},
     ),
-    "single": lambda: ("single", Inputs(behaviour=behaviour()), {"layers": [10]}),
+    "single": lambda: ("single", Inputs(behaviour=behaviour()), {"layers": [10], **COLLAPSE}),
     "combined": lambda: ("combined", Inputs(behaviour=behaviour()), COLLAPSE),
     "simultaneous": lambda: (
         "simultaneous",
         Inputs(behaviour=behaviour(), skill=skill(layers=("2+4+5",))),
-        {"labels": {"myopia": "Myopia"}},
+        {"labels": {"myopia": "Myopia"}, **COLLAPSE},
     ),
     "distributions": lambda: ("distributions", Inputs(arrays=arrays()), {"layers": [4]}),
     "distributions by layer": lambda: (
@@ -159,11 +161,21 @@ def test_drawn_files_are_complete_undated_and_cut_nothing_off(case, tmp_path):
         assert (edge == 1).all()
 
 
-def test_the_same_numbers_give_the_same_bytes_in_this_and_another_process(tmp_path):
+MATPLOTLIBRC = """
+backend: Qt5
+font.family: serif
+text.usetex: True
+savefig.dpi: 10
+pdf.compression: 0
+"""
+
+
+def test_the_same_numbers_give_the_same_bytes_here_and_with_other_settings_of_matplotlib(tmp_path):
+    (tmp_path / "matplotlibrc").write_text(MATPLOTLIBRC)
     own = {case: draw(case, tmp_path / case) for case in FIGURES}
     assert draw("tradeoff", tmp_path / "again") == own["tradeoff"]
     code = (
-        "import hashlib, pathlib, sys; import test_figures\n"
+        "import hashlib, pathlib, sys; import snakesteer.figures, test_figures\n"
         "for case in test_figures.FIGURES:\n"
         "    files = test_figures.draw(case, pathlib.Path(sys.argv[1]) / case)\n"
         "    print(case, *(hashlib.sha256(files[suffix]).hexdigest() for suffix in files))"
@@ -174,8 +186,9 @@ def test_the_same_numbers_give_the_same_bytes_in_this_and_another_process(tmp_pa
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),
             "PYTHONHASHSEED": "4711",
-            "MPLBACKEND": "svg",
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         },
+        cwd=tmp_path,
         check=True,
         capture_output=True,
         text=True,
@@ -240,7 +253,70 @@ def test_tradeoff_names_its_control(titles, name):
     _, inputs, settings = CASES["tradeoff"]()
     settings = {"controls": settings["controls"], "titles": titles}
     figure, _ = figure_and_numbers("tradeoff", inputs, settings)
-    assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == name
+    assert [text.get_text() for text in figure.legends[0].get_texts()][-2] == name
+
+
+def test_no_two_layers_and_no_control_look_alike_without_colours():
+    layers = [str(layer) for layer in range(14)]
+    tables = [skill(layers=layers), skill("permuted", ("2",), "shuffled")]
+    figure, _ = figure_and_numbers(
+        "tradeoff", Inputs(skill=pd.concat(tables)), {"controls": ["permuted"]}
+    )
+    curves = [line for line in figure.axes[0].lines if line.get_label()[0] != "_"]
+    *steered, control = [
+        (line.get_marker(), line.get_markerfacecolor() == "white") for line in curves
+    ]
+    assert len(set(steered)) == len(steered) == 14
+    assert control[0] not in {marker for marker, _ in steered}
+    colours = [line.get_color() for line in curves]
+    assert len({*colours[:8], colours[-1]}) == 9
+
+
+def test_the_legend_of_many_layers_stays_in_the_figure():
+    table = skill(layers=[str(layer) for layer in range(32)])
+    figure, _ = figure_and_numbers("tradeoff", Inputs(skill=table), {})
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert figure.bbox.contains(box.x0, box.y0) and figure.bbox.contains(box.x1, box.y1)
+
+
+def test_intervals_of_points_beyond_the_limits_are_not_drawn():
+    _, inputs, settings = CASES["tradeoff cropped"]()
+    figure, numbers = figure_and_numbers("tradeoff", inputs, settings)
+    axes = figure.axes[0]
+    sides = [100 * numbers[f"relative_kept_top10_{role}"] for role in ("target", "other")]
+    inside = [point for point in zip(*sides, strict=True) if min(point) > 78]
+    assert 0 < len(inside) < len(numbers)
+    drawn = [segment for part in axes.collections for segment in part.get_segments()]
+    for segment in drawn:
+        (x, y), (right, top) = segment
+        assert any(x <= a <= right and y <= b <= top for a, b in inside)
+    assert len(drawn) == 2 * len(inside)
+
+
+def test_coefficients_stand_beside_points_where_they_can_be_read():
+    apart = skill(layers=("2", "10"))
+    for layer, shift in (("2", 0.15), ("10", 0.0)):
+        of_layer = (apart["layer"] == layer) & (apart["role"] == "target")
+        for column in ("relative_top1", "relative_top1_low", "relative_top1_high"):
+            apart.loc[of_layer, column] -= shift
+    crowded = skill(layers=[str(layer) for layer in range(20)])
+    for table, expected in ((apart, 8), (crowded, None)):
+        figure, numbers = figure_and_numbers("tradeoff", Inputs(skill=table), {})
+        axes = figure.axes[0]
+        written = axes.texts
+        points = 100 * numbers[["relative_top1_target", "relative_top1_other"]].to_numpy()
+        known = {
+            (*point, f"{c:g}") for point, c in zip(points, numbers["coefficient"], strict=True)
+        }
+        assert all((*text.xy, text.get_text()) in known for text in written)
+        boxes = [text.get_window_extent() for text in written]
+        for place, box in enumerate(boxes):
+            assert not box.count_overlaps(boxes[place + 1 :])
+            assert not box.count_contains(axes.transData.transform(points))
+        assert len(written) == expected if expected else 0 < len(written) < len(points)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend[-1] == "Beside points:\ncoefficient"
 
 
 def test_heatmap_marks_ended_cells_and_compares_with_the_default():
@@ -266,6 +342,39 @@ def test_heatmap_marks_ended_cells_and_compares_with_the_default():
     assert {"F", "C"} <= shown
 
 
+def test_one_colour_means_one_difference_in_every_heatmap():
+    rows = behaviour()
+    least = rows[rows["coefficient"].abs() < 2]
+    drawn = []
+    for table, behaviour_ in ((rows, "myopia"), (least, "wealth-seeking")):
+        settings = {"behaviour": behaviour_, "direction": "add", **COLLAPSE}
+        figure, numbers = figure_and_numbers("heatmap", Inputs(behaviour=table), settings)
+        bar = figure.axes[-1]
+        drawn.append((bar.get_xlim(), numbers["difference"].abs().max()))
+    (scale, most), (other_scale, other_most) = drawn
+    assert scale == other_scale == (-1, 1) and most != other_most
+
+
+@pytest.mark.parametrize("multipliers", [1, 2])
+@pytest.mark.parametrize("settings", [{"behaviour": "myopia"}, {}], ids=["one", "all"])
+@pytest.mark.parametrize("direction", ["add", None])
+def test_heatmaps_of_few_multipliers_keep_their_label(multipliers, settings, direction):
+    rows = behaviour()
+    few = rows[rows["coefficient"].abs() <= multipliers]
+    few = few.assign(coefficient=100 * few["coefficient"])
+    settings = settings | {"direction": direction, **COLLAPSE}
+    figure, _ = figure_and_numbers("heatmap", Inputs(behaviour=few), settings)
+    figure.draw_without_rendering()
+    label = figure.axes[0].yaxis.label if "behaviour" in settings else figure._supylabel
+    assert label.get_text().split() == ["Injection", "coefficient"]
+    box = label.get_window_extent()
+    assert figure.bbox.contains(box.x0, box.y0) and figure.bbox.contains(box.x1, box.y1)
+    drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(*drawn.min, width - drawn.x1, height - drawn.y1) > 0.02
+    above = figure.axes[0].title.get_window_extent()
+    assert not box.overlaps(above)
+
+
 def test_heatmap_without_a_default_is_refused():
     table = behaviour()
     with pytest.raises(StudyError, match="no coefficient 0"):
@@ -276,11 +385,13 @@ def test_single_bars_have_the_tables_heights_and_show_faulty_answers():
     figure, numbers = figure_and_numbers("single", Inputs(behaviour=behaviour()), {})
     assert [axes.get_title() for axes in figure.axes] == ["Layer 2", "Layer 10"]
     own = numbers[numbers["layer"] == "2"]
-    for direction, bars in zip(
-        ("default", "add", "subtract"), figure.axes[0].containers[::3], strict=False
-    ):
-        expected = own[own["direction"] == direction].set_index("behaviour")["score"]
-        assert [bar.get_height() for bar in bars] == list(expected[BEHAVIOURS])
+    heights = {round(bar.get_x(), 3): bar.get_height() for bar in figure.axes[0].patches[::-1]}
+    expected = own.set_index(["behaviour", "direction"])["score"]
+    assert [heights[x] for x in sorted(heights)] == [
+        expected[name, direction]
+        for name in BEHAVIOURS
+        for direction in ("default", "add", "subtract")
+    ]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["Default", "Add", "Subtract", "Faulty answers"]
 
@@ -293,6 +404,71 @@ def test_combined_replaces_invalid_bars_by_a_letter():
     letters = [text.get_text() for text in figure.axes[0].texts]
     assert letters == ["F"] * 2 * len(BEHAVIOURS)
     assert set(numbers["kind"]) == {"combined", "single"}
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of a colour, 0 to 1 (WCAG)."""
+    channels = np.array(matplotlib.colors.to_rgb(colour))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def test_combined_lines_run_behind_the_bars_whose_intervals_stand_out():
+    figure, _ = figure_and_numbers("combined", Inputs(behaviour=behaviour()), COLLAPSE)
+    axes = figure.axes[0]
+    bars = [bar for bar in axes.patches if not bar.get_hatch()]
+    intervals = [drawn[2][0] for drawn in axes.containers if isinstance(drawn, ErrorbarContainer)]
+    lines = [drawn for drawn in axes.collections if drawn not in intervals]
+    assert len(lines) == 3 * len(BEHAVIOURS)
+    assert max(line.get_zorder() for line in lines) < min(bar.get_zorder() for bar in bars)
+    assert min(drawn.get_zorder() for drawn in intervals) > max(bar.get_zorder() for bar in bars)
+    # 3:1 is what WCAG asks of graphics; the intervals are black.
+    assert min((luminance(bar.get_facecolor()) + 0.05) / 0.05 for bar in bars) > 3
+
+
+def collapsed_behaviour() -> pd.DataFrame:
+    """The behaviour table in which wealth seeking, added at layer 10 or everywhere, collapsed."""
+    table = behaviour()
+    added = (table["behaviour"] == "wealth-seeking") & (table["coefficient"] == 1)
+    single = (table["kind"] == "single") & (table["layer"] == "10")
+    several = (table["kind"] == "simultaneous") & (table["coefficient"].isin([-0.5, 0.5]))
+    several &= table["behaviour"] == "wealth-seeking"
+    table.loc[(added & single) | several, ["majority", "collapsed", "faulty"]] = [0.97, True, 0]
+    return table
+
+
+@pytest.mark.parametrize("kind", ["single", "combined", "simultaneous"])
+def test_mode_collapse_is_marked_and_explained_wherever_a_score_is_drawn(kind):
+    settings = {"labels": {"wealth-seeking": "Wealth"}, **COLLAPSE}
+    figure, numbers = figure_and_numbers(kind, Inputs(behaviour=collapsed_behaviour()), settings)
+    collapsed = numbers[numbers["collapsed"]]
+    assert set(collapsed["behaviour"]) == {"wealth-seeking"}
+    legend = " ".join(text.get_text() for text in figure.legends[0].get_texts())
+    assert "mode collapse (over 95 % one answer)" in legend.lower().replace("\n", " ")
+    if kind == "simultaneous":
+        (circles,) = [
+            line
+            for line in figure.axes[0].lines
+            if line.get_marker() == "o" and len(line.get_xdata())
+        ]
+        assert list(circles.get_xdata()) == list(collapsed["coefficient"]) == [-0.5, 0.5]
+        assert list(circles.get_ydata()) == list(collapsed["score"])
+    else:
+        (row,) = collapsed.to_dict("records")
+        assert (row["layer"], row["direction"]) == ("10", "add") and row["marked"] == "C"
+        letters = [[text for text in axes.texts if text.get_text() == "C"] for axes in figure.axes]
+        assert [len(found) for found in letters] == [0, 1]
+        x, y = letters[1][0].get_position()
+        assert round(x) == BEHAVIOURS.index("wealth-seeking")
+        assert y >= row["score"]
+
+
+@pytest.mark.parametrize("kind", ["single", "simultaneous"])
+def test_mode_collapse_that_is_not_drawn_is_not_in_the_legend(kind):
+    figure, numbers = figure_and_numbers(kind, Inputs(behaviour=behaviour()), COLLAPSE)
+    assert not numbers["collapsed"].any()
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert not [name for name in legend if "collapse" in name]
 
 
 def test_simultaneous_masks_points_and_adds_the_alignment_tax():
@@ -317,6 +493,17 @@ def test_distributions_count_every_hidden_dimension():
     counts = numbers.groupby(["name", "layer"])["count"].agg(["sum", "size"])
     assert (counts["sum"] == 64).all() and (counts["size"] == 20).all()
     assert {axes.get_xlim() for axes in figure.axes} == {figure.axes[0].get_xlim()}
+
+
+def test_bars_narrower_than_a_pixel_keep_their_colour(tmp_path):
+    narrow = np.zeros((1, 64))
+    narrow[0, 0] = 1
+    wide = {"narrow": narrow, "wide": np.linspace(0, 4000, 64)[None]}
+    draw_figure("distributions", Inputs(arrays=wide), {"layers": [0]}, tmp_path / "figure")
+    pixels = matplotlib.image.imread(tmp_path / "figure.png")[..., :3]
+    left = pixels[:, : pixels.shape[1] // 2]
+    colour = matplotlib.colors.to_rgb(PALETTE[0])
+    assert (np.abs(left - colour).max(axis=2) < 0.15).any(axis=1).sum() > 50
 
 
 @pytest.mark.parametrize(

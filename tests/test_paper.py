@@ -246,6 +246,20 @@ def test_the_authors_multipliers_are_the_published_ones(paper: study.Study) -> N
     assert given == rows["coefficient"].to_dict()
 
 
+def test_the_published_scores_with_mode_collapse_are_those_that_are_told() -> None:
+    tables = REPOSITORY / "resources" / "published"
+    single, several = (
+        pq.read_table(tables / f"published-{name}.parquet").to_pandas()
+        for name in ("single", "simultaneous")
+    )
+    (bar,) = single[single["collapsed"]].to_dict("records")
+    place = (bar["behaviour"], bar["layer"], bar["direction"], bar["coefficient"])
+    assert place == ("myopic", "10", "add", 10.0)
+    assert (bar["majority"], bar["questions"]) == (1.0, 300)
+    shown = several[several["faulty"] <= 5]
+    assert (shown["collapsed"].sum(), len(several)) == (123, 405)
+
+
 def test_every_published_figure_is_drawn_from_our_own_sweeps(paper: study.Study) -> None:
     published = study_file.load(REPOSITORY / "config" / "published.yaml")
     for name, figure in published.figures.items():

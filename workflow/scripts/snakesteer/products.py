@@ -67,17 +67,17 @@ def figure(plan: Plan, name: str) -> Product:
             inputs["tables"] = _table_paths(plan, [*figure.sweeps, *figure.controls])
         case schema.CombinedFigure():
             inputs["tables"] = _table_paths(plan, [figure.sweep, figure.single])
-            settings["collapse"] = study.collapse_of(figure.sweep)
         case schema.SimultaneousFigure():
             inputs["tables"] = _table_paths(plan, [figure.sweep, *filter(None, [figure.tax])])
         case schema.HeatmapFigure():
             inputs["tables"] = _table_paths(plan, [figure.sweep])
-            settings["collapse"] = study.collapse_of(figure.sweep)
             grid = study.tabled[figure.sweep]
             if isinstance(grid, schema.GridSweep) and grid.stopping:
                 settings["max_faulty"] = grid.stopping.faulty
         case schema.SingleFigure():
             inputs["tables"] = _table_paths(plan, [figure.sweep])
+    if not isinstance(figure, schema.TradeoffFigure | schema.DistributionsFigure):
+        settings["collapse"] = study.collapse_of(figure.sweep)
     return Product(name, settings, inputs)
 
 

@@ -7,9 +7,13 @@ names of corpora, behaviours and vectors, by name); its own settings are in its 
 from __future__ import annotations
 
 import contextlib
+import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+os.environ["MPLBACKEND"] = "agg"  # before matplotlib reads what a notebook may have set
 
 import matplotlib
 import pandas as pd
@@ -18,12 +22,13 @@ from matplotlib.figure import Figure
 from snakesteer.figures.absent import absent, left_out
 from snakesteer.figures.combined import combined
 from snakesteer.figures.distributions import distributions
+from snakesteer.figures.fonts import families_for
 from snakesteer.figures.heatmap import heatmap
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.overlay import overlay
 from snakesteer.figures.simultaneous import simultaneous
 from snakesteer.figures.single import single
-from snakesteer.figures.style import LOOK, save_figure
+from snakesteer.figures.style import FONT, LOOK, save_figure
 from snakesteer.figures.tradeoff import tradeoff
 from snakesteer.scorecard import Scorecard
 
@@ -45,7 +50,7 @@ def draw_figure(kind: str, inputs: Inputs, settings: Mapping[str, Any], stem: st
     published results are absent: then the figure says which and why, below what is drawn of it.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    with _look():
+    with _look(given):
         if inputs.absent and inputs.lacks(kind, given.get("direction")):
             figure, numbers = absent(inputs, given)
             notes = []
@@ -66,7 +71,7 @@ def draw_overlay(
     Writes the same three files as `draw_figure`; the settings are those of `overlay`.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    with _look():
+    with _look(given):
         if compared is None:
             figure, numbers = absent(Inputs(absent=missing), given)
             notes = []
@@ -77,8 +82,13 @@ def draw_overlay(
 
 
 @contextlib.contextmanager
-def _look() -> Iterator[None]:
-    with matplotlib.rc_context():
+def _look(settings: Mapping[str, Any]) -> Iterator[None]:
+    named = [settings.get("labels", {}), settings.get("titles", {})]
+    titles = [title for names in named for title in names.values()]
+    with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(LOOK)
+        families = families_for([settings.get("title", ""), *titles], FONT)
+        matplotlib.rcParams["font.family"] = families
+        warnings.filterwarnings("ignore", "Glyph ")  # families_for has named the title
         yield

@@ -5,50 +5,52 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.patheffects import Normal, Stroke
 
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import (
     COLLAPSED,
+    DIRECTIONS,
     FAULTY,
     FULL_WIDTH,
     HATCHED,
+    LETTER,
+    draw_intervals,
     label,
     marks,
     ordered_behaviours,
     ordered_layers,
-    score_errors,
 )
 
-# (weighted, combine) in drawing order, with its shade for the added and the subtracted side.
+# (weighted, combine) in drawing order, from the palest shade to the darkest.
 _MODES = {
-    (False, "mean"): ("Unweighted mean", "#A6CDE8", "#F9CFA9"),
-    (True, "mean"): ("Weighted mean", "#5FA3D3", "#F0A05A"),
-    (False, "sum"): ("Unweighted sum", "#2171B5", "#D55E00"),
-    (True, "sum"): ("Weighted sum", "#08335E", "#7F3300"),
+    (False, "mean"): "Unweighted mean",
+    (True, "mean"): "Weighted mean",
+    (False, "sum"): "Unweighted sum",
+    (True, "sum"): "Weighted sum",
+}
+_SHADES = {
+    direction: seaborn.light_palette(DIRECTIONS[direction], 1 + len(_MODES)).as_hex()[1:]
+    for direction in ("add", "subtract")
 }
 _LINES: dict[str, Any] = {"default": "-", "add": (0, (5, 1.5)), "subtract": (0, (1, 1))}
-_LINE_LOOK: dict[str, Any] = {
-    "color": "black",
-    "linewidth": 1,
-    "path_effects": [Stroke(linewidth=1.8, foreground="white"), Normal()],
-    "zorder": 3,
-}
+_LINE_LOOK: dict[str, Any] = {"color": "black", "linewidth": 1}
+_BEHIND_BARS = 0.9
 _BAR = 0.095
 
 
 def combined(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """Eight bars per behaviour (added and subtracted; mean and sum; weighted or not) per layer.
 
-    Lines are the scores of single steering. A bar with over `max_faulty` faulty answers, or with
-    mode collapse, is replaced by a hatched stub and a letter. Error bars are Wilson 95 %.
+    Lines behind the bars are the scores of single steering. A bar with over `max_faulty` faulty
+    answers, or with mode collapse, is replaced by a hatched stub and a letter; such a line keeps
+    its place and has the letter at its end. Error bars are Wilson 95 %.
     Settings: `collapse` (the share of one answer that is mode collapse), `order` (behaviours),
     `layers` (labels), `max_faulty` (10).
     """
@@ -87,43 +89,30 @@ def combined(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.Da
 
 def _draw_panel(axes: Axes, rows: pd.DataFrame, behaviours: list[str]) -> None:
     bars = rows[rows["kind"] == "combined"]
-    for side, (direction, left) in enumerate((("add", -4.5), ("subtract", 0.5))):
-        for place, ((weighted, combine), (_, *shades)) in enumerate(_MODES.items()):
-            mode = (
-                bars[
-                    (bars["direction"] == direction)
-                    & (bars["weighted"] == weighted)
-                    & (bars["combine"] == combine)
-                ]
-                .set_index("behaviour")
-                .reindex(behaviours)
-            )
-            positions = np.arange(len(behaviours)) + (left + place + 0.5) * _BAR
-            valid = (mode["marked"] == "").to_numpy()
-            shown = mode[valid]
-            axes.bar(positions[valid], shown["score"], width=_BAR * 0.94, color=shades[side])
-            axes.errorbar(
-                positions[valid],
-                shown["score"],
-                yerr=score_errors(shown),
-                fmt="none",
-                ecolor="black",
-                elinewidth=0.6,
-                zorder=4,
-            )
-            for x, mark in zip(positions, mode["marked"].fillna(""), strict=True):
-                if mark:
-                    axes.bar(x, 0.05, width=_BAR * 0.94, **HATCHED | {"edgecolor": shades[side]})
-                    axes.text(x, 0.065, mark, ha="center", fontsize=6.5, fontweight="bold")
+    width = 0.94 * _BAR
+    for direction, first in (("add", -4.2), ("subtract", 1.2)):
+        for place, (weighted, combine) in enumerate(_MODES):
+            shade = _SHADES[direction][place]
+            mode = bars[
+                (bars["direction"] == direction)
+                & (bars["weighted"] == weighted)
+                & (bars["combine"] == combine)
+            ]
+            mode = mode.assign(x=mode["behaviour"].map(behaviours.index) + (first + place) * _BAR)
+            shown = mode[mode["marked"] == ""]
+            axes.bar(shown["x"], shown["score"], width=width, color=shade)
+            draw_intervals(axes, shown["x"], shown)
+            for bar in mode[mode["marked"] != ""].to_dict("records"):
+                axes.bar(bar["x"], 0.05, width=width, **HATCHED | {"edgecolor": shade})
+                axes.text(bar["x"], 0.065, bar["marked"], **LETTER)
     for line in rows[rows["kind"] == "single"].to_dict("records"):
         middle = behaviours.index(line["behaviour"])
-        axes.hlines(
-            line["score"],
-            middle - 4.9 * _BAR,
-            middle + 4.9 * _BAR,
-            linestyle=_LINES[line["direction"]],
-            **_LINE_LOOK,
-        )
+        ends = (middle - 4.9 * _BAR, middle + 4.9 * _BAR)
+        dashes = _LINES[line["direction"]]
+        axes.hlines(line["score"], *ends, linestyle=dashes, zorder=_BEHIND_BARS, **_LINE_LOOK)
+        if line["marked"]:
+            end = LETTER | {"ha": "right", "va": "center"}
+            axes.text(ends[0], line["score"], line["marked"], **end)
     axes.set(ylim=(0, 1.03), xlim=(-0.55, len(behaviours) - 0.45))
     axes.grid(axis="x", visible=False)
     axes.tick_params(axis="x", length=0)
@@ -135,20 +124,15 @@ def _legend(max_faulty: int, collapse: float) -> list[Artist]:
         Line2D([], [], linestyle=dashes, label=name.capitalize(), **_LINE_LOOK)
         for name, dashes in _LINES.items()
     ]
-    added, subtracted = (
-        [Patch(color=shades[side], label=name) for name, *shades in _MODES.values()]
-        for side in (0, 1)
-    )
     stubs = [
         Patch(label=FAULTY.format(max_faulty=max_faulty), **HATCHED),
         Patch(label=COLLAPSED.format(percent=100 * collapse).replace(" (", "\n("), **HATCHED),
     ]
-    columns: dict[str, list[Artist]] = {
-        "Single steering": [*lines, _text("")],
-        "Added": list(added),
-        "Subtracted": list(subtracted),
-        "No score": [*stubs, _text(""), _text("")],
-    }
+    columns: dict[str, list[Artist]] = {"Single steering": [*lines, _text("")]}
+    for heading, shades in zip(("Added", "Subtracted"), _SHADES.values(), strict=True):
+        named = zip(shades, _MODES.values(), strict=True)
+        columns[heading] = [Patch(color=shade, label=name) for shade, name in named]
+    columns["Marks"] = [*stubs, _text(""), _text("")]
     return [entry for name, entries in columns.items() for entry in (_text(name), *entries)]
 
 

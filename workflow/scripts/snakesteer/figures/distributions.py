@@ -43,6 +43,10 @@ def distributions(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, 
         axes.stairs(
             rows["count"], [*rows["low"], rows["high"].iloc[-1]], fill=True, color=PALETTE[0]
         )
+        # A line in the middle of each bar, which shows where the bar is narrower than a pixel.
+        filled = rows[rows["count"] > 0]
+        middles = (filled["low"] + filled["high"]) / 2
+        axes.vlines(middles, 0, filled["count"], color=PALETTE[0], linewidth=0.7)
         axes.grid(axis="x", visible=False)
         axes.xaxis.set_major_locator(MaxNLocator(3 if columns > 3 else 5))
         if len(layers) == 1 or layer == layers[0]:

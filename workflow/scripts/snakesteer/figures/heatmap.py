@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
@@ -30,6 +30,18 @@ from snakesteer.figures.style import (
 
 _VERBS = {"add": "added", "subtract": "subtracted"}
 _UNVISITED = "#DCDCDC"
+# One scale for every heat map, so that colours can be compared between them. A power below 1 lets a
+# few percentage points be seen on it.
+_POWER = 2 / 3
+_SCALE = FuncNorm(
+    (
+        lambda value: np.sign(value) * np.abs(value) ** _POWER,
+        lambda place: np.sign(place) * np.abs(place) ** (1 / _POWER),
+    ),
+    vmin=-1,
+    vmax=1,
+)
+_TICKS = [-1, -0.5, -0.2, 0, 0.2, 0.5, 1]
 
 
 def heatmap(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
@@ -64,13 +76,12 @@ def heatmap(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.Dat
     figure = Figure(
         figsize=(
             FULL_WIDTH if both else FULL_WIDTH / 2,
-            row_height * sum(depths) + 0.44 * len(depths) + (1.0 if both else 1.7),
+            row_height * sum(depths) + 0.44 * len(depths) + (1.0 if both else 1.85),
         ),
         layout="constrained",
     )
     panels = figure.subplots(len(behaviours), len(directions), squeeze=False, height_ratios=depths)
-    reach = max(0.05, numbers.loc[numbers["marked"] == "", "difference"].abs().max())
-    colours = ScalarMappable(Normalize(-reach, reach), matplotlib.colormaps["RdBu"])
+    colours = ScalarMappable(_SCALE, matplotlib.colormaps["RdBu"])
     for behaviour, row in zip(behaviours, panels, strict=True):
         for direction, axes in zip(directions, row, strict=True):
             cells = numbers[
@@ -90,22 +101,25 @@ def heatmap(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.Dat
     for axes in panels[-1]:
         axes.set_xlabel("Layer")
     if len(behaviours) == 1:
-        panels[0, 0].set_ylabel("Injection coefficient")
+        panels[0, 0].set_ylabel("Injection\ncoefficient")
     else:
         figure.supylabel("Injection coefficient", fontsize=8)
     bar = figure.colorbar(
         colours,
         ax=panels,
         location="bottom",
-        shrink=0.6,
+        shrink=0.6 if both else 0.9,
         aspect=50,
         pad=0.01,
+        ticks=_TICKS,
         format=lambda value, _: signed(round(100 * value, 9)),
     )
-    bar.set_label(
-        "Matching score minus default (percentage points);"
-        f"{' ' if both else chr(10)}in the cells: matching score (%)"
-    )
+    said = [
+        "Matching score minus default",
+        "(percentage points);",
+        "in the cells: matching score (%)",
+    ]
+    bar.set_label((" " if both else "\n").join(said))
     bar.outline.set_visible(False)
     figure.legend(
         handles=[

@@ -8,23 +8,33 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from snakesteer.figures.inputs import Inputs
-from snakesteer.figures.style import FULL_WIDTH, PALETTE, REFERENCE, label, ordered_behaviours
+from snakesteer.figures.style import (
+    COLLAPSED,
+    FULL_WIDTH,
+    PALETTE,
+    REFERENCE,
+    label,
+    ordered_behaviours,
+)
+
+_COLLAPSED: dict[str, Any] = {"marker": "o", "markersize": 3, "markerfacecolor": "white"}
 
 
 def simultaneous(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """A curve with its Wilson 95 % band per behaviour; over `max_faulty` faulty is not drawn.
 
-    The alignment tax, if a skill table is given, is the dotted top-1 accuracy on its target corpus.
-    Settings: `order` (behaviours), `max_faulty` (5).
+    Points with mode collapse are circles on the curve. The alignment tax, if a skill table is
+    given, is the dotted top-1 accuracy on its target corpus. Settings: `collapse` (the share of one
+    answer that is mode collapse), `order` (behaviours), `max_faulty` (5).
     """
     rows = inputs.behaviour_rows("simultaneous")
     behaviours = ordered_behaviours(rows, settings)
     columns = ["coefficient", "behaviour", "questions", "matches", "faulty"]
-    numbers = rows.loc[
-        rows["behaviour"].isin(behaviours), [*columns, "score", "score_low", "score_high"]
-    ]
+    columns += ["score", "score_low", "score_high", "majority", "collapsed"]
+    numbers = rows.loc[rows["behaviour"].isin(behaviours), columns]
     numbers = numbers.assign(
         series="matching score", drawn=numbers["faulty"] <= settings.get("max_faulty", 5)
     )
@@ -33,12 +43,20 @@ def simultaneous(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, p
     axes = figure.subplots()
     axes.axhline(0.5, color=REFERENCE, linewidth=0.8, linestyle=(0, (5, 3)), zorder=1)
     axes.axvline(0, color=REFERENCE, linewidth=0.8, linestyle=(0, (5, 3)), zorder=1)
+    handles: list[Line2D] = []
     for behaviour, colour in zip(behaviours, cycle(PALETTE), strict=False):
         curve = numbers[numbers["behaviour"] == behaviour].sort_values("coefficient")
         # NaN breaks the line where a point is not drawn, instead of bridging the gap.
         shown = curve.where(curve["drawn"])
+        name = label(behaviour, settings)
+        handles += axes.plot(curve["coefficient"], shown["score"], color=colour, label=name)
+        collapsed = curve[curve["drawn"] & curve["collapsed"]]
         axes.plot(
-            curve["coefficient"], shown["score"], color=colour, label=label(behaviour, settings)
+            collapsed["coefficient"],
+            collapsed["score"],
+            color=colour,
+            linestyle="none",
+            **_COLLAPSED,
         )
         axes.fill_between(
             curve["coefficient"],
@@ -50,7 +68,7 @@ def simultaneous(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, p
         )
     if inputs.skill is not None:
         tax = _alignment_tax(inputs.skill)
-        axes.plot(
+        handles += axes.plot(
             tax["coefficient"],
             tax["score"],
             color="#333333",
@@ -73,7 +91,11 @@ def simultaneous(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, p
         ylabel="Matching score" if inputs.skill is None else "Matching score, top-1 accuracy",
     )
     axes.margins(x=0.02)
-    figure.legend(loc="outside right center", labelspacing=0.8)
+    if (numbers["drawn"] & numbers["collapsed"]).any():
+        mode_collapse = COLLAPSED.format(percent=100 * settings["collapse"])
+        name = mode_collapse.removeprefix("C: ").capitalize().replace(" (", "\n(")
+        handles.append(Line2D([], [], color=REFERENCE, linestyle="none", label=name, **_COLLAPSED))
+    figure.legend(handles=handles, loc="outside right center", labelspacing=0.8)
     if title := settings.get("title"):
         axes.set_title(title)
     return figure, numbers.reset_index(drop=True)
@@ -84,4 +106,4 @@ def _alignment_tax(skill: pd.DataFrame) -> pd.DataFrame:
     columns = {"top1": "score", "top1_low": "score_low", "top1_high": "score_high"}
     tax = skill[skill["role"] == "target"].sort_values("coefficient")
     tax = tax[["coefficient", "corpus", "tokens", *columns]].rename(columns=columns)
-    return tax.assign(series="alignment tax", drawn=True)
+    return tax.assign(series="alignment tax", drawn=True, collapsed=False)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
@@ -20,19 +22,21 @@ from snakesteer.layer_labels import layer_label, layer_order
 WIDTH = 5.5
 FULL_WIDTH = 6.75
 PNG_DPI = 220
+FONT = "DejaVu Sans"  # comes with matplotlib
 
 # Notes below a figure: points, letters an inch, inches a line.
 _NOTE_SIZE = 6.5
 _NOTE_LETTERS = 19
 _NOTE_LINE = 0.12
 
-# Okabe and Ito's colours, which stay apart under every common kind of colour blindness.
-PALETTE = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8A6D3B", "#000000"]
-MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "*"]
-DIRECTIONS = {"default": "#9A9A9A", "add": "#0072B2", "subtract": "#D55E00"}
+# Colours that stay apart under every common kind of colour blindness, without those too pale for a
+# line and without grey, which is for references and controls.
+_COLOURBLIND = seaborn.color_palette("colorblind").as_hex()
+PALETTE = [*_COLOURBLIND[:5], _COLOURBLIND[9], _COLOURBLIND[5], "#000000"]
+DIRECTIONS = {"default": "#9A9A9A", "add": PALETTE[0], "subtract": PALETTE[3]}
 REFERENCE = "#8C8C8C"
 
-# What stands in place of a score that steering took out of the two-choice format.
+# What marks a score that steering took out of the two-choice format.
 FAULTY = "F: over {max_faulty} faulty answers"
 COLLAPSED = "C: mode collapse (over {percent:g} % one answer)"
 HATCHED: dict[str, Any] = {
@@ -42,10 +46,13 @@ HATCHED: dict[str, Any] = {
     "linewidth": 0.5,
 }
 
+LETTER: dict[str, Any] = {"ha": "center", "fontsize": 6.5, "fontweight": "bold"}
+
 # Any: the keys are matplotlib's own, which it types one by one.
 LOOK: Any = {
-    "font.family": "DejaVu Sans",
+    "font.family": FONT,
     "font.size": 8,
+    "text.parse_math": False,  # titles are drawn as they are written
     "axes.titlesize": 8.5,
     "axes.labelsize": 8,
     "axes.linewidth": 0.6,
@@ -122,11 +129,22 @@ def signed(coefficient: float) -> str:
     return f"{coefficient:+g}".replace("-", "−") if coefficient else "0"
 
 
-def score_errors(rows: pd.DataFrame) -> np.ndarray:
-    """Distances from the score to its interval's ends, [2, n], as matplotlib's `yerr` wants."""
-    return np.array(
-        [rows["score"] - rows["score_low"], rows["score_high"] - rows["score"]], dtype=float
-    ).clip(0)
+def draw_intervals(
+    axes: Axes, x: Sequence[float] | pd.Series, rows: pd.DataFrame, capsize: float = 0
+) -> None:
+    """The intervals of scores as error bars at `x`; `capsize` is half the length of their caps, in
+    points."""
+    ends = [rows["score"] - rows["score_low"], rows["score_high"] - rows["score"]]
+    axes.errorbar(
+        x,
+        rows["score"],
+        yerr=np.array(ends, dtype=float).clip(0),
+        fmt="none",
+        ecolor="black",
+        elinewidth=0.8,
+        capsize=capsize,
+        capthick=0.8,
+    )
 
 
 def marks(rows: pd.DataFrame, max_faulty: int) -> np.ndarray:

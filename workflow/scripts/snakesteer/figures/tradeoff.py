@@ -5,25 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from snakesteer.errors import StudyError
 from snakesteer.figures.inputs import Inputs
-from snakesteer.figures.style import MARKERS, REFERENCE, WIDTH, label, ordered_layers
+from snakesteer.figures.numbered import Numbered, write_beside
+from snakesteer.figures.style import PALETTE, REFERENCE, WIDTH, label, ordered_layers, signed
 
 _CURVE = ["sweep", "vector", "layer"]
 _LINES = ["-", (0, (1, 1)), (0, (5, 1)), (0, (3, 1, 1, 1))]
+# Every second layer's are hollow. Seven shapes and eight colours repeat together after 56 layers.
+_MARKERS = ["o", "^", "s", "v", "D", "<", ">"]
+_NAMED = 16  # curves in a column of the legend, with the explanation below
+_CONTROL: dict[str, Any] = {
+    "color": "#6E6E6E",
+    "linestyle": (0, (4, 1.5)),
+    "marker": "x",
+    "zorder": 2,
+}
 
 
 def tradeoff(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
-    """One line per injected layer, coloured by depth; control sweeps grey and dashed.
+    """One line per injected layer, of its own colour and marker; control sweeps grey and dashed.
 
     x: relative accuracy on the target corpus in %, y: the same on the other corpus, a point per
-    coefficient; error bars are 95 % intervals. Needs a skill table with one other corpus.
+    coefficient, which stands beside it where there is room; error bars are 95 % intervals, without
+    those of points beyond the limits. Needs a skill table with one other corpus.
     Settings: `layers` (labels), `limits` ([low, high] of both axes in %), `measure` ("top1",
     "top10", "kept_top1" or "kept_top10"), `controls` (names of sweeps), `titles` (of sweeps by
     name; a control's stands alone, without its layer).
@@ -41,40 +53,46 @@ def tradeoff(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.Da
     steered = [key for key, _ in curves if key[0] not in controls]
     depths = [layer for layer in layers if any(key[2] == layer for key in steered)]
     sources = list(dict.fromkeys(key[:2] for key in steered))
-    colours = matplotlib.colormaps["plasma"](np.linspace(0, 0.88, len(depths)))
 
-    figure = Figure(figsize=(WIDTH, 4.2), layout="compressed")
+    columns = 1 + len(curves) // _NAMED
+    figure = Figure(figsize=(WIDTH + 1.1 * (columns - 1), 4.2), layout="compressed")
     axes = figure.subplots()
     axes.axline((0, 0), slope=1, color=REFERENCE, linestyle=":", linewidth=1, zorder=1)
     axes.axhline(100, color=REFERENCE, linestyle=":", linewidth=1, zorder=1)
-    for (sweep, vector, layer), curve in curves:
-        name = f"Layer {layer}"
-        look: dict[str, Any]
-        if sweep in controls:
-            name = titles.get(sweep, f"{name} (permuted)")
-            look = {"color": "#6E6E6E", "linestyle": (0, (4, 1.5)), "marker": "x", "zorder": 2}
-        else:
-            if len(sources) > 1:
-                name += f" ({titles.get(sweep) or label(sweep, {})})"
-            depth = depths.index(layer)
-            look = {
-                "color": colours[depth],
-                "linestyle": _LINES[sources.index((sweep, vector)) % len(_LINES)],
-                "marker": MARKERS[depth % len(MARKERS)],
-                "markeredgecolor": "white",
-                "markeredgewidth": 0.4,
-                "zorder": 3,
-            }
-        _draw_curve(axes, curve, measure, name.replace(" (", "\n("), look)
     numbers = pd.concat([curve for _, curve in curves], ignore_index=True)
     highest = 100 * numbers[[f"{measure}_target", f"{measure}_other"]].max().max()
     low, high = settings.get("limits", (-3, np.nanmax([highest, 100]) + 3))
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     axes.set_xlabel(_axis_label(points["target"].iloc[0], settings))
     axes.set_ylabel(_axis_label(points["other"].iloc[0], settings))
-    figure.legend(loc="outside right center", handlelength=2.4, labelspacing=0.7)
     if title := settings.get("title"):
         axes.set_title(title)
+    handles, numbered = [], []
+    lines = [np.array([[low, low], [high, high]]), np.array([[low, 100], [high, 100]])]
+    for (sweep, vector, layer), curve in curves:
+        name = f"Layer {layer}"
+        look = _CONTROL
+        if sweep in controls:
+            name = titles.get(sweep, f"{name} (permuted)")
+        else:
+            if len(sources) > 1:
+                name += f" ({titles.get(sweep) or label(sweep, {})})"
+            look = _look(depths.index(layer), sources.index((sweep, vector)))
+        x, y = (100 * curve[f"{measure}_{role}"].to_numpy() for role in ("target", "other"))
+        handles += axes.plot(x, y, label=name.replace(" (", "\n("), **look)
+        at = np.stack([x, y], axis=1)
+        lines += [at, *_draw_intervals(axes, curve, measure, look)]
+        texts = [signed(value).removeprefix("+") for value in curve["coefficient"]]
+        numbered.append(Numbered(at, texts, look["color"]))
+    handles.append(Line2D([], [], linestyle="none", label="Beside points:\ncoefficient"))
+    figure.legend(
+        handles=handles,
+        loc="outside right center",
+        ncols=columns,
+        handlelength=2.4,
+        labelspacing=0.7,
+    )
+    write_beside(axes, numbered, lines)
     return figure, numbers
 
 
@@ -96,32 +114,40 @@ def _points(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
     return sides["target"].merge(sides["other"], on=point).sort_values("coefficient", kind="stable")
 
 
-def _draw_curve(
-    axes: Axes, curve: pd.DataFrame, measure: str, name: str, look: dict[str, Any]
-) -> None:
-    x, y = (100 * curve[f"{measure}_{role}"].to_numpy() for role in ("target", "other"))
-    errors = {
-        axis: np.clip(
-            [
-                100 * (curve[f"{measure}_{role}"] - curve[f"{measure}_low_{role}"]),
-                100 * (curve[f"{measure}_high_{role}"] - curve[f"{measure}_{role}"]),
-            ],
-            0,
-            None,
-        )
-        for axis, role in (("xerr", "target"), ("yerr", "other"))
+def _look(depth: int, source: int) -> dict[str, Any]:
+    """How the curve of the layer of this rank by depth looks, of this rank of its sweep."""
+    colour = PALETTE[depth % len(PALETTE)]
+    hollow = depth % 2 == 1
+    return {
+        "color": colour,
+        "linestyle": _LINES[source % len(_LINES)],
+        "marker": _MARKERS[depth % len(_MARKERS)],
+        "markerfacecolor": "white" if hollow else colour,
+        "markeredgecolor": colour if hollow else "white",
+        "markeredgewidth": 0.8 if hollow else 0.4,
+        "markersize": 3.6 if hollow else 4.4,
+        "zorder": 3,
     }
-    axes.errorbar(
-        x,
-        y,
-        **errors,
-        fmt="none",
-        ecolor=look["color"],
-        elinewidth=0.7,
-        alpha=0.4,
-        zorder=look["zorder"] - 0.5,
+
+
+def _draw_intervals(
+    axes: Axes, curve: pd.DataFrame, measure: str, look: Mapping[str, Any]
+) -> list[np.ndarray]:
+    """Draw the intervals of the points inside the axes; the drawn lines, each [2, 2]."""
+    lines = []
+    for row in curve.to_dict("records"):
+        x, y = (100 * row[f"{measure}_{role}"] for role in ("target", "other"))
+        if axes.viewLim.contains(x, y):
+            across, along = (
+                [100 * row[f"{measure}_{end}_{role}"] for end in ("low", "high")]
+                for role in ("target", "other")
+            )
+            lines += [np.array([across, [y, y]]).T, np.array([[x, x], along]).T]
+    drawn = LineCollection(
+        lines, color=look["color"], linewidth=0.7, alpha=0.4, zorder=look["zorder"] - 0.5
     )
-    axes.plot(x, y, label=name, **look)
+    axes.add_collection(drawn, autolim=False)
+    return lines
 
 
 def _axis_label(corpus: str, settings: Mapping[str, Any]) -> str:
