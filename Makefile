@@ -8,38 +8,43 @@
 # make bill        about what STUDY will cost (jobs, tokens, GPU hours, disk); runs nothing
 # make prune       list cached files that no study refers to; DELETE=yes deletes them
 
-PYTHON ?= python3
+# PYTHON=... makes the environment; without it, the newest that all packages are there for.
 CORES ?= all
 STUDY ?= config/miniature.yaml
 SOURCE ?= ../shared/published
 SLURM ?= $(or $(TMPDIR),/tmp)/snakesteer-slurm
 
-VENV := .venv/bin
-SNAKESTEER := PYTHONPATH=workflow/scripts $(VENV)/python -m snakesteer
-SNAKEMAKE := $(VENV)/python -m snakemake
+# Not the scripts beside it, whose first lines break where a folder's name has a quote or a dollar.
+VENV_PYTHON := .venv/bin/python
+SNAKESTEER := PYTHONPATH=workflow/scripts $(VENV_PYTHON) -m snakesteer
+SNAKEMAKE := $(VENV_PYTHON) -m snakemake
+PIP := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check
+
+# A variable's value as one word of the shell, whatever characters it has.
+as_word = '$(subst ','\'',$(value $(1)))'
 
 .PHONY: all test test-slurm check models published compare bill prune docs
 
 all: .venv/installed
-	@name=$$($(SNAKESTEER) name "$(STUDY)") && \
-	  $(SNAKEMAKE) --cores $(CORES) --configfile "$(STUDY)" && \
-	  $(SNAKEMAKE) --cores 1 --quiet all --configfile "$(STUDY)" \
+	@name=$$($(SNAKESTEER) name $(call as_word,STUDY)) && \
+	  $(SNAKEMAKE) --cores $(CORES) --configfile $(call as_word,STUDY) && \
+	  $(SNAKEMAKE) --cores 1 --quiet all --configfile $(call as_word,STUDY) \
 	    --report "results/$$name/report.html" && \
 	  echo "Done: open results/$$name/report.html, or look into results/$$name/figures/."
 
 test: .venv/installed-test
-	$(VENV)/python -m pytest tests --numprocesses 2 --dist loadscope --no-loadscope-reorder $(PYTEST)
+	$(VENV_PYTHON) -m pytest tests --numprocesses 2 --dist loadscope --no-loadscope-reorder $(PYTEST)
 
 test-slurm: .venv/installed-test
-	@trap 'tests/slurm/stop.sh $(SLURM)' EXIT; trap 'exit 130' INT TERM; \
-	  settings=$$(tests/slurm/start.sh $(SLURM)) && eval "$$settings" && \
-	  $(VENV)/python -m pytest tests/slurm $(PYTEST)
+	@trap 'tests/slurm/stop.sh "$(SLURM)"' EXIT; trap 'exit 130' INT TERM; \
+	  settings=$$(tests/slurm/start.sh "$(SLURM)") && eval "$$settings" && \
+	  $(VENV_PYTHON) -m pytest tests/slurm $(PYTEST)
 
 check: .venv/installed-test
-	$(VENV)/ruff format --check .
-	$(VENV)/ruff check .
-	$(VENV)/mypy
-	$(VENV)/snakefmt --check Snakefile rules
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m mypy
+	$(VENV_PYTHON) -m snakefmt --check Snakefile rules
 	$(SNAKEMAKE) --lint
 
 models: .venv/installed
@@ -49,17 +54,18 @@ models: .venv/installed
 	cp results/models/miniature-chat/* resources/models/miniature-chat/
 
 published: .venv/installed
-	$(SNAKEMAKE) --cores $(CORES) --configfile config/published.yaml \
-	  --config 'published={source: $(SOURCE)}' --
+	source=$$(printf %s $(call as_word,SOURCE) | sed "s/'/''/g") && \
+	  $(SNAKEMAKE) --cores $(CORES) --configfile config/published.yaml \
+	  --config "published={source: '$$source'}" --
 	@$(SNAKESTEER) ship results/published/tables resources/published
 
 compare: .venv/installed
-	@test -n "$(A)" -a -n "$(B)" || \
+	@test -n $(call as_word,A) -a -n $(call as_word,B) || \
 	  { echo "Say which two studies: make compare A=config/mine.yaml B=config/other.yaml."; exit 1; }
-	@$(SNAKESTEER) compare . "$(A)" "$(B)"
+	@$(SNAKESTEER) compare . $(call as_word,A) $(call as_word,B)
 
 bill: .venv/installed
-	@$(SNAKESTEER) bill . "$(STUDY)" $(if $(TFLOPS),--tflops $(TFLOPS))
+	@$(SNAKESTEER) bill . $(call as_word,STUDY) $(if $(TFLOPS),--tflops $(TFLOPS))
 
 prune: .venv/installed
 	$(SNAKESTEER) prune results $(if $(filter yes,$(DELETE)),--delete)
@@ -68,12 +74,15 @@ docs: .venv/installed
 	$(SNAKESTEER) reference .
 
 .venv/installed: envs/requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "snakesteer needs Python 3.11 or newer; say which with make PYTHON=python3.12."; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(VENV)/pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	@python=$(call as_word,PYTHON); \
+	python=$${python:-$$(sh envs/find-python $(VENV_PYTHON))} && test "$$python" || exit 1; \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "snakesteer needs Python 3.11 or newer; say which with make PYTHON=python3.12."; exit 1; }; \
+	echo "Installing into .venv with $$python."; \
+	test "$$python" = $(VENV_PYTHON) || "$$python" -m venv .venv
+	$(PIP) -r envs/requirements.txt
 	touch $@
 
 .venv/installed-test: .venv/installed envs/requirements-test.txt
-	$(VENV)/pip install --quiet --disable-pip-version-check -r envs/requirements-test.txt
+	$(PIP) -r envs/requirements-test.txt
 	touch $@

@@ -11,7 +11,7 @@ rule activations:
     wildcard_constraints:
         key=PLAN.keys("activations"),
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     resources:
         **PLAN.resources("activations", SITE),
     params:

@@ -8,7 +8,7 @@ rule catalogue:
         f"results/logs/catalogue/{STUDY}.log",
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         *map(verbatim, PLAN.catalogue()),
         code=PLAN.code("catalogue"),
@@ -29,7 +29,7 @@ rule study:
         f"results/logs/study/{STUDY}.log",
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         *map(verbatim, PLAN.entries()),
         code=PLAN.code("resolved_study"),

@@ -12,7 +12,7 @@ rule choice:
         key=PLAN.keys("choice"),
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         settings=PLAN.settings("choice"),
         code=PLAN.code("choice"),

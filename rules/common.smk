@@ -1,7 +1,7 @@
 """Read and check the study and the site, plan the artefacts, say what changed since the last run."""
 
-import atexit
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -15,11 +15,18 @@ from snakesteer import study_file
 from snakesteer.artefacts import check_writable, write_json
 from snakesteer.captions import caption
 from snakesteer.changes import changes
+from snakesteer.closing_notes import notes, reasons, say_last
 from snakesteer.errors import StudyError
 from snakesteer.other_versions import other_versions
 from snakesteer.plan import Plan
-from snakesteer.published.page import closing_lines, read_series
 from snakesteer.resources import Site
+from snakesteer.yaml_file import read_yaml
+
+# A folder of any name: Snakemake takes braces in an environment's path for wildcards, and puts the
+# path of Python into commands of the shell as it is.
+ENVIRONMENT = str(REPOSITORY / "envs" / "environment.yaml").replace("{", "{{").replace("}", "}}")
+if not sys.executable.startswith("'"):
+    sys.executable = shlex.quote(sys.executable)
 
 if workflow.remote_exec:
     # A job on a cluster's node: what it needs was fetched by local rules.
@@ -36,6 +43,8 @@ def planned():
         data, origin = {"extends": default.name, **config}, default
     try:
         check_writable(Path("results"))
+        for path in workflow.configfiles:
+            read_yaml(Path(path))  # Snakemake takes the second of two equal keys
         study = study_file.parse(study_file.resolve(data, origin.parent), str(origin))
         return Plan(study, REPOSITORY), Site.of(getattr(defaults, "args", []))
     except StudyError as error:
@@ -63,10 +72,13 @@ onstart:
         logger.warning(note)
 
 
-onsuccess:
-    tables = [PLAN.path("tables", f"{name}.parquet") for name in PLAN.published]
-    for line in reversed(closing_lines(read_series(tables), PLAN.path("published.html"))):
-        atexit.register(print, line, file=sys.stderr)  # after all that Snakemake says
+if workflow.is_main_process:
+
+    onsuccess:
+        say_last(notes(PLAN))
+
+    onerror:
+        say_last(reasons(log for job in workflow.scheduler.failed for log in job.log))
 
 
 def verbatim(text):

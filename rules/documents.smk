@@ -11,7 +11,7 @@ rule documents:
         key=PLAN.keys("documents"),
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     threads: 2
     params:
         settings=PLAN.settings("documents"),
@@ -35,7 +35,7 @@ rule skip_tokens:
     wildcard_constraints:
         key=PLAN.keys("skip_tokens"),
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     resources:
         **PLAN.resources("skip_tokens", SITE),
     params:

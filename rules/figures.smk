@@ -20,7 +20,7 @@ rule figure:
         name=one_of(PLAN.figures),
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         settings=lambda wildcards: PLAN.figures[wildcards.name].settings,
         code=PLAN.code("figure"),

@@ -18,8 +18,10 @@ rule base_model:
     log:
         "results/logs/base_model.log",
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     threads: 2
+    resources:
+        runtime=int(min(720, SITE.max_runtime)),
     params:
         work="results/models/checkpoints/miniature",
         code=PLAN.code("base_model"),
@@ -38,8 +40,10 @@ rule chat_model:
     log:
         "results/logs/chat_model.log",
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     threads: 2
+    resources:
+        runtime=int(min(720, SITE.max_runtime)),
     params:
         work="results/models/checkpoints/miniature-chat",
         code=PLAN.code("chat_model"),

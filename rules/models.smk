@@ -10,7 +10,7 @@ rule model:
         key=PLAN.keys("model"),
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         settings=PLAN.settings("model"),
         code=PLAN.code("model"),

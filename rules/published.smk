@@ -10,7 +10,7 @@ rule published_source:
         key=PLAN.keys("published_source"),
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         settings=PLAN.settings("published_source"),
         code=PLAN.code("published_source"),
@@ -35,7 +35,7 @@ rule published_table:
         key=PLAN.keys("published_table"),
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         settings=PLAN.settings("published_table"),
         code=PLAN.code("published_table"),
@@ -60,7 +60,7 @@ rule published_vector:
         key=PLAN.keys("published_vector"),
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         settings=PLAN.settings("published_vector"),
         code=PLAN.code("published_vector"),
@@ -85,7 +85,7 @@ rule published_histogram:
         key=PLAN.keys("published_histogram"),
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         settings=PLAN.settings("published_histogram"),
         code=PLAN.code("published_histogram"),
@@ -107,7 +107,7 @@ rule study_published:
         name=one_of(PLAN.published),
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         settings=lambda wildcards: PLAN.published[wildcards.name].settings,
         code=PLAN.code("study_published"),
@@ -131,7 +131,7 @@ rule published_page:
         f"results/logs/published_page/{STUDY}.log",
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         source=verbatim(PLAN.study.published.source if PLAN.study.published else ""),
         commit=PLAN.study.published.commit if PLAN.study.published else "",

@@ -10,7 +10,7 @@ rule questions:
         key=PLAN.keys("questions"),
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         settings=PLAN.settings("questions"),
         code=PLAN.code("questions"),

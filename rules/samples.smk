@@ -11,7 +11,7 @@ rule samples:
     wildcard_constraints:
         key=PLAN.keys("samples"),
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     resources:
         **PLAN.resources("samples", SITE),
     params:

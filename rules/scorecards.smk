@@ -25,7 +25,7 @@ rule scorecard:
         name=one_of(PLAN.scorecards),
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         settings=lambda wildcards: PLAN.scorecards[wildcards.name].settings,
         code=PLAN.code("scorecard"),

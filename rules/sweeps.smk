@@ -11,7 +11,7 @@ rule skill_sweep:
     wildcard_constraints:
         key=PLAN.keys("skill_sweep"),
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     resources:
         **PLAN.resources("skill_sweep", SITE),
     params:
@@ -36,7 +36,7 @@ rule behaviour_sweep:
     wildcard_constraints:
         key=PLAN.keys("behaviour_sweep"),
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     resources:
         **PLAN.resources("behaviour_sweep", SITE),
     params:

@@ -10,7 +10,7 @@ rule table:
         name=one_of(PLAN.tables),
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         settings=lambda wildcards: PLAN.tables[wildcards.name].settings,
         code=PLAN.code("table"),
@@ -38,7 +38,7 @@ rule samples_page:
         name=one_of(PLAN.samples),
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         title=lambda wildcards: PLAN.study.samples[wildcards.name].title,
         code=PLAN.code("samples_page"),

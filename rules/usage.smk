@@ -13,7 +13,7 @@ rule usage:
         f"results/logs/usage/{STUDY}.log",
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     params:
         *map(verbatim, PLAN.jobs()),
         code=PLAN.code("usage"),

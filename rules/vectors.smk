@@ -11,7 +11,7 @@ rule mean:
     wildcard_constraints:
         key=PLAN.keys("mean"),
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     resources:
         **PLAN.resources("mean", SITE),
     params:
@@ -36,7 +36,7 @@ rule vector:
     wildcard_constraints:
         key=PLAN.keys("vector"),
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     resources:
         **PLAN.resources("vector", SITE),
     params:
@@ -61,7 +61,7 @@ rule resampled_vectors:
     wildcard_constraints:
         key=PLAN.keys("resampled_vectors"),
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     resources:
         **PLAN.resources("resampled_vectors", SITE),
     params:
@@ -83,7 +83,7 @@ rule study_vector:
         f"results/logs/study_vector/{STUDY}/{{name}}.log",
     localrule: True
     conda:
-        "../envs/environment.yaml"
+        ENVIRONMENT
     message:
         "results: vector {wildcards.name}"
     shell:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
 import yaml
 from conftest import REPOSITORY
 
@@ -28,3 +33,59 @@ def test_conda_has_the_same_pins() -> None:
 
 def test_the_corpora_read_pinned_distributions_only() -> None:
     assert {normalised(name) for name in installed.DISTRIBUTIONS} <= pinned()
+
+
+def make_with(folder: Path, pythons: dict[str, str], *arguments: str) -> str:
+    """What `make` prints before it installs, where these commands are Pythons of these versions."""
+    binaries = folder / "bin"
+    binaries.mkdir(parents=True)
+    for tool in ("make", "sh", "printf", "sed"):
+        (binaries / tool).symlink_to(str(shutil.which(tool)))
+    for name, version in pythons.items():
+        path = binaries / name
+        path.write_text(
+            "#!/bin/sh\n"
+            f'case "$1" in -c) echo "import sys; sys.version_info = {version}\n$2" | '
+            f"{sys.executable} - ;; "
+            f'*) echo "$@ with {name}"; exit 1;; esac\n'
+        )
+        path.chmod(0o755)
+    for part in ("Makefile", "envs/find-python", "envs/requirements.txt"):
+        (folder / part).parent.mkdir(exist_ok=True)
+        shutil.copy2(REPOSITORY / part, folder / part)
+    return subprocess.run(
+        ["make", ".venv/installed", *arguments],
+        cwd=folder,
+        env={"PATH": str(binaries)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    ("pythons", "arguments", "made"),
+    [
+        ({"python3": "(3, 11)"}, [], "python3"),
+        (
+            {"python3": "(3, 14)", "python3.11": "(3, 11)", "python3.12": "(3, 12)"},
+            [],
+            "python3.12",
+        ),
+        ({"python3": "(3, 11)", "python3.14": "(3, 14)"}, ["PYTHON=python3.14"], "python3.14"),
+        ({"python3": "(3, 11)", "my py's": "(3, 12)"}, ["PYTHON=my py's"], "my py's"),
+    ],
+)
+def test_make_takes_the_newest_python_that_has_every_package(
+    tmp_path: Path, pythons: dict[str, str], arguments: list[str], made: str
+) -> None:
+    printed = make_with(tmp_path / "a b'c {x} $y \"", pythons, *arguments)
+    assert f"Installing into .venv with {made}.\n-m venv .venv with {made}\n" in printed
+
+
+def test_make_says_which_python_it_needs(tmp_path: Path) -> None:
+    assert make_with(tmp_path, {"python3": "(3, 14)", "python3.13": "(3, 10)"}).startswith(
+        "Error: there is no Python 3.11, 3.12 or 3.13 with venv, the ones that all packages are "
+        "built for; install one, or name yours with make PYTHON=/its/path.\n"
+    )

@@ -45,6 +45,47 @@ def test_wrong_input_is_one_sentence_before_any_job(checkout: Checkout, what: st
     assert "Traceback" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("content", "arguments", "sentence"),
+    [
+        ("name: a\nsweeps: {a: 1\n", [], "is not YAML in line 3: "),
+        (
+            "extends: small.yaml\nname: a\nname: b\n",
+            ["--workflow-profile", "none", "--cores", "1"],
+            "has the key `name` twice, in lines 2 and 3; keep one.",
+        ),
+    ],
+    ids=["before Snakemake reads it", "after"],
+)
+def test_snakemake_names_file_and_line_of_a_study_that_is_no_yaml(
+    checkout: Checkout, content: str, arguments: list[str], sentence: str
+) -> None:
+    path = checkout.folder / "tests" / "wrong.yaml"
+    path.write_text(content)
+    done = checkout.attempt("-n", *arguments, config=path)
+    assert done.returncode != 0
+    assert f"Error: {path} {sentence}" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_why_a_job_failed_stands_last(checkout: Checkout) -> None:
+    (checkout.folder / "few.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n')
+    one = {"files": ["few.jsonl"]}
+    corpus = {"source": "files", "train": 1, "validation": 4, "shuffle": False}
+    splits = {"train": one, "validation": {**one, "skip": 1}}
+    change = {"corpora": {"text": {**corpus, "splits": splits}}}
+    target = "results/small/tables/code.parquet"
+    done = checkout.attempt(
+        *("--cores", "1", "--quiet", "rules", "--until", "documents", "--", target),
+        config=checkout.variant(change),
+    )
+    assert done.returncode != 0
+    assert done.stdout.splitlines()[-1] == (
+        "Error: corpora.text: validation asks for 4 documents, but the source files has 1 after "
+        "the 1 that it skips; lower splits.validation.skip, and train with it."
+    )
+
+
 def test_shipped_weights_that_are_damaged_are_named(tmp_path: Path) -> None:
     checkout = copy_of_repository(tmp_path)
     weights = checkout.folder / "resources/models/miniature/model.safetensors"
@@ -61,6 +102,19 @@ def test_shipped_weights_that_are_damaged_are_named(tmp_path: Path) -> None:
         assert "models.miniature.source" in done.stdout
         assert "model.safetensors" in done.stdout
         assert "Traceback" not in done.stdout
+
+
+def test_a_clone_may_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    """Python, too, as `make` installs it there."""
+    folder = tmp_path / "a b'c {x} $y \""
+    folder.mkdir()
+    checkout = copy_of_repository(folder)
+    (checkout.folder / ".venv").symlink_to(sys.prefix)
+    python = str(checkout.folder / ".venv" / "bin" / "python")
+    command = [python, *checkout.command("--cores", "1", "--until", "model")[1:]]
+    done = subprocess.run(command, cwd=checkout.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list(checkout.folder.glob("results/cache/models/*.json"))) == 2
 
 
 def test_an_unwritable_results_folder_is_named(tmp_path: Path) -> None:
@@ -83,3 +137,4 @@ def test_the_default_study_is_the_miniature_and_does_not_leak(checkout: Checkout
     other = checkout.folder / "tests" / "other.yaml"
     other.write_text("name: other\n")
     assert set(checkout.planned(other)) == {"all", "catalogue", "study", "total", "usage"}
+    assert "results/third/artefacts.csv" in checkout.dry_run("--config", "name=third", config=other)

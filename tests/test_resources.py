@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import replace
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 import yte
 from conftest import REPOSITORY
+from snakemake_executor_plugin_slurm import validation
 
 from snakesteer import study_file
 from snakesteer.errors import StudyError
 from snakesteer.plan import Plan
-from snakesteer.resources import RUNS_A_MODEL, Site, Size, request, tokens
+from snakesteer.resources import MANAGED, RUNS_A_MODEL, Site, Size, request, tokens
 from snakesteer.stages import Artefact
 
 PROFILE = REPOSITORY / "slurm" / "config.yaml"
@@ -141,10 +145,110 @@ def profile(**settings: Any) -> dict[str, Any]:
     return yte.process_yaml(StringIO(yaml.safe_dump(given, sort_keys=False)), require_use_yte=True)
 
 
+def site(**settings: Any) -> Site:
+    """The site that a profile with these settings describes."""
+    defaults = profile(**settings)["default-resources"]
+    return Site.of([f"{name}={value}" for name, value in defaults.items()])
+
+
+@pytest.mark.parametrize(
+    ("written", "minutes"),
+    [
+        ("1-12:00:00", 2160),
+        ("2-0", 2880),
+        ("1-06:30", 1830),
+        ("12:00:00", 720),
+        ("90:30", 90.5),
+        ("600", 600),
+        (2880, 2880),
+        (10080, 10080),
+        ("infinite", math.inf),
+        ("UNLIMITED", math.inf),
+    ],
+)
+def test_a_time_limit_is_taken_as_slurm_writes_it(written: Any, minutes: float) -> None:
+    assert site(max_runtime=written) == Site(max_runtime=minutes)
+
+
+def test_a_time_limit_without_quotes_is_not_taken_for_minutes() -> None:
+    given = yaml.safe_load("max_runtime: 12:00:00")
+    with pytest.raises(StudyError) as raised:
+        site(**given)
+    assert str(raised.value) == (
+        "max_runtime is 43200 in the profile, which is 30 days in minutes, but also 12 hours "
+        "without quotes; write days as D-HH:MM:SS, hours as 'HH:MM:SS'."
+    )
+
+
+def test_a_kind_of_gpu_with_a_hyphen_is_a_flag_of_every_job_that_runs_a_model(plan: Plan) -> None:
+    name = "nvidia_a100-sxm4-40gb"
+    assert "set-resources" not in profile(gpu_model=name)
+    hyphens = site(gpu_model=name, extra="--mail-type=FAIL", gpu_gb=40)
+    sweep = changed(plan.artefacts("skill_sweep")[0], dtype="bfloat16", device_map="auto")
+    wildcards = SimpleNamespace(name=sweep.name, key=plan.artefacts("skill_sweep")[0].key)
+    asked = plan.resources("skill_sweep", hyphens)
+    assert asked["gpu"](wildcards, 1) == 0
+    assert asked["slurm_extra"](wildcards, 1) == f"--mail-type=FAIL -G {name}:1"
+    assert request(sweep, Size(140e9, 80, 8192), hyphens, 1).slurm_extra.endswith(f"{name}:5")
+    assert "slurm_extra" not in plan.resources("mean", hyphens)
+    assert "slurm_extra" not in plan.resources("skill_sweep", site(gpu_model="a100"))
+    assert site(gpu_model=name, gpus=False).flags(1) == ""
+    assert site(extra="--mail-type=FAIL", gpu_extra="--exclusive").flags(1) == "--exclusive"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (
+            {"gpu_extra": "--gres=gpu:nvidia_a100-sxm4-40gb:1"},
+            "gpu_extra has --gres=gpu:nvidia_a100-sxm4-40gb:1 in the profile, which Snakemake sets "
+            "itself; set gpu_model to the kind of GPU and remove it.",
+        ),
+        (
+            {"extra": "--mail-type=FAIL -p long"},
+            "extra has -p in the profile, which Snakemake sets itself; set partition or "
+            "gpu_partition and remove it.",
+        ),
+        (
+            {"extra": "--qos=high"},
+            "extra has --qos=high in the profile, which Snakemake sets itself; write it under "
+            "default-resources, as qos: \"'NAME'\".",
+        ),
+        ({"extra": "--comment='a"}, "extra is --comment='a in the profile; close its quotes."),
+        (
+            {"gpu_model": "gpu:a100-sxm:4(S:0-1)"},
+            "gpu_model is gpu:a100-sxm:4(S:0-1) in the profile; give the name alone (a100-sxm).",
+        ),
+        (
+            {"gpu_model": "A100 80GB"},
+            "gpu_model is A100 80GB in the profile; give the name that sinfo prints.",
+        ),
+        (
+            {"max_runtime": "two days"},
+            "max_runtime is two days in the profile; give minutes, or D-HH:MM:SS or 'HH:MM:SS' in "
+            "quotes.",
+        ),
+        ({"gpu_gb": "many"}, "gpu_gb is many in the profile; give a number above 0."),
+    ],
+)
+def test_what_a_site_cannot_set_is_refused_at_the_start(
+    settings: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(StudyError) as raised:
+        site(**settings)
+    assert str(raised.value) == sentence
+
+
+def test_the_plugin_refuses_no_flag_that_is_not_refused_here() -> None:
+    for pattern in validation.get_forbidden_slurm_options():
+        for flag in re.findall(r"--?[\w-]*\w", pattern.replace(r"\s", " ")):
+            assert flag in MANAGED
+
+
 def test_a_profile_with_nothing_set_leaves_everything_to_slurm() -> None:
     plain = profile()
     assert "set-resources" not in plain
-    assert plain["default-resources"].keys() == {"runtime_factor", "gpu_gb", "mem_mb", "runtime"}
+    assert plain["default-resources"].keys() == {"runtime_factor", "gpu_gb", "mem_mb"}
 
 
 def test_what_a_site_sets_reaches_its_jobs() -> None:
@@ -158,9 +262,7 @@ def test_what_a_site_sets_reaches_its_jobs() -> None:
 
 def test_a_site_bounds_run_times_and_gives_processors() -> None:
     set_up = profile(max_runtime=600, threads=8)
-    assert set_up["default-resources"]["max_runtime"] == 600
-    assert set_up["default-resources"]["runtime"] == 600
-    assert profile(max_runtime=2880)["default-resources"]["runtime"] == 720
+    assert site(max_runtime=600) == Site(max_runtime=600)
     assert set_up["set-threads"] == dict.fromkeys(RUNS_A_MODEL, 8)
     assert "set-threads" not in profile()
 

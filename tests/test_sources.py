@@ -336,8 +336,12 @@ def test_the_rest_of_one_source_is_the_other_split(tmp_path: Path) -> None:
     one = {"files": [str(folder)]}
     for again in (one, {"files": [f"{folder}/*"]}):
         settings = corpus(folder, field="content", splits={"train": one, "validation": again})
-        with pytest.raises(StudyError, match=r"splits.validation.skip to 20"):
+        with pytest.raises(StudyError) as told:
             files.identity(settings, REPOSITORY)
+        assert str(told.value) == (
+            "splits.validation reads what splits.train reads; set splits.validation.skip to 20, or "
+            "ask for fewer in train, so that no document is in both."
+        )
     part = {"files": [str(next(folder.iterdir()))]}
     settings = corpus(folder, field="content", splits={"train": one, "validation": part})
     with pytest.raises(StudyError, match=r"both read .*, but not the same files altogether"):
@@ -347,6 +351,22 @@ def test_the_rest_of_one_source_is_the_other_split(tmp_path: Path) -> None:
     )
     texts = [d["text"] for d in made["train"] + made["validation"]]
     assert len(set(texts)) == 30
+
+
+def test_more_documents_than_there_are_after_those_skipped(tmp_path: Path) -> None:
+    one = {"files": [str(llama.pile(tmp_path))]}
+    splits = {"train": one, "validation": {**one, "skip": 5000}}
+    with pytest.raises(StudyError) as told:
+        corpora.documents(corpus(tmp_path, train=5000, splits=splits), "train")
+    assert str(told.value) == (
+        "train asks for 5000 documents, but the source files has 180; ask for fewer."
+    )
+    with pytest.raises(StudyError) as told:
+        corpora.documents(corpus(tmp_path, splits=splits), "validation")
+    assert str(told.value) == (
+        "validation asks for 10 documents, but the source files has 0 after the 5000 that it "
+        "skips; lower splits.validation.skip, and train with it."
+    )
 
 
 def test_records_without_text_are_not_counted(tmp_path: Path) -> None:

@@ -177,6 +177,116 @@ def test_a_mistake_is_one_sentence(
         assert word in message
 
 
+FILES = {"files": ["a.jsonl"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("sweeps.code.layers", 3, "layers` is 3; give 'all' or a list in brackets, as [3]."),
+        ("sweeps.code.layers", "al", "layers` is 'al'; give 'all' or a list in brackets."),
+        ("sweeps.code.layers", ["3"], "layers.0` is '3'; give a number or a list in brackets."),
+        ("sweeps.grid.layers", 0.5, "layers` is 0.5; give 'all' or a list in brackets, as [0.5]."),
+        ("sweeps.single.layers", 3, "layers` is 3; give a list in brackets, as [3]."),
+        ("figures.grid-search.layers", 3, "layers` is 3; give a list in brackets, as [3]."),
+        ("sweeps.code.corpora", "code", "corpora` is 'code'; give a list in brackets."),
+        (
+            "sweeps.code.coefficients",
+            3,
+            "coefficients` is 3; give keys with values or a list in brackets, as [3].",
+        ),
+        ("sweeps.code.stopping", True, "stopping` is true; give keys with values or false."),
+        ("corpora.text.train", "eighty", "train` is 'eighty'; give a whole number."),
+        ("corpora.text.train", 1.5, "train` is 1.5; give a whole number."),
+        ("corpora.text.train", None, "train` is empty; give a whole number."),
+        ("corpora.text.train", True, "train` is true; give a whole number."),
+        ("models.miniature.kept_gb", "lots", "kept_gb` is 'lots'; give a number."),
+        (
+            "models.miniature.dtype",
+            "fp16",
+            "dtype` is 'fp16'; give 'float32', 'bfloat16' or 'float16'.",
+        ),
+        ("models.miniature.compile", "maybe", "compile` is 'maybe'; give true or false."),
+        ("sweeps.code", 3, "sweeps.code` is 3; give keys with values."),
+        ("name", 3, "name` is 3; put it in quotes."),
+        (
+            "behaviours.myopia",
+            {"source": "prepared", "file": "a.json", "choices": [True, False]},
+            "choices.0` is true, as YAML reads Yes, No, On and Off without quotes; put it in "
+            "quotes.",
+        ),
+        (
+            "behaviours.myopia",
+            {"source": "prepared", "file": "a.json", "choices": ["A"]},
+            "choices` has 1 of its values only; add the others.",
+        ),
+        (
+            "corpora.text",
+            {
+                "source": "files",
+                "train": 1,
+                "validation": 1,
+                "splits": {"train": {"files": "a.jsonl"}, "validation": FILES},
+            },
+            "splits.train.files` is 'a.jsonl'; give a list in brackets.",
+        ),
+    ],
+)
+def test_a_value_of_another_type_is_told_with_what_to_give(
+    data: dict[str, Any], path: str, value: Any, sentence: str
+) -> None:
+    with pytest.raises(StudyError) as raised:
+        study_file.parse(at(data, path, value), "my.yaml")
+    assert str(raised.value).startswith("my.yaml: `")
+    assert str(raised.value).endswith(sentence)
+
+
+TWICE = "name: a\nmodels: {}\nsweeps:\n  b:\n    layers: [1]\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (f"{TWICE}sweeps: {{}}\n", "has the key `sweeps` twice, in lines 3 and 6; keep one."),
+        (f"{TWICE}  b: {{}}\n", "has the key `b` twice, in lines 4 and 6; keep one."),
+        (f"{TWICE}    layers: [2]\n", "has the key `layers` twice, in lines 5 and 6; keep one."),
+        ("name: a\nlist: [{a: 1, a: 2}]\n", "has the key `a` twice, in line 2; keep one."),
+        ("name: a\n3: b\n'3': c\n", "has the key `3` twice, in lines 2 and 3; keep one."),
+        (
+            "name: a\n\tsweeps: 1\n",
+            "is not YAML in line 2: found character '\\t' that cannot start any token.",
+        ),
+        ("name: a\nseed: 2024-13-40\n", "is not YAML: month must be in 1..12."),
+        ("name: a\nmodels: {b: *c}\n", "is not YAML in line 2: found undefined alias 'c'."),
+        ("- a\n", "holds no study; it needs at least `name`."),
+        ("", "holds no study; it needs at least `name`."),
+        (TWICE.encode("utf-16"), "is in UTF-16; save it as UTF-8."),
+        (
+            "name: a\n# Straße\n".encode("latin-1"),
+            "is not in UTF-8, by its line 2; save it as UTF-8.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("extended", [False, True])
+def test_a_file_that_is_no_study_is_told_with_the_line(
+    tmp_path: Path, content: str | bytes, sentence: str, extended: bool
+) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    over = tmp_path / "over.yaml"
+    over.write_text("extends: my.yaml\n")
+    with pytest.raises(StudyError) as raised:
+        study_file.load(over if extended else path)
+    assert str(raised.value) == f"{path} {sentence}"
+
+
+def test_what_is_merged_in_may_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text("\ufeffa: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nc: {<<: *a, x: 4}\n", "utf-8")
+    assert study_file.read(path)["b"] == {"x": 3, "y": 2}
+    assert study_file.read(path)["c"] == {"x": 4, "y": 2}
+
+
 def test_every_pattern_of_the_schema_has_its_sentence() -> None:
     patterns = re.findall(r'"pattern": (".+")', reference.json_schema())
     assert set(map(json.loads, patterns)) == mistakes.OTHERWISE.keys()

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from checkout import SMALL, Checkout, copy_of_repository
-from snakesteer import artefacts, study_file
+from snakesteer import INTERRUPTED, artefacts, study_file
 from snakesteer.plan import Plan
 from snakesteer.resources import RUNS_A_MODEL
 from snakesteer.skip_tokens import AUTHORS
@@ -174,18 +174,20 @@ def test_equal_runs_give_equal_bytes(finished: Checkout) -> None:
     assert [path.read_bytes() for path in targets] == before
 
 
-def interrupted(checkout: Checkout, name: str) -> bool:
-    """Ctrl-C to the run that makes `name`, in the middle of its job; False if that came too late,
-    and then nothing of it is left."""
-    process = subprocess.Popen(
-        checkout.command("--cores", "1", "--", name),
-        cwd=checkout.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        # Also where the tests run in the background, whose jobs do not hear it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+def interrupted(checkout: Checkout, name: str) -> str:
+    """What a run that makes `name` prints when it hears Ctrl-C in the middle of its job; "" if that
+    came too late, and then nothing of it is left."""
+    printed = checkout.folder / "printed.txt"
+    with printed.open("w") as output:
+        process = subprocess.Popen(
+            checkout.command("--cores", "1", "--", name),
+            cwd=checkout.folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # Also where the tests run in the background, whose jobs do not hear it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
     logs = checkout.folder / "results/logs/activations"
     while not any(logs.glob("code.*")) and process.poll() is None:
         time.sleep(0.01)
@@ -200,11 +202,12 @@ def interrupted(checkout: Checkout, name: str) -> bool:
     if not in_time:
         for path in [checkout.folder / name, *logs.glob("code.*")]:
             path.unlink(missing_ok=True)
-    return in_time
+    return printed.read_text() if in_time else ""
 
 
 def test_an_interrupted_run_goes_on(tmp_path: Path, finished: Checkout) -> None:
-    """Ctrl-C in the middle leaves no half file; the next run ends with the same bytes."""
+    """Ctrl-C in the middle is told in a sentence, and leaves no half file; the next run ends with
+    the same bytes."""
     checkout = copy_of_repository(tmp_path)
     shutil.copytree(
         finished.folder / "results/cache/documents", tmp_path / "results/cache/documents"
@@ -212,10 +215,12 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, finished: Checkout) -> None:
     target = next((finished.folder / "results/cache/activations").glob("code.*"))
     name = str(target.relative_to(finished.folder))
     for _ in range(5):
-        if interrupted(checkout, name):
+        if printed := interrupted(checkout, name):
             break
     else:
         pytest.fail("the job ended before it could be interrupted, five times")
+    assert "Traceback" not in printed
+    assert printed.splitlines()[-1] == INTERRUPTED
     left = [path for path in (tmp_path / "results/cache").rglob("*") if path.is_file()]
     assert not [path for path in left if path.name.startswith(".")]
     assert not (checkout.folder / name).exists()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 
 def _distinct(values: list[Any]) -> list[Any]:
@@ -20,13 +21,21 @@ def _told_apart(value: Any) -> Any:
     return [*map(_told_apart, value)] if isinstance(value, list) else (type(value), value)
 
 
+def _no_truth(value: Any) -> Any:
+    """Refuses true and false, which Python takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "true or false")
+    return value
+
+
 Distinct = AfterValidator(_distinct)
+_NoTruth = BeforeValidator(_no_truth)
 Some = Field(min_length=1)
 NAME = r"^[A-Za-z0-9][A-Za-z0-9-]*$"
 Name = Annotated[str, Field(pattern=NAME)]
 Names = Annotated[list[Name], Some, Distinct]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1), _NoTruth]
+Seed = Annotated[int, Field(ge=0), _NoTruth]
 
 
 class Entry(BaseModel):

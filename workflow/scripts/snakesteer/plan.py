@@ -102,19 +102,22 @@ class Plan:
         """A params function for the rule that makes a stage."""
         return lambda wildcards: self._made[stage, wildcards.name, wildcards.key].settings
 
-    def resources(self, stage: str, site: Site) -> dict[str, Callable[..., int]]:
+    def resources(self, stage: str, site: Site) -> dict[str, Callable[..., int | str]]:
         """What a job of a stage asks of a cluster, for the rule's `resources`."""
 
-        def asked(name: str) -> Callable[..., int]:
-            def of(wildcards: Any, attempt: int) -> int:
+        def asked(name: str) -> Callable[..., int | str]:
+            def of(wildcards: Any, attempt: int) -> int | str:
                 artefact = self._made[stage, wildcards.name, wildcards.key]
                 size = self.size(artefact)
                 assert size
-                return int(getattr(request(artefact, size, site, attempt), name))
+                asks: int | str = getattr(request(artefact, size, site, attempt), name)
+                return asks
 
             return of
 
-        names = ["mem_mb", "runtime", *(["gpu"] if stage in RUNS_A_MODEL else [])]
+        names = ["mem_mb", "runtime"]
+        if stage in RUNS_A_MODEL:
+            names += ["gpu", *(["slurm_extra"] if site.flags(1) else [])]
         return {name: asked(name) for name in names}
 
     @once

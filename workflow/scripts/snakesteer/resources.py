@@ -7,8 +7,12 @@ is not cut short by the same ones again.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import math
-from collections.abc import Mapping
+import re
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +34,30 @@ QUESTION_TOKENS = 256
 PREPARED_QUESTIONS = 1000  # in a prepared file; the study does not say how many
 STARTING_MINUTES = 10
 
+_GPUS = "set gpu_model to the kind of GPU and remove it"
+_DEFAULT = "write it under default-resources, as {}: \"'NAME'\""
+_REMOVE = "remove it"
+# Flags of sbatch that Snakemake's plugin for Slurm refuses, and what sets them instead.
+MANAGED = {
+    **dict.fromkeys(("--gres", "--gpus"), _GPUS),
+    **dict.fromkeys(("--account", "-A"), "set account and remove it"),
+    **dict.fromkeys(("--partition", "-p"), "set partition or gpu_partition and remove it"),
+    **dict.fromkeys(("--time", "-t"), "set max_runtime or runtime_factor and remove it"),
+    **dict.fromkeys(("--cpus-per-task", "-c", "--cpus-per-gpu"), "set threads and remove it"),
+    "--qos": _DEFAULT.format("qos"),
+    **dict.fromkeys(("--constraint", "-C"), _DEFAULT.format("constraint")),
+    "--clusters": _DEFAULT.format("clusters"),
+    **dict.fromkeys(("--mem", "--mem-per-cpu"), "give mem_mb with --set-resources and remove it"),
+    **dict.fromkeys(
+        (
+            *("--job-name", "-J", "--output", "-o", "--error", "-e", "--parsable", "--export"),
+            *("--comment", "--workdir", "-D", "--ntasks", "-n", "--ntasks-per-gpu"),
+            *("--nodes", "-N"),
+        ),
+        _REMOVE,
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Site:
@@ -37,35 +65,125 @@ class Site:
 
     `runtime_factor` multiplies every run time, and none is above `max_runtime`, in minutes, at any
     attempt; `gpu_gb` is one GPU's memory, by which a model with a `device_map` gets its number of
-    GPUs.
+    GPUs. `slurm_extra` are further flags of sbatch, `gpu_extra` those of jobs that run a model, if
+    they have others. `gpu_name` is a kind of GPU whose name Snakemake's plugin for Slurm refuses.
     """
 
     runtime_factor: float = 1.0
     max_runtime: float = math.inf
     gpu_gb: float = 80.0
+    slurm_extra: str = ""
+    gpu_extra: str = ""
+    gpu_name: str = ""
 
     @classmethod
     def of(cls, defaults: list[str]) -> Site:
-        """The site that Snakemake's default resources (`name=value`) describe."""
+        """The site that Snakemake's default resources (`name=value`) describe.
+
+        Raises StudyError with one sentence for a value that is none, and for a flag of sbatch that
+        Snakemake sets itself.
+        """
         given = dict(default.split("=", 1) for default in defaults)
-        settings = {}
-        for name in cls.__dataclass_fields__.keys() & given.keys():
-            try:
-                settings[name] = float(given[name])
-            except ValueError:
-                settings[name] = math.nan
-            if not 0 < settings[name] < math.inf:
-                raise StudyError(f"{name} is {given[name]} in the profile; give a number above 0.")
+        settings = {
+            name: _READERS[name](name, _unquoted(given[name]))
+            for name in cls.__dataclass_fields__.keys() & given.keys()
+        }
         return cls(**settings)
+
+    def flags(self, gpus: int) -> str:
+        """Further flags of sbatch for a job that runs a model on so many GPUs."""
+        named = f"-G {self.gpu_name}:{gpus}" if self.gpu_name else ""
+        return " ".join(filter(None, [self.gpu_extra or self.slurm_extra, named]))
+
+
+def _unquoted(given: str) -> str:
+    """A resource's value; texts have quotes, being Python."""
+    try:
+        return str(ast.literal_eval(given))
+    except (ValueError, SyntaxError):
+        return given
+
+
+def _number(name: str, given: str) -> float:
+    try:
+        value = float(given)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise StudyError(f"{name} is {given} in the profile; give a number above 0.")
+    return value
+
+
+def _minutes(name: str, given: str) -> float:
+    """A time limit as Slurm writes it, or in minutes.
+
+    Refused is what YAML makes of such a time without quotes: seconds, which nobody can tell from
+    minutes.
+    """
+    if given.lower() in ("infinite", "unlimited"):
+        return math.inf
+    if re.fullmatch(r"\d+", given) and int(given) >= 3600 and int(given) % 900 == 0:
+        hours, days = int(given) / 3600, int(given) / 1440
+        raise StudyError(
+            f"{name} is {given} in the profile, which is {days:g} days in minutes, but also "
+            f"{hours:g} hours without quotes; write days as D-HH:MM:SS, hours as 'HH:MM:SS'."
+        )
+    with_days = re.fullmatch(r"(\d+)-(\d+)(?::(\d+))?(?::(\d+))?", given)
+    without = re.fullmatch(r"()(?:(\d+):)?(\d+):(\d+)", given)
+    if found := with_days or without:
+        days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+        value = 1440 * days + 60 * hours + minutes + seconds / 60
+        if value >= 1:
+            return value
+    with contextlib.suppress(StudyError):
+        return _number(name, given)
+    raise StudyError(
+        f"{name} is {given} in the profile; give minutes, or D-HH:MM:SS or 'HH:MM:SS' in quotes."
+    )
+
+
+def _flags(name: str, given: str) -> str:
+    setting = name.removeprefix("slurm_")
+    try:
+        words = shlex.split(given)
+    except ValueError:
+        raise StudyError(f"{setting} is {given} in the profile; close its quotes.") from None
+    for word in words:
+        flag = word.split("=")[0] if word.startswith("--") else word[:2]
+        if flag in MANAGED:
+            raise StudyError(
+                f"{setting} has {word} in the profile, which Snakemake sets itself; "
+                f"{MANAGED[flag]}."
+            )
+    return given
+
+
+def _gpu(name: str, given: str) -> str:
+    if re.fullmatch(r"[\w.-]+", given):
+        return given
+    listed = re.match(r"(?:gpu|gres/gpu):([\w.-]+)", given)
+    hint = f"give the name alone ({listed[1]})" if listed else "give the name that sinfo prints"
+    raise StudyError(f"gpu_model is {given} in the profile; {hint}.")
+
+
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    "runtime_factor": _number,
+    "max_runtime": _minutes,
+    "gpu_gb": _number,
+    "slurm_extra": _flags,
+    "gpu_extra": _flags,
+    "gpu_name": _gpu,
+}
 
 
 @dataclass(frozen=True)
 class Request:
-    """GPUs, memory in MB and run time in minutes that a job asks for."""
+    """GPUs, memory in MB, run time in minutes and further flags that a job asks for."""
 
     gpu: int
     mem_mb: int
     runtime: int
+    slurm_extra: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,9 +220,10 @@ def request(artefact: Artefact, model: Size, site: Site, attempt: int) -> Reques
         gpu, memory, minutes = 0, _activations_bytes(artefact, model), 0.0
     runtime = math.ceil((STARTING_MINUTES + minutes) * site.runtime_factor) * attempt
     return Request(
-        gpu,
+        0 if site.gpu_name else gpu,  # in the flags then
         math.ceil(PROCESS_MB + memory / 1e6) * attempt,
         math.floor(min(runtime, site.max_runtime)),
+        site.flags(gpu) if gpu else site.slurm_extra,
     )
 
 

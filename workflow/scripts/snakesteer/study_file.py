@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from snakesteer import references
@@ -19,6 +18,7 @@ from snakesteer.errors import StudyError
 from snakesteer.manifest import at_home
 from snakesteer.mistakes import sentence
 from snakesteer.study import Study
+from snakesteer.yaml_file import read_yaml
 
 # What tells the entries of a section apart; another one makes another entry.
 TAGS = {
@@ -42,19 +42,7 @@ def read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A study file as plain data, after following `extends`."""
     if path.resolve() in seen:
         raise StudyError(f"{path} extends itself; remove `extends` from one of the files.")
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(f"The study file {path} does not exist; check the path.") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" in line {mark.line + 1}" if mark else ""
-        raise StudyError(
-            f"{path} is not YAML{place}: {getattr(error, 'problem', error)}."
-        ) from None
-    if not isinstance(data, dict):
-        raise StudyError(f"{path} holds no study; it needs at least `name`.")
-    return resolve(data, path.parent, (*seen, path.resolve()))
+    return resolve(read_yaml(path), path.parent, (*seen, path.resolve()))
 
 
 def resolve(data: Mapping[str, Any], folder: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:

@@ -86,10 +86,13 @@ def documents(
     """
     drawn = SOURCES[settings["source"]].documents(settings, split, workers, repository, apart)
     if len(drawn) < settings[split]:
+        skip = settings["splits"][split]["skip"] if "splits" in settings else 0
+        after = f" after the {skip} that it skips" if skip else ""
         others = " that are not in train" if apart else ""
+        remedy = f"lower splits.{split}.skip, and train with it" if skip else "ask for fewer"
         raise StudyError(
             f"{split} asks for {settings[split]} documents, but the source {settings['source']} "
-            f"has {len(drawn)}{others}; ask for fewer."
+            f"has {len(drawn)}{after}{others}; {remedy}."
         )
     ids, texts = zip(*drawn, strict=True)
     return pa.table({"document": pa.array(ids), "text": pa.array(texts)})

@@ -19,6 +19,7 @@ import functools
 import hashlib
 import platform
 import re
+import signal
 import sysconfig
 import warnings
 from collections.abc import Collection, Iterator, Mapping
@@ -138,6 +139,12 @@ def _both_splits(kind: str, train: int, validation: int, workers: int) -> Docume
     return collect({(kind, "train"): train, (kind, "validation"): validation}, PER_FILE, workers)
 
 
+def _quiet() -> None:
+    """No warnings of a worker, and no traceback: after Ctrl-C the job ends its workers."""
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def collect(wanted: Wanted, per_file: int | None = None, workers: int = 2) -> Documents:
     """Several kinds and splits from one pass over the files, stopping once all are filled.
 
@@ -156,7 +163,7 @@ def collect(wanted: Wanted, per_file: int | None = None, workers: int = 2) -> Do
     texts = {split: _TextPacker() for split in SPLITS}
     seen: dict[str, set[bytes]] = {kind: set() for kind in kinds}
     files = _files()
-    with get_context("fork").Pool(workers, warnings.simplefilter, ("ignore",)) as pool:
+    with get_context("fork").Pool(workers, _quiet) as pool:
         for start in range(0, len(files), FILES_A_ROUND):
             open_kinds = frozenset(kind for kind, split in shelves if not shelves[kind, split].full)
             if not open_kinds:

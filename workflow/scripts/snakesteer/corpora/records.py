@@ -126,7 +126,7 @@ def refuse_shared(
     if settings["splits"]["validation"]["skip"] < taken:
         raise StudyError(
             "splits.validation reads what splits.train reads; set splits.validation.skip to "
-            f"{taken}, so that no document is in both."
+            f"{taken}, or ask for fewer in train, so that no document is in both."
         )
 
 
