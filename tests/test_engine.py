@@ -357,7 +357,11 @@ def test_a_failure_to_load_names_all_that_may_be_the_cause(tmp_path, monkeypatch
         raise ImportError("\nUsing `device_map` requires accelerate.\nRead on.")
 
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", fail)
-    with pytest.raises(StudyError, match=r"device_map 'auto': Using .* requires accelerate\.$"):
+    told = (
+        r"cannot be loaded with device_map 'auto' \(ImportError: Using `device_map` requires "
+        r"accelerate\. Read on\); install it, or name another model\.$"
+    )
+    with pytest.raises(StudyError, match=told):
         models.load(folder, manifest(folder), device_map="auto")
 
 

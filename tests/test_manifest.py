@@ -15,11 +15,14 @@ import tiny
 import torch
 from conftest import REPOSITORY
 
-from snakesteer import job_model, models
+from checkout import SMALL
+from snakesteer import job_model, models, study_file
 from snakesteer import manifest as manifests
 from snakesteer.errors import StudyError
 from snakesteer.job_model import load_job_tokenizer
 from snakesteer.manifest import content, identity, layers_and_width, manifest, verify
+from snakesteer.plan import Plan
+from snakesteer.provenance import provenance
 from snakesteer.tokenisation import load_tokenizer
 
 
@@ -71,6 +74,7 @@ def spoil(folder: Path, how: str) -> None:
         case "absent shard":
             index = {"weight_map": {"a": "model-00001-of-00001.safetensors"}}
             (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+            weights.unlink()
         case "pointer":
             weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
         case "cut short":
@@ -237,3 +241,73 @@ def test_a_model_that_leaves_no_room_to_run_it_is_told(folder, monkeypatch):
     monkeypatch.setattr(job_model, "check", full)
     with pytest.raises(StudyError, match="leaves no room on the device to run it in"):
         job_model.load_job_model(job(**settings), manifest(folder))
+
+
+def planned(source: str) -> Plan:
+    study = study_file.merge(study_file.read(SMALL), {"models": {"miniature": {"source": source}}})
+    return Plan(study_file.parse(study), REPOSITORY)
+
+
+HUB = (
+    " A model of the hub needs its revision (`git ls-remote https://huggingface.co/{0} HEAD` "
+    "prints it) and its number of layers."
+)
+
+
+@pytest.mark.parametrize(
+    "source, told",
+    [
+        (
+            "resources/models/minature",
+            "there is no folder resources/models/minature; did you mean "
+            "resources/models/miniature?",
+        ),
+        (
+            "resource/models/miniature",
+            "there is no folder resource/models/miniature; did you mean "
+            "resources/models/miniature?",
+        ),
+        ("meta/llama", "there is no folder meta/llama; check the path." + HUB.format("meta/llama")),
+        (
+            "{tmp}/modell",
+            "there is no folder {tmp}/modell; did you mean {tmp}/model?",
+        ),
+        (
+            "modells/mine",
+            "there is no folder modells/mine; did you mean models/mine?"
+            + HUB.format("modells/mine"),
+        ),
+        (
+            "{tmp}/model/model.safetensors",
+            "{tmp}/model/model.safetensors is a file; name the folder that holds the model's "
+            "files.",
+        ),
+    ],
+)
+def test_a_misspelt_path_names_the_nearest_folder(folder, tmp_path, monkeypatch, source, told):
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyError) as error:
+        planned(source.replace("{tmp}", str(tmp_path)))
+    expected = f"models.miniature.source: {told}".replace("{tmp}", str(tmp_path))
+    assert str(error.value) == expected
+
+
+@pytest.mark.parametrize(
+    "source, kept",
+    [("/data/models/llama", "llama"), ("models/llama", "models/llama"), ("o/llama", "o/llama")],
+)
+def test_provenance_holds_no_path_of_the_machine(source, kept):
+    made = SimpleNamespace(
+        rule="mean", wildcards={}, params=SimpleNamespace(settings={}, code="0"), input={}
+    )
+    model = {"source": source, "revision": None, "fingerprint": "f", "hidden": 8}
+    assert provenance(made, model)["model"] == {**model, "source": kept}
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "mpt", "gpt_bigcode"])
+def test_documents_are_cut_at_the_longest_input_by_any_name(architecture, tmp_path):
+    folder = tiny.folder(tmp_path / "model", tiny.network(architecture))
+    with pytest.raises(StudyError) as error:
+        load_job_tokenizer(job(max_tokens=129), manifest(folder))
+    assert f"cut at 129 tokens, but {folder} reads at most 128; " in str(error.value)

@@ -22,8 +22,9 @@ WRONG = {
         "sweeps.code.layers names layer 8, but models.miniature has 8 layers (0 to 7)",
     ),
     "an absent model": (
-        {"models": {"miniature": {"source": "resources/models/none"}}},
-        "models.miniature.source: The model folder",
+        {"models": {"miniature": {"source": "resources/models/minature"}}},
+        "models.miniature.source: there is no folder resources/models/minature; did you mean "
+        "resources/models/miniature?",
     ),
     "a document longer than the model reads": (
         {"activations": {"text": {"max_tokens": 4096}}},

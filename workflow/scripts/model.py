@@ -5,9 +5,10 @@ from snakesteer.manifest import locate, manifest
 
 with job(snakemake, "models"):
     settings = snakemake.params.settings
+    source, named = settings["source"], settings.get("adapter")
+    adapter = locate(named, repository(snakemake)) if named else None
     if "revision" in settings:
-        made = fetch_model(**settings)
+        made = fetch_model(source, settings["revision"], settings["layers"], adapter)
     else:
-        source = settings["source"]
-        made = manifest(locate(source, repository(snakemake)), source=source)
-    write_json(snakemake.output[0], made)
+        made = manifest(locate(source, repository(snakemake)), source, adapter=adapter)
+    write_json(snakemake.output[0], {**made, "adapter": named})

@@ -144,10 +144,21 @@ def _speed(model: LanguageModel, ordered: Sequence[Sequence[int]], budget: int) 
     return sum(map(len, ordered[start:end])) / min(seconds)
 
 
+def refuse_unknown(model: LanguageModel, token: int) -> None:
+    """Refuse (StudyError) the id of a token beyond the model's vocabulary."""
+    if token >= model.vocabulary:
+        raise StudyError(
+            f"the tokenizer gives {model.tokenizer.convert_ids_to_tokens(token)!r} the id {token}, "
+            f"but the model has embeddings for ids up to {model.vocabulary - 1} only; take the "
+            "tokenizer that belongs to the model, or resize its embeddings."
+        )
+
+
 def pad(model: LanguageModel, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
     """Token ids [batch, tokens], padded on the right.
 
-    Raises StudyError for a sequence that is longer than the model's context.
+    Raises StudyError for a sequence that is longer than the model's context, and for a token that
+    the model has no embedding for.
     """
     longest = max(map(len, sequences))
     if model.context is not None and longest > model.context:
@@ -155,5 +166,6 @@ def pad(model: LanguageModel, sequences: Sequence[Sequence[int]]) -> torch.Tenso
             f"A text of {longest} tokens is longer than the model's context of {model.context}; "
             "lower max_tokens, or shorten the question."
         )
+    refuse_unknown(model, max(map(max, sequences)))
     rows = [[*sequence, *[PAD] * (longest - len(sequence))] for sequence in sequences]
     return torch.tensor(rows, device=model.device)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from snakesteer.batches import Batch
+from snakesteer.batches import Batch, refuse_unknown
 from snakesteer.curves import KEPT_BYTES, Block, Curve, Prepared, blocks_of, tables_of
 from snakesteer.engine import Injection, final_states, injection, refuse_overflow
 from snakesteer.errors import StudyError, naming
@@ -173,6 +173,7 @@ def _ask(
     some = slice(block.places.start, block.places.stop)
     questions, texts, ids = prompts.questions[some], prompts.texts[some], prompts.choices[some]
     choices = torch.tensor(ids, device=model.device)
+    refuse_unknown(model, int(choices.max()))
 
     def answer(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         states = final_states(model, batch, injection, coefficient)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from snakesteer.batches import Batch, batches_of, pad
+from snakesteer.batches import Batch, batches_of, pad, refuse_unknown
 from snakesteer.engine import capture, last_outputs, reading, refuse_broken
 from snakesteer.models import LanguageModel
 from snakesteer.out_of_memory import on_each
@@ -26,6 +26,7 @@ def shares_prompts(
     that, nothing of it is left. `answers` [n_prompts, 2] are token ids. Raises StudyError for a
     prompt beyond the model's context, and when one alone does not fit into the device's memory.
     """
+    refuse_unknown(model, int(answers.max()))
     by_length = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
     samples = (by_length[0], by_length[-1])
     sequences = _answered([prompts[sample] for sample in samples], answers[list(samples), 0])

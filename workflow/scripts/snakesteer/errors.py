@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 
 class StudyError(Exception):
     """A user's mistake, told in one sentence: the entry of the study, the value, what to do."""
+
+
+def reason_of(error: Exception) -> str:
+    """What a library's error says, on one line that can stand in a sentence."""
+    said = textwrap.shorten(str(error), 300, placeholder=" …")
+    return f"{type(error).__name__}: {said}".rstrip(" .:")
 
 
 class DamagedFile(StudyError):

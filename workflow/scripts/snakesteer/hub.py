@@ -19,10 +19,27 @@ from huggingface_hub.utils import disable_progress_bars
 from snakesteer.attempts import attempt
 from snakesteer.download import busy
 from snakesteer.errors import StudyError
-from snakesteer.manifest import CONFIG, INDEX, TOKENIZER, kept_as, manifest, sha256
+from snakesteer.manifest import (
+    ADAPTER,
+    ADAPTER_WEIGHTS,
+    CONFIG,
+    INDEX,
+    TOKENIZER,
+    kept_as,
+    manifest,
+    sha256,
+)
 from snakesteer.published.source import blob_id
 
-MODEL_FILES = (CONFIG, INDEX, *TOKENIZER, "generation_config.json", "model*.safetensors")
+MODEL_FILES = (
+    CONFIG,
+    INDEX,
+    ADAPTER,
+    ADAPTER_WEIGHTS,
+    *TOKENIZER,
+    "generation_config.json",
+    "model*.safetensors",
+)
 OFFLINE = ("HF_HUB_OFFLINE is set", "unset it")
 REFUSED = (401, 403)
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
@@ -90,10 +107,13 @@ def _absent(repository: str, revision: str, kind: str, reason: str, remedy: str)
     )
 
 
-def fetch_model(source: str, revision: str, layers: int) -> dict[str, Any]:
+def fetch_model(
+    source: str, revision: str, layers: int, adapter: Path | None = None
+) -> dict[str, Any]:
     """Download a model of the hub into the hub's cache, and return its manifest.
 
-    Only safetensors weights, configuration and tokenizer are fetched. What breaks is tried again,
+    Only safetensors weights, configuration and tokenizer are fetched; `adapter` is a folder on this
+    machine, see `manifest`. What breaks is tried again,
     and a file that is not what the repository holds is fetched a second time. Raises StudyError if
     the hub refuses, if the file is still another one, or if the model has no safetensors weights or
     another depth than `layers`.
@@ -111,13 +131,13 @@ def fetch_model(source: str, revision: str, layers: int) -> dict[str, Any]:
             "id that the hub gives it; run again, and look for a proxy in between if it persists."
         )
     try:
-        if not list(folder.glob("*.safetensors")):
+        if not list(folder.glob("*.safetensors")) and not (folder / ADAPTER).is_file():
             raise StudyError(
                 f"{source} at {revision} has no safetensors weights (model.safetensors, or parts "
                 "of it with an index); other formats can run code and are not read: name a "
                 "revision or a model that has them."
             )
-        made = manifest(folder, source, revision)
+        made = manifest(folder, source, revision, adapter)
     except StudyError:
         with told(source, revision, "model"):  # without network, a part in the cache is taken
             HfApi().model_info(source, revision=revision)

@@ -13,7 +13,7 @@ from snakesteer.compilation import with_compiled_blocks
 from snakesteer.errors import StudyError
 from snakesteer.job import repository
 from snakesteer.manifest import context
-from snakesteer.model_folder import model_folder
+from snakesteer.model_folder import adapter_folder, model_folder
 from snakesteer.models import LanguageModel, device_name, load
 from snakesteer.points import Points
 from snakesteer.probe import check
@@ -59,6 +59,7 @@ def load_job_model(snakemake: Any, manifest: Mapping[str, Any]) -> LanguageModel
         dtype=settings["dtype"],
         attention=settings["attention"],
         device_map=settings["device_map"],
+        adapter=adapter_folder(manifest, repository(snakemake)),
     )
     try:
         check(model)

@@ -5,11 +5,12 @@ Needs neither torch nor transformers, so that a damaged model is told before any
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from snakesteer.errors import StudyError
 
 INDEX = "model.safetensors.index.json"
 CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+ADAPTER = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+BESIDE = "adapter/"  # before the names of an adapter's files in a manifest
 SUMS = "SHA256SUMS"
 TOKENIZER = (
     "tokenizer.json",
@@ -30,31 +35,44 @@ TOKENIZER = (
 )
 POINTER = b"version https://git-lfs"
 HASHED_BYTES = 64 * 2**20
+EXPERT = re.compile(r"(.*\.experts\.)(\d+)\.(.+)")
 HASH = re.compile(r"[0-9a-f]{64}")
 
 # How configurations of the hub name their depth, their longest input and their width.
 DEPTH = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
-CONTEXT = ("max_position_embeddings", "max_seq_len")
+CONTEXT = (
+    "max_position_embeddings",
+    "n_positions",
+    "max_seq_len",
+    "model_max_length",
+    "context_length",
+    "n_ctx",
+)
 WIDTH = ("hidden_size", "n_embd", "d_model", "dim")
 
 
 def manifest(
-    folder: str | Path, source: str | None = None, revision: str | None = None
+    folder: str | Path,
+    source: str | None = None,
+    revision: str | None = None,
+    adapter: str | Path | None = None,
 ) -> dict[str, Any]:
     """What identifies the model in `folder`, as plain JSON.
 
     Returns `source`, `revision`, `files` ({name: sha256}), `large` (what `verify` knows the files
     above 64 MB by: {name: size and modification time, from before the hash; in the hub's cache,
     where a file has the name of its content, size and that name}), `fingerprint`
-    (sha256 over the weight files' names and hashes), `n_layers` and `hidden`. Raises StudyError
+    (sha256 over the weight files' names and hashes), `n_layers` and `hidden`. The files of the
+    folder `adapter`, which is merged into the model, are named `adapter/…`. Raises StudyError
     when the folder or a file is absent, is a Git LFS pointer, is cut short, or differs from the
-    folder's SHA256SUMS.
+    folder's SHA256SUMS; when it is unclear which weights are meant; and when the folder holds an
+    adapter that is not asked for.
     """
     folder = Path(folder)
-    paths = _checked(folder)
-    large = {path.name: _size_and_time(path) for path in paths if _is_large(path)}
-    files = {path.name: sha256(path) for path in paths}
-    _compare(folder, files, _sums(folder), SUMS)
+    paths = _checked(folder, adapter)
+    large = {name: _size_and_time(path) for name, path in paths.items() if _is_large(path)}
+    files = {name: sha256(path) for name, path in paths.items()}
+    _compare(paths, files, _sums(folder), SUMS)
     n_layers, hidden = layers_and_width(folder)
     return {
         "source": str(folder) if source is None else source,
@@ -78,6 +96,27 @@ def locate(source: str, repository: str | Path) -> Path:
     return folder if folder.is_absolute() or folder.is_dir() else Path(repository) / folder
 
 
+def absent_folder(source: str, repository: str | Path) -> str:
+    """What to say of a folder that `locate` does not find: the one that was probably meant."""
+    nearest = _nearest_folder(source, repository)
+    return f"there is no folder {source}; " + (
+        f"did you mean {nearest}?" if nearest else "check the path."
+    )
+
+
+def _nearest_folder(source: str, repository: str | Path) -> str | None:
+    """The folder whose path is written almost as `source`."""
+    for base in (Path(), Path(repository)):
+        given = base / source
+        above = next(folder for folder in given.parents if folder.is_dir())
+        first, *rest = given.relative_to(above).parts
+        names = [path.name for path in above.iterdir() if path.is_dir()]
+        for name in difflib.get_close_matches(first, names):
+            if (found := above.joinpath(name, *rest)).is_dir():
+                return str(found if Path(source).is_absolute() else found.relative_to(base))
+    return None
+
+
 def locate_file(file: str, repository: str | Path) -> Path:
     """A file on this machine: absolute, in the working directory, or in the repository.
 
@@ -95,37 +134,52 @@ def file_identity(path: Path) -> str:
     return _size_and_time(path) if _is_large(path) else sha256(path)
 
 
-def content(folder: str | Path) -> dict[str, str]:
+def content(folder: str | Path, adapter: str | Path | None = None) -> dict[str, str]:
     """Name and identity of every file that determines what the model computes, for keys.
 
     The identity is the sha256, or size and modification time for a file above 64 MB. The model
     card and other papers in the folder are left out. Raises StudyError as `manifest` does, except
     that it does not compare large files with SHA256SUMS.
     """
-    folder = Path(folder)
-    identities = {path.name: file_identity(path) for path in _checked(folder)}
+    paths = _checked(Path(folder), adapter)
+    identities = {name: file_identity(path) for name, path in paths.items()}
     hashed = {name: value for name, value in identities.items() if ":" not in value}
-    _compare(folder, hashed, _sums(folder), SUMS)
+    _compare(paths, hashed, _sums(Path(folder)), SUMS)
     return identities
 
 
-def verify(folder: str | Path, recorded: Mapping[str, Any]) -> None:
-    """Refuse (StudyError) files that are not those of the manifest `recorded`.
+def adapter_content(folder: str | Path) -> dict[str, str]:
+    """Name and identity of an adapter's files, for keys; raises StudyError as `manifest` does."""
+    return {name: file_identity(path) for name, path in adapter_files(folder).items()}
+
+
+def verify(
+    folder: str | Path, recorded: Mapping[str, Any], adapter: str | Path | None = None
+) -> dict[str, Path]:
+    """Refuse (StudyError) files that are not those of the manifest `recorded`; their paths by name.
 
     A large file whose size and modification time are those of the manifest is not read again.
     """
-    folder = Path(folder)
+    paths = _checked(Path(folder), adapter)
     files = {
-        path.name: sha256(path)
-        for path in _checked(folder)
-        if recorded["large"].get(path.name) != _size_and_time(path)
+        name: sha256(path)
+        for name, path in paths.items()
+        if recorded["large"].get(name) != _size_and_time(path)
     }
-    _compare(folder, files, recorded["files"], "the model's manifest")
+    _compare(paths, files, recorded["files"], "the model's manifest")
+    return paths
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file of a manifest holds weights of the model itself."""
+    return name.endswith(".safetensors") and not name.startswith(BESIDE)
 
 
 def fingerprint(files: Mapping[str, str]) -> str:
-    """sha256 over names and hashes of the weight files among `files`."""
-    return identity({name: of for name, of in files.items() if name.endswith(".safetensors")})
+    """sha256 over names and hashes of the weight files and of an adapter's among `files`."""
+    return identity(
+        {name: of for name, of in files.items() if is_weights(name) or name.startswith(BESIDE)}
+    )
 
 
 def identity(files: Mapping[str, str]) -> str:
@@ -138,31 +192,53 @@ def identity(files: Mapping[str, str]) -> str:
 
 def context(folder: str | Path) -> int | None:
     """How many tokens the model reads at most, if its configuration says so."""
-    config = _configuration(folder)
-    length = next((config[name] for name in CONTEXT if name in config), None)
-    return length if isinstance(length, int) else None
+    return _count(folder, CONTEXT)
 
 
 def _configuration(folder: str | Path) -> dict[str, Any]:
-    path = _existing(Path(folder)) / CONFIG
+    """The configuration of the part that reads text."""
+    config = _json(Path(folder))
+    text = config.get("text_config", config)
+    return text if isinstance(text, dict) else config
+
+
+def _json(folder: Path) -> dict[str, Any]:
+    path = _existing(folder) / CONFIG
     if not path.is_file():
-        raise StudyError(_absent(Path(folder), CONFIG))
+        alone = (folder / ADAPTER).is_file()
+        raise StudyError(_adapter_not_asked_for(folder) if alone else _absent(folder, CONFIG))
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise StudyError(f"{path} is not valid JSON ({error}); {_remedy(path.parent)}") from error
     if not isinstance(config, dict):
         raise StudyError(f"{path} is not a model's configuration; {_remedy(path.parent)}")
-    text = config.get("text_config", config)
-    return dict(text) if isinstance(text, dict) else config
+    return config
+
+
+def quantisation(folder: str | Path) -> dict[str, Any] | None:
+    """How the configuration says that the weights are quantised; None if it does not.
+
+    Raises StudyError if it says so in an unknown form.
+    """
+    config = _json(Path(folder))
+    text = config.get("text_config")
+    for part in (config, text if isinstance(text, dict) else {}):
+        if given := part.get("quantization_config"):
+            if not isinstance(given, dict):
+                raise StudyError(
+                    f"quantization_config in {Path(folder) / CONFIG} is {json.dumps(given)}, not "
+                    "an object; get the model's files again."
+                )
+            return given
+    return None
 
 
 def layers_and_width(folder: str | Path) -> tuple[int, int]:
     """Number of decoder blocks and hidden size, from the model's configuration."""
     path = Path(folder) / CONFIG
-    config = _configuration(folder)
-    depth = next((config[name] for name in DEPTH if name in config), None)
-    width = next((config[name] for name in WIDTH if name in config), None)
+    depth, width = _count(folder, DEPTH), _count(folder, WIDTH)
+    _count(folder, ("vocab_size",))
     if depth is None or width is None:
         raise StudyError(
             f"{path} names no depth ({', '.join(DEPTH)}) or no width ({', '.join(WIDTH)}); "
@@ -171,9 +247,44 @@ def layers_and_width(folder: str | Path) -> tuple[int, int]:
     return depth, width
 
 
-def _checked(folder: Path) -> list[Path]:
+def _count(folder: str | Path, names: Iterable[str]) -> int | None:
+    """The first of the settings `names` that the model's configuration has; None if it has none.
+
+    Raises StudyError if it is no whole number above 0.
+    """
+    config = _configuration(folder)
+    for name in names:
+        value = config.get(name)
+        if value is None:
+            continue
+        if type(value) is not int or value < 1:
+            raise StudyError(
+                f"{name} in {Path(folder) / CONFIG} is {json.dumps(value)}, not a whole number "
+                "above 0; correct it, or get the model's files again."
+            )
+        return value
+    return None
+
+
+def adapter_files(folder: str | Path) -> dict[str, Path]:
+    """The two files of an adapter, by their names in a manifest, each present and whole."""
+    folder = Path(folder)
+    for name in (ADAPTER, ADAPTER_WEIGHTS):
+        if not (folder / name).is_file():
+            raise StudyError(
+                f"{folder / name} is missing; name a folder in which `peft` saved an adapter as "
+                "safetensors."
+            )
+    _whole(folder / ADAPTER)
+    _tensors(folder / ADAPTER_WEIGHTS)
+    return {f"{BESIDE}{name}": folder / name for name in (ADAPTER, ADAPTER_WEIGHTS)}
+
+
+def _checked(folder: Path, adapter: str | Path | None) -> dict[str, Path]:
     """Configuration, weights and tokenizer files, by name, each present and whole."""
     _existing(folder)
+    if adapter is None and (folder / ADAPTER).is_file():
+        raise StudyError(_adapter_not_asked_for(folder))
     names = [CONFIG, *_weights(folder)]
     tokenizer = [name for name in TOKENIZER if (folder / name).is_file()]
     if not tokenizer:
@@ -185,45 +296,104 @@ def _checked(folder: Path) -> list[Path]:
         if not (folder / name).is_file():
             raise StudyError(_absent(folder, name))
         _whole(folder / name)
-    return [folder / name for name in names]
+    files: dict[str, str] = {}
+    for name in filter(is_weights, names):
+        for tensor in _tensors(folder / name):
+            if tensor in files:
+                raise StudyError(
+                    f"{tensor} is both in {files[tensor]} and in {name} of {folder}, and may be "
+                    "another there; get the model's files again."
+                )
+            files[tensor] = name
+    _refuse_gaps(folder, files)
+    paths = {name: folder / name for name in names}
+    return paths if adapter is None else paths | adapter_files(adapter)
+
+
+def _refuse_gaps(folder: Path, tensors: Iterable[str]) -> None:
+    """Refuse (StudyError) experts of which one lacks a tensor: transformers joins them in order, so
+    that those behind a gap would take the place of others."""
+    numbers: dict[str, dict[str, set[int]]] = {}
+    for tensor in tensors:
+        if match := EXPERT.fullmatch(tensor):
+            numbers.setdefault(match[1], {}).setdefault(match[3], set()).add(int(match[2]))
+    for experts, parts in numbers.items():
+        count = 1 + max(map(max, parts.values()))
+        for part, found in parts.items():
+            if absent := set(range(count)) - found:
+                raise StudyError(
+                    f"{experts}{min(absent)}.{part} is missing from the weights in {folder}, which "
+                    f"hold {count} experts there; get the model's files again."
+                )
 
 
 def _weights(folder: Path) -> list[str]:
-    """Names of the weight files: those of the index, or the one file of a small model."""
+    """Names of the weight files: those of the index, or the one file of a small model.
+
+    Raises StudyError for an index beside `model.safetensors` that names other files.
+    """
     index = folder / INDEX
     if not index.is_file():
-        return ["model.safetensors"]
+        return [WEIGHTS]
     _whole(index)
     try:
-        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError) as error:
+        named = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = [name for name in named if name == Path(name).name]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StudyError(f"{index} is damaged; {_remedy(folder)}") from error
+    if not names or names != named:
+        raise StudyError(f"{index} is damaged; {_remedy(folder)}")
+    if (folder / WEIGHTS).is_file() and names != [WEIGHTS]:
+        raise StudyError(
+            f"{folder} holds {WEIGHTS} and {INDEX} with {names[0]}"
+            f"{f' and {len(names) - 1} more' if len(names) > 1 else ''}, which may be other "
+            f"weights; remove {WEIGHTS}, or {INDEX} and its parts (on the hub: name another "
+            "revision)."
+        )
+    return names
 
 
 def _whole(path: Path) -> None:
-    """Refuse a Git LFS pointer, and a safetensors file shorter or longer than its header says."""
-    size = path.stat().st_size
+    """Refuse a Git LFS pointer."""
     with path.open("rb") as file:
-        start = file.read(max(8, len(POINTER)))
-        if start.startswith(POINTER):
+        if file.read(len(POINTER)) == POINTER:
             raise StudyError(
                 f"{path} is a Git LFS pointer, not the file itself; "
                 "run `git lfs install` and `git lfs pull` in the repository."
             )
-        if path.suffix != ".safetensors":
-            return
-        header = int.from_bytes(start[:8], "little")
+
+
+def _tensors(path: Path) -> list[str]:
+    """Names of the tensors in a safetensors file.
+
+    Raises StudyError for a Git LFS pointer, and a file shorter or longer than its header says.
+    """
+    _whole(path)
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = int.from_bytes(file.read(8), "little")
         if size >= 8 + header:
-            file.seek(8)
             try:
                 tensors = json.loads(file.read(header))
                 tensors.pop("__metadata__", None)
                 ends = [tensor["data_offsets"][1] for tensor in tensors.values()]
                 if size == 8 + header + max(ends, default=0):
-                    return
+                    return list(tensors)
             except (ValueError, KeyError, TypeError, AttributeError):
                 pass
     raise StudyError(f"{path} ({size:,} bytes) is damaged or cut short; {_remedy(path.parent)}")
+
+
+def _adapter_not_asked_for(folder: Path) -> str:
+    if (folder / WEIGHTS).is_file() or (folder / INDEX).is_file():
+        return (
+            f"{folder} holds an adapter ({ADAPTER}) beside the model; set `adapter` to its folder "
+            "to merge it, or move it elsewhere."
+        )
+    return (
+        f"{folder} holds an adapter alone ({ADAPTER}); set `adapter` to it, and `source` to its "
+        "base model."
+    )
 
 
 def _sums(folder: Path) -> dict[str, str]:
@@ -238,13 +408,13 @@ def _sums(folder: Path) -> dict[str, str]:
 
 
 def _compare(
-    folder: Path, files: Mapping[str, str], expected: Mapping[str, str], where: str
+    paths: Mapping[str, Path], files: Mapping[str, str], expected: Mapping[str, str], where: str
 ) -> None:
     for name, digest in files.items():
         if expected.get(name, digest) != digest:
             raise StudyError(
-                f"{folder / name} is not the file that {where} names (its sha256 is "
-                f"{digest[:12]}…, not {expected[name][:12]}…); {_remedy(folder)}"
+                f"{paths[name]} is not the file that {where} names (its sha256 is "
+                f"{digest[:12]}…, not {expected[name][:12]}…); {_remedy(paths[name].parent)}"
             )
 
 

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
 from snakesteer.errors import StudyError
-from snakesteer.manifest import locate
+from snakesteer.manifest import BESIDE, locate
 
 
 def snapshot(source: str, revision: str) -> Path:
@@ -30,6 +30,8 @@ def model_folder(recorded: Mapping[str, Any], repository: str | Path, target: st
         return locate(source, repository)
     folder = snapshot(source, revision)
     for name in recorded["files"]:
+        if name.startswith(BESIDE):
+            continue
         if not (folder / name).is_file():
             raise StudyError(
                 f"{source} at {revision} is not, or no longer whole, in the hub's cache: {name} is "
@@ -38,3 +40,9 @@ def model_folder(recorded: Mapping[str, Any], repository: str | Path, target: st
                 "cache lies, and must be the same folder here)."
             )
     return folder
+
+
+def adapter_folder(recorded: Mapping[str, Any], repository: str | Path) -> Path | None:
+    """The folder of the adapter to merge into the model whose manifest is `recorded`, if any."""
+    named = recorded.get("adapter")
+    return locate(named, repository) if named else None

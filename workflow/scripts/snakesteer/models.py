@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import AutoModelForCausalLM
+from transformers.quantizers import AutoHfQuantizer
 from transformers.utils.logging import disable_progress_bar
 
+from snakesteer.adapters import merged
 from snakesteer.dtypes import ITEM_BYTES
-from snakesteer.errors import StudyError
-from snakesteer.manifest import CONTEXT, identity, verify
+from snakesteer.errors import StudyError, reason_of
+from snakesteer.manifest import CONTEXT, identity, is_weights, quantisation, verify
 from snakesteer.tokenisation import load_tokenizer
+from snakesteer.weights import check_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+GENERATION = "generation_config.json"
 DTYPES = {name: getattr(torch, name) for name in ITEM_BYTES}
 
 # Where architectures keep the module list of their decoder blocks, seen from the model.
@@ -80,36 +86,45 @@ def load(
     device: str = "auto",
     attention: str = "auto",
     device_map: str | None = None,
+    adapter: str | Path | None = None,
 ) -> LanguageModel:
     """Load the model in `folder`, whose files must be those of its `manifest`.
 
     `device` "auto" takes a GPU if there is one; a `device_map` ("auto", "balanced", …) spreads the
     layers over all GPUs instead. `attention` is transformers' attention implementation, "auto" the
-    one that it takes for this architecture. Only local safetensors are read and no code found there
-    is run. Raises StudyError for other files than the manifest's, an unknown dtype, a model that
+    one that it takes for this architecture. `adapter` is the folder of the adapter to merge, whose
+    files are in the manifest, too. Only the manifest's files are read, and no code found there is
+    run. Raises StudyError for other files than the manifest's, an unknown dtype, a model that
     cannot be loaded so (an attention that the architecture does not have, say) or does not fit into
-    the devices' memory, NaN or infinity in the weights, and decoder blocks that cannot be found.
+    the devices' memory, weights that are not exactly those of the files (see `weights`) or an
+    unknown quantisation, NaN or infinity in them, and decoder blocks that cannot be found.
     """
     if dtype not in DTYPES:
         raise StudyError(f"dtype {dtype!r} is unknown; name one of {', '.join(DTYPES)}.")
-    verify(folder, manifest)
+    paths = verify(folder, manifest, adapter)
+    quantised = _quantised(folder)
     disable_progress_bar()
-    try:
-        network: Any = AutoModelForCausalLM.from_pretrained(
-            Path(folder),
+    with tempfile.TemporaryDirectory() as seen:
+        for name in {*paths, GENERATION}:
+            if "/" not in name and (Path(folder) / name).exists():
+                (Path(seen) / name).symlink_to((Path(folder) / name).absolute())
+        network, told = _network(
+            Path(seen),
+            f"The model in {folder}",
             dtype=DTYPES[dtype],
             attn_implementation=None if attention == "auto" else attention,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
             device_map=device_map,
         )
-    except (ValueError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise StudyError(
-            f"The model in {folder} cannot be loaded with attention {attention!r} and device_map "
-            f"{device_map!r}: {reason}"
-        ) from error
+    for name, weights in network.named_parameters():
+        if weights.is_meta:
+            raise StudyError(
+                f"The model in {folder} does not fit into the devices' memory: device_map "
+                f"{device_map!r} would leave {name} outside; use more GPUs or a smaller dtype."
+            )
+    files = [path for name, path in paths.items() if is_weights(name)]
+    check_weights(network, files, told, folder=folder, quantised=quantised)
+    if adapter is not None:
+        network = merged(network, adapter)
     if device_map is None:
         place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         try:
@@ -118,16 +133,68 @@ def load(
             reason = str(error).splitlines()[0]
             raise StudyError(f"The model cannot be placed on device {place!r}: {reason}") from error
     for name, weights in network.named_parameters():
-        if weights.is_meta:
-            raise StudyError(
-                f"The model in {folder} does not fit into the devices' memory: device_map "
-                f"{device_map!r} would leave {name} outside; use more GPUs or a smaller dtype."
-            )
-        if not torch.isfinite(weights).all():
+        if weights.itemsize > 1 and not torch.isfinite(weights).all():
             raise StudyError(
                 f"The weights {name} of {folder} hold NaN or infinity: fetch it again."
             )
     return wrap(network, load_tokenizer(folder), identity(manifest["files"]))
+
+
+def _network(folder: Path, model: str, **settings: Any) -> tuple[Any, dict[str, Any]]:
+    """The network of a folder, and what transformers tells of its weights.
+
+    Whatever its configuration makes transformers raise is told in one sentence about `model`.
+    """
+    asked = " and ".join(
+        f"{name} {value!r}"
+        for name, value in (
+            ("attention", settings["attn_implementation"]),
+            ("device_map", settings["device_map"]),
+        )
+        if value is not None
+    )
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **settings,
+        )
+    except torch.OutOfMemoryError:
+        raise StudyError(
+            f"{model} does not fit into the device's memory; use a smaller dtype or device_map."
+        ) from None
+    except Exception as error:
+        reason = reason_of(error).replace(str(folder), "its folder")
+        remedy = "correct config.json, or get the model's files again"
+        if isinstance(error, ImportError):
+            remedy = "install it, or name another model"
+        elif asked:
+            remedy = "set these otherwise, or correct config.json"
+        raise StudyError(
+            f"{model} cannot be loaded{f' with {asked}' if asked else ''} ({reason}); {remedy}."
+        ) from error
+
+
+def _quantised(folder: str | Path) -> bool:
+    """Whether transformers undoes or runs a quantisation; StudyError for one that it would skip."""
+    given = quantisation(folder)
+    if given is None:
+        return False
+    try:
+        known = AutoHfQuantizer.supports_quant_method(given)
+    except ValueError:  # it names no method
+        known = False
+    if not known:
+        raise StudyError(
+            f"The model in {folder} is quantised by {given.get('quant_method')}, which "
+            f"transformers {version('transformers')} does not know and would not apply; name a "
+            "model whose weights have 16 or 32 bits."
+        )
+    return True
 
 
 def wrap(
@@ -146,7 +213,7 @@ def wrap(
         n_layers=len(blocks),
         hidden=config.hidden_size,
         vocabulary=config.vocab_size,
-        context=next((getattr(config, name) for name in CONTEXT if hasattr(config, name)), None),
+        context=next(filter(None, (getattr(config, name, None) for name in CONTEXT)), None),
         short_context=_short_context(config),
         dtype=states_of(output).dtype,
         device=next(network.parameters()).device,
@@ -190,6 +257,13 @@ def _block_output(network: PreTrainedModel, blocks: Sequence[torch.nn.Module], h
     try:
         ids = torch.zeros((1, 2), dtype=torch.long, device=next(network.parameters()).device)
         network.base_model(input_ids=ids, use_cache=False)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        raise StudyError(
+            f"{type(network).__name__} cannot be run ({reason_of(error)}); correct config.json, or "
+            "get the model's files again."
+        ) from error
     finally:
         handle.remove()
     if len(outputs) != 1 or states_of(outputs[0]).shape != (1, 2, hidden):

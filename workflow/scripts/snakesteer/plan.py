@@ -22,6 +22,8 @@ from snakesteer.errors import StudyError, naming
 from snakesteer.layer_labels import injection_label
 from snakesteer.listed import packed
 from snakesteer.manifest import (
+    absent_folder,
+    adapter_content,
     content,
     context,
     file_identity,
@@ -145,12 +147,25 @@ class Plan:
         """The folder that holds a model's files."""
         source = self.study.models[model].source
         folder = locate(source, self.repository)
-        if not folder.is_dir() and re.fullmatch(r"[\w.-]+/[\w.-]+", source):
-            raise StudyError(
-                f"{source} is no folder; if it is a model of the hub, pin it with revision "
-                f"(`git ls-remote {HUB}/{source} HEAD` prints the current one) and give "
-                "its number of layers."
-            )
+        if folder.is_dir():
+            return folder
+        if folder.is_file():
+            raise StudyError(f"{source} is a file; name the folder that holds the model's files.")
+        hint = (
+            " A model of the hub needs its revision "
+            f"(`git ls-remote {HUB}/{source} HEAD` prints it) and its number of layers."
+        )
+        on_the_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", source)
+        raise StudyError(absent_folder(source, self.repository) + (hint if on_the_hub else ""))
+
+    def adapter(self, model: str) -> Path | None:
+        """The folder of the adapter to merge into a model, if the study names one."""
+        given = self.study.models[model].adapter
+        if given is None:
+            return None
+        folder = locate(given, self.repository)
+        if not folder.is_dir():
+            raise StudyError(absent_folder(given, self.repository))
         return folder
 
     def size(self, artefact: Artefact) -> Size | None:
@@ -169,12 +184,16 @@ class Plan:
     @once
     def model(self, name: str) -> Artefact:
         entry = self.study.models[name]
+        merging: dict[str, Any] = {}
+        with naming(f"models.{name}.adapter"):
+            if adapter := self.adapter(name):
+                merging = {"adapter": entry.adapter, "files": adapter_content(adapter)}
         if entry.revision:
             told = ("source", "revision", "layers")
-            return self.make("model", name, {key: getattr(entry, key) for key in told})
+            return self.make("model", name, {key: getattr(entry, key) for key in told} | merging)
         with naming(f"models.{name}.source"):
-            files = content(self.folder(name))
-        return self.make("model", name, {"source": entry.source, "files": files})
+            files = content(self.folder(name), adapter)
+        return self.make("model", name, {"source": entry.source, **merging, "files": files})
 
     @once
     def layers(self, model: str) -> int:

@@ -25,14 +25,17 @@ def provenance(
 ) -> dict[str, Any]:
     """Kind, settings, key, code digest, input keys, model, device and package versions.
 
-    `model` is a model's manifest; of it source, revision and fingerprint are kept.
+    `model` is a model's manifest; of it source, revision and fingerprint are kept, and of an
+    absolute path its last part.
     """
     packages = ["numpy", "pyarrow", "safetensors"]
     described: dict[str, Any] = {}
     if model:
         packages += MODEL_PACKAGES
         described["model"] = {
-            name: model.get(name) for name in ("source", "revision", "fingerprint", "hidden")
+            "source": _portable(model["source"]),
+            **{name: model.get(name) for name in ("revision", "fingerprint", "hidden")},
+            **({"adapter": _portable(model["adapter"])} if model.get("adapter") else {}),
         }
         described["device"] = device or "cpu"
     return {
@@ -103,6 +106,11 @@ def read_vectors(
             )
         vectors[name] = vector
     return vectors
+
+
+def _portable(source: str) -> str:
+    """A model's source without the folders of this machine above it."""
+    return PurePath(source).name if PurePath(source).is_absolute() else source
 
 
 def _as_list(paths: Any) -> list[str]:

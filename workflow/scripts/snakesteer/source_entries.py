@@ -42,6 +42,12 @@ class Model(Entry):
         description="Commit of the model's repository on the hub, 40 hex digits, as "
         "`git ls-remote https://huggingface.co/OWNER/NAME HEAD` prints it.",
     )
+    adapter: str | None = Field(
+        None,
+        description="Folder of an adapter (`adapter_config.json` and `adapter_model.safetensors`, "
+        "as `peft` saves them) to merge into the model: absolute, in the working directory, or in "
+        "the repository. Needs `peft`, which is not among the pinned packages.",
+    )
     layers: Count | None = Field(
         None,
         description="Decoder blocks. Required with `revision`, so that the study can be planned "
