@@ -1,5 +1,6 @@
 # make             the default study: figures, tables and report under results/miniature/
 # make test        the tests
+# make test-long   the tests that take minutes: simulations
 # make test-slurm  the tests on a Slurm of one node, which is started for them and stopped again
 # make models      re-make the two shipped models, then copy them to resources/models/
 # make published   re-make the shipped tables of the published results from SOURCE, a folder; those
@@ -23,7 +24,7 @@ PIP := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check
 # A variable's value as one word of the shell, whatever characters it has.
 as_word = '$(subst ','\'',$(value $(1)))'
 
-.PHONY: all test test-slurm check models published compare bill prune docs
+.PHONY: all test test-long test-slurm check models published compare bill prune docs
 
 all: .venv/installed
 	@name=$$($(SNAKESTEER) name $(call as_word,STUDY)) && \
@@ -34,6 +35,9 @@ all: .venv/installed
 
 test: .venv/installed-test
 	$(VENV_PYTHON) -m pytest tests --numprocesses 2 --dist loadscope --no-loadscope-reorder $(PYTEST)
+
+test-long: .venv/installed-test
+	$(VENV)/python -m pytest tests -m long --numprocesses 2 $(PYTEST)
 
 test-slurm: .venv/installed-test
 	@trap 'tests/slurm/stop.sh "$(SLURM)"' EXIT; trap 'exit 130' INT TERM; \

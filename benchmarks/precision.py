@@ -22,6 +22,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, Literal
 
 import authors
@@ -35,12 +36,13 @@ from workload import WORKLOADS
 from snakesteer import skill_sweep
 from snakesteer.engine import injection
 from snakesteer.models import LanguageModel
-from snakesteer.precision import Z, half_width
+from snakesteer.precision import standard_error
 from snakesteer.skill_sweep import Corpus
 
 ERRORS = {"code": 0.010, "text": 0.015}
 LEAST_ACCURACY = 0.2
 PILOT = 32
+Z = NormalDist().inv_cdf(0.975)
 AT_MOST = 3  # times the tokens that are estimated from may be read by the engine
 BY: tuple[Literal["curve", "coefficient"], ...] = ("curve", "coefficient")
 
@@ -93,7 +95,7 @@ def needed(layer: int, table: pa.Table, errors: Mapping[str, float]) -> list[Poi
             relative = hits.sum() / unsteered.sum()
             if coefficient and relative > LEAST_ACCURACY:
                 apart = unpaired_error(hits, tokens, unsteered, tokens) / error
-                together = half_width(hits, unsteered) / Z / error
+                together = standard_error(hits, unsteered) / error
                 held = tokens.sum()
                 points.append(
                     Point(layer, corpus, coefficient, relative, held * apart**2, held * together**2)
@@ -197,7 +199,7 @@ def compare(
                 ),
             )
             first, *others = _counts(table, corpus, "top1").values()
-            reached = max(half_width(hits, first[: len(hits)]) / Z for hits in others)
+            reached = max(standard_error(hits, first[: len(hits)]) for hits in others)
             held = pc.sum(table["tokens"]).as_py()
             rows.append(_row(layer, corpus, by, seconds, held, wanted, reached))
     return rows

@@ -10,7 +10,8 @@ rule catalogue:
     conda:
         ENVIRONMENT
     params:
-        *map(verbatim, PLAN.catalogue()),
+        listed=verbatim(LISTED),
+        digest=listed.digest(PLAN.listed()["catalogue"]),
         code=PLAN.code("catalogue"),
     message:
         "results: catalogue of the cache"
@@ -31,7 +32,8 @@ rule study:
     conda:
         ENVIRONMENT
     params:
-        *map(verbatim, PLAN.entries()),
+        listed=verbatim(LISTED),
+        digest=listed.digest(PLAN.listed()["study"]),
         code=PLAN.code("resolved_study"),
     message:
         "results: the study as resolved"

@@ -11,7 +11,7 @@ REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
 
 from snakesteer import study as schema
-from snakesteer import study_file
+from snakesteer import listed, study_file
 from snakesteer.artefacts import check_writable, write_json
 from snakesteer.captions import caption
 from snakesteer.changes import changes
@@ -53,6 +53,7 @@ def planned():
 
 PLAN, SITE = planned()
 STUDY = PLAN.study.name
+LISTED = listed.path(STUDY)
 TABLES = [
     PLAN.path("tables", f"{name}.parquet")
     for name in [*PLAN.tables, *PLAN.samples, *PLAN.published]
@@ -66,6 +67,7 @@ onstart:
     paths = [path for made in PLAN.artefacts() for path in made.paths]
     try:
         write_json(PLAN.path("planned.json"), paths)  # spared by `make prune`, finished or not
+        write_json(LISTED, PLAN.listed())
     except StudyError as error:
         raise SystemExit(f"Error: {error}") from None
     if note := other_versions(paths):

@@ -15,7 +15,8 @@ rule usage:
     conda:
         ENVIRONMENT
     params:
-        *map(verbatim, PLAN.jobs()),
+        listed=verbatim(LISTED),
+        digest=listed.digest(PLAN.listed()["usage"]),
         code=PLAN.code("usage"),
     message:
         "results: what the jobs took"

@@ -58,7 +58,7 @@ def test_behaviour_table_counts_as_plain_python_does():
         assert not row["collapsed"]
         differences = [r["logit_matching"] - r["logit_not_matching"] for r in own]
         assert row["propensity"] == pytest.approx(np.mean(differences))
-        half = 1.959964 * np.std(differences, ddof=1) / np.sqrt(40)
+        half = 2.022691 * np.std(differences, ddof=1) / np.sqrt(40)
         assert row["propensity_high"] - row["propensity"] == pytest.approx(half, rel=1e-6)
         assert row["choice_mass"] == pytest.approx(np.mean([r["choice_mass"] for r in own]))
 
@@ -80,7 +80,7 @@ def test_mode_collapse_is_more_than_the_share_of_one_answer(collapse, most, coll
     table = behaviour_table("grid", [Part("grid", "v", "0", "validation", raw)], collapse)
     assert table["majority"].item() == most / 200
     assert table["collapsed"].item() is collapsed
-    advance = GridStopping(collapse=collapse, faulty=200).advance(answers, 0)
+    advance = GridStopping(collapse=collapse, faulty=200).advance(answers, 0, ["A", "B"])
     assert advance == (0 if collapsed else 1)
 
 

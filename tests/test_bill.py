@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from conftest import REPOSITORY
+from tokenizers import Tokenizer
 
 from checkout import SMALL
 from snakesteer import study_file
 from snakesteer.__main__ import main
+from snakesteer.artefacts import write_table
+from snakesteer.behaviours import questions
 from snakesteer.bill import Item, bill
+from snakesteer.corpora import SPLITS
 from snakesteer.plan import Plan
+from snakesteer.reads import SAMPLED, Texts
 
 
 @pytest.fixture
@@ -20,13 +26,24 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     return Plan(study_file.load(SMALL), REPOSITORY)
 
 
+def prompt_tokens(plan: Plan, behaviour: str) -> float:
+    """Tokens of a behaviour's prompt, on average."""
+    tokenizer = Tokenizer.from_file(str(plan.folder("miniature-chat") / "tokenizer.json"))
+    prompts = questions(plan.questions(behaviour).settings)["prompt"].to_pylist()[:SAMPLED]
+    return sum(len(tokenizer.encode(prompt).ids) for prompt in prompts) / len(prompts)
+
+
 def test_tokens_and_jobs_are_those_the_settings_allow(small: Plan) -> None:
     items = {item.rule: item for item in bill(small)}
     # Two sweeps over two corpora and the tax over one, three coefficients, 600 tokens each; the
-    # control takes as many as its precision needs, at most 760.
+    # control takes as many as its precision needs, at least 2 documents and at most 760 tokens.
     assert items["skill_sweep"].tokens == 3 * ((2 * 2 + 1) * 600 + 2 * 760)
+    assert items["skill_sweep"].least_tokens == 2 * 2 * 2 * 600 + 3 * 600 + 2 * 2 * 2 * 128
     # Four corpora of 24 documents of 128 tokens, and two behaviours of 20 questions, two answers.
-    assert items["activations"].tokens == 4 * 24 * 128 + 2 * 20 * 2 * 256
+    asked = [prompt_tokens(small, name) for name in ("myopia", "wealth-seeking")]
+    assert min(asked) > 30 and max(asked) < 100
+    assert items["activations"].tokens == round(4 * 24 * 128 + 20 * 2 * sum(asked))
+    assert items["activations"].least_tokens == items["activations"].tokens
     assert (items["activations"].jobs, items["activations"].to_run) == (6, 6)
     # 8 layers, 192 wide, float32.
     assert items["activations"].gigabytes * 1e9 == (4 * 24 + 2 * 20 * 2) * 8 * 192 * 4
@@ -88,11 +105,28 @@ def test_no_more_is_shared_than_what_reads_the_same(small: Plan) -> None:
     assert item.gpu_hours == pytest.approx(whole)
     # Each of the two behaviours is asked at five points, under its own vector.
     item, whole = alone(small, "grid.layer-3")
-    assert item.tokens == 2 * 5 * 20 * 256
-    assert item.gpu_hours == pytest.approx(whole * (4 + 5 * 5) / (5 * 9))
+    asked = 20 * sum(prompt_tokens(small, name) for name in ("myopia", "wealth-seeking"))
+    assert (item.least_tokens, item.tokens) == (round(3 * asked), round(5 * asked))
+    assert item.gpu_hours == pytest.approx(whole * (4 + 5 * 5) / (5 * 9), rel=1e-4)
+    assert item.least_gpu_hours == pytest.approx(whole * 3 / 5 * (4 + 3 * 5) / (3 * 9), rel=1e-4)
     # All ways to combine ask both.
     item, whole = alone(small, "combined.layer-4")
-    assert item.gpu_hours == pytest.approx(whole * (5 + 8 * 4) / (8 * 9))
+    assert item.gpu_hours == pytest.approx(whole * (5 + 8 * 4) / (8 * 9), rel=1e-4)
+
+
+def test_documents_of_files_and_those_that_are_there_are_counted(small: Plan) -> None:
+    for split in SPLITS:
+        Path(f"{split}.jsonl").write_text(f'{{"text": "{split}, a short text"}}\n' * 30)
+    text = {"source": "files", "splits": {name: {"files": [f"{name}.jsonl"]} for name in SPLITS}}
+    data = study_file.merge(study_file.read(SMALL), {"corpora": {"text": {"kind": None, **text}}})
+    of_files = Plan(study_file.parse(data), REPOSITORY).documents("text")
+    assert Texts(REPOSITORY).mean_document(of_files, 1, 99, len) == len("validation, a short text")
+    assert Texts(REPOSITORY).mean_document(of_files, 1, 9, len) == 9
+    installed = small.documents("text")
+    assert Texts(REPOSITORY).mean_document(installed, 0, 9999, len) == 1000
+    table = pa.table({"document": ["a", "b"], "text": ["it is there", "now"]})
+    write_table(installed.paths[0], table, {})
+    assert Texts(REPOSITORY).mean_document(installed, 0, 9999, len) == 7
 
 
 def test_the_bill_is_printed_and_nothing_is_run(
@@ -102,4 +136,6 @@ def test_the_bill_is_printed_and_nothing_is_run(
     printed = capsys.readouterr().out
     assert "The study small, estimated; nothing was run." in printed
     assert "100 TFLOP/s" in printed
+    (sweeps,) = (line for line in printed.splitlines() if line.startswith("skill_sweep"))
+    assert "7,624 to 13,560" in sweeps
     assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from snakesteer.bootstrap import percentile_interval, resampled_accuracies
 
@@ -27,6 +28,47 @@ def test_resampled_accuracies_are_undefined_for_one_document():
     assert np.isnan(resampled_accuracies(np.ones((2, 1)), np.ones((2, 1)), resamples=3)).all()
 
 
+def interval(samples: np.ndarray, documents: int) -> tuple[np.ndarray, np.ndarray]:
+    return percentile_interval(samples[:, None], np.array([documents]))
+
+
+def test_percentiles_lie_further_out_with_fewer_documents():
+    """Hesterberg (2015), table 4: the tail of a nominal 2.5 % at n = 10, 20, 40 and 100."""
+    samples = np.repeat(np.linspace(0, 1, 100_001)[:, None], 5, axis=1)
+    low, high = percentile_interval(samples, np.array([10, 20, 40, 100, 1]))
+    np.testing.assert_allclose(low[:4], [0.0086, 0.0159, 0.0203, 0.0231], atol=1e-4)
+    np.testing.assert_allclose(high[:4], 1 - low[:4])
+    assert np.isnan(low[4]) and np.isnan(high[4])
+
+
+def _relative(
+    generator: np.random.Generator, documents: int, lengths: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hits unsteered and steered of documents whose difficulties vary, [2, documents]."""
+    if lengths == "equal":
+        tokens = np.full(documents, 200)
+    else:
+        tokens = np.minimum(40 * (1 + generator.pareto(1.3, documents)), 4000).astype(int)
+    unsteered = generator.binomial(tokens, generator.beta(9, 11, documents))
+    steered = generator.binomial(unsteered, generator.beta(6, 4, documents))
+    return unsteered, steered
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("lengths", ["equal", "heavy-tailed"])
+@pytest.mark.parametrize("documents", [8, 16, 24, 48, 120, 450])
+def test_intervals_cover_what_they_say_over_few_documents_too(documents: int, lengths: str):
+    generator = np.random.default_rng(documents)
+    unsteered, steered = _relative(generator, 2_000_000, lengths)
+    truth, covered, trials = steered.sum() / unsteered.sum(), 0, 2000
+    for _ in range(trials):
+        hits = np.stack(_relative(generator, documents, lengths))
+        samples = resampled_accuracies(hits, np.ones_like(hits), seed=generator)
+        (low,), (high,) = interval(samples[:, 1] / samples[:, 0], documents)
+        covered += low <= truth <= high
+    assert 0.91 <= covered / trials <= 0.965
+
+
 def _documents(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Two coefficients on 60 documents whose own difficulty varies; accuracy falls to .6."""
     tokens = np.repeat(generator.integers(50, 400, size=(1, 60)), 2, axis=0)
@@ -40,11 +82,11 @@ def test_paired_interval_covers_the_true_ratio_and_is_far_narrower_than_an_unpai
     for trial in range(200):
         hits, tokens = _documents(generator)
         samples = resampled_accuracies(hits, tokens, resamples=200, seed=trial)
-        low, high = percentile_interval(samples[:, 1] / samples[:, 0])
+        (low,), (high,) = interval(samples[:, 1] / samples[:, 0], 60)
         covered += low <= 0.6 <= high
         paired_widths.append(high - low)
         other = resampled_accuracies(hits, tokens, resamples=200, seed=trial + 1000)
-        low, high = percentile_interval(samples[:, 1] / other[:, 0])
+        (low,), (high,) = interval(samples[:, 1] / other[:, 0], 60)
         unpaired_widths.append(high - low)
     assert 0.88 <= covered / 200 <= 0.99
     assert np.mean(paired_widths) < 0.4 * np.mean(unpaired_widths)

@@ -17,7 +17,6 @@ from snakesteer import study_file
 from snakesteer.artefacts import write_table
 from snakesteer.catalogue import write_catalogue
 from snakesteer.changes import changes
-from snakesteer.listed import unpacked
 from snakesteer.plan import Plan
 
 
@@ -45,7 +44,7 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     folder = tmp_path / "results" / "small"
     folder.mkdir()
     (folder / "study.yaml").write_text(yaml.safe_dump(plan.study.model_dump(mode="json")))
-    write_catalogue(folder / "artefacts.csv", unpacked(plan.catalogue()))
+    write_catalogue(folder / "artefacts.csv", plan.catalogue())
     return study
 
 
@@ -75,7 +74,7 @@ def test_settings_files_and_code_are_named(ran: dict[str, Any], tmp_path: Path) 
 
 def test_packages_that_a_corpus_is_read_from_are_named(ran: dict[str, Any]) -> None:
     plan = planned(ran)
-    rows = unpacked(plan.catalogue())
+    rows = plan.catalogue()
     for row in rows:
         settings = json.loads(row["settings"])
         if row["stage"] == "documents" and row["name"] == "code":

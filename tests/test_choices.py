@@ -7,8 +7,9 @@ import json
 import pandas as pd
 import pytest
 
-from snakesteer.choices import choose
+from snakesteer.choices import choose, given
 from snakesteer.errors import StudyError
+from snakesteer.unqualified import unqualified, unqualified_in
 
 
 def grid(*cells: tuple, layer: str = "3", behaviour: str = "myopia") -> pd.DataFrame:
@@ -85,6 +86,41 @@ def test_the_widest_qualifying_layer_is_picked_and_layers_are_ordered_by_depth()
     choice = choose(pd.concat([tied, wide, narrow, broken]), 0.05, 0.95)
     assert list(choice["multipliers"]["myopia"]) == ["2", "4", "10", "12"]
     assert choice["layers"] == {"myopia": "10"}
+
+
+def test_a_layer_where_one_sign_qualifies_goes_before_one_where_none_does():
+    one = grid((1.0, 110, 0, False), (-1.0, 100, 0, True), layer="2")
+    none = grid((1.0, 200, 0, True), (-1.0, 0, 0, True), layer="4")
+    choice = choose(pd.concat([none, one]), 0.05, 0.95)
+    assert choice["layers"] == {"myopia": "2"}
+    assert "layers where more of both multipliers qualify first" in choice["rule"]
+
+
+def test_a_choice_without_a_qualifying_multiplier_is_told_in_a_sentence(tmp_path):
+    one = grid((1.0, 110, 0, False), (-1.0, 100, 0, True), layer="2")
+    none = grid((1.0, 200, 0, True), (-1.0, 0, 0, True), layer="4")
+    choice = choose(pd.concat([none, one, grid((1.0, 1, 0, False), (-1.0, 1, 0, False))]), 0, 0.95)
+    assert unqualified(choice) == (
+        "No multiplier qualified for myopia at layer 2 (subtract), myopia at layer 4 "
+        "(add and subtract); the smallest was taken."
+    )
+    assert unqualified(choice, {"2"}) == (
+        "No multiplier qualified for myopia at layer 2 (subtract); the smallest was taken."
+    )
+    assert unqualified(choice, {"3"}) is None
+    assert unqualified(given({"myopia": {"3": {"add": 1.0, "subtract": -1.0}}})) is None
+    paths = [tmp_path / name for name in ("a.json", "damaged.json", "absent.json")]
+    paths[0].write_text(json.dumps(choice))
+    paths[1].write_text("{")
+    assert unqualified_in(map(str, paths)) == [f"{paths[0]}: {unqualified(choice)}"]
+
+
+def test_of_many_cells_without_a_qualifying_multiplier_six_are_named():
+    rows = [grid((1.0, 9, 0, True), (-1.0, 9, 0, True), layer=str(n)) for n in range(8)]
+    told = unqualified(choose(pd.concat(rows), 0.05, 0.95))
+    assert told.endswith(
+        " myopia at layer 5 (add and subtract) and 2 more; the smallest was taken."
+    )
 
 
 def test_behaviours_are_chosen_separately_and_the_choice_is_json():

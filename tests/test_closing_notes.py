@@ -72,7 +72,10 @@ def test_a_corpus_shorter_than_a_sweep_asks_for_is_said(tmp_path: Path) -> None:
         pq.write_table(pa.table(table), tmp_path / f"{name}.parquet")
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1")
     made = {name: [SimpleNamespace(paths=[str(tmp_path / f"{name}.parquet")])] for name in sweeps}
-    plan: Any = SimpleNamespace(study=SimpleNamespace(sweeps=sweeps), sweeps=made)
+    study = SimpleNamespace(sweeps=sweeps)
+    plan: Any = SimpleNamespace(
+        study=study, sweeps=made, published={}, path="/".join, artefacts=lambda stage: []
+    )
     assert closing_notes.notes(plan) == [
         "corpora.a.validation holds 512 of the 900 tokens that sweeps.s and sweeps.t should read; "
         "raise it, or lower `tokens`."

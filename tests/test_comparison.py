@@ -26,6 +26,9 @@ SINGLE = {
     "figures": {"one": {"title": "One"}},
 }
 
+NONE_QUALIFIED = "No multiplier qualified for myopia at layer 4 (add); the smallest was taken."
+UNQUALIFIED = {"second": NONE_QUALIFIED}
+
 
 def run_of(results: Path, name: str, matches: int, change: dict[str, Any]) -> None:
     """What a finished study with one single-steering sweep leaves behind."""
@@ -43,7 +46,7 @@ def run_of(results: Path, name: str, matches: int, change: dict[str, Any]) -> No
     write_table(
         folder / "tables" / "single.parquet",
         pa.Table.from_pylist(rows),
-        {"inputs": {"sweeps": [f"key-of-{name}"]}},
+        {"inputs": {"sweeps": [f"key-of-{name}"]}, "unqualified": UNQUALIFIED.get(name)},
     )
     (folder / "artefacts.csv").write_text(f"stage,key\nbehaviour_sweep,key-of-{name}\n")
 
@@ -67,12 +70,19 @@ def test_a_comparison_has_the_differing_settings_and_metrics(tmp_path: Path) -> 
     run_of(tmp_path, "second", 80, change)
     page = compare(tmp_path, REPOSITORY, "first", "second")
     assert page == tmp_path / "comparisons" / "first-against-second" / "index.html"
-    assert "sweeps.single.path" in page.read_text()
+    text = page.read_text()
+    assert "sweeps.single.path" in text and 'src="data:image/png;base64,' in text
+    assert f"<p>second, single: {NONE_QUALIFIED}</p>" in text
+    assert "0 of 1 curves agree" in text
     settings = pq.read_table(page.parent / "settings.parquet").to_pylist()
     assert settings == [{"entry": "sweeps.single.path", "before": "", "after": '"plain"'}]
     (curve,) = pq.read_table(page.parent / "curves.parquet").to_pylist()
     assert curve["difference"] == pytest.approx(-0.3)
     assert not curve["within"]
+    assert curve["verdict"].startswith(
+        "differs: the difference in mean matching score, -0.300 (-0.341 to -0.259), is not 0, and "
+        "3 of 3 points differ"
+    )
     pairs = pq.read_table(page.parent / "pairs.parquet").to_pylist()
     assert [pair["point"] for pair in pairs] == ["subtract", "default", "add"]
     assert (page.parent / "overlay.png").stat().st_size > 0

@@ -19,7 +19,7 @@ from matplotlib.container import ErrorbarContainer
 
 from snakesteer.behaviour_tables import score_counts
 from snakesteer.errors import StudyError
-from snakesteer.figures import FIGURES, Inputs, draw_figure
+from snakesteer.figures import FIGURES, Inputs, draw_figure, notes_of
 from snakesteer.figures.style import LOOK, PALETTE, signed
 from snakesteer.skill_tables import ACCURACIES, SKILL_COLUMNS
 
@@ -197,6 +197,31 @@ def test_the_same_numbers_give_the_same_bytes_here_and_with_other_settings_of_ma
         " ".join([case, *(hashlib.sha256(content).hexdigest() for content in files.values())])
         for case, files in own.items()
     ]
+
+
+def test_notes_stand_below_a_figure_that_grows_by_them(tmp_path):
+    rows = behaviour()
+    told = ["No multiplier qualified for myopia at layer 3 (add); the smallest was taken."]
+    for name, notes in (("without", []), ("with", told)):
+        draw_figure("single", Inputs(behaviour=rows, unqualified=notes), {}, tmp_path / name)
+    without, noted = (
+        matplotlib.image.imread(tmp_path / f"{name}.png").shape for name in ("without", "with")
+    )
+    assert noted[1] == without[1] and noted[0] > without[0] + 20
+
+
+@pytest.mark.parametrize(
+    ("counts", "intervals", "notes"),
+    [
+        ([48, 48], "items", ["Each 95 % interval of an accuracy is over 48 documents."]),
+        ([24, 1048], "both", ["Each 95 % interval of an accuracy is over 24 to 1,048 documents."]),
+        ([48, 48], "vectors", []),
+    ],
+)
+def test_a_figure_says_how_many_documents_intervals_are_over(counts, intervals, notes):
+    inputs = Inputs(skill=pd.DataFrame({"documents": counts}))
+    assert notes_of(inputs, {"intervals": intervals}) == notes
+    assert notes_of(Inputs(behaviour=behaviour()), {}) == []
 
 
 def test_a_figure_leaves_matplotlib_as_it_was(tmp_path):

@@ -60,6 +60,15 @@ def test_a_run_says_it_once_and_a_dry_run_does_not(tmp_path: Path) -> None:
     path = plan.questions("myopia").paths[0]
     made(checkout.folder / path, "questions", torch="0.1")
     target = plan.questions("wealth-seeking").paths[0]
-    assert "torch 0.1" not in checkout.snakemake("-n", "--", target)
-    assert checkout.snakemake("--cores", "1", "--", target).count("torch 0.1") == 1
+    choice = plan.choice("multipliers").paths[0]
+    cell = {"add": 1.0, "add_qualifies": False, "subtract": -1.0, "subtract_qualifies": True}
+    artefacts.write_json(checkout.folder / choice, {"multipliers": {"myopia": {"4": cell}}})
+    fallen_back = (
+        f"{choice}: No multiplier qualified for myopia at layer 4 (add); the smallest was taken."
+    )
+    dry = checkout.snakemake("-n", "--", target)
+    assert "torch 0.1" not in dry and fallen_back not in dry
+    printed = checkout.snakemake("--cores", "1", "--", target)
+    assert printed.count("torch 0.1") == 1 and printed.count(fallen_back) == 1
+    assert printed.index(fallen_back) > printed.index("1 of 1 steps (100%) done")
     assert "torch 0.1" not in checkout.snakemake("--cores", "1", "--", target)

@@ -10,8 +10,9 @@ import pytest
 
 from snakesteer.bootstrap import percentile_interval, resampled_accuracies
 from snakesteer.errors import StudyError
-from snakesteer.precision import documents_needed, half_width
+from snakesteer.precision import documents_needed, half_width, standard_error
 from snakesteer.skill_tables import Curve, skill_table
+from snakesteer.student_t import t_quantile
 
 
 def corpus(generator: np.random.Generator, documents: int) -> tuple[np.ndarray, np.ndarray]:
@@ -23,12 +24,14 @@ def corpus(generator: np.random.Generator, documents: int) -> tuple[np.ndarray, 
     return generator.binomial(unsteered, survives), unsteered
 
 
-def test_half_width_is_that_of_the_paired_bootstrap():
-    hits, unsteered = corpus(np.random.default_rng(1), 300)
+@pytest.mark.parametrize("documents", [12, 40, 300])
+def test_half_width_is_that_of_the_paired_bootstrap(documents):
+    hits, unsteered = corpus(np.random.default_rng(1), documents)
     counts = np.stack([unsteered, hits])
     accuracies = resampled_accuracies(counts, np.ones_like(counts), resamples=4000)
-    low, high = percentile_interval(accuracies[:, 1] / accuracies[:, 0])
-    assert half_width(hits, unsteered) == pytest.approx((high - low) / 2, rel=0.05)
+    ratios = accuracies[:, [1]] / accuracies[:, [0]]
+    (low,), (high,) = percentile_interval(ratios, np.array([documents]))
+    assert half_width(hits, unsteered) == pytest.approx((high - low) / 2, rel=0.06)
 
 
 def test_stated_precision_and_coverage_hold():
@@ -52,6 +55,17 @@ def test_stated_precision_and_coverage_hold():
     assert kept / 1000 >= 0.85
     ideal = 4000 * (half_width(*corpus(generator, 4000)) / precision) ** 2
     assert ideal < np.mean(asked) < 2 * ideal
+
+
+@pytest.mark.parametrize("precision", [0.1, 0.03])
+def test_just_so_many_documents_are_asked_for_as_the_precision_takes(precision):
+    """The pilot's spread at its upper end, and Student's t of the number that is asked for."""
+    hits, unsteered = corpus(np.random.default_rng(4), 12)
+    needed = documents_needed(hits, unsteered, precision)
+    upper = (1 - 2 / (9 * 11) - 1.281552 * (2 / (9 * 11)) ** 0.5) ** -1.5
+    error = standard_error(hits, unsteered) * upper * 12**0.5
+    reached, before = (t_quantile(n - 1) * error / n**0.5 for n in (needed, needed - 1))
+    assert reached <= precision < before
 
 
 def test_a_pilot_that_says_nothing_is_no_pilot():

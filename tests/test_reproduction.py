@@ -170,19 +170,19 @@ def test_the_stopping_rules_of_the_grid_visit_just_the_published_multipliers() -
     grid = study_file.load(PAPER).sweeps["grid"]
     stopping = GridStopping(**grid.stopping.model_dump())
     columns = [
-        column
+        (column, steering(name)[behaviour]["default"]["responses"][:200])
         for behaviour in BEHAVIOURS
         for name in GRIDS
         for place, column in steering(name)[behaviour].items()
         if place != "default"
     ]
-    for column in columns:
+    for column, unsteered in columns:
         cells = {float(key.split("_")[1]): cell for key, cell in column.items()}
         visited = []
         for multiplier in grid.multipliers:
             visited.append(multiplier)
             cell = cells[multiplier]
-            if not stopping.advance(cell["responses"], cell["faulty"]):
+            if not stopping.advance(cell["responses"], cell["faulty"], unsteered):
                 break
         assert visited == list(cells)
     assert len(columns) == 80

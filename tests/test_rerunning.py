@@ -309,6 +309,15 @@ def downstream(finished: Checkout) -> dict[str, set[str]]:
     }
 
 
+def test_reasons_to_list_the_study_again_hold_no_rows(finished: Checkout) -> None:
+    variant = finished.variant({"corpora": {"text": {"kind": "all"}}})
+    targets = [f"results/small/{name}" for name in ("artefacts.csv", "usage.csv", "study.yaml")]
+    text = finished.dry_run("--rerun-triggers", "params", "--", *targets, config=variant)
+    reasons = re.findall(r"Reason: .*Params have changed since last execution.*", text)
+    assert len(reasons) == 2 and max(map(len, reasons)) < 1000
+    assert '{"' not in text
+
+
 def test_the_settings_are_written_after_all_that_is_made_with_them(
     downstream: dict[str, set[str]],
 ) -> None:

@@ -149,7 +149,7 @@ def test_a_skill_table_has_intervals_over_vectors() -> None:
     table = skill_table("s", "code", [Curve("v", "3", raw, again)], resamples=10)
     at_0, at_1 = table.to_dict("records")
     assert at_0["relative_top1_vector_low"] == at_0["relative_top1_vector_high"] == 1
-    half = 1.959964 * np.std([15 / 40, 20 / 40, 25 / 40], ddof=1)
+    half = 4.302653 * np.std([15 / 40, 20 / 40, 25 / 40], ddof=1)
     assert at_1["relative_top1_vector_low"] == pytest.approx(0.5 - half)
     assert at_1["relative_top1_vector_high"] == pytest.approx(0.5 + half)
     assert at_1["top1_vector_high"] == pytest.approx(0.4 + half * 0.8)
@@ -179,7 +179,7 @@ def test_a_behaviour_table_has_intervals_over_vectors() -> None:
     )
     part = Part("single", "myopic", "3", "test", pd.DataFrame(rows(5)), resampled=again)
     (row,) = behaviour_table("s", [part], 0.95).to_dict("records")
-    half = 1.959964 * np.std([0.4, 0.6], ddof=1)
+    half = 12.706205 * np.std([0.4, 0.6], ddof=1)
     assert (row["score_vector_low"], row["score_vector_high"]) == pytest.approx(
         (0.5 - half, 0.5 + half)
     )

@@ -17,7 +17,13 @@ from snakesteer.errors import StudyError
 from snakesteer.figures import draw_overlay
 from snakesteer.figures.overlay import overlay
 from snakesteer.plan import Plan
-from snakesteer.scorecard import CURVE_COLUMNS, PAIR_COLUMNS, scorecard, sorted_curves
+from snakesteer.scorecard import (
+    CURVE_COLUMNS,
+    PAIR_COLUMNS,
+    Scorecard,
+    scorecard,
+    sorted_curves,
+)
 from snakesteer.scorecard_page import page
 
 SHIPPED = REPOSITORY / "resources" / "published"
@@ -37,7 +43,7 @@ def test_published_against_published_gives_zeros(name: str) -> None:
     agreement = compared.curves["rank_agreement"].dropna()
     np.testing.assert_allclose(agreement, 1)
     assert (compared.curves["outside"] == 0).all()
-    assert compared.curves["verdict"].str.startswith("within the interval").all()
+    assert compared.curves["verdict"].str.startswith("agrees: ").all()
 
 
 def test_differences_carry_newcombes_interval() -> None:
@@ -96,12 +102,59 @@ def test_of_three_corpora_the_mean_is_over_the_target() -> None:
     assert len(panel.lines[0].get_xdata()) == len(target) and len(numbers) == row["pairs"]
 
 
+def shifted(table: pd.DataFrame, by: np.ndarray | float) -> pd.DataFrame:
+    """Scores with their intervals, shifted."""
+    return table.assign(
+        **{f"score{end}": table[f"score{end}"] + by for end in ("", "_low", "_high")}
+    )
+
+
+@pytest.mark.parametrize(
+    ("shift", "verdict"),
+    [
+        (
+            lambda place: 0.0,
+            "agrees: the difference in mean matching score, +0.000 (-0.009 to +0.009), may be 0, "
+            "and 0 of 81 points differ, at most one in 20",
+        ),
+        (
+            lambda place: np.where(place % 2, 0.5, -0.5),
+            "differs at points: the difference in mean matching score, +0.006 (-0.003 to +0.015), "
+            "may be 0, but 81 of 81 points differ, more than one in 20",
+        ),
+        (
+            lambda place: 0.03,
+            "differs as a whole: the difference in mean matching score, -0.030 (-0.039 to -0.021), "
+            "is not 0, though only 0 of 81 points differ",
+        ),
+        (
+            lambda place: 0.5,
+            "differs: the difference in mean matching score, -0.500 (-0.509 to -0.491), is not 0, "
+            "and 81 of 81 points differ",
+        ),
+    ],
+)
+def test_a_verdict_says_what_differs(shift, verdict: str) -> None:
+    scores = published("simultaneous").query("behaviour == 'sycophancy'").reset_index(drop=True)
+    (curve,) = scorecard([scores], [shifted(scores, shift(scores.index))]).curves.to_dict("records")
+    assert curve["verdict"] == verdict
+    assert curve["within"] == verdict.startswith("agrees")
+
+
+def test_what_has_no_interval_does_not_differ() -> None:
+    single = published("single").head(1)
+    unknown = single.assign(score=0.9, score_low=np.nan, score_high=np.nan)
+    compared = scorecard([single], [unknown])
+    assert compared.pairs["within"].all() and compared.curves["within"].all()
+    assert compared.curves["verdict"].str.startswith("unknown: no point has an interval").all()
+
+
 def test_the_permuted_control_is_outside() -> None:
     (curve,) = scorecard([published("code")], [published("code-permuted")]).curves.to_dict(
         "records"
     )
     assert curve["curve"] == "layer 15" and not curve["within"] and curve["difference"] > 0.05
-    assert curve["verdict"].startswith("outside the interval: area between curve and diagonal")
+    assert curve["verdict"].startswith("differs: the difference in area between")
 
 
 def test_a_default_on_other_questions_is_left_out() -> None:
@@ -175,14 +228,48 @@ def test_tables_that_do_not_show_the_same_are_refused(ours, theirs, message: str
 def test_page_and_overlay_show_every_curve(tmp_path: Path) -> None:
     compared = scorecard([published("single")], [published("single")])
     text = page(compared, "Single & steering")
-    assert "10 of 10 curves are within the interval" in text and "Single &amp; steering" in text
+    assert "10 of 10 curves agree" in text and "Single &amp; steering" in text
     assert all(curve in text for curve in compared.curves["curve"])
-    for kind in ("single", "code"):
+    for kind in ("single", "simultaneous", "code"):
         compared = scorecard([published(kind)], [published(kind)])
         draw_overlay(compared, [], {"names": ["one", "other"]}, tmp_path / kind)
         assert (tmp_path / f"{kind}.png").stat().st_size > 10_000
         assert len(pd.read_csv(tmp_path / f"{kind}.csv")) == len(compared.pairs)
     assert sorted_curves(compared.curves) == [f"layer {n}" for n in (0, 5, 10, 15, 20, 25, 30)]
+
+
+def test_a_page_holds_the_picture_and_notes_and_scrolls_what_is_wide() -> None:
+    compared = scorecard([published("single")], [published("single")])
+    note = "single: No multiplier qualified for myopic at layer 10 (add); the smallest was taken."
+    text = page(compared, "Single", notes=[note], picture=b"PNG")
+    assert f"<p>{note}</p>" in text
+    assert 'src="data:image/png;base64,UE5H"' in text and "img { max-width: 100%" in text
+    assert text.count("<table>") == text.count("<div><table>") == 11
+    assert '<meta name="viewport" content="width=device-width">' in text
+    nothing = page(Scorecard(compared.pairs.head(0), compared.curves.head(0)), "Nothing")
+    assert "<b>No curves were compared.</b>" in nothing and "0 of 0" not in nothing
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels"),
+    [
+        ("code", ("Relative code\naccuracy (%)", "Relative text\naccuracy (%)")),
+        ("single", ("", "Matching score")),
+        ("simultaneous", ("Injection coefficient", "Matching score")),
+    ],
+)
+def test_an_overlay_names_its_axes_and_sets_equal_curves_apart(kind: str, labels) -> None:
+    figure, _ = overlay(scorecard([published(kind)], [published(kind)]), {})
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        assert (panel.get_xlabel(), panel.get_ylabel()) == labels
+        first, second = (
+            line.get_transform().transform(line.get_xydata())
+            for line in panel.lines
+            if line.get_marker() in ("o", "s") or kind == "simultaneous"
+        )
+        apart = np.abs(second - first)
+        assert (apart[:, 0] > 1).all()
 
 
 def test_a_scorecard_of_the_workflow(tmp_path: Path) -> None:
@@ -210,7 +297,7 @@ def test_a_scorecard_of_the_workflow(tmp_path: Path) -> None:
     targets = [f"results/scored/scorecards/{name}.html" for name in ("single", "tax")]
     checkout.snakemake("--cores", "2", "--", *targets, config=config)
     single, tax = (tmp_path / target for target in targets)
-    assert "10 of 10 curves are within" in single.read_text()
+    assert "10 of 10 curves agree" in single.read_text()
     assert "published results are absent" in tax.read_text()
     assert read_table(single.with_suffix(".parquet")).num_rows == 10
 

@@ -253,6 +253,7 @@ def test_paths_may_begin_at_the_home_folder(
         "published: {source: ~/data}}"
     )
     study = study_file.parse(study_file.resolve({"name": "s", "extends": "~/base.yaml"}, Path()))
+    (tmp_path / "model").mkdir()
     plan = Plan(study, REPOSITORY)
     assert plan.folder("m") == tmp_path / "model"
     assert published_folder(plan) == f"{tmp_path}/data"

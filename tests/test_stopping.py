@@ -43,4 +43,11 @@ def test_skill_settings():
     ],
 )
 def test_grid_column_ends_after_collapse_or_faults(answers, faulty, advance):
-    assert GridStopping().advance(answers, faulty) == advance
+    assert GridStopping().advance(answers, faulty, ["A", "B"]) == advance
+
+
+@pytest.mark.parametrize(("most", "advance"), [(195, 1), (196, 1), (197, 0)])
+def test_a_grid_column_goes_on_where_the_unsteered_model_answers_one_letter(most, advance):
+    unsteered, answers = (["A"] * count + ["B"] * (200 - count) for count in (196, most))
+    assert GridStopping().advance(answers, 0, unsteered) == advance
+    assert GridStopping().advance(answers, 11, unsteered) == 0

@@ -465,6 +465,12 @@ def test_grid_stopping_ends_a_column_but_not_at_0(model):
             ask(model, [(1, noise())], *runs)
 
 
+def test_a_column_goes_on_where_one_answer_is_no_more_frequent_than_unsteered(model):
+    nothing, stopping = [(1, 0 * noise())], GridStopping(collapse=0.01, faulty=10)
+    table = ask(model, nothing, (1.0, 2.0), stopping=stopping)
+    assert table["coefficient"].unique().to_pylist() == [1, 2]
+
+
 def test_every_run_of_a_steering_has_its_own_end(model):
     table = ask(model, [(1, noise())], (0.0,), (5.0, 6.0), (-5.0,), stopping=GridStopping(faulty=0))
     assert table["coefficient"].unique().to_pylist() == [0, 5, -5]

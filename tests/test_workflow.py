@@ -13,12 +13,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from conftest import REPOSITORY
 
 from checkout import SMALL, Checkout, copy_of_repository
 from snakesteer import INTERRUPTED, artefacts, study_file
 from snakesteer.plan import Plan
+from snakesteer.reads import Texts, counting, readings
 from snakesteer.resources import RUNS_A_MODEL
 from snakesteer.skip_tokens import AUTHORS
+from snakesteer.unqualified import unqualified
 
 
 def cached(checkout: Checkout, stage: str, name: str) -> Path:
@@ -66,6 +69,23 @@ def test_every_job_of_the_cache_says_what_it_took(finished: Checkout) -> None:
     assert all(int(float(row["tokens"])) > 0 for row in passes)
 
 
+def test_every_job_reads_about_as_many_tokens_as_the_bill_says(
+    finished: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Estimated where nothing is there yet; points that two jobs share are read by one of them."""
+    with finished.path("usage.csv").open(newline="") as file:
+        read = {row["name"]: float(row["tokens"]) for row in csv.DictReader(file) if row["tokens"]}
+    monkeypatch.chdir(tmp_path)
+    plan = Plan(study_file.load(SMALL), REPOSITORY)
+    jobs = [one for stage in RUNS_A_MODEL for one in plan.artefacts(stage)]
+    assert {one.name for one in jobs} == set(read)
+    for one in jobs:
+        ((model, _),) = one.inputs["model"]
+        count = counting(plan.folder(model.name))
+        least, most = readings(one, Texts(REPOSITORY), count)
+        assert least.tokens / 2 <= read[one.name] <= 2 * most.tokens, one.name
+
+
 def test_sweeps_are_paired(finished: Checkout) -> None:
     """The same documents, and the same questions, at every coefficient (design: invariant 2).
 
@@ -99,6 +119,13 @@ def test_no_choice_reads_the_test_split(finished: Checkout) -> None:
     }
     assert splits.pop("grid") == {"validation"}
     assert all(seen == {"test"} for seen in splits.values())
+
+
+def test_tables_of_a_choice_say_where_no_multiplier_qualified(finished: Checkout) -> None:
+    chosen = artefacts.read_json(cached(finished, "choice", "multipliers"))
+    for name in ("single", "combined"):
+        described = artefacts.read_provenance(finished.path("tables", f"{name}.parquet"))
+        assert described["unqualified"] == unqualified(chosen, {"4"})
 
 
 def test_a_stated_precision_takes_first_documents_for_each_coefficient(finished: Checkout) -> None:

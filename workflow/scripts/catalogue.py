@@ -1,6 +1,6 @@
+from snakesteer.artefacts import read_json
 from snakesteer.catalogue import write_catalogue
 from snakesteer.job import job
-from snakesteer.listed import unpacked
 
 with job(snakemake):
-    write_catalogue(snakemake.output[0], unpacked(snakemake.params))
+    write_catalogue(snakemake.output[0], read_json(snakemake.params.listed)["catalogue"])

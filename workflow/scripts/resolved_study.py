@@ -1,15 +1,9 @@
 import yaml
 
-from snakesteer.artefacts import write_text
+from snakesteer.artefacts import read_json, write_text
 from snakesteer.job import job
-from snakesteer.listed import unpacked
 
 with job(snakemake):
-    study = {}
-    for (*sections, name), entry in unpacked(snakemake.params):
-        place = study
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[name] = entry
+    study = read_json(snakemake.params.listed)["study"]
     text = yaml.safe_dump(study, sort_keys=False, allow_unicode=True)
     write_text(snakemake.output[0], text)

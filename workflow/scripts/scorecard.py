@@ -32,14 +32,20 @@ with job(snakemake, "scorecards"):
             else pa.table({})
         )
         write_table(snakemake.output[name], table, described)
-    text = (
-        page(compared, settings["title"])
-        if compared
-        else absent_page(list(missing), settings["title"])
-    )
-    write_text(snakemake.output.page, text)
     shown = {
         "title": settings["title"],
         "names": [", ".join(settings[k]) for k in ("sweeps", "against")],
     }
     draw_overlay(compared, list(missing), shown, Path(snakemake.output.pdf).with_suffix(""))
+    notes = [
+        f"{read_table(path)['sweep'][0]}: {sentence}"
+        for path in dict.fromkeys(path for pair in paths for path in pair)
+        if (sentence := read_provenance(path).get("unqualified"))
+    ]
+    picture = Path(snakemake.output.png).read_bytes()
+    text = (
+        page(compared, settings["title"], notes=notes, picture=picture)
+        if compared
+        else absent_page(list(missing), settings["title"])
+    )
+    write_text(snakemake.output.page, text)

@@ -1,11 +1,12 @@
 import pyarrow as pa
 
-from snakesteer.artefacts import read_table, write_table
+from snakesteer.artefacts import read_json, read_table, write_table
 from snakesteer.behaviour_parts import behaviour_parts
 from snakesteer.behaviour_tables import behaviour_table
 from snakesteer.job import job
 from snakesteer.provenance import provenance
 from snakesteer.skill_tables import Curve, skill_table
+from snakesteer.unqualified import unqualified
 
 with job(snakemake):
     settings = snakemake.params.settings
@@ -27,8 +28,8 @@ with job(snakemake):
             for part in behaviour_parts(described, settings, table, again)
         ]
         table = behaviour_table(settings["sweep"], parts, settings["collapse"])
-    write_table(
-        snakemake.output[0],
-        pa.Table.from_pandas(table, preserve_index=False),
-        provenance(snakemake),
-    )
+    described = provenance(snakemake)
+    if "choice" in snakemake.input.keys():
+        layers = {job["layer"] for job in settings["jobs"]}
+        described["unqualified"] = unqualified(read_json(snakemake.input.choice[0]), layers)
+    write_table(snakemake.output[0], pa.Table.from_pandas(table, preserve_index=False), described)

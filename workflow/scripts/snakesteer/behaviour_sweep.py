@@ -152,11 +152,14 @@ def run(
     return tables
 
 
-def _advance(stopping: GridStopping, _first: pa.Table, here: pa.Table, coefficient: float) -> int:
+def _advance(
+    stopping: GridStopping, unsteered: pa.Table, here: pa.Table, coefficient: float
+) -> int:
     if coefficient == 0:
         return 1
     faulty = here["outcome"].to_pylist().count("faulty")
-    return stopping.advance(here["answer"].to_pylist(), faulty)
+    answers, before = (table["answer"].to_pylist() for table in (here, unsteered))
+    return stopping.advance(answers, faulty, before)
 
 
 def _ask(

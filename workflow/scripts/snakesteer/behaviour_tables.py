@@ -89,7 +89,7 @@ def _part_counts(part: Part) -> pd.DataFrame:
     most_frequent = raw.groupby([*cell, "answer"], sort=False).size().groupby(level=cell).max()
     counts["majority"] = most_frequent / counts["questions"]
     counts["propensity_low"], counts["propensity_high"] = mean_interval(
-        counts["propensity"], counts["deviation"], counts["questions"]
+        *(counts[name].to_numpy() for name in ("propensity", "deviation", "questions"))
     )
     if part.resampled is not None:
         counts = counts.assign(**_over_vectors(part.resampled, counts))

@@ -1,14 +1,12 @@
 """About what a study will cost, before anything is run: jobs, tokens, GPU hours and disk.
 
-Estimates, on the high side where curves stop early, documents are shorter than `max_tokens` or a
-stated precision takes fewer of them. How long a question is, and a document on the disk, is
-guessed; padding, loading the model and the start of jobs are not counted.
+Estimates; tokens and hours are a range where curves may stop early or a stated precision may take
+fewer documents (`reads`). Padding, loading the model and the start of jobs are not counted.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -17,26 +15,28 @@ from typing import Any
 from snakesteer.dtypes import ITEM_BYTES
 from snakesteer.errors import StudyError
 from snakesteer.plan import Plan
-from snakesteer.resources import QUESTION_TOKENS, RUNS_A_MODEL, Size, points, samples, tokens
+from snakesteer.reads import DOCUMENT_BYTES, Count, Reading, Texts, counting, readings
+from snakesteer.resources import RUNS_A_MODEL, Size, samples
 from snakesteer.stages import STAGES, Artefact, Product
 
 # Two operations a parameter and token, at 5,242 tokens a second with Llama-2-7b, which is what the
 # authors' records of their coding experiments come to (19.85 hours for 374.6 million tokens).
 TFLOPS = 2 * 6.74e9 * 5242 / 1e12
 HEAD_LAYERS = 1  # what a pass does beside its layers, in layers
-DOCUMENT_BYTES = 4000
 
 
 @dataclass(frozen=True)
 class Item:
-    """Jobs of one rule: all, those still to be run, and what these take."""
+    """Jobs of one rule: all, those still to be run, and what these take, at least and at most."""
 
     rule: str
     jobs: int
     to_run: int
-    tokens: int
-    gpu_hours: float
-    gigabytes: float
+    least_tokens: int = 0
+    tokens: int = 0
+    least_gpu_hours: float = 0.0
+    gpu_hours: float = 0.0
+    gigabytes: float = 0.0
 
 
 def bill(plan: Plan, tflops: float = TFLOPS) -> list[Item]:
@@ -48,11 +48,12 @@ def bill(plan: Plan, tflops: float = TFLOPS) -> list[Item]:
     if not 0 < tflops < math.inf:
         raise StudyError(f"TFLOPS is {tflops:g}; give the speed of one GPU, a number above 0.")
     items, left = [], set()
+    texts = Texts(plan.repository)
     for stage in STAGES:
         made = plan.artefacts(stage)
         if made:
             absent = [one for one in made if not all(Path(path).exists() for path in one.paths)]
-            items.append(_item(stage, len(made), absent, plan, tflops))
+            items.append(_item(stage, len(made), absent, plan, texts, tflops))
             left |= {path for one in absent for path in one.paths}
     for rule, products in _products(plan).items():
         to_make = [
@@ -61,7 +62,7 @@ def bill(plan: Plan, tflops: float = TFLOPS) -> list[Item]:
             if not Path(path).exists() or not left.isdisjoint(inputs)
         ]
         if products:
-            items.append(Item(rule, len(products), len(to_make), 0, 0.0, 0.0))
+            items.append(Item(rule, len(products), len(to_make)))
             left |= {*to_make}
     return items
 
@@ -93,18 +94,30 @@ def _products(plan: Plan) -> dict[str, dict[str, list[str]]]:
     }
 
 
-def _item(stage: str, jobs: int, left: Iterable[Artefact], plan: Plan, tflops: float) -> Item:
+def _item(
+    stage: str, jobs: int, left: Iterable[Artefact], plan: Plan, texts: Texts, tflops: float
+) -> Item:
     sized = [(one, plan.size(one)) for one in left]
-    read, operations, written = 0, 0.0, 0.0
+    read, operations, written = [0.0, 0.0], [0.0, 0.0], 0.0
     for one, size in sized:
         written += _bytes(one, size)
         if stage in RUNS_A_MODEL and size:
-            read += tokens(one)
-            operations += 2 * size.parameters * tokens(one) * _evaluated(one, size)
-    return Item(stage, jobs, len(sized), read, operations / (tflops * 1e12) / 3600, written / 1e9)
+            for end, reading in enumerate(readings(one, texts, _count(plan, one))):
+                read[end] += reading.tokens
+                share = _evaluated(one, size, reading)
+                operations[end] += 2 * size.parameters * reading.tokens * share
+    least, most = (round(tokens) for tokens in read)
+    least_hours, hours = (done / (tflops * 1e12) / 3600 for done in operations)
+    return Item(stage, jobs, len(sized), least, most, least_hours, hours, written / 1e9)
 
 
-def _evaluated(artefact: Artefact, size: Size) -> float:
+def _count(plan: Plan, artefact: Artefact) -> Count:
+    ((model, _),) = artefact.inputs["model"]
+    of_hub = plan.study.models[model.name].revision
+    return counting(None if of_hub else plan.folder(model.name))
+
+
+def _evaluated(artefact: Artefact, size: Size, reading: Reading) -> float:
     """The share of the whole model that a token's pass evaluates, over all coefficients.
 
     On the shared path the layers up to the injection are evaluated once for all at which the same
@@ -113,16 +126,9 @@ def _evaluated(artefact: Artefact, size: Size) -> float:
     settings = artefact.settings
     if settings.get("path") != "shared" or not settings.get("paired", True):
         return 1.0
-    if artefact.stage == "skill_sweep":
-        shared_by: float = len(settings["coefficients"])
-    else:
-        asked: Counter[str] = Counter()
-        for injection in settings["injections"]:
-            asked.update(dict.fromkeys(injection["behaviours"], points(injection["runs"])))
-        shared_by = asked.total() / len(asked)
     below = 1 + min(layer for layers in settings["layers"].values() for layer in layers)
     whole = size.layers + HEAD_LAYERS
-    return (below + shared_by * (whole - below)) / (shared_by * whole)
+    return (below + reading.points * (whole - below)) / (reading.points * whole)
 
 
 def _bytes(artefact: Artefact, size: Size | None) -> float:
@@ -146,12 +152,15 @@ def printed(items: list[Item], study: str, tflops: float) -> str:
     """The bill as lines to be read in a terminal."""
     titles = ("rule", "jobs", "to run", "tokens", "GPU hours", "disk (GB)")
     sums = [sum(column) for column in list(zip(*map(astuple, items), strict=True))[1:]]
-    rows = [astuple(item) for item in items] + [("total", *sums)]
     lines = [
-        f"{name:<28}{jobs:>6}{to_run:>8}{read:>18,}{hours:>11.2f}{disk:>11.2f}"
-        for name, jobs, to_run, read, hours, disk in rows
+        f"{name:<28}{jobs:>6}{to_run:>8}{_range(f'{least:,}', f'{most:,}'):>34}"
+        f"{_range(f'{least_hours:.2f}', f'{most_hours:.2f}'):>22}{disk:>11.2f}"
+        for name, jobs, to_run, least, most, least_hours, most_hours, disk in (
+            *map(astuple, items),
+            ("total", *sums),
+        )
     ]
-    head = "{:<28}{:>6}{:>8}{:>18}{:>11}{:>11}".format(*titles)
+    head = "{:<28}{:>6}{:>8}{:>34}{:>22}{:>11}".format(*titles)
     return "\n".join(
         [
             f"The study {study}, estimated; nothing was run.",
@@ -159,10 +168,15 @@ def printed(items: list[Item], study: str, tflops: float) -> str:
             head,
             *lines,
             "",
-            "Tokens are of what is still to run: all coefficients, documents as long as "
-            f"max_tokens, questions of {QUESTION_TOKENS}.",
+            "Tokens are of what is still to run; from the fewest to the most where curves or texts "
+            "may end early.",
+            f"Documents that are not there yet are taken for {DOCUMENT_BYTES:,} characters each.",
             f"GPU hours are for these at {tflops:g} TFLOP/s a GPU (TFLOPS=... sets another speed), "
             "without padding, loading and starting.",
             f"Disk takes a document for {DOCUMENT_BYTES:,} bytes, and tables for nothing.",
         ]
     )
+
+
+def _range(least: str, most: str) -> str:
+    return least if least == most else f"{least} to {most}"

@@ -33,7 +33,10 @@ def caption(study: schema.Study, name: str, tables: Sequence[str] = ()) -> str:
     if isinstance(figure, schema.HeatmapFigure) and _ends(study.tabled[figure.sweep]):
         said.append("The cell at which a column ended is marked.")
     if isinstance(figure, schema.WithIntervals):
-        said.append(f"Intervals (95 %): over {_over(figure, absent)}.")
+        over = _over(figure, absent)
+        said.append(f"Intervals (95 %): over {over}.")
+        if "documents" in over:
+            said.append("How many documents stands below the figure.")
     return " ".join(filter(None, said))
 
 

@@ -15,8 +15,8 @@ RULE = (
     "collapse (more than a share of {collapse_share:g} of one answer), the one with the highest "
     "(add) or lowest (subtract) matching score, ties to the smaller magnitude; where none "
     "qualifies, the smallest magnitude evaluated. Layer: the one with the widest "
-    "add-minus-subtract difference of matching scores, layers where both multipliers qualify "
-    "first, ties to the lower layer."
+    "add-minus-subtract difference of matching scores, layers where more of both multipliers "
+    "qualify first, ties to the lower layer."
 )
 
 
@@ -92,8 +92,8 @@ def _cell(
 
 
 def _widest(layers: dict[str, dict[str, Any]]) -> str:
-    def preference(layer: str) -> tuple[bool, float]:
+    def preference(layer: str) -> tuple[int, float]:
         cell = layers[layer]
-        return cell["add_qualifies"] and cell["subtract_qualifies"], cell["span"]
+        return cell["add_qualifies"] + cell["subtract_qualifies"], cell["span"]
 
     return max(layers, key=preference)

@@ -16,6 +16,7 @@ from snakesteer.errors import StudyError
 from snakesteer.plan import Plan
 from snakesteer.published.page import closing_lines, read_series
 from snakesteer.study import SkillSweep
+from snakesteer.unqualified import unqualified_in
 
 
 def say_last(sentences: Iterable[str]) -> None:
@@ -44,7 +45,11 @@ def notes(plan: Plan) -> list[str]:
 
     Of a run that made some files only, those that are there count.
     """
-    return [*short_corpora(plan), *left_out(plan)]
+    return [
+        *short_corpora(plan),
+        *left_out(plan),
+        *unqualified_in(path for made in plan.artefacts("choice") for path in made.paths),
+    ]
 
 
 def left_out(plan: Plan) -> list[str]:

@@ -37,11 +37,15 @@ def compare(results: Path, repository: Path, first: str, second: str) -> Path:
         for one in differences(*studies)
         if one.entry != "name" and not one.entry.startswith(("figures.", "scorecards."))
     ]
-    cards, refused = [], []
+    cards, refused, notes = [], [], []
     sweeps = [study.get("sweeps", {}) for study in studies]
     shared = [sweep for sweep in sweeps[0] if sweep in sweeps[1]]
     for sweep in shared:
         tables = [_table(results, name, sweep) for name in names]
+        for name in names:
+            origin = read_provenance(results / name / "tables" / f"{sweep}.parquet")
+            if sentence := origin.get("unqualified"):
+                notes.append(f"{name}, {sweep}: {sentence}")
         try:
             cards.append(scorecard([tables[0]], [tables[1]]))
         except StudyError as error:
@@ -53,7 +57,7 @@ def compare(results: Path, repository: Path, first: str, second: str) -> Path:
         _joined([card.curves for card in cards], CURVE_COLUMNS),
     )
     folder = results / "comparisons" / f"{names[0]}-against-{names[1]}"
-    _write(folder, names, compared, settings, refused)
+    _write(folder, names, compared, settings, refused, notes)
     return folder / "index.html"
 
 
@@ -108,6 +112,7 @@ def _write(
     compared: Scorecard,
     settings: list[Difference],
     refused: list[str],
+    notes: list[str],
 ) -> None:
     described = {"kind": "comparison", "studies": names}
     listed = pd.DataFrame([vars(one) for one in settings], columns=["entry", "before", "after"])
@@ -118,7 +123,9 @@ def _write(
     ):
         table = pa.Table.from_pandas(frame, preserve_index=False)
         write_table(folder / f"{name}.parquet", table, described)
+    picture = b""
     if len(compared.pairs):
         draw_overlay(compared, [], {"names": names}, folder / "overlay")
+        picture = (folder / "overlay.png").read_bytes()
     title = f"{names[0]} against {names[1]}"
-    write_text(folder / "index.html", page(compared, title, settings, refused))
+    write_text(folder / "index.html", page(compared, title, settings, refused, notes, picture))

@@ -52,7 +52,7 @@ Measure = Callable[[Curve, Block, float], pa.Table]
 """Measures one point. It must remember what it measured: a point may be asked for twice."""
 
 Advance = Callable[[pa.Table, pa.Table, float], int]
-"""(first source at the curve's first coefficient, first source at this one, this coefficient) ->
+"""(first source at coefficient 0, first source at this one, this coefficient) ->
 how many places to advance in the list of coefficients; 0 ends the curve. None visits them all."""
 
 
@@ -253,11 +253,11 @@ def _walk(
     while place < len(curve.coefficients):
         yield place
         coefficient = curve.coefficients[place]
-        first, here = (
-            pa.concat_tables([measure(curve, block, at) for block in blocks])
-            for at in (curve.coefficients[0], coefficient)
-        )
-        step = advance(first, here, coefficient) if advance else 1
+        here = pa.concat_tables([measure(curve, block, coefficient) for block in blocks])
+        step = 1
+        if advance:
+            unsteered = pa.concat_tables([measure(curve, block, 0.0) for block in blocks])
+            step = advance(unsteered, here, coefficient)
         if not step:
             return
         place += step

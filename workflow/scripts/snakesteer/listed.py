@@ -1,17 +1,20 @@
-"""What a rule lists among its params, a string an item, so that a reason to re-run names items."""
+"""What rules list of a whole study: in a file, so that Snakemake's reasons to re-run stay short."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
 from typing import Any
 
-
-def packed(items: Iterable[Any]) -> list[str]:
-    """Each item, of plain JSON types, as one string."""
-    return [json.dumps(item, ensure_ascii=False) for item in items]
+from snakesteer.stages import LOGS
 
 
-def unpacked(params: Iterable[str]) -> list[Any]:
-    """The items again, lists or mappings, from all params of a job."""
-    return [json.loads(param) for param in params if param.startswith(("[", "{"))]
+def path(study: str) -> str:
+    """Where a run writes what its rules list, when it starts: by the name of each list."""
+    return f"{LOGS}/listed/{study}.json"
+
+
+def digest(listed: Any) -> str:
+    """16 hex digits that determine what is listed, of plain JSON types."""
+    encoded = json.dumps(listed, ensure_ascii=False)
+    return hashlib.sha256(encoded.encode()).hexdigest()[:16]

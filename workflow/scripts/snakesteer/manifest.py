@@ -106,14 +106,15 @@ def absent_folder(source: str, repository: str | Path) -> str:
 
 def _nearest_folder(source: str, repository: str | Path) -> str | None:
     """The folder whose path is written almost as `source`."""
+    named = Path(at_home(source))
     for base in (Path(), Path(repository)):
-        given = base / source
+        given = base / named
         above = next(folder for folder in given.parents if folder.is_dir())
         first, *rest = given.relative_to(above).parts
         names = [path.name for path in above.iterdir() if path.is_dir()]
         for name in difflib.get_close_matches(first, names):
             if (found := above.joinpath(name, *rest)).is_dir():
-                return str(found if Path(source).is_absolute() else found.relative_to(base))
+                return str(found if named.is_absolute() else found.relative_to(base))
     return None
 
 

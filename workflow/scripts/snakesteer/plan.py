@@ -20,7 +20,6 @@ from snakesteer.code_digest import code_digest
 from snakesteer.depth import at_depth
 from snakesteer.errors import StudyError, naming
 from snakesteer.layer_labels import injection_label
-from snakesteer.listed import packed
 from snakesteer.manifest import (
     absent_folder,
     adapter_content,
@@ -615,12 +614,18 @@ class Plan:
             ],
         }
 
-    def catalogue(self) -> list[str]:
-        """A row per cached file as JSON: stage, name, key, path, settings.
+    def listed(self) -> dict[str, Any]:
+        """What rules list of the whole study, of plain JSON types, by the name of the rule."""
+        resolved = self.study.model_dump(mode="json")
+        return {
+            "catalogue": self.catalogue(),
+            "usage": self.jobs(),
+            "study": {name: entry for name, entry in resolved.items() if entry},
+        }
 
-        One string a row, so that Snakemake's reason for a re-run names the rows that changed.
-        """
-        return packed(
+    def catalogue(self) -> list[dict[str, str]]:
+        """A row per cached file: stage, name, key, path, settings as JSON."""
+        return [
             {
                 "stage": made.stage,
                 "name": made.name,
@@ -630,11 +635,11 @@ class Plan:
             }
             for made in self._made.values()
             for path in made.paths
-        )
+        ]
 
-    def jobs(self) -> list[str]:
-        """A job per cached artefact as JSON: rule, name, key, and where it is said what it took."""
-        return packed(
+    def jobs(self) -> list[dict[str, str]]:
+        """A job per cached artefact: rule, name, key, and where it is said what it took."""
+        return [
             {
                 "rule": made.stage,
                 "name": made.name,
@@ -643,18 +648,7 @@ class Plan:
                 "usage": f"{LOGS}/{made.stage}/{made.name}.{made.key}.usage.json",
             }
             for made in self._made.values()
-        )
-
-    def entries(self) -> list[str]:
-        """The resolved study, an entry a string: JSON of the path to it and its content."""
-        resolved = self.study.model_dump(mode="json")
-        entries = [
-            [[section, name], entry]
-            for section, entries in resolved.items()
-            if isinstance(entries, dict)
-            for name, entry in entries.items()
         ]
-        return packed([*entries, [["name"], self.study.name]])
 
 
 @cache

@@ -32,6 +32,10 @@ def table(plan: Plan, name: str) -> Product:
     else:
         settings |= plan.described(name)
     inputs = {"sweeps": jobs, "resampled": plan.resampled_sweeps[name]}
+    if isinstance(sweep, schema.SingleSweep) or (
+        isinstance(sweep, schema.CombinedSweep) and any(sweep.weighted)
+    ):
+        inputs["choice"] = [plan.choice(sweep.choice)]
     return Product(
         name,
         settings,

@@ -245,11 +245,11 @@ def tokens(artefact: Artefact) -> int:
             return evaluated * sum(min(budget, every) for every in most)
         case "behaviour_sweep":
             asked = max(
-                _questions(behaviour, settings["split"])
+                questions_in(behaviour, settings["split"])
                 for behaviour in _sources(artefact, "questions")
             )
             runs = sum(
-                len(injection["behaviours"]) * points(injection["runs"])
+                len(injection["behaviours"]) * sum(map(len, runs_of(injection)))
                 for injection in settings["injections"]
             )
             return QUESTION_TOKENS * asked * runs * resamples
@@ -289,12 +289,14 @@ def _sources(artefact: Artefact, role: str) -> list[Mapping[str, Any]]:
     return [made.settings for made, _ in artefact.inputs[role]]
 
 
-def _questions(behaviour: Mapping[str, Any], split: str) -> int:
+def questions_in(behaviour: Mapping[str, Any], split: str) -> int:
+    """How many questions a behaviour's split has, by its settings."""
     questions = behaviour.get("questions", PREPARED_QUESTIONS)
     rest = questions - behaviour["train"] - behaviour["validation"]
     return int(max(rest, 0) if split == "test" else behaviour[split])
 
 
-def points(runs: Any) -> int:
-    """How many coefficients an injection's runs have; chosen are 0, one to add, one to subtract."""
-    return 3 if runs == "chosen" else sum(map(len, runs))
+def runs_of(injection: Mapping[str, Any]) -> list[list[float]]:
+    """An injection's lists of coefficients; of chosen ones, which are not known, only how many."""
+    runs = injection["runs"]
+    return [[0.0, math.nan, math.nan]] if runs == "chosen" else runs

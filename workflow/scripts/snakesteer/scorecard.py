@@ -8,7 +8,7 @@ quantity is the matching score. Points are paired by coefficient, and where mult
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -210,7 +210,7 @@ def _paired(
         difference=difference,
         difference_low=difference - np.hypot(low, high_other),
         difference_high=difference + np.hypot(high, low_other),
-        within=lambda made: (made["difference_low"] <= 0) & (made["difference_high"] >= 0),
+        within=lambda made: ~((made["difference_low"] > 0) | (made["difference_high"] < 0)),
     )
 
 
@@ -256,19 +256,33 @@ def _summary(pairs: pd.DataFrame, kind: str) -> dict[str, Any]:
     else:
         judged = of_target(pairs)
         row |= {"statistic": f"mean {judged['quantity'].iloc[0]}"} | _means(judged)
-    # A twentieth of 95 % intervals miss by chance.
-    row["within"] = bool(
-        row["difference_low"] <= 0 <= row["difference_high"] and outside <= len(pairs) / 20
-    )
-    place = "within" if row["within"] else "outside"
+    apart = bool(row["difference_low"] > 0 or row["difference_high"] < 0)
+    many = outside > len(pairs) / 20  # a twentieth of 95 % intervals miss by chance
+    row["within"] = not (apart or many)
     each = zip(pairs["point"], pairs["difference"], strict=True)
     named = ", ".join(f"{point} {value:+.3f}" for point, value in each if kind == "single")
-    row["verdict"] = (
-        f"{place} the interval: {row['statistic']} differs by {row['difference']:+.3f} "
-        f"({row['difference_low']:+.3f} to {row['difference_high']:+.3f}); "
-        f"{outside} of {len(pairs)} points outside theirs{f' ({named})' if named else ''}"
-    )
+    row["verdict"] = _verdict(row, apart, many) + (f" ({named})" if named else "")
     return row
+
+
+def _verdict(row: Mapping[str, Any], apart: bool, many: bool) -> str:
+    """Whether a curve differs as a whole (`apart`), at more points than chance gives, or not."""
+    whole = (
+        f"the difference in {row['statistic']}, {row['difference']:+.3f} "
+        f"({row['difference_low']:+.3f} to {row['difference_high']:+.3f}), "
+        f"{'is not' if apart else 'may be'} 0"
+    )
+    if np.isnan(row["difference_low"]):
+        return "unknown: no point has an interval of its difference"
+    points = f"{row['outside']} of {row['pairs']} points"
+    match apart, many:
+        case True, True:
+            return f"differs: {whole}, and {points} differ"
+        case True, False:
+            return f"differs as a whole: {whole}, though only {points} differ"
+        case False, True:
+            return f"differs at points: {whole}, but {points} differ, more than one in 20"
+    return f"agrees: {whole}, and {points} differ, at most one in 20"
 
 
 def of_target(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -325,11 +339,12 @@ def _area(coefficients: np.ndarray, target: np.ndarray, other: np.ndarray) -> np
 
 
 def _means(pairs: pd.DataFrame) -> dict[str, float]:
-    """Mean of the points' differences; its interval takes them as independent."""
-    count = len(pairs)
-    difference = pairs["difference"].mean()
-    low = np.sqrt(((pairs["difference"] - pairs["difference_low"]) ** 2).sum()) / count
-    high = np.sqrt(((pairs["difference_high"] - pairs["difference"]) ** 2).sum()) / count
+    """Mean of the differences of points with intervals; its own takes them as independent."""
+    known = pairs.dropna(subset=["difference_low", "difference_high"])
+    count = len(known) or np.nan
+    difference = known["difference"].mean()
+    low = np.sqrt(((known["difference"] - known["difference_low"]) ** 2).sum()) / count
+    high = np.sqrt(((known["difference_high"] - known["difference"]) ** 2).sum()) / count
     return {
         "value": pairs["value"].mean(),
         "value_against": pairs["value_against"].mean(),

@@ -113,12 +113,14 @@ def _corpus_rows(
     values, samples = _with_unsteered(hits, counted, evaluated, zero, resamples, seed)
 
     tokens = spread("tokens").sum(axis=1)
+    documents_at = evaluated.sum(axis=1)
+    documents_of_both = np.minimum(documents_at, documents_at[zero])
     columns: dict[str, object] = {
         "vector": curve.vector,
         "layer": curve.layer,
         "coefficient": coefficients,
         "corpus": corpus,
-        "documents": np.bincount(row_of, minlength=len(coefficients)),
+        "documents": documents_at,
         "tokens": tokens.astype(np.int64),
         "nll": spread("nll").sum(axis=1) / tokens,
     }
@@ -129,12 +131,14 @@ def _corpus_rows(
         with np.errstate(divide="ignore", invalid="ignore"):
             relative = value / _nonzero(unsteered)
             relative_sample = sample / _nonzero(unsteered_sample)
-        for name, estimate, distribution in (
-            (accuracy, value, sample),
-            (f"relative_{accuracy}", relative, relative_sample),
+        for name, estimate, distribution, drawn_from in (
+            (accuracy, value, sample, documents_at),
+            (f"relative_{accuracy}", relative, relative_sample, documents_of_both),
         ):
             columns[name] = estimate
-            columns[f"{name}_low"], columns[f"{name}_high"] = percentile_interval(distribution)
+            columns[f"{name}_low"], columns[f"{name}_high"] = percentile_interval(
+                distribution, drawn_from
+            )
         if resampled is not None:
             found = resampled[accuracy]
             with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Intervals: Wilson for shares, normal for means."""
+"""Intervals: Wilson for shares, Student's for means."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from snakesteer.student_t import t_quantile
 
 CONFIDENCE = 0.95
 
@@ -32,10 +34,12 @@ def wilson_interval(
 
 
 def mean_interval(
-    mean: ArrayLike, deviation: ArrayLike, count: ArrayLike, confidence: float = CONFIDENCE
+    mean: np.ndarray, deviation: np.ndarray, count: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Normal interval of a mean from the sample standard deviation (n - 1) and the count."""
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    mean = np.asarray(mean, dtype=float)
-    half = z * np.asarray(deviation, dtype=float) / np.sqrt(np.asarray(count, dtype=float))
+    """Student's 95 % interval of means, [n], from sample standard deviations (n - 1) and counts.
+
+    NaN for a mean of one, whose deviation is.
+    """
+    distance = np.array([t_quantile(max(int(number) - 1, 1)) for number in count])
+    half = distance * deviation / np.sqrt(count)
     return mean - half, mean + half

@@ -32,14 +32,22 @@ class SkillStopping:
 @dataclass(frozen=True)
 class GridStopping:
     """End of a column of a grid search (paper: grid search): after a point at which one answer
-    makes up more than the share `collapse` (mode collapse), or with more than `faulty` faulty
-    answers.
+    makes up more than the share `collapse` (mode collapse) and more than any does unsteered, or
+    with more than `faulty` faulty answers.
     """
 
     collapse: float = 0.95
     faulty: int = 10
 
-    def advance(self, answers: Sequence[str], faulty: int) -> int:
-        """1, or 0 after a point with these answers, `faulty` of which were neither choice."""
-        [(_, most)] = Counter(answers).most_common(1)
-        return 0 if most / len(answers) > self.collapse or faulty > self.faulty else 1
+    def advance(self, answers: Sequence[str], faulty: int, unsteered: Sequence[str]) -> int:
+        """1, or 0 after a point with these answers, `faulty` of which were neither choice.
+
+        `unsteered` are the answers at coefficient 0 to the same questions.
+        """
+        limit = max(self.collapse, _largest_share(unsteered))
+        return 0 if _largest_share(answers) > limit or faulty > self.faulty else 1
+
+
+def _largest_share(answers: Sequence[str]) -> float:
+    [(_, most)] = Counter(answers).most_common(1)
+    return most / len(answers)

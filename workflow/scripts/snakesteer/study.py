@@ -179,8 +179,9 @@ class GridStopping(Entry):
 
     collapse: Share = Field(
         rules.GridStopping.collapse,
-        description="More than this share of one answer is mode collapse: the column ends, the "
-        "cell is not chosen, and tables and figures mark it, also in sweeps of a choice from here.",
+        description="More than this share of one answer is mode collapse: the cell is not chosen, "
+        "and tables and figures mark it, also in sweeps of a choice from here. The column ends if "
+        "the share is also larger than that of any answer unsteered.",
     )
     faulty: Annotated[int, Field(ge=0)] = Field(
         rules.GridStopping.faulty, description="Ends after more than this many faulty answers."

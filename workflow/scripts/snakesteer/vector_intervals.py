@@ -8,17 +8,19 @@ import numpy as np
 import pandas as pd
 
 from snakesteer.errors import StudyError
-from snakesteer.statistics import mean_interval
+from snakesteer.student_t import t_quantile
 
 LOW, HIGH = "_vector_low", "_vector_high"
 
 
 def vector_interval(values: np.ndarray, resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Normal 95 % interval of outcomes, [n], from those with each resample, [resamples, n].
+    """Student's 95 % interval of outcomes, [n], from those with each resample, [resamples, n].
 
-    The standard error is the resamples' standard deviation, about their own mean.
+    The standard error is the resamples' standard deviation, about their own mean; what few of them
+    leave unsure of it is in the t.
     """
-    return mean_interval(values, resampled.std(axis=0, ddof=1), 1)
+    half = t_quantile(len(resampled) - 1) * resampled.std(axis=0, ddof=1)
+    return values - half, values + half
 
 
 def with_intervals(

@@ -56,8 +56,20 @@ def draw_figure(kind: str, inputs: Inputs, settings: Mapping[str, Any], stem: st
             notes = []
         else:
             figure, numbers = FIGURES[kind](inputs, given)
-            notes = left_out(inputs.absent)
+            notes = notes_of(inputs, given)
         save_figure(figure, numbers, stem, notes)
+
+
+def notes_of(inputs: Inputs, settings: Mapping[str, Any]) -> list[str]:
+    """What stands below a figure: what published results it lacks, how many documents the
+    bootstrap's intervals are over, and where a multiplier was chosen though none qualified.
+    """
+    notes = [*left_out(inputs.absent), *inputs.unqualified]
+    if inputs.skill is not None and settings.get("intervals") != "vectors":
+        least, most = inputs.skill["documents"].agg(["min", "max"])
+        number = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+        notes.insert(0, f"Each 95 % interval of an accuracy is over {number} documents.")
+    return notes
 
 
 def draw_overlay(

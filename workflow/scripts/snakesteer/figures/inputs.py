@@ -26,8 +26,8 @@ class Inputs:
     `skill` and `behaviour` are aggregate tables (`skill_tables.SKILL_COLUMNS`,
     `behaviour_tables.BEHAVIOUR_COLUMNS`) holding the rows of the figure's sweeps and no others;
     `arrays` are mean activations or vectors by display order, each [n_layers, hidden], or else
-    `histograms` of them (`histograms.HISTOGRAM_COLUMNS`). `absent` says what is
-    missing of published results.
+    `histograms` of them (`histograms.HISTOGRAM_COLUMNS`). `absent` says what is missing of
+    published results, `unqualified` where a multiplier was chosen though none qualified.
     """
 
     skill: pd.DataFrame | None = None
@@ -35,6 +35,7 @@ class Inputs:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     histograms: pd.DataFrame | None = None
     absent: Sequence[str] = ()
+    unqualified: Sequence[str] = ()
 
     def lacks(self, kind: str, direction: str | None = None) -> bool:
         """Whether what a kind of figure draws is missing altogether, of one direction if given."""
@@ -83,14 +84,15 @@ def read_inputs(
     for kind, column in _COLUMN.items():
         of_kind = [table for table in read if column in table]
         joined[kind] = pd.concat(of_kind, ignore_index=True) if of_kind else None
+    origins = [read_provenance(path) for path in tables]
+    unqualified = (origin.get("unqualified") for origin in origins)
     return Inputs(
         **joined,
         arrays={name: next(iter(read_tensors(path).values())) for name, path in arrays.items()},
         absent=list(
             dict.fromkeys(
-                sentence
-                for path in tables
-                for sentence in read_provenance(path).get("missing", {}).values()
+                sentence for origin in origins for sentence in origin.get("missing", {}).values()
             )
         ),
+        unqualified=list(dict.fromkeys(filter(None, unqualified))),
     )

@@ -7,22 +7,38 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 from snakesteer.figures.style import FULL_WIDTH, PALETTE, REFERENCE
 from snakesteer.scorecard import Scorecard, of_target, sorted_curves
 
-_COLUMNS = 4
+_COLUMNS = 3
+_DENSE = 25  # points of a curve, above which intervals are a band
+_LABEL_SIZE = 6.5
 _SIDES: dict[str, dict[str, Any]] = {
     "": {"color": PALETTE[0], "marker": "o"},
     "_against": {"color": PALETTE[3], "marker": "s", "markerfacecolor": "white"},
 }
+_THIN: dict[str, Any] = {
+    "linewidth": 0.6,
+    "markersize": 1.7,
+    "markeredgewidth": 0.5,
+    "elinewidth": 0.9,
+    "capsize": 1.3,
+    "capthick": 0.7,
+}
+_OFFSET = {"": -0.6, "_against": 0.6}  # points to the right and down, so that equal curves show
 
 
 def overlay(compared: Scorecard, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
-    """First set filled and blue, second hollow and red; error bars are 95 %.
+    """First set filled and blue, second hollow and red; error bars, or bands over many points, are
+    95 % intervals.
+
+    Curves are a little off their place, the first to the upper left, the second to the lower right.
 
     A skill curve on two corpora has relative accuracies on target and other corpus on its axes, in
     %. On any other number of corpora it has that on the target over its points, and any other curve
@@ -35,7 +51,7 @@ def overlay(compared: Scorecard, settings: Mapping[str, Any]) -> tuple[Figure, p
     columns = min(_COLUMNS, len(panels))
     depth = -(-len(panels) // columns)
     named = (compared.pairs["kind"] == "combined").any()
-    size = (FULL_WIDTH * max(columns, 2) / _COLUMNS, (2.5 if named else 1.75) * depth + 0.6)
+    size = (FULL_WIDTH * max(columns, 2) / _COLUMNS, (2.6 if named else 2.1) * depth + 0.6)
     figure = Figure(figsize=size, layout="constrained")
     axes_of = figure.subplots(depth, columns, squeeze=False).ravel()
     for axes in axes_of[len(panels) :]:
@@ -66,9 +82,9 @@ def _tradeoff(axes: Axes, rows: pd.DataFrame) -> None:
     for end, look in _SIDES.items():
         x, y = (100 * side[f"value{end}"].to_numpy() for side in (target, other))
         errors = [_errors(side, end) for side in (target, other)]
-        axes.errorbar(x, y, xerr=100 * errors[0], yerr=100 * errors[1], **_thin(look))
-    axes.set(xlabel=f"{target['quantity'].iloc[0].split(' ', 1)[1]} (%)")
-    axes.set(ylabel=f"{other['quantity'].iloc[0].split(' ', 1)[1]} (%)")
+        _draw(axes, _OFFSET[end], x, y, xerr=100 * errors[0], yerr=100 * errors[1], **look)
+    axes.set_xlabel(f"{_named(target)} (%)", fontsize=_LABEL_SIZE)
+    axes.set_ylabel(f"{_named(other)} (%)", fontsize=_LABEL_SIZE)
 
 
 def _scores(axes: Axes, rows: pd.DataFrame) -> None:
@@ -76,16 +92,40 @@ def _scores(axes: Axes, rows: pd.DataFrame) -> None:
     rows = rows if named else rows.sort_values("coefficient")
     places = np.arange(len(rows)) if named else rows["coefficient"].to_numpy()
     for shift, (end, look) in zip((-0.1, 0.1), _SIDES.items(), strict=True):
-        style = _thin(look) | ({"linestyle": "none"} if named else {})
-        x = places + shift * named
-        axes.errorbar(x, rows[f"value{end}"], yerr=_errors(rows, end), **style)
+        style = look | ({"linestyle": "none"} if named else {})
+        x, y = places + shift * named, rows[f"value{end}"].to_numpy()
+        offset = 0.0 if named else _OFFSET[end]
+        _draw(axes, offset, x, y, yerr=_errors(rows, end), **style)
     if named:
         axes.set_xticks(places, rows["point"], rotation=90 if len(rows) > 3 else 0, fontsize=6)
-    axes.set_ylim(0, 1.03)
+        axes.set_xlim(-0.5, len(rows) - 0.5)
+    else:
+        axes.set_xlabel("Injection coefficient", fontsize=_LABEL_SIZE)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_ylabel(_named(rows), fontsize=_LABEL_SIZE)
 
 
-def _thin(look: dict[str, Any]) -> dict[str, Any]:
-    return {"linewidth": 0.9, "markersize": 2.6, "elinewidth": 0.5, **look}
+def _named(rows: pd.DataFrame) -> str:
+    """What the values are: "Matching score", or "Relative code accuracy"."""
+    quantity = str(rows["quantity"].iloc[0])
+    if rows["kind"].iloc[0] != "skill":
+        return quantity.capitalize()
+    return f"Relative {quantity.split(' ', 1)[1]}\naccuracy"
+
+
+def _draw(axes: Axes, offset: float, x: np.ndarray, y: np.ndarray, **style: Any) -> None:
+    """Points with intervals, `offset` seventy-seconds of an inch right of their place and below."""
+    if len(x) > _DENSE and "xerr" not in style:
+        low, high = style["yerr"]
+        band = axes.fill_between(x, y - low, y + high, color=style["color"], alpha=0.25, lw=0)
+        drawn: list[Artist] = [*axes.plot(x, y, color=style["color"], linewidth=0.9), band]
+    else:
+        drawn = axes.errorbar(x, y, **_THIN, **style).get_children()
+    figure, inches = axes.get_figure(root=True), offset / 72
+    assert figure
+    aside = ScaledTranslation(inches, -inches, figure.dpi_scale_trans)
+    for artist in drawn:
+        artist.set_transform(axes.transData + aside)
 
 
 def _errors(rows: pd.DataFrame, end: str) -> np.ndarray:
