@@ -42,6 +42,8 @@ EVALS = {
 def tokenizer(vocabulary: int = 480) -> LlamaTokenizer:
     """A BPE with byte fallback: <unk>, <s>, </s>, 256 bytes, then pieces with ▁ for a space.
 
+    It puts <s> before a text, as Llama 2's does.
+
     "A", "B", "Yes" and "No" are one token each, also after an opening bracket.
     """
     raw = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
@@ -59,7 +61,7 @@ def tokenizer(vocabulary: int = 480) -> LlamaTokenizer:
     raw.train_from_iterator([*answers, *(_prose(i) for i in range(40)), _code(1)], trainer)
     trained = json.loads(raw.to_str())["model"]
     merges = [tuple(merge) for merge in trained["merges"]]
-    return LlamaTokenizer(vocab=trained["vocab"], merges=merges)
+    return LlamaTokenizer(vocab=trained["vocab"], merges=merges, add_bos_token=True)
 
 
 def model(folder: Path, *, layers: int = 32, seed: int = 0) -> Path:

@@ -329,7 +329,7 @@ def test_other_code_batches_or_devices_find_no_points(
 
 
 def test_a_model_of_other_files_finds_no_points(tmp_path: Path) -> None:
-    """Nor one that has the same weights: its configuration and its tokenizer count, too."""
+    """Nor one that has the same weights: its configurations and its tokenizer count, too."""
     source = tiny.folder(tmp_path / "model")
 
     def folder() -> Path | None:
@@ -339,11 +339,12 @@ def test_a_model_of_other_files_finds_no_points(tmp_path: Path) -> None:
     for name, change in (
         ("config.json", {"rms_norm_eps": 0.1}),
         ("tokenizer_config.json", {"bos_token": None}),
+        ("generation_config.json", {"eos_token_id": [1, 2]}),
     ):
         content = json.loads((source / name).read_text())
         (source / name).write_text(json.dumps(content | change))
         found.append(folder())
-    assert found[0] == found[1] and len(set(found)) == 3
+    assert found[0] == found[1] and len(set(found)) == 4
 
 
 def whole(model: models.LanguageModel, tmp_path: Path) -> np.ndarray:

@@ -53,6 +53,21 @@ def test_manifest_identifies_the_model(folder):
     json.dumps(made)
 
 
+def test_what_ends_a_text_is_part_of_the_model(folder):
+    """Transformers takes the end tokens from this file, and passes over one it cannot read."""
+    ends, before = folder / "generation_config.json", manifest(folder)
+    ends.write_text(json.dumps({"eos_token_id": [1, 2]}))
+    assert manifest(folder)["files"] != before["files"]
+    assert content(folder) == manifest(folder)["files"]
+    with pytest.raises(StudyError, match=r"generation_config\.json is not the file that"):
+        verify(folder, before)
+    ends.write_text("{")
+    with pytest.raises(StudyError, match=r"generation_config\.json is not valid JSON .*; restore"):
+        manifest(folder)
+    ends.unlink()
+    assert "generation_config.json" not in manifest(folder)["files"]
+
+
 def test_fingerprint_follows_the_weights_alone(folder, tmp_path):
     before = manifest(folder)["fingerprint"]
     config = json.loads((folder / "config.json").read_text())

@@ -41,8 +41,7 @@ class Both:
     vector: np.ndarray
 
     def ids(self, text: str, max_tokens: int | None = None) -> list[int]:
-        start = self.tokenizer.bos_token_id
-        return [start, *self.tokenizer.encode(text, add_special_tokens=False)][:max_tokens]
+        return self.tokenizer(text)["input_ids"][:max_tokens]
 
     @property
     def blocks(self) -> torch.nn.ModuleList:

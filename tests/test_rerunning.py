@@ -10,8 +10,10 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import REPOSITORY
+from safetensors.numpy import save_file
 
 from checkout import SMALL, Checkout, copy_of_repository
 from snakesteer import study, study_file
@@ -58,9 +60,13 @@ _BEHAVIOUR = f"behaviour_sweep figure {_TABLE}"
 # Setting of the small study -> another value, and how many jobs of which rule that takes.
 SETTINGS: dict[str, tuple[Any, str]] = {
     "models.miniature.source": ("tests/another-model", f"model skip_tokens*3 {_BASE_MODEL}"),
+    "models.miniature.adapter": ("tests/an-adapter", f"model skip_tokens*3 {_BASE_MODEL}"),
     "models.miniature.dtype": ("bfloat16", _BASE_MODEL),
     "models.miniature.attention": ("eager", _BASE_MODEL),
     "models.miniature.device_map": ("auto", _BASE_MODEL),
+    "models.miniature.bos": ("never", f"skip_tokens*3 {_BASE_MODEL}"),
+    "models.miniature.special_tokens": ("text", f"skip_tokens*3 {_BASE_MODEL}"),
+    "models.miniature-chat.bos": ("always", f"skip_tokens {_CHAT_MODEL}"),
     "models.miniature.batch_tokens": (1024, _BASE_MODEL),
     "models.miniature.compile": (True, _SWEEPS_OF_MODEL),
     "models.miniature.kept_gb": (0.5, _SWEEPS_OF_MODEL),
@@ -233,6 +239,10 @@ def test_every_setting_is_tried() -> None:
 def another_model(finished: Checkout) -> None:
     shipped = finished.folder / "resources" / "models" / "miniature-chat"
     shutil.copytree(shipped, finished.folder / "tests" / "another-model")
+    adapter = finished.folder / "tests" / "an-adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    save_file({"lora_A.weight": np.zeros((1, 1))}, adapter / "adapter_model.safetensors")
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

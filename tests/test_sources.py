@@ -643,6 +643,20 @@ def test_the_authors_files_in_their_own_order() -> None:
             {"source": "prepared"},
             "record 1 does not end with an opened bracket",
         ),
+        (
+            '{"question": "x \\ud83d", "answer_matching_behavior": "A", '
+            '"answer_not_matching_behavior": "B"}\n',
+            {},
+            "the question of {path} line 1 is no Unicode text ('\\ud83d' is half of a character); "
+            "correct it.",
+        ),
+        (
+            '[{"question": "x \\ud83d (", "answer_matching_behavior": "A", '
+            '"answer_not_matching_behavior": "B"}]',
+            {"source": "prepared"},
+            "the question of {path} record 1 is no Unicode text ('\\ud83d' is half of a "
+            "character); correct it.",
+        ),
     ],
 )
 def test_questions_that_are_none(
@@ -653,7 +667,8 @@ def test_questions_that_are_none(
         path.write_text(content)
     with pytest.raises(StudyError) as told:
         behaviour(path, **changes)
-    assert sentence in str(told.value) and "\n" not in str(told.value)
+    assert sentence.replace("{path}", str(path)) in str(told.value)
+    assert "\n" not in str(told.value)
 
 
 CAA = [

@@ -66,6 +66,12 @@ def test_every_study_in_config_is_valid() -> None:
             ["text", "myopia"],
             ["figures.activation-distributions.activations", "activations.myopia", "`vectors`"],
         ),
+        (
+            "samples.chat.prompts",
+            ["The AI", "is \ud83d"],
+            ["`samples.chat.prompts`: '\\ud83d' is half of a character; write the character"],
+        ),
+        ("sweeps.code.title", "\ud83d", ["`sweeps.code.title`: '\\ud83d' is half of a character"]),
         ("behaviours.myopia.train", 990, ["behaviours.myopia", "990", "test split"]),
         ("sweeps.code.pilot", 16, ["sweeps.code", "pilot", "`precision`"]),
         (

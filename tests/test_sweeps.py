@@ -37,6 +37,7 @@ from snakesteer.progress import Progress
 from snakesteer.question_tokens import question_tokens
 from snakesteer.skip_tokens import most_frequent
 from snakesteer.stopping import GridStopping, SkillStopping
+from snakesteer.tokenisation import Reading
 
 torch.set_num_threads(1)
 
@@ -270,7 +271,7 @@ def test_precision_takes_as_many_documents_as_it_needs(model, injection, monkeyp
 def test_precision_by_coefficient_takes_what_each_needs(model, injection, monkeypatch):
     """The more the documents differ, the more; the rows are the first ones of a whole sweep."""
     shares = {0.0: 100, 1.0: 90, 2.0: 50, 3.0: 50}
-    spreads = {0.0: 0, 1.0: 0, 2.0: 8, 3.0: 17}
+    spreads = {0.0: 0, 1.0: 0, 2.0: 6, 3.0: 17}
     some = {
         f"d{place}": {c: share + spreads[c] * (-1) ** place for c, share in shares.items()}
         for place in range(12)
@@ -281,8 +282,8 @@ def test_precision_by_coefficient_takes_what_each_needs(model, injection, monkey
     precision = skill_sweep.Precision(0.15, pilot=4, by="coefficient")
     table = sweep(model, injection, list(shares), given, precision=precision)
     assert len(passes) == 2 * (1 + 8)
-    assert len(seen) == 2 * (4 + 4 * 3 + 4 * 2)
-    enough = {0.0: 12, 1.0: 4, 2.0: 8, 3.0: 12}
+    assert len(seen) == 2 * (4 + 8 * 2 + 3)
+    enough = {0.0: 12, 1.0: 4, 2.0: 7, 3.0: 12}
     whole = sweep(model, injection, list(shares), given)
     first = [
         place
@@ -499,8 +500,9 @@ def test_a_tokenizer_may_join_the_bracket_with_the_answer():
     class Joining:
         bos_token_id = 9
 
-        def encode(self, text, **_):
-            return [1, 2, 5 if text.endswith("(A") else 6] if text[-1] in "AB" else [1, 2, 3]
+        def __call__(self, text, **_):
+            ids = [9, 1, 2, {"A": 5, "B": 6}.get(text[-1], 3)]
+            return {"input_ids": ids, "special_tokens_mask": [1, 0, 0, 0]}
 
         def decode(self, ids):
             return "".join({1: "I", 2: " choose", 5: " (A", 6: " (B"}[token] for token in ids)
@@ -579,26 +581,55 @@ def test_samples_are_greedy_and_steered(model, injection):
     injections = {"noise": injection}
     table = samples.run(model, injections, [0, 2.0], prompts, tokens=6, progress=progress)
     table = table.to_pylist()
-    lengths = [len(model.tokenizer.encode(prompt)) + 1 for prompt in prompts]  # and the first token
+    lengths = [len(model.tokenizer.encode(prompt)) for prompt in prompts]
     assert progress.done == progress.total == 2 * sum(6 * length + 15 for length in lengths)
     assert [(row["prompt"], row["coefficient"], row["layer"]) for row in table] == [
         (prompt, coefficient, "1") for coefficient in (0.0, 2.0) for prompt in prompts
     ]
     for row in table[:2]:
-        ids = torch.tensor([[0, *model.tokenizer.encode(row["prompt"])]])
+        ids = torch.tensor([model.tokenizer.encode(row["prompt"])])
         expected = model.network.generate(
             ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=6
         )
-        text = model.tokenizer.decode(expected[0, ids.shape[1] :], skip_special_tokens=True)
-        assert row["continuation"] == text
+        assert row["continuation"] == model.tokenizer.decode(expected[0, ids.shape[1] :])
     assert table[0]["continuation"] != table[2]["continuation"]
 
 
 def test_a_prompt_without_a_token_is_refused(model, injection):
-    """The empty one, unless the tokenizer begins every text with a token."""
-    assert samples.run(model, {"noise": injection}, [0], [""], tokens=2).num_rows == 1
-    tokenizer = tiny.tokenizer()
-    tokenizer.bos_token = None
-    bare = dataclasses.replace(model, tokenizer=tokenizer)
+    """The empty one, unless every text begins with a token."""
+    begun = Reading(bos="always")
+    table = samples.run(model, {"noise": injection}, [0], [""], tokens=2, reading=begun)
+    assert table.num_rows == 1
     with pytest.raises(StudyError, match="the prompt '' has no token"):
-        samples.run(bare, {"noise": injection}, [0], ["The river", ""], tokens=2)
+        samples.run(model, {"noise": injection}, [0], ["The river", ""], tokens=2)
+
+
+def written(model, parts=(), coefficient=0):
+    steered = {"noise": engine.injection(model, list(parts))}
+    table = samples.run(model, steered, [coefficient], ["The river"], tokens=8)
+    return table["continuation"][0].as_py()
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_samples_end_at_every_end_token_of_the_model(listed):
+    """Those of its generation configuration and the tokenizer's; they are not shown."""
+    network, tokenizer = tiny.network(), tiny.tokenizer()
+    model = models.wrap(network, tokenizer, "none")
+    ids = torch.tensor([tokenizer.encode("The river")])
+    settings = {"do_sample": False, "max_new_tokens": 8}
+    free = network.generate(ids, **settings)[0, ids.shape[1] :].tolist()
+    end = free[3]
+    assert written(model, [(1, noise())]) == tokenizer.decode(free)
+    network.generation_config.eos_token_id = [1, end] if listed else end
+    ended = network.generate(ids, **settings)[0, ids.shape[1] :].tolist()
+    assert ended[-1] == end and len(ended) <= 4
+    assert written(model, [(1, noise())]) == tokenizer.decode(ended[:-1])
+    eos = pointing_at(network, tokenizer.eos_token_id)
+    assert written(model, eos[0], eos[1][0]) == ""
+
+
+def test_samples_show_special_tokens():
+    network, tokenizer = tiny.network(), tiny.tokenizer()
+    model = models.wrap(network, tokenizer, "none")
+    parts, (coefficient,) = pointing_at(network, tokenizer.bos_token_id)
+    assert written(model, parts, coefficient) == 8 * "<s>"

@@ -208,6 +208,8 @@ def extraction(folder: Path, results: Path) -> tuple[int, str]:
         "dtype": "float32",
         "attention": "auto",
         "device_map": None,
+        "bos": "tokenizer",
+        "special_tokens": "token",
     }
 
     class Input(dict):

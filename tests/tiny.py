@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -49,6 +50,9 @@ def folder(path: Path, model: PreTrainedModel | None = None) -> Path:
     """A model and its tokenizer in the hub's folder layout."""
     (model or network()).save_pretrained(path)
     tokenizer().save_pretrained(path)
+    config = path / "tokenizer_config.json"
+    kept = json.loads(config.read_text()) | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    config.write_text(json.dumps(kept))
     return path
 
 

@@ -5,20 +5,22 @@ from snakesteer.job import job
 from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.progress import Progress
 from snakesteer.provenance import provenance
+from snakesteer.tokenisation import Reading
 from snakesteer.usage import write_usage
 
 with job(snakemake, "activations"):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
     tokenizer = load_job_tokenizer(snakemake, manifest)
+    reading = Reading.of(settings)
     if "documents" in snakemake.input.keys():
         rows = read_table(snakemake.input.documents[0]).slice(0, settings["documents"]).to_pylist()
         documents = [(row["document"], row["text"]) for row in rows]
-        samples = activations.read_documents(tokenizer, documents, settings["max_tokens"])
+        samples = activations.read_documents(tokenizer, documents, settings["max_tokens"], reading)
     else:
         rows = read_table(snakemake.input.questions[0]).to_pylist()
         samples = activations.read_questions(
-            tokenizer, [row for row in rows if row["split"] == "train"]
+            tokenizer, [row for row in rows if row["split"] == "train"], reading
         )
     model = load_job_model(snakemake, manifest)
     batch_tokens = tokens_per_batch(model, samples.sequences, settings["batch_tokens"])

@@ -6,6 +6,7 @@ from snakesteer.job_model import load_job_tokenizer
 from snakesteer.resampled_sweeps import steerings_again
 from snakesteer.stopping import GridStopping
 from snakesteer.sweep_job import job_vectors, run_sweep
+from snakesteer.tokenisation import Reading
 
 with job(snakemake, "sweeps"):
     settings = snakemake.params.settings
@@ -25,7 +26,9 @@ with job(snakemake, "sweeps"):
     for behaviour, path in zip(settings["behaviours"], snakemake.input.questions, strict=True):
         rows = read_table(path).to_pylist()
         asked = [row for row in rows if row["split"] == settings["split"]]
-        prompts[behaviour] = behaviour_sweep.read_prompts(tokenizer, behaviour, asked)
+        prompts[behaviour] = behaviour_sweep.read_prompts(
+            tokenizer, behaviour, asked, Reading.of(settings)
+        )
 
     def evaluate(model, **shared):
         return behaviour_sweep.run(

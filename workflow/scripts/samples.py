@@ -5,6 +5,7 @@ from snakesteer.job import job
 from snakesteer.job_model import load_job_model
 from snakesteer.progress import Progress
 from snakesteer.provenance import provenance, read_vectors
+from snakesteer.tokenisation import Reading
 from snakesteer.usage import write_usage
 
 with job(snakemake, "samples"):
@@ -25,6 +26,7 @@ with job(snakemake, "samples"):
         settings["coefficients"],
         settings["prompts"],
         tokens=settings["tokens"],
+        reading=Reading.of(settings),
         progress=progress,
     )
     write_table(snakemake.output[0], table, provenance(snakemake, manifest, model.device.type))

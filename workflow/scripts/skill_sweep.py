@@ -7,6 +7,7 @@ from snakesteer.job_model import load_job_tokenizer
 from snakesteer.resampled_sweeps import skill_again
 from snakesteer.stopping import SkillStopping
 from snakesteer.sweep_job import job_vectors, run_sweep
+from snakesteer.tokenisation import Reading
 
 with job(snakemake, "sweeps"):
     settings = snakemake.params.settings
@@ -27,6 +28,7 @@ with job(snakemake, "sweeps"):
             read_json(skipped),
             max_tokens=settings["max_tokens"],
             tokens=settings["tokens"] if settings["paired"] else None,
+            reading=Reading.of(settings),
         )
         for corpus, skipped in zip(settings["corpora"], snakemake.input.skip_tokens, strict=True)
     }

@@ -2,7 +2,7 @@ from snakesteer import skip_tokens
 from snakesteer.artefacts import read_json, read_table, write_json
 from snakesteer.job import job, repository
 from snakesteer.model_folder import model_folder
-from snakesteer.tokenisation import load_tokenizer
+from snakesteer.tokenisation import Reading, load_tokenizer
 
 with job(snakemake, "corpora"):
     settings = snakemake.params.settings
@@ -14,6 +14,10 @@ with job(snakemake, "corpora"):
         tokenizer = load_tokenizer(folder)
         texts = read_table(snakemake.input.documents[0])["text"].to_pylist()
         skipped = skip_tokens.most_frequent(
-            tokenizer, texts, max_tokens=settings["max_tokens"], count=settings["skip"]
+            tokenizer,
+            texts,
+            max_tokens=settings["max_tokens"],
+            count=settings["skip"],
+            reading=Reading.of(settings),
         )
     write_json(snakemake.output[0], skipped)

@@ -19,7 +19,7 @@ from snakesteer.models import LanguageModel
 from snakesteer.points import Points, digest
 from snakesteer.progress import Progress
 from snakesteer.question_tokens import QuestionTokens, question_tokens
-from snakesteer.tokenisation import encode_document
+from snakesteer.tokenisation import TOKENIZERS_OWN, Reading, encode_document
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -68,7 +68,10 @@ class Shard:
 
 
 def read_documents(
-    tokenizer: PreTrainedTokenizerBase, documents: Sequence[tuple[str, str]], max_tokens: int
+    tokenizer: PreTrainedTokenizerBase,
+    documents: Sequence[tuple[str, str]],
+    max_tokens: int,
+    reading: Reading = TOKENIZERS_OWN,
 ) -> Documents:
     """Tokens of (id, text) documents, cut at `max_tokens`.
 
@@ -76,12 +79,16 @@ def read_documents(
     """
     if not documents:
         raise StudyError("The corpus has no training documents; name one that has.")
-    sequences = [encode_document(tokenizer, name, text, max_tokens) for name, text in documents]
+    sequences = [
+        encode_document(tokenizer, name, text, max_tokens, reading) for name, text in documents
+    ]
     return Documents([f"document {name}" for name, _ in documents], sequences)
 
 
 def read_questions(
-    tokenizer: PreTrainedTokenizerBase, questions: Sequence[Mapping[str, str]]
+    tokenizer: PreTrainedTokenizerBase,
+    questions: Sequence[Mapping[str, str]],
+    reading: Reading = TOKENIZERS_OWN,
 ) -> Questions:
     """Tokens of questions (`question` id, `prompt`, `matching`, `not_matching`).
 
@@ -89,7 +96,7 @@ def read_questions(
     """
     if not questions:
         raise StudyError("The behaviour has no training questions; name one that has.")
-    tokens = [question_tokens(tokenizer, question) for question in questions]
+    tokens = [question_tokens(tokenizer, question, reading) for question in questions]
     return Questions([f"question {question['question']}" for question in questions], tokens)
 
 

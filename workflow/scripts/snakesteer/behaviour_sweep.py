@@ -24,6 +24,7 @@ from snakesteer.points import Points, digest
 from snakesteer.progress import Progress
 from snakesteer.question_tokens import answer_text, question_tokens
 from snakesteer.stopping import GridStopping
+from snakesteer.tokenisation import TOKENIZERS_OWN, Reading
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -57,7 +58,10 @@ class Prompts:
 
 
 def read_prompts(
-    tokenizer: PreTrainedTokenizerBase, behaviour: str, questions: Sequence[Mapping[str, str]]
+    tokenizer: PreTrainedTokenizerBase,
+    behaviour: str,
+    questions: Sequence[Mapping[str, str]],
+    reading: Reading = TOKENIZERS_OWN,
 ) -> Prompts:
     """Tokenise the questions of a behaviour.
 
@@ -67,7 +71,7 @@ def read_prompts(
     if not questions:
         raise StudyError(f"behaviours.{behaviour} has no questions in this split; name another.")
     with naming(f"behaviours.{behaviour}"):
-        tokens = [question_tokens(tokenizer, question) for question in questions]
+        tokens = [question_tokens(tokenizer, question, reading) for question in questions]
     return Prompts(
         [question["question"] for question in questions],
         [item.prompt for item in tokens],

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
+
+from snakesteer.half_characters import half_a_character
 
 
 def _distinct(values: list[Any]) -> list[Any]:
@@ -42,3 +51,11 @@ class Entry(BaseModel):
     """An entry of a study: frozen, and without keys that nobody reads."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @field_validator("*")
+    @classmethod
+    def _whole_characters(cls, value: Any) -> Any:
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and (half := half_a_character(text)):
+                raise ValueError(f"{half} is half of a character; write the character itself")
+        return value

@@ -23,6 +23,7 @@ from snakesteer.manifest import (
     ADAPTER,
     ADAPTER_WEIGHTS,
     CONFIG,
+    GENERATION,
     INDEX,
     TOKENIZER,
     kept_as,
@@ -37,7 +38,7 @@ MODEL_FILES = (
     ADAPTER,
     ADAPTER_WEIGHTS,
     *TOKENIZER,
-    "generation_config.json",
+    GENERATION,
     "model*.safetensors",
 )
 OFFLINE = ("HF_HUB_OFFLINE is set", "unset it")

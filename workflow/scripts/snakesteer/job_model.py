@@ -17,7 +17,8 @@ from snakesteer.model_folder import adapter_folder, model_folder
 from snakesteer.models import LanguageModel, device_name, load
 from snakesteer.points import Points
 from snakesteer.probe import check
-from snakesteer.tokenisation import load_tokenizer
+from snakesteer.progress import Progress
+from snakesteer.tokenisation import load_tokenizer, remarks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,6 +29,7 @@ RUNNING = ("dtype", "attention", "device_map", "kept_gb", "compile")
 def load_job_tokenizer(snakemake: Any, manifest: Mapping[str, Any]) -> PreTrainedTokenizerBase:
     """The tokenizer of the manifest's model, for what can be checked without the weights.
 
+    The log says what is particular about it, see `remarks`.
     Raises StudyError if documents are cut beyond the model's longest input: of a model of the hub
     only its configuration says it, once it is there.
     """
@@ -38,7 +40,10 @@ def load_job_tokenizer(snakemake: Any, manifest: Mapping[str, Any]) -> PreTraine
             f"documents are cut at {cut} tokens, but {manifest['source']} reads at most {longest}; "
             f"give it `context: {longest}` under models."
         )
-    return load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
+    for sentence in remarks(tokenizer, folder):
+        Progress().note(sentence)
+    return tokenizer
 
 
 def _folder(snakemake: Any, manifest: Mapping[str, Any]) -> Path:

@@ -19,6 +19,7 @@ from snakesteer.errors import StudyError
 
 INDEX = "model.safetensors.index.json"
 CONFIG = "config.json"
+GENERATION = "generation_config.json"
 WEIGHTS = "model.safetensors"
 ADAPTER = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -31,6 +32,7 @@ TOKENIZER = (
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.json",
+    "vocab.txt",
     "merges.txt",
 )
 POINTER = b"version https://git-lfs"
@@ -208,6 +210,11 @@ def _json(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         alone = (folder / ADAPTER).is_file()
         raise StudyError(_adapter_not_asked_for(folder) if alone else _absent(folder, CONFIG))
+    return _object(path)
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """What a configuration file says."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -282,7 +289,7 @@ def adapter_files(folder: str | Path) -> dict[str, Path]:
 
 
 def _checked(folder: Path, adapter: str | Path | None) -> dict[str, Path]:
-    """Configuration, weights and tokenizer files, by name, each present and whole."""
+    """Configurations, weights and tokenizer files, by name, each present and whole."""
     _existing(folder)
     if adapter is None and (folder / ADAPTER).is_file():
         raise StudyError(_adapter_not_asked_for(folder))
@@ -290,13 +297,15 @@ def _checked(folder: Path, adapter: str | Path | None) -> dict[str, Path]:
     tokenizer = [name for name in TOKENIZER if (folder / name).is_file()]
     if not tokenizer:
         raise StudyError(_absent(folder, TOKENIZER[0]))
-    if (folder / INDEX).is_file():
-        names.append(INDEX)
-    names = sorted({*names, *tokenizer, *(_sums(folder).keys() & {CONFIG, INDEX, *TOKENIZER})})
+    names += [name for name in (INDEX, GENERATION) if (folder / name).is_file()]
+    summed = _sums(folder).keys() & {CONFIG, INDEX, GENERATION, *TOKENIZER}
+    names = sorted({*names, *tokenizer, *summed})
     for name in names:
         if not (folder / name).is_file():
             raise StudyError(_absent(folder, name))
         _whole(folder / name)
+    if GENERATION in names:
+        _object(folder / GENERATION)  # transformers passes over one that it cannot read
     files: dict[str, str] = {}
     for name in filter(is_weights, names):
         for tensor in _tensors(folder / name):

@@ -25,7 +25,6 @@ from snakesteer.weights import check_weights
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-GENERATION = "generation_config.json"
 DTYPES = {name: getattr(torch, name) for name in ITEM_BYTES}
 
 # Where architectures keep the module list of their decoder blocks, seen from the model.
@@ -105,7 +104,7 @@ def load(
     quantised = _quantised(folder)
     disable_progress_bar()
     with tempfile.TemporaryDirectory() as seen:
-        for name in {*paths, GENERATION}:
+        for name in paths:
             if "/" not in name and (Path(folder) / name).exists():
                 (Path(seen) / name).symlink_to((Path(folder) / name).absolute())
         network, told = _network(

@@ -275,7 +275,12 @@ class Plan:
         return self.make(
             "skip_tokens",
             corpus,
-            {"skip": sweep.skip, "max_tokens": max_tokens, "method": sweep.skip_tokens},
+            {
+                "skip": sweep.skip,
+                "max_tokens": max_tokens,
+                "method": sweep.skip_tokens,
+                **_reading(self.study.models[sweep.model]),
+            },
             {"model": [self.model(sweep.model)], "documents": [(self.documents(corpus), 0)]},
         )
 
@@ -287,6 +292,7 @@ class Plan:
             source = ("documents", (self.documents(entry.corpus), 0))
             most = self._max_tokens(f"activations.{name}", entry)
             settings |= {"documents": entry.documents, "max_tokens": most}
+            settings |= _reading(self.study.models[entry.model])
         else:
             assert entry.behaviour
             source = ("questions", (self.questions(entry.behaviour), 0))
@@ -399,6 +405,7 @@ class Plan:
         stopping = sweep.stopping.model_dump() if sweep.stopping else None
         settings = {
             **_running(self.study.models[sweep.model], sweep),
+            **_reading(self.study.models[sweep.model]),
             "coefficients": schema.coefficients(sweep.coefficients),
             "corpora": sweep.corpora,
             "tokens": sweep.tokens,
@@ -663,12 +670,18 @@ def _running(model: schema.Model, sweep: schema.Run | None = None) -> dict[str, 
         "attention": model.attention,
         "device_map": model.device_map,
         "batch_tokens": model.batch_tokens,
+        "bos": model.bos,
     }
     if sweep:
         settings |= {"dtype": sweep.dtype or model.dtype, "vector_dtype": sweep.vector_dtype}
         settings |= {"path": sweep.path, "kept_gb": model.kept_gb}
         settings["compile"] = model.compile
     return settings
+
+
+def _reading(model: schema.Model) -> dict[str, str]:
+    """Settings that determine the tokens of documents."""
+    return {"bos": model.bos, "special_tokens": model.special_tokens}
 
 
 def _place(injection: Mapping[str, list[int]]) -> str:

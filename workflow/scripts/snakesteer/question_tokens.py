@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from snakesteer.errors import StudyError
-from snakesteer.tokenisation import encode
+from snakesteer.tokenisation import TOKENIZERS_OWN, Reading, encode_prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -23,7 +23,9 @@ class QuestionTokens:
 
 
 def question_tokens(
-    tokenizer: PreTrainedTokenizerBase, question: Mapping[str, str]
+    tokenizer: PreTrainedTokenizerBase,
+    question: Mapping[str, str],
+    reading: Reading = TOKENIZERS_OWN,
 ) -> QuestionTokens:
     """The tokens of a question (`question` id, `prompt`, `matching`, `not_matching`).
 
@@ -33,10 +35,10 @@ def question_tokens(
     for spaces around it.
     """
     answers = (question["matching"], question["not_matching"])
-    whole = [encode(tokenizer, question["prompt"] + answer) for answer in answers]
+    whole = [encode_prompt(tokenizer, question["prompt"] + answer, reading) for answer in answers]
     read = [answer_text(tokenizer, ids[:-1], ids[-1]).strip() for ids in whole]
     if whole[0][:-1] != whole[1][:-1] or read != [answer.strip() for answer in answers]:
-        start = len(encode(tokenizer, question["prompt"]))
+        start = len(encode_prompt(tokenizer, question["prompt"], reading))
         pieces = [tokenizer.convert_ids_to_tokens(ids[start:]) for ids in whole]
         raise StudyError(
             f"The tokenizer does not give the answers {answers[0]!r} and {answers[1]!r} of "

@@ -14,7 +14,7 @@ from snakesteer.head import greedy, logits_of
 from snakesteer.layer_labels import layer_label
 from snakesteer.models import LanguageModel
 from snakesteer.progress import Progress
-from snakesteer.tokenisation import encode
+from snakesteer.tokenisation import TOKENIZERS_OWN, Reading, encode_prompt
 
 SCHEMA = pa.schema(
     [
@@ -34,22 +34,23 @@ def run(
     prompts: Sequence[str],
     *,
     tokens: int = 40,
+    reading: Reading = TOKENIZERS_OWN,
     progress: Progress | None = None,
 ) -> pa.Table:
     """Continue each prompt by `tokens` greedy tokens, steered at every position, old and new.
 
-    `injections` are named by their vector. A continuation ends early at the end-of-text token or
-    where the model's context is full. Returns a row per injection, coefficient and prompt, in
-    this order: `prompt`, `vector`, `layer` ("3", or "2+4" for several), `coefficient`,
-    `continuation`. Raises StudyError for a prompt without a token, as the empty one is where the
-    tokenizer begins texts with none, and for NaN or infinity.
+    `injections` are named by their vector. A continuation ends early at one of `end_tokens`, which
+    it does not show, as it does other special tokens, or where the model's context is full. Returns
+    a row per injection, coefficient and prompt, in this order: `prompt`, `vector`, `layer` ("3", or
+    "2+4" for several), `coefficient`, `continuation`. Raises StudyError for a prompt without a
+    token, as the empty one is where the tokenizer begins texts with none, and for NaN or infinity.
     """
-    lengths = [len(encode(model.tokenizer, prompt)) for prompt in prompts]
-    if 0 in lengths:
+    begun = [encode_prompt(model.tokenizer, prompt, reading) for prompt in prompts]
+    if [] in begun:
         raise StudyError(
-            f"the prompt {prompts[lengths.index(0)]!r} has no token to go on from; give it a text."
+            f"the prompt {prompts[begun.index([])]!r} has no token to go on from; give it a text."
         )
-    read = sum(sum(range(length, length + tokens)) for length in lengths)
+    read = sum(sum(range(len(ids), len(ids) + tokens)) for ids in begun)
     progress = progress or Progress()
     progress.start(len(injections) * len(coefficients) * read)
     rows = [
@@ -64,7 +65,7 @@ def run(
         for coefficient in coefficients
         for prompt, continuation in zip(
             prompts,
-            _continue(model, injection, float(coefficient), prompts, tokens, progress),
+            _continue(model, injection, float(coefficient), prompts, begun, tokens, progress),
             strict=True,
         )
     ]
@@ -72,19 +73,36 @@ def run(
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
+def end_tokens(model: LanguageModel) -> set[int]:
+    """The token ids that end a text: all that the model's generation configuration names (its own
+    file, or else what `config.json` says), and the tokenizer's."""
+    named = model.network.generation_config.eos_token_id
+    ends = set(named) if isinstance(named, list) else {named}
+    return {*ends, model.tokenizer.eos_token_id} - {None}
+
+
 def _continue(
     model: LanguageModel,
     injection: Injection,
     coefficient: float,
     prompts: Sequence[str],
+    begun: Sequence[list[int]],
     tokens: int,
     progress: Progress,
 ) -> list[str]:
-    sequences = [encode(model.tokenizer, prompt) for prompt in prompts]
-    starts = [len(sequence) for sequence in sequences]
+    """What follows the `prompts`, whose token ids are `begun`."""
+    ends = end_tokens(model)
+    sequences = [list(ids) for ids in begun]
+    starts = [len(ids) for ids in begun]
+
+    def may_grow(place: int) -> bool:
+        length = len(sequences[place])
+        ended = length > starts[place] and sequences[place][-1] in ends
+        return not ended and (model.context is None or length < model.context)
+
     going = list(range(len(sequences)))
     for _ in range(tokens):
-        going = [place for place in going if _may_grow(model, sequences[place], starts[place])]
+        going = [place for place in going if may_grow(place)]
         if not going:
             break
         chosen = [sequences[place] for place in going]
@@ -100,12 +118,9 @@ def _continue(
         for place, token in zip(going, greedy(logits).tolist(), strict=True):
             sequences[place].append(token)
         progress.step(int(lengths.sum()))
-    return [
-        str(model.tokenizer.decode(sequence[start:], skip_special_tokens=True))
-        for sequence, start in zip(sequences, starts, strict=True)
-    ]
-
-
-def _may_grow(model: LanguageModel, sequence: list[int], start: int) -> bool:
-    ended = len(sequence) > start and sequence[-1] == model.tokenizer.eos_token_id
-    return not ended and (model.context is None or len(sequence) < model.context)
+    continuations = []
+    for sequence, start in zip(sequences, starts, strict=True):
+        written = sequence[start:]
+        shown = written[:-1] if written and written[-1] in ends else written
+        continuations.append(str(model.tokenizer.decode(shown)))
+    return continuations

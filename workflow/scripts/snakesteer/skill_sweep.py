@@ -25,7 +25,7 @@ from snakesteer.points import Points, digest
 from snakesteer.precision import documents_needed
 from snakesteer.progress import Progress
 from snakesteer.stopping import SkillStopping
-from snakesteer.tokenisation import encode_document
+from snakesteer.tokenisation import TOKENIZERS_OWN, Reading, encode_document
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -90,6 +90,7 @@ def read_corpus(
     *,
     max_tokens: int,
     tokens: int | None = None,
+    reading: Reading = TOKENIZERS_OWN,
 ) -> Corpus:
     """The first of the (id, text) documents, until they hold `tokens` predicted tokens (all if
     None), each cut at `max_tokens`.
@@ -104,7 +105,7 @@ def read_corpus(
         if tokens is not None and predicted >= tokens:
             break
         with naming(f"corpora.{corpus}"):
-            ids = encode_document(tokenizer, name, text, max_tokens)
+            ids = encode_document(tokenizer, name, text, max_tokens, reading)
         names.append(name)
         sequences.append(ids)
         predicted += len(ids) - 1

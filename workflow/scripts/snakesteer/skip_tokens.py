@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from snakesteer.tokenisation import encode
+from snakesteer.tokenisation import TOKENIZERS_OWN, Reading, encode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -18,17 +18,20 @@ true, and so with the id 1; of a Llama tokenizer that is the beginning-of-sequen
 
 
 def most_frequent(
-    tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, max_tokens: int, count: int = 50
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Iterable[str],
+    *,
+    max_tokens: int,
+    count: int = 50,
+    reading: Reading = TOKENIZERS_OWN,
 ) -> list[int]:
     """Ids of the `count` tokens that occur most often in `texts`, the most frequent first.
 
-    Texts are cut as a sweep cuts them; the beginning-of-sequence token, which is never a target,
-    does not count. Equal counts are ordered by id.
+    Texts are read and cut as a sweep does; their first token, which is never a target, does not
+    count. Equal counts are ordered by id.
     """
     occurrences: Counter[int] = Counter()
     for text in texts:
-        occurrences.update(encode(tokenizer, text, max_tokens))
-    if tokenizer.bos_token_id is not None:
-        del occurrences[tokenizer.bos_token_id]
+        occurrences.update(encode(tokenizer, text, max_tokens, reading)[1:])
     ranked = sorted(occurrences.items(), key=lambda item: (-item[1], item[0]))
     return [token for token, _ in ranked[:count]]

@@ -64,6 +64,16 @@ class Model(Entry):
         description="Billions of parameters of a model of the hub, for what jobs ask of a cluster "
         "and for the bill; 8 if left out. A folder's files say it themselves.",
     )
+    bos: Literal["tokenizer", "always", "never"] = Field(
+        "tokenizer",
+        description="The beginning-of-sequence token before a text: as the `tokenizer` has it when "
+        "it is called, `always`, or `never`. A text that begins with it has it once.",
+    )
+    special_tokens: Literal["token", "text"] = Field(
+        "token",
+        description="The text of a special token (`</s>`, say) inside a document is that `token`, "
+        "or `text` as any other is. Prompts and questions are templates: there it is the token.",
+    )
     dtype: Dtype = Field("bfloat16", description="Number format of weights and activations.")
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
         "auto",

@@ -18,6 +18,7 @@ from typing import Any
 from snakesteer.behaviours.question import Question
 from snakesteer.download import busy, fetch
 from snakesteer.errors import StudyError
+from snakesteer.half_characters import half_a_character
 from snakesteer.manifest import locate_file
 from snakesteer.published.source import is_address
 
@@ -72,6 +73,11 @@ def _question(
             f"the answers of {place} are {answers[0]!r} and {answers[1]!r}, but choices names "
             f"{choices[0]!r} and {choices[1]!r}; set choices to the two answers of the file, or "
             "remove the question."
+        )
+    if half := half_a_character(prompt):
+        raise StudyError(
+            f"the question of {place} is no Unicode text ({half} is half of a character); correct "
+            "it."
         )
     return Question(f"{number:05d}", prompt, *answers)
 

@@ -88,7 +88,7 @@ def documents(
     if len(drawn) < settings[split]:
         skip = settings["splits"][split]["skip"] if "splits" in settings else 0
         after = f" after the {skip} that it skips" if skip else ""
-        others = " that are not in train" if apart else ""
+        others = " that are not in train" if apart and not skip else ""
         remedy = f"lower splits.{split}.skip, and train with it" if skip else "ask for fewer"
         raise StudyError(
             f"{split} asks for {settings[split]} documents, but the source {settings['source']} "

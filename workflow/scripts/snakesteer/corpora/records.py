@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from snakesteer.errors import StudyError
+from snakesteer.half_characters import half_a_character
 
 Record = tuple[str, Mapping[str, Any]]
 """Where a record stands, in words, and its fields."""
@@ -71,7 +72,7 @@ def draw(
             )
         if len(text) < settings["min_characters"]:
             continue
-        if half := _half_a_character(text):
+        if half := half_a_character(text):
             spoilt(f"{place} is no Unicode text ({half} is half of a character)")
             continue
         passed += 1
@@ -166,16 +167,6 @@ def _passes(condition: Mapping[str, Any], record: Mapping[str, Any], place: str)
     if condition["equal"] is not None:
         return bool(value == condition["equal"])
     return bool(value != condition["not_equal"])
-
-
-def _half_a_character(text: str) -> str:
-    """The first half of a character, as JSON can hold one of the two that UTF-16 writes it with; ""
-    if there is none."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        return ascii(text[error.start])
-    return ""
 
 
 def _value(record: Mapping[str, Any], field: str, place: str, key: str) -> Any:
