@@ -67,9 +67,10 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer in `folder`, from local files and without running code found there.
 
     Where transformers takes another class than the general one that the folder names, and reads
-    texts otherwise with it, the general one is taken, which follows `tokenizer.json`. Raises StudyError if it cannot be loaded, as where it needs a package that is not installed, and
-    if it reads texts otherwise than its `tokenizer.json` says: by a `tokenizer_class` transformers
-    may build that class's own splitting around the vocabulary of the file.
+    texts otherwise with it, the general one is taken, which follows `tokenizer.json`. Raises
+    StudyError if it cannot be loaded, as where it needs a package that is not installed, and if it
+    reads texts otherwise than its `tokenizer.json` says: by a `tokenizer_class` transformers may
+    build that class's own splitting around the vocabulary of the file.
     """
     folder = Path(folder)
     try:
