@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from snakesteer.models import LanguageModel, states_of
+from snakesteer.engine.models import LanguageModel, states_of
 
 MEASURES = ("top1", "top10", "kept", "kept_top1", "kept_top10")
 NEAR = 16

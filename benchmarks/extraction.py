@@ -21,10 +21,10 @@ import torch
 import workload
 from workload import WORKLOADS
 
-from snakesteer.activations import Documents, extract
-from snakesteer.batches import batches_of
-from snakesteer.models import DTYPES, LanguageModel
-from snakesteer.points import Points
+from snakesteer.engine.batches import batches_of
+from snakesteer.engine.extraction import Documents, extract
+from snakesteer.engine.models import DTYPES, LanguageModel
+from snakesteer.storage.points import Points
 
 
 @torch.inference_mode()

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import torch
 
-from snakesteer.artefacts import write_table
+from snakesteer.storage.files import write_table
 
 FOLDER = Path(__file__).resolve().parent.parent / "results" / "benchmarks"
 

@@ -25,13 +25,13 @@ import pyarrow as pa
 from measure import write
 from miniature import REPOSITORY, measure
 
-from snakesteer import study_file
-from snakesteer.artefacts import write_json, write_table, write_tensors
-from snakesteer.behaviour_sweep import INJECTION
-from snakesteer.behaviour_sweep import SCHEMA as ANSWERS
-from snakesteer.plan import Plan
-from snakesteer.skill_sweep import SCHEMA as COUNTS
-from snakesteer.stages import Artefact
+from snakesteer.measures.next_token import SCHEMA as COUNTS
+from snakesteer.measures.two_choice import INJECTION
+from snakesteer.measures.two_choice import SCHEMA as ANSWERS
+from snakesteer.plan.artefacts import Artefact
+from snakesteer.plan.plan import Plan
+from snakesteer.storage.files import write_json, write_table, write_tensors
+from snakesteer.study import study_file
 
 CONFIG = REPOSITORY / "config" / "paper.yaml"
 COEFFICIENTS = 25

@@ -33,11 +33,11 @@ import pyarrow.compute as pc
 import workload
 from workload import WORKLOADS
 
-from snakesteer import skill_sweep
-from snakesteer.engine import injection
-from snakesteer.models import LanguageModel
-from snakesteer.precision import standard_error
-from snakesteer.skill_sweep import Corpus
+from snakesteer.engine.models import LanguageModel
+from snakesteer.engine.steering import injection
+from snakesteer.measures import next_token
+from snakesteer.measures.next_token import Corpus
+from snakesteer.sweeps.precision import standard_error
 
 ERRORS = {"code": 0.010, "text": 0.015}
 LEAST_ACCURACY = 0.2
@@ -116,10 +116,10 @@ def sweep(
     vector: np.ndarray,
     coefficients: Sequence[float],
     corpora: Mapping[str, Corpus],
-    precision: skill_sweep.Precision | None = None,
+    precision: next_token.Precision | None = None,
 ) -> pa.Table:
     """A skill sweep on the shared path; with a `precision`, over as many documents as it takes."""
-    (table,) = skill_sweep.run(
+    (table,) = next_token.run(
         model,
         [injection(model, [(layer, vector)])],
         coefficients,
@@ -191,7 +191,7 @@ def compare(
         held = sum(int(tokens.sum()) for _, tokens in apart)
         rows.append(_row(layer, corpus, "authors", seconds, held, wanted, reached))
         for by in BY:
-            precision = skill_sweep.Precision(Z * wanted, PILOT, by)
+            precision = next_token.Precision(Z * wanted, PILOT, by)
             seconds, table = measure.timed(
                 model.device,
                 lambda: sweep(

@@ -32,13 +32,13 @@ import torch
 import workload
 from workload import KINDS, WORKLOADS, Documents
 
-from snakesteer import skill_sweep
-from snakesteer.batches import batches_of
-from snakesteer.compilation import with_compiled_blocks
-from snakesteer.engine import final_states, injection, prepare
-from snakesteer.head import predictions
-from snakesteer.hooks import replaced
-from snakesteer.models import DTYPES, LanguageModel
+from snakesteer.engine.batches import batches_of
+from snakesteer.engine.compilation import with_compiled_blocks
+from snakesteer.engine.head import predictions
+from snakesteer.engine.hooks import replaced
+from snakesteer.engine.models import DTYPES, LanguageModel
+from snakesteer.engine.steering import final_states, injection, prepare
+from snakesteer.measures import next_token
 
 VARIANTS = ("authors", "steering-vectors", "plain", "shared", "compiled")
 SHARING = ("shared", "compiled")
@@ -116,7 +116,7 @@ def run(sweep: Sweep, variant: str, layer: int) -> np.ndarray:
 
 def _by_engine(sweep: Sweep, variant: str, layer: int) -> np.ndarray:
     model = _model(sweep, variant)
-    (table,) = skill_sweep.run(
+    (table,) = next_token.run(
         model,
         [injection(model, [(layer, sweep.vector[layer])])],
         sweep.coefficients,
@@ -157,7 +157,7 @@ def _by_steering_vectors(
 def warm_up(sweep: Sweep, variant: str, tokens: int | None = None) -> None:
     """The variant on a document of each corpus, cut after `tokens` tokens."""
     few = {
-        name: skill_sweep.Corpus(
+        name: next_token.Corpus(
             corpus.documents[:1], [corpus.sequences[0][:tokens]], corpus.skipped
         )
         for name, corpus in sweep.documents.corpora.items()

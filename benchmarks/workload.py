@@ -18,14 +18,15 @@ import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from snakesteer import models, vectors
 from snakesteer.corpora import installed
-from snakesteer.engine import capture
-from snakesteer.manifest import manifest
-from snakesteer.models import LanguageModel
-from snakesteer.skill_sweep import Corpus, read_corpus
-from snakesteer.skip_tokens import most_frequent
-from snakesteer.tokenisation import encode, load_tokenizer
+from snakesteer.engine import models
+from snakesteer.engine.models import LanguageModel
+from snakesteer.engine.steering import capture
+from snakesteer.hub.manifest import manifest
+from snakesteer.measures.next_token import Corpus, read_corpus
+from snakesteer.prompts.skip_tokens import most_frequent
+from snakesteer.prompts.tokens import encode, load_tokenizer
+from snakesteer.vectors import methods
 
 SHIPPED = Path(__file__).resolve().parent.parent / "resources" / "models" / "miniature"
 KINDS = ("code", "text")
@@ -157,12 +158,12 @@ def read(workload: Workload, tokens: int, split: str = "validation") -> Document
 def vector(model: LanguageModel, documents: Documents) -> np.ndarray:
     """Mean activation of text minus that of code, [n_layers, hidden] float32."""
     means = {
-        kind: vectors.mean(
+        kind: methods.mean(
             capture(model, sequences, [kind] * len(sequences), batch_tokens=4096).float().numpy()
         )
         for kind, sequences in documents.vector.items()
     }
-    return vectors.skill([means["text"]], [means["code"]])
+    return methods.skill([means["text"]], [means["code"]])
 
 
 def spread(n_layers: int, count: int) -> list[int]:

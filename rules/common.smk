@@ -10,17 +10,18 @@ from snakemake.logging import logger
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
 
-from snakesteer import study as schema
-from snakesteer import listed, study_file
-from snakesteer.artefacts import check_writable, write_json
-from snakesteer.captions import caption
-from snakesteer.changes import changes
-from snakesteer.closing_notes import notes, reasons, say_last
-from snakesteer.errors import StudyError
-from snakesteer.other_versions import other_versions
-from snakesteer.plan import Plan
-from snakesteer.resources import Site
-from snakesteer.yaml_file import read_yaml
+from snakesteer.study import schema
+from snakesteer.jobs import listed
+from snakesteer.study import study_file
+from snakesteer.storage.files import check_writable, write_json
+from snakesteer.plan.captions import caption
+from snakesteer.plan.changes import changes
+from snakesteer.plan.closing_notes import notes, reasons, say_last
+from snakesteer.core.errors import StudyError
+from snakesteer.storage.other_versions import other_versions
+from snakesteer.plan.plan import Plan
+from snakesteer.plan.resources import Site
+from snakesteer.study.yaml_file import read_yaml
 
 # A folder of any name: Snakemake takes braces in an environment's path for wildcards, and puts the
 # path of Python into commands of the shell as it is.

@@ -21,10 +21,6 @@ from conftest import REPOSITORY
 from snakemake.cli import get_argument_parser
 from snakemake.cli import main as snakemake_main
 
-import snakesteer.changes
-import snakesteer.other_versions
-import snakesteer.plan  # noqa: F401
-
 get_argument_parser()  # finds Snakemake's plugins, also for all forks
 
 SMALL = REPOSITORY / "tests" / "small.yaml"

@@ -16,7 +16,7 @@ sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from checkout import Checkout, copy_of_repository  # noqa: E402
-from snakesteer.code_digest import code_digest  # noqa: E402
+from snakesteer.plan.code_digest import code_digest  # noqa: E402
 
 
 @pytest.fixture(scope="session")

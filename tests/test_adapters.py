@@ -16,12 +16,13 @@ from peft import LoraConfig, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from checkout import SMALL
-from snakesteer import models, study_file
-from snakesteer.errors import StudyError
-from snakesteer.job_model import load_job_model
-from snakesteer.manifest import content, manifest, verify
-from snakesteer.plan import Plan
-from snakesteer.provenance import provenance
+from snakesteer.core.errors import StudyError
+from snakesteer.engine import models
+from snakesteer.hub.manifest import content, manifest, verify
+from snakesteer.jobs.model import load_job_model
+from snakesteer.plan.plan import Plan
+from snakesteer.storage.provenance import provenance
+from snakesteer.study import study_file
 
 IDS = torch.tensor([[0, 5, 9, 20, 31, 40, 2]])
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from snakesteer.behaviour_tables import BEHAVIOUR_COLUMNS, Part, behaviour_table, score_counts
-from snakesteer.stopping import GridStopping
+from snakesteer.sweeps.stopping import GridStopping
+from snakesteer.tables.two_choice import BEHAVIOUR_COLUMNS, Part, behaviour_table, score_counts
 
 
 def raw_behaviour(coefficients, behaviours=("myopia",), questions: int = 40, seed: int = 0):

@@ -16,7 +16,7 @@ from conftest import REPOSITORY
 
 from snakesteer.behaviours import SOURCES, Question, split_questions
 from snakesteer.behaviours.generated import DRAFTS, MOST_QUESTIONS, held_out, pose
-from snakesteer.errors import StudyError
+from snakesteer.core.errors import StudyError
 from snakesteer.training.curriculum import (
     ADJECTIVES,
     ANSWER_WEIGHT,

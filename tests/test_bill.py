@@ -10,14 +10,14 @@ from conftest import REPOSITORY
 from tokenizers import Tokenizer
 
 from checkout import SMALL
-from snakesteer import study_file
 from snakesteer.__main__ import main
-from snakesteer.artefacts import write_table
 from snakesteer.behaviours import questions
-from snakesteer.bill import Item, bill
 from snakesteer.corpora import SPLITS
-from snakesteer.plan import Plan
-from snakesteer.reads import SAMPLED, Texts
+from snakesteer.plan.bill import Item, bill
+from snakesteer.plan.plan import Plan
+from snakesteer.plan.reads import SAMPLED, Texts
+from snakesteer.storage.files import write_table
+from snakesteer.study import study_file
 
 
 @pytest.fixture

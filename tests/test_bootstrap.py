@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snakesteer.bootstrap import percentile_interval, resampled_accuracies
+from snakesteer.tables.bootstrap import percentile_interval, resampled_accuracies
 
 
 def test_resampled_accuracies_equal_a_naive_bootstrap_of_the_same_draws():

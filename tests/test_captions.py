@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from conftest import REPOSITORY
 
-from snakesteer import study_file
-from snakesteer.artefacts import write_table
-from snakesteer.captions import caption
-from snakesteer.plan import Plan
+from snakesteer.plan.captions import caption
+from snakesteer.plan.plan import Plan
+from snakesteer.storage.files import write_table
+from snakesteer.study import study_file
 
 CONFIG = REPOSITORY / "config"
 

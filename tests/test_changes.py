@@ -13,11 +13,11 @@ import yaml
 from conftest import REPOSITORY
 
 from checkout import SMALL
-from snakesteer import study_file
-from snakesteer.artefacts import write_table
-from snakesteer.catalogue import write_catalogue
-from snakesteer.changes import changes
-from snakesteer.plan import Plan
+from snakesteer.plan.changes import changes
+from snakesteer.plan.plan import Plan
+from snakesteer.storage.catalogue import write_catalogue
+from snakesteer.storage.files import write_table
+from snakesteer.study import study_file
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import json
 import pandas as pd
 import pytest
 
-from snakesteer.choices import choose, given
-from snakesteer.errors import StudyError
-from snakesteer.unqualified import unqualified, unqualified_in
+from snakesteer.core.errors import StudyError
+from snakesteer.sweeps.choices import choose, given
+from snakesteer.sweeps.unqualified import unqualified, unqualified_in
 
 
 def grid(*cells: tuple, layer: str = "3", behaviour: str = "myopia") -> pd.DataFrame:

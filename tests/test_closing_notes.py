@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import REPOSITORY
 
-from snakesteer import INTERRUPTED, closing_notes
-from snakesteer.study import SkillSweep
+from snakesteer import INTERRUPTED
+from snakesteer.plan import closing_notes
+from snakesteer.study.schema import SkillSweep
 
 
 def test_jobs_that_failed_say_why_once(tmp_path: Path) -> None:
@@ -44,7 +45,7 @@ def test_an_interrupted_run_says_nothing_else(tmp_path: Path, logs: dict[str, st
 
 def test_sentences_come_after_all_else_and_in_their_order() -> None:
     program = (
-        "from snakesteer.closing_notes import say_last\n"
+        "from snakesteer.plan.closing_notes import say_last\n"
         "import sys; say_last(['one', 'two']); print('before', file=sys.stderr)"
     )
     done = subprocess.run(

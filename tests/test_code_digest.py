@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY
 
-from snakesteer import code_digest
+from snakesteer.plan import code_digest
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 MODEL_SCRIPTS = ["activations", "skill_sweep", "behaviour_sweep", "samples"]

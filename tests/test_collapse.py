@@ -10,12 +10,12 @@ import pytest
 from conftest import REPOSITORY
 
 from checkout import SMALL
-from snakesteer import study_file
-from snakesteer.behaviour_tables import Part, behaviour_table
-from snakesteer.choices import choose
 from snakesteer.figures import FIGURES, Inputs
 from snakesteer.figures.style import LOOK
-from snakesteer.plan import Plan
+from snakesteer.plan.plan import Plan
+from snakesteer.study import study_file
+from snakesteer.sweeps.choices import choose
+from snakesteer.tables.two_choice import Part, behaviour_table
 
 
 def planned(stopping: Any) -> Plan:

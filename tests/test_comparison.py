@@ -13,12 +13,12 @@ import yaml
 from conftest import REPOSITORY
 
 from checkout import SMALL
-from snakesteer import study_file
-from snakesteer.artefacts import write_table
-from snakesteer.comparison import compare
-from snakesteer.differences import differences
-from snakesteer.errors import StudyError
-from snakesteer.plan import Plan
+from snakesteer.core.errors import StudyError
+from snakesteer.plan.comparison import compare
+from snakesteer.plan.plan import Plan
+from snakesteer.reports.differences import differences
+from snakesteer.storage.files import write_table
+from snakesteer.study import study_file
 
 SINGLE = {
     "name": "first",

@@ -7,10 +7,10 @@ import textwrap
 
 import pytest
 
+from snakesteer.core.errors import StudyError
 from snakesteer.corpora import SOURCES, SPLITS, installed
 from snakesteer.corpora.prose import paragraphs
 from snakesteer.corpora.source_files import c_code, c_prose, python_code, python_prose
-from snakesteer.errors import StudyError
 
 PROSE = (
     "The first argument is used for all of the rows that have been read, and it should not be "

@@ -8,10 +8,10 @@ import pytest
 from conftest import REPOSITORY
 
 from checkout import SMALL
-from snakesteer import study, study_file
-from snakesteer.depth import at_depth, layer_at
-from snakesteer.errors import StudyError
-from snakesteer.plan import Plan
+from snakesteer.core.errors import StudyError
+from snakesteer.plan.plan import Plan
+from snakesteer.study import schema, study_file
+from snakesteer.study.depth import at_depth, layer_at
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_the_nearest_layer_of_two_the_lower(fraction: float, n_layers: int, laye
     assert layer_at(fraction, n_layers) == layer
 
 
-def changed(over: dict[str, Any]) -> study.Study:
+def changed(over: dict[str, Any]) -> schema.Study:
     return study_file.parse(study_file.merge(study_file.read(SMALL), over))
 
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_a_layer_is_told(over: dict[str, Any], words: list[str]) 
 def test_a_fraction_is_one_layer_of_all_models_of_a_figure(figure: dict[str, Any]) -> None:
     cells = {3: {"add": 1, "subtract": -1}}
 
-    def resolved(fraction: float) -> study.Study:
+    def resolved(fraction: float) -> schema.Study:
         given = {
             "activations": {"of-chat": {"model": "miniature-chat", "corpus": "text"}},
             "sweeps": {

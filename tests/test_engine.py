@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
-from snakesteer import batches as batching
-from snakesteer import both_answers, compilation, engine, head, models, probe
-from snakesteer.compilation import with_compiled_blocks
-from snakesteer.errors import StudyError
-from snakesteer.manifest import manifest
+from snakesteer.core.errors import StudyError
+from snakesteer.engine import batches as batching
+from snakesteer.engine import both_answers, compilation, head, models, probe, steering
+from snakesteer.engine.compilation import with_compiled_blocks
+from snakesteer.hub.manifest import manifest
 
 torch.set_num_threads(1)
 
@@ -40,7 +40,7 @@ def vector(seed: int = 1, hidden: int = 32) -> torch.Tensor:
 
 
 def batches(model: models.LanguageModel, layer: int, path: str, **settings: int):
-    return engine.prepare(model, SEQUENCES, layer, path=path, **{"batch_tokens": 40} | settings)
+    return steering.prepare(model, SEQUENCES, layer, path=path, **{"batch_tokens": 40} | settings)
 
 
 def state(model: models.LanguageModel) -> list[object]:
@@ -55,44 +55,46 @@ def state(model: models.LanguageModel) -> list[object]:
 def test_shared_path_gives_the_bits_of_the_plain_path(model, layer):
     probe.check(model)
     assert probe.checked_path(model, layer, "shared") == "shared"
-    injection = engine.injection(model, [(layer, vector())])
+    injection = steering.injection(model, [(layer, vector())])
     for plain, shared in zip(
         batches(model, layer, "plain"), batches(model, layer, "shared"), strict=True
     ):
         assert shared.kept is not None
         for coefficient in (0.0, 1.5, -40.0, 0.0):
-            expected = engine.final_states(model, plain, injection, coefficient)
-            assert torch.equal(expected, engine.final_states(model, shared, injection, coefficient))
+            expected = steering.final_states(model, plain, injection, coefficient)
+            assert torch.equal(
+                expected, steering.final_states(model, shared, injection, coefficient)
+            )
 
 
 def test_coefficient_0_is_the_untouched_model(model):
-    injection = engine.injection(model, [(1, vector())])
+    injection = steering.injection(model, [(1, vector())])
     for path in ("plain", "shared"):
         for batch in batches(model, 1, path):
             with torch.inference_mode():
                 untouched = model.network(input_ids=batch.ids, use_cache=False).logits
-            states = engine.final_states(model, batch, injection, 0.0)
+            states = steering.final_states(model, batch, injection, 0.0)
             logits = head.logits_of(model, states.flatten(0, 1)).view(untouched.shape)
             assert torch.equal(logits, untouched)
 
 
 def test_several_parts_act_where_they_are(model):
     parts = [(1, vector(1)), (2, vector(2)), (1, vector(3))]
-    injection = engine.injection(model, parts)
+    injection = steering.injection(model, parts)
     assert injection.layers == (1, 2)
     plain, shared = (batches(model, 1, path) for path in ("plain", "shared"))
-    merged = engine.injection(model, [(1, vector(1) + vector(3)), (2, vector(2))])
-    apart = engine.injection(model, [(1, vector(1) + vector(3))])
+    merged = steering.injection(model, [(1, vector(1) + vector(3)), (2, vector(2))])
+    apart = steering.injection(model, [(1, vector(1) + vector(3))])
     for one, other in zip(plain, shared, strict=True):
-        states = engine.final_states(model, one, injection, 0.7)
-        assert torch.equal(states, engine.final_states(model, other, injection, 0.7))
-        assert torch.equal(states, engine.final_states(model, other, merged, 0.7))
-        assert not torch.equal(states, engine.final_states(model, other, apart, 0.7))
+        states = steering.final_states(model, one, injection, 0.7)
+        assert torch.equal(states, steering.final_states(model, other, injection, 0.7))
+        assert torch.equal(states, steering.final_states(model, other, merged, 0.7))
+        assert not torch.equal(states, steering.final_states(model, other, apart, 0.7))
 
 
 def test_padding_does_not_reach_the_real_tokens(model):
-    together = engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=1000)
-    alone = engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=1)
+    together = steering.capture(model, SEQUENCES, list("abcd"), batch_tokens=1000)
+    alone = steering.capture(model, SEQUENCES, list("abcd"), batch_tokens=1)
     assert together.shape == (4, 4, 32)
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4 * float(alone.abs().max()))
 
@@ -108,31 +110,31 @@ def test_captured_activations_are_block_outputs(model):
     for handle in handles:
         handle.remove()
     expected = torch.stack([models.states_of(output)[0, -1] for output in outputs])
-    found = engine.capture(model, SEQUENCES[:1], ["a"], batch_tokens=1)
+    found = steering.capture(model, SEQUENCES[:1], ["a"], batch_tokens=1)
     assert torch.equal(found[0], expected)
     torch.testing.assert_close(head.logits_of(model, found[:, -1]), logits[:, -1])
 
 
 def test_model_is_left_as_it_was(model):
     before = state(model)
-    injection = engine.injection(model, [(1, vector()), (3, vector())])
+    injection = steering.injection(model, [(1, vector()), (3, vector())])
     for path in ("plain", "shared"):
         for batch in batches(model, 1, path):
-            states = engine.final_states(model, batch, injection, 2.0)
+            states = steering.final_states(model, batch, injection, 2.0)
             head.logits_of(model, states[:, 0])
-    engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=40)
+    steering.capture(model, SEQUENCES, list("abcd"), batch_tokens=40)
     assert state(model) == before
     broken = batching.Batch((0,), torch.tensor([[10**6]]), torch.tensor([1]))
     with pytest.raises(IndexError):
-        engine.final_states(model, broken, injection, 2.0)
-    misfit = engine.Injection(((1, torch.ones(7)),))
+        steering.final_states(model, broken, injection, 2.0)
+    misfit = steering.Injection(((1, torch.ones(7)),))
     with pytest.raises(RuntimeError):
-        engine.final_states(model, batches(model, 1, "shared")[0], misfit, 2.0)
+        steering.final_states(model, batches(model, 1, "shared")[0], misfit, 2.0)
     with pytest.raises(RuntimeError):
         head.logits_of(model, torch.ones(3, 7))
     for act in (
-        lambda: engine.keeping(model, broken, 1),
-        lambda: engine.last_outputs(model, broken),
+        lambda: steering.keeping(model, broken, 1),
+        lambda: steering.last_outputs(model, broken),
         lambda: both_answers._both_outputs(model, broken, torch.tensor([0])),
     ):
         with pytest.raises(IndexError):
@@ -251,7 +253,7 @@ def test_ranks_break_ties_like_argmax(llama, monkeypatch):
 
 
 def test_sharing_that_is_not_exact_falls_back_to_plain(llama, monkeypatch, capsys):
-    right = engine.keeping
+    right = steering.keeping
 
     def wrong(*given):
         batch = right(*given)
@@ -273,9 +275,9 @@ def test_what_a_device_fails_at_is_not_held_against_a_model(llama, monkeypatch, 
 
 
 def test_injections_below_the_kept_states_are_an_error(llama):
-    injection = engine.injection(llama, [(0, vector()), (2, vector())])
+    injection = steering.injection(llama, [(0, vector()), (2, vector())])
     with pytest.raises(ValueError, match="layer 0 does not reach states kept at layer 1"):
-        engine.final_states(llama, batches(llama, 1, "shared")[0], injection, 1.0)
+        steering.final_states(llama, batches(llama, 1, "shared")[0], injection, 1.0)
 
 
 def test_shared_keys_and_values_fall_back_to_plain(capsys):
@@ -320,7 +322,7 @@ def test_states_wider_than_the_weights(capsys):
     assert model.dtype == torch.float32
     probe.check(model)
     assert probe.checked_path(model, 1, "shared") == "shared"
-    assert engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=40).dtype == torch.float32
+    assert steering.capture(model, SEQUENCES, list("abcd"), batch_tokens=40).dtype == torch.float32
 
 
 def test_nan_logits_are_no_model():
@@ -338,7 +340,7 @@ def test_long_contexts_do_not_change_short_ones():
     model = models.wrap(network, tiny.tokenizer(), "none")
     sequences = [[0, *range(2, 16)], [0, *range(2, 20)]]
     together, alone = (
-        engine.capture(model, sequences, ["a", "b"], batch_tokens=budget) for budget in (1000, 1)
+        steering.capture(model, sequences, ["a", "b"], batch_tokens=budget) for budget in (1000, 1)
     )
     assert torch.equal(together, alone)
 
@@ -381,7 +383,8 @@ def test_layers_on_several_devices(tmp_path):
     for layer in (1, 2):
         assert probe.checked_path(spread, layer, "shared") == "shared"
     found, expected = (
-        engine.capture(model, SEQUENCES, list("abcd"), batch_tokens=40) for model in (spread, whole)
+        steering.capture(model, SEQUENCES, list("abcd"), batch_tokens=40)
+        for model in (spread, whole)
     )
     assert torch.equal(found, expected)
 
@@ -410,7 +413,7 @@ def test_unsuitable_injections_are_refused(llama):
         ([], "no parts"),
     ):
         with pytest.raises(StudyError, match=word):
-            engine.injection(llama, parts)
+            steering.injection(llama, parts)
 
 
 def test_nan_names_sample_and_layer():
@@ -419,7 +422,7 @@ def test_nan_names_sample_and_layer():
     with torch.no_grad():
         network.model.layers[2].mlp.down_proj.weight.fill_(float("inf"))
     with pytest.raises(StudyError, match="activation of b at layer 2"):
-        engine.capture(model, SEQUENCES[:2], ["b", "a"], batch_tokens=1000)
+        steering.capture(model, SEQUENCES[:2], ["b", "a"], batch_tokens=1000)
 
 
 def test_unknown_blocks_list_the_candidates():

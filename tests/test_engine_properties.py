@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import oracle
-from snakesteer import engine, models, skill_sweep
-from snakesteer.compilation import with_compiled_blocks
+from snakesteer.engine import models, steering
+from snakesteer.engine.compilation import with_compiled_blocks
+from snakesteer.measures import next_token
 
 torch.set_num_threads(1)
 
@@ -41,8 +42,8 @@ def model(request: pytest.FixtureRequest) -> models.LanguageModel:
     return with_compiled_blocks(model)
 
 
-def steering(model: models.LanguageModel, drawn: list[tuple[int, int]]) -> engine.Injection:
-    return engine.injection(
+def injected(model: models.LanguageModel, drawn: list[tuple[int, int]]) -> steering.Injection:
+    return steering.injection(
         model,
         [
             (layer, torch.randn(32, generator=torch.Generator().manual_seed(seed)))
@@ -61,26 +62,28 @@ def state(model: models.LanguageModel) -> list[object]:
 @QUICK
 @given(sequences, parts, st.lists(coefficient, min_size=1, max_size=4), st.integers(1, 200))
 def test_the_paths_agree_to_the_bit(model, documents, drawn, coefficients, batch_tokens):
-    injection, before = steering(model, drawn), state(model)
+    injection, before = injected(model, drawn), state(model)
     plain, shared = (
-        engine.prepare(model, documents, injection.layers[0], batch_tokens=batch_tokens, path=path)
+        steering.prepare(
+            model, documents, injection.layers[0], batch_tokens=batch_tokens, path=path
+        )
         for path in ("plain", "shared")
     )
     for one, other in zip(plain, shared, strict=True):
         assert one.samples == other.samples
         for value in coefficients:
-            expected = engine.final_states(model, one, injection, value)
-            assert torch.equal(expected, engine.final_states(model, other, injection, value))
+            expected = steering.final_states(model, one, injection, value)
+            assert torch.equal(expected, steering.final_states(model, other, injection, value))
     assert state(model) == before
 
 
 @QUICK
 @given(sequences, parts, coefficient, st.integers(1, 200), st.sampled_from(["shared", "plain"]))
 def test_counts_are_the_oracles(model, documents, drawn, value, batch_tokens, path):
-    injection = steering(model, drawn)
+    injection = injected(model, drawn)
     names = [f"d{place}" for place in range(len(documents))]
-    corpora = {"drawn": skill_sweep.Corpus(names, documents, (5, 7))}
-    (table,) = skill_sweep.run(
+    corpora = {"drawn": next_token.Corpus(names, documents, (5, 7))}
+    (table,) = next_token.run(
         model, [injection], [0.0, value or 1.0], corpora, batch_tokens=batch_tokens, path=path
     )
     rows = [row for row in table.to_pylist() if row["coefficient"] == (value or 1.0)]
@@ -98,7 +101,7 @@ def test_counts_are_the_oracles(model, documents, drawn, value, batch_tokens, pa
 @QUICK
 @given(sequences, st.integers(1, 200))
 def test_captured_activations_are_block_outputs(model, documents, batch_tokens):
-    found = engine.capture(
+    found = steering.capture(
         model, documents, [str(place) for place in range(len(documents))], batch_tokens=batch_tokens
     )
     for activations, ids in zip(found, documents, strict=True):

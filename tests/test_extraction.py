@@ -10,11 +10,11 @@ import safetensors.numpy
 import tiny
 import torch
 
-from snakesteer import activations, both_answers, engine, models
-from snakesteer.artefacts import read_provenance, stack_tensors, write_tensors
-from snakesteer.points import Points
-from snakesteer.progress import Progress
-from snakesteer.question_tokens import QuestionTokens
+from snakesteer.core.progress import Progress
+from snakesteer.engine import both_answers, extraction, models, steering
+from snakesteer.prompts.questions import QuestionTokens
+from snakesteer.storage.files import read_provenance, stack_tensors, write_tensors
+from snakesteer.storage.points import Points
 
 torch.set_num_threads(1)
 
@@ -30,7 +30,7 @@ def llama() -> models.LanguageModel:
 
 def both_alone(model: models.LanguageModel) -> torch.Tensor:
     sides = [
-        engine.capture(
+        steering.capture(
             model,
             [[*ids, int(answer)] for ids, answer in zip(PROMPTS, ANSWERS[:, side], strict=True)],
             list("abcd"),
@@ -68,9 +68,9 @@ def test_all_shards_are_captured_the_same_way(monkeypatch, capsys):
         QuestionTokens(prompt, *pair)
         for prompt, pair in zip(PROMPTS, ANSWERS.tolist(), strict=True)
     ]
-    questions = activations.Questions(list("abcd"), tokens)
-    monkeypatch.setattr(activations, "SHARD_BYTES", 2 * 4 * 32 * 4)
-    parts = activations.shards(model, questions, batch_tokens=100)
+    questions = extraction.Questions(list("abcd"), tokens)
+    monkeypatch.setattr(extraction, "SHARD_BYTES", 2 * 4 * 32 * 4)
+    parts = extraction.shards(model, questions, batch_tokens=100)
     assert len(parts) == 2
     assert capsys.readouterr().err.count("every prompt runs twice") == 1
     monkeypatch.setattr(both_answers, "_both_outputs", None)
@@ -78,8 +78,8 @@ def test_all_shards_are_captured_the_same_way(monkeypatch, capsys):
         ("matching", "not_matching"), both_alone(model).unbind(1), strict=True
     ):
         assert error(torch.cat([part.capture()[side] for part in parts]), expected) < 1e-3
-    monkeypatch.setattr(activations, "shares_prompts", lambda *_: True)
-    others = activations.shards(model, questions, batch_tokens=100)
+    monkeypatch.setattr(extraction, "shares_prompts", lambda *_: True)
+    others = extraction.shards(model, questions, batch_tokens=100)
     assert not {part.samples for part in parts} & {part.samples for part in others}
 
 
@@ -115,10 +115,10 @@ def test_a_cache_that_does_not_serve_falls_back(llama, monkeypatch, capsys):
 
 
 def test_an_interrupted_extraction_goes_on(llama, monkeypatch, tmp_path):
-    monkeypatch.setattr(activations, "SHARD_BYTES", 5 * 4 * 32 * 4)
-    documents = activations.read_documents(llama.tokenizer, tiny.documents(12), 30)
+    monkeypatch.setattr(extraction, "SHARD_BYTES", 5 * 4 * 32 * 4)
+    documents = extraction.read_documents(llama.tokenizer, tiny.documents(12), 30)
     points = Points(tmp_path)
-    parts = activations.shards(llama, documents, batch_tokens=64)
+    parts = extraction.shards(llama, documents, batch_tokens=64)
     assert len(parts) == 3
     files = [points.tensors({"samples": part.samples}, part.capture) for part in parts[:2]]
     files[1].write_bytes(files[1].read_bytes()[:50])
@@ -140,7 +140,7 @@ def test_an_interrupted_extraction_goes_on(llama, monkeypatch, tmp_path):
     progress = Progress()
     again = tmp_path / "again.safetensors"
     given = {"batch_tokens": 64, "points": Points(tmp_path / "twice"), "progress": progress}
-    activations.extract(again, llama, documents, {"kind": "activations"}, **given)
+    extraction.extract(again, llama, documents, {"kind": "activations"}, **given)
     assert again.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
     assert progress.done == progress.total == sum(part.tokens for part in parts[1:])
 

@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from snakesteer.behaviour_tables import score_counts
-from snakesteer.errors import StudyError
+from snakesteer.core.errors import StudyError
 from snakesteer.figures import FIGURES, Inputs, draw_figure, notes_of
 from snakesteer.figures.style import LOOK, PALETTE, signed
-from snakesteer.skill_tables import ACCURACIES, SKILL_COLUMNS
+from snakesteer.tables.next_token import ACCURACIES, SKILL_COLUMNS
+from snakesteer.tables.two_choice import score_counts
 
 BEHAVIOURS = ["myopia", "wealth-seeking", "anti-immigration"]
 COLLAPSE = {"collapse": 0.95}
@@ -560,7 +560,7 @@ def test_multipliers_are_written_short_and_signed():
 
 
 def test_tables_and_figures_never_load_a_model_library():
-    code = "import sys, snakesteer.figures, snakesteer.choices; print(*sys.modules)"
+    code = "import sys, snakesteer.figures, snakesteer.sweeps.choices; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

@@ -6,13 +6,16 @@ import numpy as np
 import torch
 from conftest import REPOSITORY
 
-from snakesteer import corpora, models, skill_sweep, vectors
-from snakesteer.activations import of_documents, read_documents
-from snakesteer.engine import injection
-from snakesteer.manifest import manifest
-from snakesteer.points import Points
-from snakesteer.stopping import SkillStopping
+from snakesteer import corpora
+from snakesteer.engine import models
+from snakesteer.engine.extraction import of_documents, read_documents
+from snakesteer.engine.steering import injection
+from snakesteer.hub.manifest import manifest
+from snakesteer.measures import next_token
+from snakesteer.storage.points import Points
+from snakesteer.sweeps.stopping import SkillStopping
 from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, measure_gates
+from snakesteer.vectors import methods
 
 KINDS = ("code", "text")
 COEFFICIENTS = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0]
@@ -53,7 +56,7 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
         return [(row["document"], row["text"]) for row in rows]
 
     means = {
-        kind: vectors.mean(
+        kind: methods.mean(
             of_documents(
                 model,
                 read_documents(model.tokenizer, pairs(kind, "train"), MAX_TOKENS),
@@ -68,12 +71,12 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
     points = Points()  # so that coefficient 0 is evaluated once
 
     def text_left(vector: np.ndarray, layer: int) -> float:
-        (table,) = skill_sweep.run(
+        (table,) = next_token.run(
             model,
             [injection(model, [(layer, vector[layer])])],
             COEFFICIENTS,
             {
-                kind: skill_sweep.read_corpus(
+                kind: next_token.read_corpus(
                     model.tokenizer, kind, pairs(kind, "validation"), [], max_tokens=MAX_TOKENS
                 )
                 for kind in KINDS
@@ -84,8 +87,8 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
         )
         return other_at(table, 0.6)
 
-    vector = vectors.skill([means["text"]], [means["code"]])
-    permuted = vectors.skill([means["text"]], [means["code"]], permute="operands", seed=13)
+    vector = methods.skill([means["text"]], [means["code"]])
+    permuted = methods.skill([means["text"]], [means["code"]], permute="operands", seed=13)
     kept = {layer: text_left(vector, layer) for layer in range(4)}
     assert sum(text >= 0.70 for text in kept.values()) >= 4, kept
     assert abs(text_left(permuted, 3) - 0.6) <= 0.10

@@ -21,10 +21,10 @@ import pytest
 from conftest import REPOSITORY
 
 from snakesteer import behaviours, corpora
+from snakesteer.core.errors import StudyError
 from snakesteer.corpora.hub import PassedOver
-from snakesteer.errors import StudyError
-from snakesteer.hub import fetch_model
-from snakesteer.manifest import manifest, verify
+from snakesteer.hub.fetch import fetch_model
+from snakesteer.hub.manifest import manifest, verify
 
 COMMIT = "a" * 40
 Ask = Callable[..., Any]
@@ -35,10 +35,10 @@ CLIENT = """
 import json, os, sys, time
 from pathlib import Path
 from snakesteer import corpora
-from snakesteer.errors import StudyError
-from snakesteer.hub import fetch_model
-from snakesteer.model_folder import model_folder
-from snakesteer.points import Points
+from snakesteer.core.errors import StudyError
+from snakesteer.hub.fetch import fetch_model
+from snakesteer.hub.model_folder import model_folder
+from snakesteer.storage.points import Points
 
 time.sleep = lambda seconds: None  # between attempts
 for line in sys.stdin:
@@ -263,7 +263,7 @@ def test_what_can_pass_is_tried_again(monkeypatch, error, attempts, sentence) ->
         made.append(1)
         raise error
 
-    monkeypatch.setattr("snakesteer.hub.snapshot_download", fail)
+    monkeypatch.setattr("snakesteer.hub.fetch.snapshot_download", fail)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     with pytest.raises(StudyError) as told:
         fetch_model("o/m", COMMIT, 32)

@@ -12,8 +12,8 @@ import yaml
 from conftest import REPOSITORY
 
 from checkout import copy_of_repository
-from snakesteer import study_file
-from snakesteer.plan import Plan
+from snakesteer.plan.plan import Plan
+from snakesteer.study import study_file
 
 PAPER = study_file.load(REPOSITORY / "config" / "paper.yaml")
 EVALS = ("datasets/o/evals", "e" * 40)

@@ -23,15 +23,17 @@ import pytest
 import tiny
 import torch
 
-from snakesteer import activations, behaviour_sweep, curves, engine, models, skill_sweep
-from snakesteer.artefacts import read_tensors, write_table, write_tensors
-from snakesteer.errors import StudyError
-from snakesteer.injections import Steering
-from snakesteer.job import job
-from snakesteer.job_model import job_points
-from snakesteer.manifest import manifest
-from snakesteer.points import Points
-from snakesteer.stopping import GridStopping, SkillStopping
+from snakesteer.core.errors import StudyError
+from snakesteer.engine import extraction, models, steering
+from snakesteer.hub.manifest import manifest
+from snakesteer.jobs.job import job
+from snakesteer.jobs.model import job_points
+from snakesteer.measures import next_token, two_choice
+from snakesteer.storage.files import read_tensors, write_table, write_tensors
+from snakesteer.storage.points import Points
+from snakesteer.sweeps import curves
+from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.stopping import GridStopping, SkillStopping
 
 torch.set_num_threads(1)
 
@@ -46,12 +48,12 @@ def noise() -> np.ndarray:
 
 
 @functools.cache
-def spoken(model: models.LanguageModel, count: int) -> skill_sweep.Corpus:
+def spoken(model: models.LanguageModel, count: int) -> next_token.Corpus:
     """Documents that the model predicts, of different lengths: its own continuations."""
     starts = torch.tensor([[0, 5 + place] for place in range(count)])
     ids = model.network.generate(starts, do_sample=False, max_new_tokens=22, eos_token_id=None)
     sequences = [row[: 3 + 5 * place % 20] for place, row in enumerate(ids.tolist())]
-    return skill_sweep.Corpus([f"d{place}" for place in range(count)], sequences, ())
+    return next_token.Corpus([f"d{place}" for place in range(count)], sequences, ())
 
 
 def skill(
@@ -59,12 +61,12 @@ def skill(
     folder: Path,
     coefficients: tuple = (0, 0.5, 1, 2),
     stopping: SkillStopping | None = None,
-    precision: skill_sweep.Precision | None = None,
+    precision: next_token.Precision | None = None,
 ) -> None:
     corpora = {"many": spoken(model, 12), "few": spoken(model, 5)}
-    (table,) = skill_sweep.run(
+    (table,) = next_token.run(
         model,
-        [engine.injection(model, [(1, noise())])],
+        [steering.injection(model, [(1, noise())])],
         coefficients,
         corpora,
         batch_tokens=64,
@@ -83,14 +85,14 @@ def behaviours(
     stopping: GridStopping | None = None,
 ) -> None:
     prompts = {
-        name: behaviour_sweep.read_prompts(model.tokenizer, name, tiny.questions(count))
+        name: two_choice.read_prompts(model.tokenizer, name, tiny.questions(count))
         for name, count in (("bold", 10), ("shy", 4))
     }
     steerings = [
         Steering("a", ((1, noise()),), (coefficients,), ("bold", "shy")),
         Steering("b", ((2, noise()),), ((1.0,), (-1.0, -2.0)), ("shy",)),
     ]
-    tables = behaviour_sweep.run(
+    tables = two_choice.run(
         model,
         steerings,
         prompts,
@@ -102,9 +104,9 @@ def behaviours(
     write_table(folder / "out.parquet", pa.concat_tables(tables), {})
 
 
-def extraction(model: models.LanguageModel, folder: Path) -> None:
-    documents = activations.read_documents(model.tokenizer, tiny.documents(), 30)
-    activations.extract(
+def extracted(model: models.LanguageModel, folder: Path) -> None:
+    documents = extraction.read_documents(model.tokenizer, tiny.documents(), 30)
+    extraction.extract(
         folder / "out.safetensors",
         model,
         documents,
@@ -147,13 +149,13 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tally:
     tally = Tally(tmp_path / "tally")
     point, shared_pass = KINDS
     for module, name, kind, describe in (
-        (skill_sweep, "_measure", point, point_of),
-        (behaviour_sweep, "_ask", point, point_of),
-        (activations, "of_documents", point, lambda _model, documents: documents.names),
+        (next_token, "_measure", point, point_of),
+        (two_choice, "_ask", point, point_of),
+        (extraction, "of_documents", point, lambda _model, documents: documents.names),
         (curves, "prepare", shared_pass, lambda *_: ""),
     ):
         monkeypatch.setattr(module, name, tally.of(kind, getattr(module, name), describe))
-    monkeypatch.setattr(activations, "SHARD_BYTES", 2 * 4 * 32 * 4)
+    monkeypatch.setattr(extraction, "SHARD_BYTES", 2 * 4 * 32 * 4)
     return tally
 
 
@@ -253,7 +255,7 @@ def test_a_write_that_fails_half_way_costs_that_file_only(
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         monkeypatch.setattr(sys.modules[__name__], "write_table", limited(write_table))
-        monkeypatch.setattr(activations, "stack_tensors", limited(activations.stack_tensors))
+        monkeypatch.setattr(extraction, "stack_tensors", limited(extraction.stack_tensors))
         with pytest.raises(StudyError, match=f"{out.name} could not be written"):
             kind(model, folder)
 
@@ -270,8 +272,8 @@ def test_a_write_that_fails_half_way_costs_that_file_only(
     [
         (skill, {}, False),
         (skill, {"stopping": SkillStopping()}, False),
-        (skill, {"precision": skill_sweep.Precision(0.9, 4)}, True),
-        (skill, {"precision": skill_sweep.Precision(0.9, 4, "coefficient")}, True),
+        (skill, {"precision": next_token.Precision(0.9, 4)}, True),
+        (skill, {"precision": next_token.Precision(0.9, 4, "coefficient")}, True),
         (behaviours, {}, False),
     ],
 )
@@ -348,7 +350,7 @@ def test_a_model_of_other_files_finds_no_points(tmp_path: Path) -> None:
 
 
 def whole(model: models.LanguageModel, tmp_path: Path) -> np.ndarray:
-    extraction(model, tmp_path / "alone")
+    extracted(model, tmp_path / "alone")
     return read_tensors(tmp_path / "alone" / "out.safetensors")["activations"]
 
 
@@ -358,15 +360,15 @@ def test_an_extraction_survives_another_that_clears_its_shards_away(
     """Of two writers of one file, the slower finds its shards gone when it would join them."""
     expected = whole(model, tmp_path)
     shards, _ = begun.read()
-    right = activations.stack_tensors
+    right = extraction.stack_tensors
 
     def slower(*given: object) -> None:
-        monkeypatch.setattr(activations, "stack_tensors", right)
-        extraction(model, tmp_path)
+        monkeypatch.setattr(extraction, "stack_tensors", right)
+        extracted(model, tmp_path)
         right(*given)
 
-    monkeypatch.setattr(activations, "stack_tensors", slower)
-    extraction(model, tmp_path)
+    monkeypatch.setattr(extraction, "stack_tensors", slower)
+    extracted(model, tmp_path)
     assert begun.read() == (shards, [])
     assert (read_tensors(tmp_path / "out.safetensors")["activations"] == expected).all()
 
@@ -377,15 +379,15 @@ def test_shards_that_another_extraction_took_are_captured_again(
     """Two extractions of other files share a shard, and the first removes it."""
     expected = whole(model, tmp_path)
     shards, _ = begun.read()
-    right = activations.stack_tensors
+    right = extraction.stack_tensors
 
     def robbed(path: Path, files: list[Path], provenance: dict) -> None:
-        monkeypatch.setattr(activations, "stack_tensors", right)
+        monkeypatch.setattr(extraction, "stack_tensors", right)
         files[0].unlink()
         right(path, files, provenance)
 
-    monkeypatch.setattr(activations, "stack_tensors", robbed)
-    extraction(model, tmp_path)
+    monkeypatch.setattr(extraction, "stack_tensors", robbed)
+    extracted(model, tmp_path)
     assert begun.read() == (shards + shards[:1], [])
     assert (read_tensors(tmp_path / "out.safetensors")["activations"] == expected).all()
 

@@ -16,14 +16,16 @@ import torch
 from conftest import REPOSITORY
 
 from checkout import SMALL
-from snakesteer import job_model, models, study_file
-from snakesteer import manifest as manifests
-from snakesteer.errors import StudyError
-from snakesteer.job_model import load_job_tokenizer
-from snakesteer.manifest import content, identity, layers_and_width, manifest, verify
-from snakesteer.plan import Plan
-from snakesteer.provenance import provenance
-from snakesteer.tokenisation import load_tokenizer
+from snakesteer.core.errors import StudyError
+from snakesteer.engine import models
+from snakesteer.hub import manifest as manifests
+from snakesteer.hub.manifest import content, identity, layers_and_width, manifest, verify
+from snakesteer.jobs import model
+from snakesteer.jobs.model import load_job_tokenizer
+from snakesteer.plan.plan import Plan
+from snakesteer.prompts.tokens import load_tokenizer
+from snakesteer.storage.provenance import provenance
+from snakesteer.study import study_file
 
 
 @pytest.fixture
@@ -210,7 +212,7 @@ def test_nan_in_the_weights_is_refused(tmp_path):
 
 def test_manifest_needs_no_torch():
     heavy = "{'torch', 'transformers'} & {*sys.modules}"
-    code = f"import sys; import snakesteer.manifest; assert not {heavy}"
+    code = f"import sys; import snakesteer.hub.manifest; assert not {heavy}"
     scripts = REPOSITORY / "workflow" / "scripts"
     subprocess.run([sys.executable, "-c", code], cwd=scripts, check=True)
 
@@ -252,10 +254,10 @@ def test_a_model_that_leaves_no_room_to_run_it_is_told(folder, monkeypatch):
         raise torch.OutOfMemoryError("no")
 
     settings = {"dtype": "float32", "attention": "auto", "device_map": None}
-    assert job_model.load_job_model(job(**settings), manifest(folder)).n_layers == 4
-    monkeypatch.setattr(job_model, "check", full)
+    assert model.load_job_model(job(**settings), manifest(folder)).n_layers == 4
+    monkeypatch.setattr(model, "check", full)
     with pytest.raises(StudyError, match="leaves no room on the device to run it in"):
-        job_model.load_job_model(job(**settings), manifest(folder))
+        model.load_job_model(job(**settings), manifest(folder))
 
 
 def planned(source: str) -> Plan:

@@ -15,10 +15,12 @@ from conftest import REPOSITORY
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import oracle
-from snakesteer import activations, behaviour_sweep, engine, models, skill_sweep, vectors
-from snakesteer.injections import Steering
-from snakesteer.manifest import manifest
-from snakesteer.skip_tokens import most_frequent
+from snakesteer.engine import extraction, models, steering
+from snakesteer.hub.manifest import manifest
+from snakesteer.measures import next_token, two_choice
+from snakesteer.prompts.skip_tokens import most_frequent
+from snakesteer.sweeps.injections import Steering
+from snakesteer.vectors import methods
 
 torch.set_num_threads(1)
 
@@ -57,11 +59,11 @@ def both(
     folder: Path = request.param or tiny.folder(tmp_path_factory.mktemp("model"))
     model = models.load(folder, manifest(folder), device="cpu")
     network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    documents = activations.read_documents(model.tokenizer, tiny.documents(), 30)
-    found = activations.of_documents(model, documents, batch_tokens=64)
+    documents = extraction.read_documents(model.tokenizer, tiny.documents(), 30)
+    found = extraction.of_documents(model, documents, batch_tokens=64)
     half = len(found) // 2
-    vector = vectors.skill(
-        [vectors.mean(found[:half].numpy())], [vectors.mean(found[half:].numpy())]
+    vector = methods.skill(
+        [methods.mean(found[:half].numpy())], [methods.mean(found[half:].numpy())]
     )
     yield Both(model, network.eval(), AutoTokenizer.from_pretrained(folder), vector)
 
@@ -79,12 +81,12 @@ def spread(both: Both) -> float:
 def test_skill_sweep(both, path, layers, record_property):
     corpora = {"prose": tiny.documents(9), "more": tiny.documents(12)[9:]}
     skip = most_frequent(both.model.tokenizer, [tiny.PROSE], max_tokens=30, count=5)
-    (found,) = skill_sweep.run(
+    (found,) = next_token.run(
         both.model,
-        [engine.injection(both.model, parts(both, layers))],
+        [steering.injection(both.model, parts(both, layers))],
         COEFFICIENTS,
         {
-            name: skill_sweep.read_corpus(
+            name: next_token.read_corpus(
                 both.model.tokenizer,
                 name,
                 documents,
@@ -123,13 +125,13 @@ def test_skill_sweep(both, path, layers, record_property):
 def test_behaviour_sweep(both, path, layers, record_property):
     behaviours = {"bold": tiny.questions(7), "shy": tiny.questions(10)[7:]}
     prompts = {
-        name: behaviour_sweep.read_prompts(both.model.tokenizer, name, questions)
+        name: two_choice.read_prompts(both.model.tokenizer, name, questions)
         for name, questions in behaviours.items()
     }
     steering = Steering(
         "own", tuple(parts(both, layers)), (tuple(COEFFICIENTS),), tuple(behaviours)
     )
-    (found,) = behaviour_sweep.run(both.model, [steering], prompts, batch_tokens=150, path=path)
+    (found,) = two_choice.run(both.model, [steering], prompts, batch_tokens=150, path=path)
     given = itertools.product(COEFFICIENTS, behaviours.items())
     rows = iter(found.to_pylist())
     steered = [(layer, torch.tensor(vector)) for layer, vector in parts(both, layers)]
@@ -181,9 +183,9 @@ def test_skill_vector(both):
 
 def test_contrast_vector(both):
     questions = tiny.questions()
-    read = activations.read_questions(both.model.tokenizer, questions)
-    found = activations.of_questions(both.model, read, batch_tokens=150)
-    vector = vectors.contrast(**{role: tensor.numpy() for role, tensor in found.items()})
+    read = extraction.read_questions(both.model.tokenizer, questions)
+    found = extraction.of_questions(both.model, read, batch_tokens=150)
+    vector = methods.contrast(**{role: tensor.numpy() for role, tensor in found.items()})
     sides = [
         torch.stack(
             [

@@ -11,9 +11,10 @@ import pyarrow as pa
 from conftest import REPOSITORY
 
 from checkout import SMALL, copy_of_repository
-from snakesteer import artefacts, study_file
-from snakesteer.other_versions import other_versions
-from snakesteer.plan import Plan
+from snakesteer.plan.plan import Plan
+from snakesteer.storage import files
+from snakesteer.storage.other_versions import other_versions
+from snakesteer.study import study_file
 
 OURS = {name: version(name) for name in ("numpy", "torch", "transformers", "tokenizers")}
 
@@ -22,9 +23,9 @@ def made(path: Path, kind: str, **packages: str) -> str:
     """An artefact whose provenance names other versions than those installed."""
     provenance: dict[str, Any] = {"kind": kind, "packages": OURS | packages}
     if path.suffix == ".parquet":
-        artefacts.write_table(path, pa.table({"a": [1]}), provenance)
+        files.write_table(path, pa.table({"a": [1]}), provenance)
     else:
-        artefacts.write_tensors(path, {"a": np.zeros(1)}, provenance)
+        files.write_tensors(path, {"a": np.zeros(1)}, provenance)
     return str(path)
 
 
@@ -50,7 +51,7 @@ def test_a_damaged_artefact_is_left_to_the_job_that_reads_it(tmp_path: Path) -> 
     for name in ("a.parquet", "a.safetensors"):
         (tmp_path / name).write_bytes(b"")
         assert other_versions([str(tmp_path / name)]) is None
-    artefacts.write_table(tmp_path / "a.parquet", pa.table({"a": [1]}), {"qackages": {}})
+    files.write_table(tmp_path / "a.parquet", pa.table({"a": [1]}), {"qackages": {}})
     assert other_versions([str(tmp_path / "a.parquet")]) is None
 
 
@@ -62,7 +63,7 @@ def test_a_run_says_it_once_and_a_dry_run_does_not(tmp_path: Path) -> None:
     target = plan.questions("wealth-seeking").paths[0]
     choice = plan.choice("multipliers").paths[0]
     cell = {"add": 1.0, "add_qualifies": False, "subtract": -1.0, "subtract_qualifies": True}
-    artefacts.write_json(checkout.folder / choice, {"multipliers": {"myopia": {"4": cell}}})
+    files.write_json(checkout.folder / choice, {"multipliers": {"myopia": {"4": cell}}})
     fallen_back = (
         f"{choice}: No multiplier qualified for myopia at layer 4 (add); the smallest was taken."
     )

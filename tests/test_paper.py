@@ -22,28 +22,28 @@ from conftest import REPOSITORY
 from test_hub_workflow import served
 
 from checkout import Checkout, copy_of_repository
-from snakesteer import study, study_file
-from snakesteer.layer_labels import layer_label
-from snakesteer.plan import Plan
-from snakesteer.resources import Size
-from snakesteer.stopping import SkillStopping
+from snakesteer.core.labels import layer_label
+from snakesteer.plan.plan import Plan
+from snakesteer.plan.resources import Size
+from snakesteer.study import schema, study_file
+from snakesteer.sweeps.stopping import SkillStopping
 
 PAPER = REPOSITORY / "config" / "paper.yaml"
 AUTHORS = REPOSITORY.parent / "shared" / "published" / "data" / "datasets"
 
 
 @pytest.fixture(scope="module")
-def paper() -> study.Study:
+def paper() -> schema.Study:
     return study_file.load(PAPER)
 
 
-def test_stopping_and_coefficients_visit_just_the_published_ones(paper: study.Study) -> None:
+def test_stopping_and_coefficients_visit_just_the_published_ones(paper: schema.Study) -> None:
     """The shipped curves, replayed with the list and the rule of their sweeps."""
     replayed = 0
     for name, entry in paper.published.sweeps.items():
         sweep = paper.sweeps[name.removeprefix("published-")]
         table = pq.read_table(REPOSITORY / "resources" / "published" / f"{name}.parquet")
-        if not isinstance(entry, study.PublishedSkill) or not sweep.stopping or not table:
+        if not isinstance(entry, schema.PublishedSkill) or not sweep.stopping or not table:
             continue
         rows = table.to_pandas()
         for _, curve in rows[rows["role"] == "target"].groupby("layer"):
@@ -53,7 +53,7 @@ def test_stopping_and_coefficients_visit_just_the_published_ones(paper: study.St
     assert replayed == 18
 
 
-def test_stopping_visits_just_the_published_ends_of_the_trials(paper: study.Study) -> None:
+def test_stopping_visits_just_the_published_ends_of_the_trials(paper: schema.Study) -> None:
     """Two short trials of the permuted control, of which no table is shipped.
 
     published_ends.csv holds correct predictions and tokens on the steered-away corpus, summed over
@@ -72,11 +72,11 @@ def test_stopping_visits_just_the_published_ends_of_the_trials(paper: study.Stud
         assert visited(sweep, relative, end[0]) == end
 
 
-def visited(sweep: study.SkillSweep, relative: Mapping[float, float], start: float) -> list[float]:
+def visited(sweep: schema.SkillSweep, relative: Mapping[float, float], start: float) -> list[float]:
     """The coefficients that early stopping visits from `start` on if the first corpus's relative
     top-1 accuracies are these.
     """
-    coefficients = study.coefficients(sweep.coefficients)
+    coefficients = schema.coefficients(sweep.coefficients)
     stopping = SkillStopping(**sweep.stopping.model_dump())
     place, found = coefficients.index(start), []
     while place < len(coefficients):
@@ -88,7 +88,7 @@ def visited(sweep: study.SkillSweep, relative: Mapping[float, float], start: flo
     return found
 
 
-def test_values_are_the_authors(paper: study.Study) -> None:
+def test_values_are_the_authors(paper: schema.Study) -> None:
     """Of docs/reproduction.md what no published table shows, and none of it a silent default."""
     assert {model.source for model in paper.models.values()} == {
         "meta-llama/Llama-2-7b-hf",
@@ -114,7 +114,7 @@ def test_values_are_the_authors(paper: study.Study) -> None:
     assert grid.multipliers == [1, 2, 3, 5, 10, 20, 30, 40, 60, 80, 120, 200, 300]
     assert (grid.stopping.collapse, grid.stopping.faulty) == (0.95, 10)
     assert simultaneous.inject == dict(zip(paper.behaviours, range(11, 16), strict=True))
-    scalars = study.coefficients(simultaneous.coefficients)
+    scalars = schema.coefficients(simultaneous.coefficients)
     assert (len(scalars), scalars[0], min(scalars), max(scalars)) == (81, 0, -2, 2)
     assert paper.choices["multipliers"].max_faulty == 0.05
     assert (sweeps["combined"].combine, sweeps["combined"].weighted) == (
@@ -203,14 +203,14 @@ def test_what_the_comments_name_as_other_settings_can_be_set(tmp_path: Path) -> 
     lines = re.sub("^    ", "", block, flags=re.M).replace("paper.yaml", str(PAPER))
     (tmp_path / "uncertain.yaml").write_text(lines)
     study = study_file.load(tmp_path / "uncertain.yaml")
-    assert (study.sweeps["code"].resamples, study.figures["general-coding"].intervals) == (
+    assert (schema.sweeps["code"].resamples, schema.figures["general-coding"].intervals) == (
         10,
         "both",
     )
     assert Plan(study, REPOSITORY).artefacts()
 
 
-def test_sweeps_and_published_sweeps_are_of_one_shape(paper: study.Study) -> None:
+def test_sweeps_and_published_sweeps_are_of_one_shape(paper: schema.Study) -> None:
     """Layers, corpora and behaviours are those of the published series that a sweep is held to."""
     for card in paper.scorecards.values():
         for ours, theirs in zip(card.sweeps, card.against, strict=True):
@@ -218,9 +218,9 @@ def test_sweeps_and_published_sweeps_are_of_one_shape(paper: study.Study) -> Non
                 continue
             sweep, published = paper.sweeps[ours], paper.published.sweeps[theirs]
             assert sweep.kind == published.kind
-            if isinstance(published, study.PublishedSkill):
+            if isinstance(published, schema.PublishedSkill):
                 assert sweep.corpora == published.corpora
-            if isinstance(published, study.PublishedSimultaneous):
+            if isinstance(published, schema.PublishedSimultaneous):
                 assert list(sweep.inject.values()) == published.layers
             path = REPOSITORY / "resources" / "published" / f"{theirs}.parquet"
             rows = pq.read_table(path).to_pandas()
@@ -234,7 +234,7 @@ def test_sweeps_and_published_sweeps_are_of_one_shape(paper: study.Study) -> Non
                 assert set(rows["behaviour"]) == {paper.behaviour_of(v) for v in vectors}
 
 
-def test_the_authors_multipliers_are_the_published_ones(paper: study.Study) -> None:
+def test_the_authors_multipliers_are_the_published_ones(paper: schema.Study) -> None:
     rows = pq.read_table(REPOSITORY / "resources/published/published-single.parquet").to_pandas()
     rows = rows[rows["direction"] != "default"].set_index(["behaviour", "layer", "direction"])
     given = {
@@ -260,7 +260,7 @@ def test_the_published_scores_with_mode_collapse_are_those_that_are_told() -> No
     assert (shown["collapsed"].sum(), len(several)) == (123, 405)
 
 
-def test_every_published_figure_is_drawn_from_our_own_sweeps(paper: study.Study) -> None:
+def test_every_published_figure_is_drawn_from_our_own_sweeps(paper: schema.Study) -> None:
     published = study_file.load(REPOSITORY / "config" / "published.yaml")
     for name, figure in published.figures.items():
         ours = paper.figures[name]
@@ -375,7 +375,7 @@ def test_nothing_of_llama_2_is_left_in_another_model(tmp_path: Path, base: str) 
     path.write_text(yaml.safe_dump({"extends": str(PAPER.parent / base), "models": models}))
     plan = Plan(study_file.load(path), REPOSITORY)
     for model in plan.study.models.values():
-        assert model == study.Model(**other)
+        assert model == schema.Model(**other)
     for sweep in ("code", "grid"):
         assert plan.size(plan.sweeps[sweep][0]) == Size.planned(None, 80)
     if base == "other-model.yaml":
@@ -384,7 +384,7 @@ def test_nothing_of_llama_2_is_left_in_another_model(tmp_path: Path, base: str) 
         assert {vector.dtype for vector in plan.study.vectors.values()} == {"float32"}
 
 
-def reduced(paper: study.Study, folder: Path) -> dict[str, Any]:
+def reduced(paper: schema.Study, folder: Path) -> dict[str, Any]:
     """The paper's study with other sources of questions and other sizes, and nothing else.
 
     The hub's repositories keep names and commits; two sweeps are run with resamples as well. The
@@ -415,7 +415,7 @@ def reduced(paper: study.Study, folder: Path) -> dict[str, Any]:
     }
 
 
-def behaviours(paper: study.Study, folder: Path) -> dict[str, Any]:
+def behaviours(paper: schema.Study, folder: Path) -> dict[str, Any]:
     """Ten questions each: short ones of the authors' prepared files where they are, or made up."""
     size = {"train": 6, "validation": 2}
     if not AUTHORS.is_dir():
@@ -436,7 +436,7 @@ def behaviours(paper: study.Study, folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def finished(paper: study.Study, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+def finished(paper: schema.Study, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The whole of config/paper.yaml, run at a reduced size."""
     root = tmp_path_factory.mktemp("paper")
     checkout = copy_of_repository(tmp_path_factory.mktemp("repository"))
@@ -468,7 +468,7 @@ def test_every_figure_table_and_scorecard_of_the_paper_is_made(finished: Checkou
         assert len((results / "figures" / f"{name}.csv").read_text().splitlines()) > 1
     for name, sweep in paper.sweeps.items():
         table = pq.read_table(results / "tables" / f"{name}.parquet").to_pandas()
-        if isinstance(sweep, study.SkillSweep):
+        if isinstance(sweep, schema.SkillSweep):
             assert set(table["corpus"]) == set(sweep.corpora)
             layers = [[layer] if isinstance(layer, int) else layer for layer in sweep.layers or []]
             labels = {"+".join(map(str, layer)) for layer in layers} or {"11+12+13+14+15"}

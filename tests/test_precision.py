@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from snakesteer.bootstrap import percentile_interval, resampled_accuracies
-from snakesteer.errors import StudyError
-from snakesteer.precision import documents_needed, half_width, standard_error
-from snakesteer.skill_tables import Curve, skill_table
-from snakesteer.student_t import t_quantile
+from snakesteer.core.errors import StudyError
+from snakesteer.core.student_t import t_quantile
+from snakesteer.sweeps.precision import documents_needed, half_width, standard_error
+from snakesteer.tables.bootstrap import percentile_interval, resampled_accuracies
+from snakesteer.tables.next_token import Curve, skill_table
 
 
 def corpus(generator: np.random.Generator, documents: int) -> tuple[np.ndarray, np.ndarray]:

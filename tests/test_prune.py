@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from snakesteer.__main__ import main
-from snakesteer.artefacts import write_json, write_table
+from snakesteer.storage.files import write_json, write_table
 
 
 @pytest.fixture

@@ -25,20 +25,21 @@ from conftest import REPOSITORY
 from matplotlib.image import imread
 
 from checkout import copy_of_repository
-from snakesteer import figures, study, study_file
-from snakesteer.artefacts import read_provenance, read_table, write_table
-from snakesteer.behaviour_tables import BEHAVIOUR_COLUMNS
-from snakesteer.code_digest import closure
-from snakesteer.errors import StudyError
+from snakesteer import figures
+from snakesteer.core.errors import StudyError
 from snakesteer.figures.inputs import Inputs
-from snakesteer.histograms import histogram
-from snakesteer.plan import Plan
-from snakesteer.published import behaviours, source, vectors
-from snakesteer.published.page import Series, closing_lines, page
-from snakesteer.published.shipping import ship
-from snakesteer.published.skill import skill_curve
-from snakesteer.published.tables import published_table
-from snakesteer.skill_tables import SKILL_COLUMNS, skill_table
+from snakesteer.papers import behaviours, source, vectors
+from snakesteer.papers.shipping import ship
+from snakesteer.papers.skill import skill_curve
+from snakesteer.papers.tables import published_table
+from snakesteer.plan.code_digest import closure
+from snakesteer.plan.plan import Plan
+from snakesteer.reports.published import Series, closing_lines, page
+from snakesteer.storage.files import read_provenance, read_table, write_table
+from snakesteer.study import schema, study_file
+from snakesteer.tables.histograms import histogram
+from snakesteer.tables.next_token import SKILL_COLUMNS, skill_table
+from snakesteer.tables.two_choice import BEHAVIOUR_COLUMNS
 
 AUTHORS = REPOSITORY.parent / "shared" / "published"
 SHIPPED = REPOSITORY / "resources" / "published"
@@ -760,10 +761,10 @@ def test_an_address_at_github_implies_where_the_blob_ids_are() -> None:
     commit = "14d177d6ae42a27d25bb3d78897878893d079cdc"
     address = f"https://raw.githubusercontent.com/owner/name/{commit}"
     given = {"source": address, "commit": commit}
-    assert study.Published(**given).tree == (
+    assert schema.Published(**given).tree == (
         f"https://api.github.com/repos/owner/name/git/trees/{commit}?recursive=1"
     )
-    assert study.Published(**given, listing="https://a.b/tree").tree == "https://a.b/tree"
+    assert schema.Published(**given, listing="https://a.b/tree").tree == "https://a.b/tree"
 
 
 def test_the_shipped_tables_need_no_source(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ import tiny
 import torch
 from conftest import REPOSITORY
 
-from snakesteer import behaviours, study_file
-from snakesteer.behaviour_sweep import outcome
-from snakesteer.published.vectors import read_activations
-from snakesteer.stopping import GridStopping
+from snakesteer import behaviours
+from snakesteer.measures.two_choice import outcome
+from snakesteer.papers.vectors import read_activations
+from snakesteer.study import study_file
+from snakesteer.sweeps.stopping import GridStopping
 
 AUTHORS = REPOSITORY.parent / "shared" / "published"
 pytestmark = pytest.mark.skipif(not AUTHORS.is_dir(), reason="needs ../shared/published")

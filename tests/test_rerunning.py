@@ -16,9 +16,9 @@ from conftest import REPOSITORY
 from safetensors.numpy import save_file
 
 from checkout import SMALL, Checkout, copy_of_repository
-from snakesteer import study, study_file
-from snakesteer.plan import Plan
-from snakesteer.stages import STAGES
+from snakesteer.plan.artefacts import STAGES
+from snakesteer.plan.plan import Plan
+from snakesteer.study import schema, study_file
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 
@@ -28,7 +28,7 @@ ENTRIES = {
     for section in type(SMALL_STUDY).model_fields
     for given in [getattr(SMALL_STUDY, section)]
     for entry in (given.values() if isinstance(given, dict) else [given])
-    if isinstance(entry, study.Entry)
+    if isinstance(entry, schema.Entry)
 }
 
 _FIGURE = "figure study"

@@ -13,15 +13,16 @@ import torch
 from conftest import REPOSITORY
 
 from checkout import SMALL
-from snakesteer import resampling, study_file, vectors
-from snakesteer.artefacts import read_rows, read_tensors, write_tensors
-from snakesteer.behaviour_tables import Part, behaviour_table
-from snakesteer.errors import StudyError
-from snakesteer.injections import Steering
-from snakesteer.plan import Plan
-from snakesteer.resampled_sweeps import joined, skill_again, steerings_again
-from snakesteer.skill_tables import Curve, skill_table
-from snakesteer.vector_intervals import with_intervals
+from snakesteer.core.errors import StudyError
+from snakesteer.plan.plan import Plan
+from snakesteer.storage.files import read_rows, read_tensors, write_tensors
+from snakesteer.study import study_file
+from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.resampled import joined, skill_again, steerings_again
+from snakesteer.tables.next_token import Curve, skill_table
+from snakesteer.tables.two_choice import Part, behaviour_table
+from snakesteer.tables.vector_intervals import with_intervals
+from snakesteer.vectors import methods, resampling
 
 SETTINGS = {"resamples": 3, "seed": 13, "permute": None, "dtype": "float32"}
 
@@ -65,7 +66,7 @@ def test_vectors_are_made_of_the_files_of_activations(tmp_path: Path) -> None:
     drawn = resampling.times_drawn(resampling.generator(13, "own"), len(matching), 3)
     found = resampling.resampled(settings, {"contrast": [path]})
     expected = [
-        vectors.contrast(np.repeat(matching, counts, axis=0), np.repeat(other, counts, axis=0))
+        methods.contrast(np.repeat(matching, counts, axis=0), np.repeat(other, counts, axis=0))
         for counts in drawn
     ]
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -113,7 +114,7 @@ def test_rows_are_read_as_the_whole_tensor_is(tmp_path: Path, dtype: torch.dtype
     assert [len(part) for part in parts] == [4, 4, 1]
     np.testing.assert_array_equal(np.concatenate(parts), read_tensors(path)["activations"])
     np.testing.assert_allclose(
-        vectors.mean(parts), tensor.double().mean(0).float().numpy(), rtol=1e-6, atol=1e-7
+        methods.mean(parts), tensor.double().mean(0).float().numpy(), rtol=1e-6, atol=1e-7
     )
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(StudyError, match="damaged"):

@@ -15,11 +15,11 @@ import yte
 from conftest import REPOSITORY
 from snakemake_executor_plugin_slurm import validation
 
-from snakesteer import study_file
-from snakesteer.errors import StudyError
-from snakesteer.plan import Plan
-from snakesteer.resources import MANAGED, RUNS_A_MODEL, Site, Size, request, tokens
-from snakesteer.stages import Artefact
+from snakesteer.core.errors import StudyError
+from snakesteer.plan.artefacts import Artefact
+from snakesteer.plan.plan import Plan
+from snakesteer.plan.resources import MANAGED, RUNS_A_MODEL, Site, Size, request, tokens
+from snakesteer.study import study_file
 
 PROFILE = REPOSITORY / "slurm" / "config.yaml"
 SMALL = Size(9e6, 8, 192)

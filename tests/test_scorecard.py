@@ -11,20 +11,20 @@ import yaml
 from conftest import REPOSITORY
 
 from checkout import copy_of_repository
-from snakesteer import study_file
-from snakesteer.artefacts import read_table
-from snakesteer.errors import StudyError
+from snakesteer.core.errors import StudyError
 from snakesteer.figures import draw_overlay
 from snakesteer.figures.overlay import overlay
-from snakesteer.plan import Plan
-from snakesteer.scorecard import (
+from snakesteer.plan.plan import Plan
+from snakesteer.reports.scorecard import page
+from snakesteer.storage.files import read_table
+from snakesteer.study import study_file
+from snakesteer.tables.scorecard import (
     CURVE_COLUMNS,
     PAIR_COLUMNS,
     Scorecard,
     scorecard,
     sorted_curves,
 )
-from snakesteer.scorecard_page import page
 
 SHIPPED = REPOSITORY / "resources" / "published"
 KINDS = ["code", "grid", "single", "combined", "simultaneous"]

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from snakesteer.errors import StudyError
-from snakesteer.skill_tables import SKILL_COLUMNS, Curve, skill_table
+from snakesteer.core.errors import StudyError
+from snakesteer.tables.next_token import SKILL_COLUMNS, Curve, skill_table
 
 
 def raw_skill(seed: int = 0, coefficients=(0.0, 0.5, 2.0), documents: int = 12) -> pd.DataFrame:

@@ -15,14 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import REPOSITORY
 
-from snakesteer import behaviours, corpora, study_file
-from snakesteer.artefacts import read_table
+from snakesteer import behaviours, corpora
+from snakesteer.core.errors import StudyError
 from snakesteer.corpora import files, records
-from snakesteer.errors import StudyError
-from snakesteer.manifest import locate_file
-from snakesteer.plan import Plan
-from snakesteer.points import Points
-from snakesteer.published.plan import folder as published_folder
+from snakesteer.hub.manifest import locate_file
+from snakesteer.plan.plan import Plan
+from snakesteer.plan.published import folder as published_folder
+from snakesteer.storage.files import read_table
+from snakesteer.storage.points import Points
+from snakesteer.study import study_file
 
 AUTHORS = REPOSITORY.parent / "shared" / "published" / "data" / "datasets"
 BOM = b"\xef\xbb\xbf"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snakesteer.statistics import mean_interval, wilson_interval
-from snakesteer.student_t import t_quantile
-from snakesteer.vector_intervals import vector_interval
+from snakesteer.core.student_t import t_quantile
+from snakesteer.tables.intervals import mean_interval, wilson_interval
+from snakesteer.tables.vector_intervals import vector_interval
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snakesteer.stopping import GridStopping, SkillStopping
+from snakesteer.sweeps.stopping import GridStopping, SkillStopping
 
 
 def visited(relative: list[float], stopping: SkillStopping) -> list[int]:

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from snakesteer import mistakes, reference, study, study_file
-from snakesteer.errors import StudyError
+from snakesteer.core.errors import StudyError
+from snakesteer.study import mistakes, reference, schema, study_file
 
 MINIATURE = REPOSITORY / "config" / "miniature.yaml"
 SWEEPS = study_file.read(MINIATURE)["sweeps"]
@@ -338,13 +338,13 @@ def test_extends_in_a_circle_is_refused(tmp_path: Path) -> None:
 
 
 def test_coefficients_put_zero_first() -> None:
-    assert study.coefficients([1.0, 0.0, -2.0]) == [0.0, 1.0, -2.0]
-    linear = study.Range(start=-1, stop=1, points=5)
-    assert study.coefficients(linear) == [0.0, -1.0, -0.5, 0.5, 1.0]
-    through_0 = study.Range(start=-0.2, stop=1, points=13)
-    assert study.coefficients(through_0) == [0.0, -0.2, -0.1, *(n / 10 for n in range(1, 11))]
-    logarithmic = study.Range(start=0.1, stop=1000, points=5, spacing="logarithmic")
-    assert study.coefficients(logarithmic) == [0.0, 0.1, 1.0, 10.0, 100.0, 1000.0]
+    assert schema.coefficients([1.0, 0.0, -2.0]) == [0.0, 1.0, -2.0]
+    linear = schema.Range(start=-1, stop=1, points=5)
+    assert schema.coefficients(linear) == [0.0, -1.0, -0.5, 0.5, 1.0]
+    through_0 = schema.Range(start=-0.2, stop=1, points=13)
+    assert schema.coefficients(through_0) == [0.0, -0.2, -0.1, *(n / 10 for n in range(1, 11))]
+    logarithmic = schema.Range(start=0.1, stop=1000, points=5, spacing="logarithmic")
+    assert schema.coefficients(logarithmic) == [0.0, 0.1, 1.0, 10.0, 100.0, 1000.0]
 
 
 def test_the_reference_is_up_to_date() -> None:

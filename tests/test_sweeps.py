@@ -18,26 +18,18 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
-from snakesteer import (
-    activations,
-    behaviour_sweep,
-    curves,
-    engine,
-    head,
-    models,
-    out_of_memory,
-    samples,
-    skill_sweep,
-)
-from snakesteer import batches as batching
-from snakesteer.errors import Overflow, StudyError
-from snakesteer.injections import Steering
-from snakesteer.points import Points
-from snakesteer.progress import Progress
-from snakesteer.question_tokens import question_tokens
-from snakesteer.skip_tokens import most_frequent
-from snakesteer.stopping import GridStopping, SkillStopping
-from snakesteer.tokenisation import Reading
+from snakesteer.core.errors import Overflow, StudyError
+from snakesteer.core.progress import Progress
+from snakesteer.engine import batches as batching
+from snakesteer.engine import extraction, head, memory, models, steering
+from snakesteer.measures import continuation, next_token, two_choice
+from snakesteer.prompts.questions import question_tokens
+from snakesteer.prompts.skip_tokens import most_frequent
+from snakesteer.prompts.tokens import Reading
+from snakesteer.storage.points import Points
+from snakesteer.sweeps import curves
+from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.stopping import GridStopping, SkillStopping
 
 torch.set_num_threads(1)
 
@@ -48,29 +40,29 @@ def model() -> models.LanguageModel:
 
 
 @pytest.fixture(scope="module")
-def injection(model: models.LanguageModel) -> engine.Injection:
-    return engine.injection(model, [(1, noise())])
+def injection(model: models.LanguageModel) -> steering.Injection:
+    return steering.injection(model, [(1, noise())])
 
 
 def sweep(model, injection, coefficients, documents=None, tokens=None, max_tokens=30, **settings):
     given = tiny.documents() if documents is None else documents
     given = given if isinstance(given, dict) else {"prose": given}
     corpora = {
-        name: skill_sweep.read_corpus(
+        name: next_token.read_corpus(
             model.tokenizer, name, texts, [], max_tokens=max_tokens, tokens=tokens
         )
         for name, texts in given.items()
     }
-    (table,) = skill_sweep.run(
+    (table,) = next_token.run(
         model, [injection], coefficients, corpora, **{"batch_tokens": 64} | settings
     )
     return table
 
 
 def ask(model, parts, *runs, stopping=None, **settings):
-    prompts = {"bold": behaviour_sweep.read_prompts(model.tokenizer, "bold", tiny.questions())}
+    prompts = {"bold": two_choice.read_prompts(model.tokenizer, "bold", tiny.questions())}
     steering = Steering("noise", tuple(parts), runs, ("bold",))
-    (table,) = behaviour_sweep.run(
+    (table,) = two_choice.run(
         model, [steering], prompts, batch_tokens=99, stopping=stopping, **settings
     )
     return table
@@ -107,7 +99,7 @@ def measured(monkeypatch, shares, documents=()):
     `documents` overrides them for some of the documents.
     """
     seen = []
-    right = skill_sweep._measure
+    right = next_token._measure
 
     def measure(model, injection, coefficient, corpus, block, batches, progress):
         table = right(model, injection, 0.0, corpus, block, batches, progress)
@@ -117,9 +109,9 @@ def measured(monkeypatch, shares, documents=()):
         for column, values in (("top1", hits), ("coefficient", [coefficient] * len(names))):
             place = table.schema.get_field_index(column)
             table = table.set_column(place, table.schema.field(place), pa.array(values))
-        return table.cast(skill_sweep.SCHEMA)
+        return table.cast(next_token.SCHEMA)
 
-    monkeypatch.setattr(skill_sweep, "_measure", measure)
+    monkeypatch.setattr(next_token, "_measure", measure)
     return seen
 
 
@@ -171,14 +163,14 @@ def test_an_overflow_ends_a_sweep_only_where_the_curve_comes_to_it(model, inject
     """The first block alone goes on to 3, where it overflows."""
     shares = {float(c): 100 for c in COEFFICIENTS}
     seen = measured(monkeypatch, shares | {2.0: 0}, {"d0": shares | {2.0: 20}})
-    right = skill_sweep._measure
+    right = next_token._measure
 
     def measure(model, injection, coefficient, corpus, block, *given):
         if coefficient == 3 and block.places.start == 0:
             raise Overflow("too much")
         return right(model, injection, coefficient, corpus, block, *given)
 
-    monkeypatch.setattr(skill_sweep, "_measure", measure)
+    monkeypatch.setattr(next_token, "_measure", measure)
     table = sweep(model, injection, COEFFICIENTS, kept_bytes=1, stopping=SkillStopping())
     assert table["coefficient"].unique().to_pylist() == [0, 1, 2]
     with pytest.raises(Overflow):
@@ -191,22 +183,22 @@ def test_an_overflow_ends_a_sweep_only_where_the_curve_comes_to_it(model, inject
 
 def test_coefficient_0_is_asked_once_whatever_is_injected(model, monkeypatch, tmp_path):
     seen = []
-    right = behaviour_sweep._ask
+    right = two_choice._ask
 
     def asked(model, injection, coefficient, prompts, block, *given):
         seen.append((coefficient, block.source))
         return right(model, injection, coefficient, prompts, block, *given)
 
-    monkeypatch.setattr(behaviour_sweep, "_ask", asked)
+    monkeypatch.setattr(two_choice, "_ask", asked)
     prompts = {
-        name: behaviour_sweep.read_prompts(model.tokenizer, name, tiny.questions(count))
+        name: two_choice.read_prompts(model.tokenizer, name, tiny.questions(count))
         for name, count in (("bold", 4), ("shy", 3))
     }
     steerings = [
         Steering(name, ((layer, noise(layer)),), ((zero, 1.0),), ("bold", "shy"))
         for name, layer, zero in (("a", 2, 0.0), ("b", 3, -0.0))
     ]
-    tables = behaviour_sweep.run(model, steerings, prompts, batch_tokens=99)
+    tables = two_choice.run(model, steerings, prompts, batch_tokens=99)
     zeros = [table.slice(0, 7).drop_columns("injection") for table in tables]
     assert zeros[0].equals(zeros[1])
     assert seen.count((0, "bold")) == seen.count((0, "shy")) == 1
@@ -214,19 +206,19 @@ def test_coefficient_0_is_asked_once_whatever_is_injected(model, monkeypatch, tm
 
     measures = measured(monkeypatch, {0.0: 1, 1.0: 1})
     for layer in (0, 2):  # the second is another job
-        sweep(model, engine.injection(model, [(layer, noise())]), [0, 1], points=Points(tmp_path))
+        sweep(model, steering.injection(model, [(layer, noise())]), [0, 1], points=Points(tmp_path))
     assert [coefficient for coefficient, _ in measures] == [0, 1, 1]
 
 
 def test_resamples_share_the_lower_layers(model, monkeypatch):
     passes = shared_passes(monkeypatch)
     corpora = {
-        "prose": skill_sweep.read_corpus(
+        "prose": next_token.read_corpus(
             model.tokenizer, "prose", tiny.documents(), [], max_tokens=30
         )
     }
-    injections = [engine.injection(model, [(1, noise(seed))]) for seed in range(3)]
-    together = skill_sweep.run(model, injections, [0, 2.0], corpora, batch_tokens=64)
+    injections = [steering.injection(model, [(1, noise(seed))]) for seed in range(3)]
+    together = next_token.run(model, injections, [0, 2.0], corpora, batch_tokens=64)
     assert len(passes) == 1
     for one, table in zip(injections, together, strict=True):
         assert table.equals(sweep(model, one, [0, 2.0]))
@@ -263,7 +255,7 @@ def test_precision_takes_as_many_documents_as_it_needs(model, injection, monkeyp
     some = {f"d{place}": {0.0: 100, 1.0: 50 + 10 * (-1) ** place} for place in range(12)}
     measured(monkeypatch, shares, some)
     for half_width, expected in ((0.5, 4), (0.1, 12)):
-        precision = skill_sweep.Precision(half_width, pilot=4)
+        precision = next_token.Precision(half_width, pilot=4)
         table = sweep(model, injection, [0, 1.0], precision=precision)
         assert table.num_rows == 2 * expected
 
@@ -279,7 +271,7 @@ def test_precision_by_coefficient_takes_what_each_needs(model, injection, monkey
     given = {"a": tiny.documents(), "b": tiny.documents()}
     seen = measured(monkeypatch, shares, some)
     passes = shared_passes(monkeypatch)
-    precision = skill_sweep.Precision(0.15, pilot=4, by="coefficient")
+    precision = next_token.Precision(0.15, pilot=4, by="coefficient")
     table = sweep(model, injection, list(shares), given, precision=precision)
     assert len(passes) == 2 * (1 + 8)
     assert len(seen) == 2 * (4 + 8 * 2 + 3)
@@ -304,7 +296,7 @@ def test_the_pilot_of_a_precision_decides_where_curves_end(model, injection, mon
         injection,
         COEFFICIENTS,
         stopping=SkillStopping(),
-        precision=skill_sweep.Precision(0.001, pilot=4),
+        precision=next_token.Precision(0.001, pilot=4),
     )
     assert table["coefficient"].unique().to_pylist() == [0, 1, 2]
     assert table.num_rows == 3 * len(tiny.documents())
@@ -362,17 +354,17 @@ def test_halving_finds_what_failed_gone_and_takes_no_memory(model, monkeypatch):
             raise error
         return batch.kept
 
-    right = out_of_memory._halves
+    right = memory._halves
 
     def halves(batch):
         still.extend(large() for large in held)
         return right(batch)
 
-    monkeypatch.setattr(out_of_memory, "_halves", halves)
+    monkeypatch.setattr(memory, "_halves", halves)
     batches = batching.batches_of(model, [[0, 5, 6], [0, 7, 8], [0, 9]], 100)
     kept = torch.ones(3, 3, 32)
     batches = [dataclasses.replace(batch, kept=kept) for batch in batches]
-    found = [states for _, states in out_of_memory.on_each(batches, act)]
+    found = [states for _, states in memory.on_each(batches, act)]
     assert len(found) == 3 and still == [None] * len(still) != []
     assert {states.untyped_storage().data_ptr() for states in found} == {kept.data_ptr()}
 
@@ -413,21 +405,21 @@ def test_reading_on_gives_every_coefficient_other_documents(model, injection):
 
 
 def test_stopping_between_other_documents_goes_by_shares(model, injection, monkeypatch):
-    right = skill_sweep._measure
+    right = next_token._measure
 
     def measure(*given):
         table = right(*given).to_pandas()
         table["top1"] = (table.tokens * (10 if given[2] == 0 else 1)).astype(int)
-        return pa.Table.from_pandas(table, skill_sweep.SCHEMA)
+        return pa.Table.from_pandas(table, next_token.SCHEMA)
 
-    monkeypatch.setattr(skill_sweep, "_measure", measure)
+    monkeypatch.setattr(next_token, "_measure", measure)
     stopping = SkillStopping(stop=0.09, leap_below=0.11, leap=2)
     table = sweep(model, injection, [0, 1, 2, 3, 4], read_on=1, stopping=stopping)
     assert table["coefficient"].unique().to_pylist() == [0, 1, 3]
 
 
 def test_a_corpus_of_fewer_tokens_is_noted(model, capsys):
-    corpus = skill_sweep.read_corpus(
+    corpus = next_token.read_corpus(
         model.tokenizer, "prose", tiny.documents(), [], max_tokens=30, tokens=10**6
     )
     held = sum(len(ids) - 1 for ids in corpus.sequences)
@@ -480,11 +472,11 @@ def test_every_run_of_a_steering_has_its_own_end(model):
 
 def test_the_lower_layers_serve_injections_above(model):
     """The same questions under two injections, of which one lies higher."""
-    prompts = {"bold": behaviour_sweep.read_prompts(model.tokenizer, "bold", tiny.questions())}
+    prompts = {"bold": two_choice.read_prompts(model.tokenizer, "bold", tiny.questions())}
     high = Steering("high", ((2, noise(1)), (3, noise(1))), ((0.0, 1.0),), ("bold",))
     low = Steering("low", ((0, noise()),), ((1.0,),), ("bold",))
-    (alone,) = behaviour_sweep.run(model, [high], prompts, batch_tokens=99)
-    _, again = behaviour_sweep.run(model, [low, high], prompts, batch_tokens=99)
+    (alone,) = two_choice.run(model, [high], prompts, batch_tokens=99)
+    _, again = two_choice.run(model, [low, high], prompts, batch_tokens=99)
     assert again.equals(alone)
 
 
@@ -493,7 +485,7 @@ def test_answers_that_are_several_tokens_are_refused(model):
     with pytest.raises(StudyError, match=r"^The tokenizer .* 'Perhaps' .* q0 one token each"):
         question_tokens(model.tokenizer, question)
     with pytest.raises(StudyError, match=r"^behaviours\.bold: The tokenizer .* 'Perhaps' .* q0"):
-        behaviour_sweep.read_prompts(model.tokenizer, "bold", [question])
+        two_choice.read_prompts(model.tokenizer, "bold", [question])
 
 
 def test_a_tokenizer_may_join_the_bracket_with_the_answer():
@@ -550,14 +542,14 @@ def test_the_token_of_a_choice_is_that_choice_however_it_is_decoded():
 
 def test_empty_inputs_are_refused(model):
     for read, word in (
-        (lambda: activations.read_documents(model.tokenizer, [], 8), "no training documents"),
+        (lambda: extraction.read_documents(model.tokenizer, [], 8), "no training documents"),
         (
-            lambda: activations.read_documents(model.tokenizer, [("a", "mill"), ("b", "")], 8),
+            lambda: extraction.read_documents(model.tokenizer, [("a", "mill"), ("b", "")], 8),
             "document b has fewer than two tokens",
         ),
-        (lambda: activations.read_questions(model.tokenizer, []), "no training questions"),
+        (lambda: extraction.read_questions(model.tokenizer, []), "no training questions"),
         (
-            lambda: behaviour_sweep.read_prompts(model.tokenizer, "bold", []),
+            lambda: two_choice.read_prompts(model.tokenizer, "bold", []),
             "behaviours.bold has no",
         ),
     ):
@@ -579,7 +571,7 @@ def test_samples_are_greedy_and_steered(model, injection):
     prompts = ["The river", "def add(a, b): return"]
     progress = Progress()
     injections = {"noise": injection}
-    table = samples.run(model, injections, [0, 2.0], prompts, tokens=6, progress=progress)
+    table = continuation.run(model, injections, [0, 2.0], prompts, tokens=6, progress=progress)
     table = table.to_pylist()
     lengths = [len(model.tokenizer.encode(prompt)) for prompt in prompts]
     assert progress.done == progress.total == 2 * sum(6 * length + 15 for length in lengths)
@@ -598,15 +590,15 @@ def test_samples_are_greedy_and_steered(model, injection):
 def test_a_prompt_without_a_token_is_refused(model, injection):
     """The empty one, unless every text begins with a token."""
     begun = Reading(bos="always")
-    table = samples.run(model, {"noise": injection}, [0], [""], tokens=2, reading=begun)
+    table = continuation.run(model, {"noise": injection}, [0], [""], tokens=2, reading=begun)
     assert table.num_rows == 1
     with pytest.raises(StudyError, match="the prompt '' has no token"):
-        samples.run(model, {"noise": injection}, [0], ["The river", ""], tokens=2)
+        continuation.run(model, {"noise": injection}, [0], ["The river", ""], tokens=2)
 
 
 def written(model, parts=(), coefficient=0):
-    steered = {"noise": engine.injection(model, list(parts))}
-    table = samples.run(model, steered, [coefficient], ["The river"], tokens=8)
+    steered = {"noise": steering.injection(model, list(parts))}
+    table = continuation.run(model, steered, [coefficient], ["The river"], tokens=8)
     return table["continuation"][0].as_py()
 
 

@@ -13,10 +13,10 @@ from tokenizers import Regex, Tokenizer
 from tokenizers.pre_tokenizers import Split
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from snakesteer.errors import StudyError
-from snakesteer.question_tokens import question_tokens
-from snakesteer.skip_tokens import most_frequent
-from snakesteer.tokenisation import Reading, encode, encode_prompt, load_tokenizer, remarks
+from snakesteer.core.errors import StudyError
+from snakesteer.prompts.questions import question_tokens
+from snakesteer.prompts.skip_tokens import most_frequent
+from snakesteer.prompts.tokens import Reading, encode, encode_prompt, load_tokenizer, remarks
 
 TEXTS = (
     "The river runs past the mill.",

@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from snakesteer.errors import StudyError
+from snakesteer.core.errors import StudyError
 from snakesteer.training import pretrain, tune
 from snakesteer.training.export import export_model
 from snakesteer.training.model_card import base_card

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from conftest import REPOSITORY
 
-from snakesteer import study_file
-from snakesteer.captions import caption
-from snakesteer.errors import StudyError
-from snakesteer.plan import Plan
+from snakesteer.core.errors import StudyError
+from snakesteer.plan.captions import caption
+from snakesteer.plan.plan import Plan
+from snakesteer.study import study_file
 
 HUB = {"source": "owner/name", "revision": "a" * 40}
 BORROWED = {"model": "miniature", "transfer": True}

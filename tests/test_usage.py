@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from snakesteer import progress as progress_module
-from snakesteer.progress import Progress
-from snakesteer.usage import write_usage
-from snakesteer.usage_page import COLUMNS, page, usage
+from snakesteer.core import progress as progress_module
+from snakesteer.core.progress import Progress
+from snakesteer.jobs.usage import write_usage
+from snakesteer.reports.usage import COLUMNS, page, usage
 
 
 def test_a_job_says_its_tokens_and_their_rate(tmp_path: Path) -> None:

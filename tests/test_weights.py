@@ -19,12 +19,12 @@ from conftest import REPOSITORY
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForSequenceClassification
 
-from snakesteer import models
-from snakesteer.artefacts import write_json, write_table
-from snakesteer.batches import batches_of
-from snakesteer.both_answers import shares_prompts
-from snakesteer.errors import StudyError
-from snakesteer.manifest import content, context, manifest
+from snakesteer.core.errors import StudyError
+from snakesteer.engine import models
+from snakesteer.engine.batches import batches_of
+from snakesteer.engine.both_answers import shares_prompts
+from snakesteer.hub.manifest import content, context, manifest
+from snakesteer.storage.files import write_json, write_table
 
 IDS = torch.tensor([[0, 5, 9, 20, 31, 40, 2]])
 

@@ -16,12 +16,14 @@ import yaml
 from conftest import REPOSITORY
 
 from checkout import SMALL, Checkout, copy_of_repository
-from snakesteer import INTERRUPTED, artefacts, study_file
-from snakesteer.plan import Plan
-from snakesteer.reads import Texts, counting, readings
-from snakesteer.resources import RUNS_A_MODEL
-from snakesteer.skip_tokens import AUTHORS
-from snakesteer.unqualified import unqualified
+from snakesteer import INTERRUPTED
+from snakesteer.plan.plan import Plan
+from snakesteer.plan.reads import Texts, counting, readings
+from snakesteer.plan.resources import RUNS_A_MODEL
+from snakesteer.prompts.skip_tokens import AUTHORS
+from snakesteer.storage import files
+from snakesteer.study import study_file
+from snakesteer.sweeps.unqualified import unqualified
 
 
 def cached(checkout: Checkout, stage: str, name: str) -> Path:
@@ -45,17 +47,17 @@ def test_every_product_is_there_and_says_what_it_is_made_of(finished: Checkout) 
         assert pq.read_table(finished.path("tables", f"{name}.parquet")).num_rows > 0
     for name in resolved.vectors:
         path = finished.path("vectors", f"{name}.safetensors")
-        assert artefacts.read_tensors(path)["vector"].shape == (8, 192)
+        assert files.read_tensors(path)["vector"].shape == (8, 192)
     with finished.path("artefacts.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    planned = artefacts.read_json(finished.path("planned.json"))
+    planned = files.read_json(finished.path("planned.json"))
     assert planned == [row["path"] for row in rows]
     for row in rows:
         path = finished.folder / row["path"]
         assert path.stat().st_size == int(row["size"])
         assert row["key"] in path.name
         if path.suffix in (".parquet", ".safetensors"):
-            provenance = artefacts.read_provenance(path)
+            provenance = files.read_provenance(path)
             assert (provenance["kind"], provenance["key"]) == (row["stage"], row["key"])
 
 
@@ -122,9 +124,9 @@ def test_no_choice_reads_the_test_split(finished: Checkout) -> None:
 
 
 def test_tables_of_a_choice_say_where_no_multiplier_qualified(finished: Checkout) -> None:
-    chosen = artefacts.read_json(cached(finished, "choice", "multipliers"))
+    chosen = files.read_json(cached(finished, "choice", "multipliers"))
     for name in ("single", "combined"):
-        described = artefacts.read_provenance(finished.path("tables", f"{name}.parquet"))
+        described = files.read_provenance(finished.path("tables", f"{name}.parquet"))
         assert described["unqualified"] == unqualified(chosen, {"4"})
 
 
@@ -175,14 +177,14 @@ def test_vectors_of_one_model_steer_another(finished: Checkout) -> None:
     finished.forked("--cores", "2", "--", *paths, config=variant)
     (model,) = plan.model("miniature").paths
     (skipped,) = (one for one in plan.artefacts("skip_tokens") if one.name == "all")
-    assert artefacts.read_json(finished.folder / skipped.paths[0]) == AUTHORS
-    fingerprint = artefacts.read_json(finished.folder / model)["fingerprint"]
+    assert files.read_json(finished.folder / skipped.paths[0]) == AUTHORS
+    fingerprint = files.read_json(finished.folder / model)["fingerprint"]
     for path in paths:
-        provenance = artefacts.read_provenance(finished.folder / path)
+        provenance = files.read_provenance(finished.folder / path)
         assert provenance["model"]["fingerprint"] == fingerprint
         for vector in provenance["inputs"]["vectors"]:
             (origin,) = (finished.folder / "results/cache/vectors").glob(f"*.{vector}.safetensors")
-            assert artefacts.read_provenance(origin)["model"]["fingerprint"] != fingerprint
+            assert files.read_provenance(origin)["model"]["fingerprint"] != fingerprint
 
 
 def test_equal_runs_give_equal_bytes(finished: Checkout) -> None:

@@ -1,12 +1,12 @@
-from snakesteer import activations
-from snakesteer.artefacts import read_json, read_table
-from snakesteer.batches import tokens_per_batch
-from snakesteer.job import job
-from snakesteer.job_model import job_points, load_job_model, load_job_tokenizer
-from snakesteer.progress import Progress
-from snakesteer.provenance import provenance
-from snakesteer.tokenisation import Reading
-from snakesteer.usage import write_usage
+from snakesteer.core.progress import Progress
+from snakesteer.engine import extraction
+from snakesteer.engine.batches import tokens_per_batch
+from snakesteer.jobs.job import job
+from snakesteer.jobs.model import job_points, load_job_model, load_job_tokenizer
+from snakesteer.jobs.usage import write_usage
+from snakesteer.prompts.tokens import Reading
+from snakesteer.storage.files import read_json, read_table
+from snakesteer.storage.provenance import provenance
 
 with job(snakemake, "activations"):
     settings = snakemake.params.settings
@@ -16,16 +16,16 @@ with job(snakemake, "activations"):
     if "documents" in snakemake.input.keys():
         rows = read_table(snakemake.input.documents[0]).slice(0, settings["documents"]).to_pylist()
         documents = [(row["document"], row["text"]) for row in rows]
-        samples = activations.read_documents(tokenizer, documents, settings["max_tokens"], reading)
+        samples = extraction.read_documents(tokenizer, documents, settings["max_tokens"], reading)
     else:
         rows = read_table(snakemake.input.questions[0]).to_pylist()
-        samples = activations.read_questions(
+        samples = extraction.read_questions(
             tokenizer, [row for row in rows if row["split"] == "train"], reading
         )
     model = load_job_model(snakemake, manifest)
     batch_tokens = tokens_per_batch(model, samples.sequences, settings["batch_tokens"])
     progress = Progress()
-    activations.extract(
+    extraction.extract(
         snakemake.output[0],
         model,
         samples,

@@ -1,12 +1,12 @@
-from snakesteer import behaviour_sweep
-from snakesteer.artefacts import read_json, read_table
-from snakesteer.injections import steerings
-from snakesteer.job import job
-from snakesteer.job_model import load_job_tokenizer
-from snakesteer.resampled_sweeps import steerings_again
-from snakesteer.stopping import GridStopping
-from snakesteer.sweep_job import job_vectors, run_sweep
-from snakesteer.tokenisation import Reading
+from snakesteer.jobs.job import job
+from snakesteer.jobs.model import load_job_tokenizer
+from snakesteer.jobs.sweep import job_vectors, run_sweep
+from snakesteer.measures import two_choice
+from snakesteer.prompts.tokens import Reading
+from snakesteer.storage.files import read_json, read_table
+from snakesteer.sweeps.injections import steerings
+from snakesteer.sweeps.resampled import steerings_again
+from snakesteer.sweeps.stopping import GridStopping
 
 with job(snakemake, "sweeps"):
     settings = snakemake.params.settings
@@ -26,12 +26,12 @@ with job(snakemake, "sweeps"):
     for behaviour, path in zip(settings["behaviours"], snakemake.input.questions, strict=True):
         rows = read_table(path).to_pylist()
         asked = [row for row in rows if row["split"] == settings["split"]]
-        prompts[behaviour] = behaviour_sweep.read_prompts(
+        prompts[behaviour] = two_choice.read_prompts(
             tokenizer, behaviour, asked, Reading.of(settings)
         )
 
     def evaluate(model, **shared):
-        return behaviour_sweep.run(
+        return two_choice.run(
             model,
             steered,
             prompts,

@@ -1,6 +1,6 @@
-from snakesteer.artefacts import read_json
-from snakesteer.catalogue import write_catalogue
-from snakesteer.job import job
+from snakesteer.jobs.job import job
+from snakesteer.storage.catalogue import write_catalogue
+from snakesteer.storage.files import read_json
 
 with job(snakemake):
     write_catalogue(snakemake.output[0], read_json(snakemake.params.listed)["catalogue"])

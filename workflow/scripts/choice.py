@@ -1,8 +1,8 @@
-from snakesteer.artefacts import read_table, write_json
-from snakesteer.behaviour_parts import behaviour_parts
-from snakesteer.behaviour_tables import behaviour_table
-from snakesteer.choices import choose, given
-from snakesteer.job import job
+from snakesteer.jobs.job import job
+from snakesteer.storage.files import read_table, write_json
+from snakesteer.sweeps.choices import choose, given
+from snakesteer.tables.two_choice import behaviour_table
+from snakesteer.tables.two_choice_parts import behaviour_parts
 
 with job(snakemake, "choices"):
     settings = snakemake.params.settings

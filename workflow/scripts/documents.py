@@ -1,10 +1,10 @@
 from pathlib import Path
 
 from snakesteer import corpora
-from snakesteer.artefacts import write_table
-from snakesteer.job import job, repository
-from snakesteer.points import Points
-from snakesteer.provenance import provenance
+from snakesteer.jobs.job import job, repository
+from snakesteer.storage.files import write_table
+from snakesteer.storage.points import Points
+from snakesteer.storage.provenance import provenance
 
 with job(snakemake, "corpora"):
     settings = snakemake.params.settings

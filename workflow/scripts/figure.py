@@ -2,7 +2,7 @@ from pathlib import Path
 
 from snakesteer.figures import draw_figure
 from snakesteer.figures.inputs import read_inputs
-from snakesteer.job import job
+from snakesteer.jobs.job import job
 
 with job(snakemake):
     settings = snakemake.params.settings

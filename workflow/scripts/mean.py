@@ -1,7 +1,7 @@
-from snakesteer.artefacts import read_provenance, read_rows, write_tensors
-from snakesteer.job import job
-from snakesteer.provenance import derived
-from snakesteer.vectors import mean
+from snakesteer.jobs.job import job
+from snakesteer.storage.files import read_provenance, read_rows, write_tensors
+from snakesteer.storage.provenance import derived
+from snakesteer.vectors.methods import mean
 
 with job(snakemake, "activations"):
     (path,) = snakemake.input.activations

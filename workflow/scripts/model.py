@@ -1,7 +1,7 @@
-from snakesteer.artefacts import write_json
-from snakesteer.hub import fetch_model
-from snakesteer.job import job, repository
-from snakesteer.manifest import locate, manifest
+from snakesteer.hub.fetch import fetch_model
+from snakesteer.hub.manifest import locate, manifest
+from snakesteer.jobs.job import job, repository
+from snakesteer.storage.files import write_json
 
 with job(snakemake, "models"):
     settings = snakemake.params.settings

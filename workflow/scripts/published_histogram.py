@@ -1,10 +1,10 @@
 import pandas as pd
 import pyarrow as pa
 
-from snakesteer.artefacts import read_provenance, read_tensors, write_table
-from snakesteer.histograms import HISTOGRAM_COLUMNS, histogram
-from snakesteer.job import job
-from snakesteer.provenance import provenance
+from snakesteer.jobs.job import job
+from snakesteer.storage.files import read_provenance, read_tensors, write_table
+from snakesteer.storage.provenance import provenance
+from snakesteer.tables.histograms import HISTOGRAM_COLUMNS, histogram
 
 with job(snakemake):
     settings = snakemake.params.settings

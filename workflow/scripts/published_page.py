@@ -1,6 +1,6 @@
-from snakesteer.artefacts import write_text
-from snakesteer.job import job
-from snakesteer.published.page import page, read_series
+from snakesteer.jobs.job import job
+from snakesteer.reports.published import page, read_series
+from snakesteer.storage.files import write_text
 
 with job(snakemake):
     series = read_series(snakemake.input)

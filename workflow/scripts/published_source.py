@@ -1,9 +1,9 @@
 import sys
 from pathlib import Path
 
-from snakesteer.artefacts import write_json
-from snakesteer.job import job
-from snakesteer.published.source import download, is_address
+from snakesteer.jobs.job import job
+from snakesteer.papers.source import download, is_address
+from snakesteer.storage.files import write_json
 
 with job(snakemake):
     settings = snakemake.params.settings

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from snakesteer.artefacts import write_table
-from snakesteer.job import job
-from snakesteer.provenance import provenance
-from snakesteer.published.source import gathered
-from snakesteer.published.tables import paths_of, published_table
+from snakesteer.jobs.job import job
+from snakesteer.papers.source import gathered
+from snakesteer.papers.tables import paths_of, published_table
+from snakesteer.storage.files import write_table
+from snakesteer.storage.provenance import provenance
 
 with job(snakemake):
     settings = snakemake.params.settings

@@ -1,12 +1,12 @@
 import sys
 from pathlib import Path
 
-from snakesteer.artefacts import write_tensors
-from snakesteer.errors import StudyError
-from snakesteer.job import job
-from snakesteer.provenance import provenance
-from snakesteer.published.source import gathered
-from snakesteer.published.vectors import read_activations
+from snakesteer.core.errors import StudyError
+from snakesteer.jobs.job import job
+from snakesteer.papers.source import gathered
+from snakesteer.papers.vectors import read_activations
+from snakesteer.storage.files import write_tensors
+from snakesteer.storage.provenance import provenance
 
 with job(snakemake):
     settings = snakemake.params.settings

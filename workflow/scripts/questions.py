@@ -1,7 +1,7 @@
 from snakesteer import behaviours
-from snakesteer.artefacts import write_table
-from snakesteer.job import job, repository
-from snakesteer.provenance import provenance
+from snakesteer.jobs.job import job, repository
+from snakesteer.storage.files import write_table
+from snakesteer.storage.provenance import provenance
 
 with job(snakemake, "behaviours"):
     table = behaviours.questions(snakemake.params.settings, repository(snakemake))

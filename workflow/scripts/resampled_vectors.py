@@ -1,7 +1,7 @@
-from snakesteer import resampling
-from snakesteer.artefacts import read_provenance, write_tensors
-from snakesteer.job import job
-from snakesteer.provenance import derived
+from snakesteer.jobs.job import job
+from snakesteer.storage.files import read_provenance, write_tensors
+from snakesteer.storage.provenance import derived
+from snakesteer.vectors import resampling
 
 with job(snakemake, "vectors"):
     origins = [read_provenance(path) for path in snakemake.input]

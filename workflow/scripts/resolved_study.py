@@ -1,7 +1,7 @@
 import yaml
 
-from snakesteer.artefacts import read_json, write_text
-from snakesteer.job import job
+from snakesteer.jobs.job import job
+from snakesteer.storage.files import read_json, write_text
 
 with job(snakemake):
     study = read_json(snakemake.params.listed)["study"]

@@ -1,12 +1,12 @@
-from snakesteer import samples
-from snakesteer.artefacts import read_json, write_table
-from snakesteer.engine import injection
-from snakesteer.job import job
-from snakesteer.job_model import load_job_model
-from snakesteer.progress import Progress
-from snakesteer.provenance import provenance, read_vectors
-from snakesteer.tokenisation import Reading
-from snakesteer.usage import write_usage
+from snakesteer.core.progress import Progress
+from snakesteer.engine.steering import injection
+from snakesteer.jobs.job import job
+from snakesteer.jobs.model import load_job_model
+from snakesteer.jobs.usage import write_usage
+from snakesteer.measures import continuation
+from snakesteer.prompts.tokens import Reading
+from snakesteer.storage.files import read_json, write_table
+from snakesteer.storage.provenance import provenance, read_vectors
 
 with job(snakemake, "samples"):
     settings = snakemake.params.settings
@@ -20,7 +20,7 @@ with job(snakemake, "samples"):
     model = load_job_model(snakemake, manifest)
     layer = settings["layer"]
     progress = Progress()
-    table = samples.run(
+    table = continuation.run(
         model,
         {name: injection(model, ((layer, vector[layer]),)) for name, vector in vectors.items()},
         settings["coefficients"],

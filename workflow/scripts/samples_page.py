@@ -1,8 +1,8 @@
 import shutil
 
-from snakesteer.artefacts import read_table, write_text
-from snakesteer.job import job
-from snakesteer.samples_page import page
+from snakesteer.jobs.job import job
+from snakesteer.reports.samples import page
+from snakesteer.storage.files import read_table, write_text
 
 with job(snakemake):
     shutil.copyfile(snakemake.input[0], snakemake.output.table)

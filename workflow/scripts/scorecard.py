@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from snakesteer.artefacts import read_provenance, read_table, write_table, write_text
 from snakesteer.figures import draw_overlay
-from snakesteer.job import job
-from snakesteer.provenance import provenance
-from snakesteer.scorecard import scorecard
-from snakesteer.scorecard_page import absent_page, page
+from snakesteer.jobs.job import job
+from snakesteer.reports.scorecard import absent_page, page
+from snakesteer.storage.files import read_provenance, read_table, write_table, write_text
+from snakesteer.storage.provenance import provenance
+from snakesteer.tables.scorecard import scorecard
 
 with job(snakemake, "scorecards"):
     settings = snakemake.params.settings

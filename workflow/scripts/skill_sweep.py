@@ -1,13 +1,13 @@
-from snakesteer import skill_sweep
-from snakesteer.artefacts import read_json, read_table
-from snakesteer.engine import injection
-from snakesteer.injections import skill_parts
-from snakesteer.job import job
-from snakesteer.job_model import load_job_tokenizer
-from snakesteer.resampled_sweeps import skill_again
-from snakesteer.stopping import SkillStopping
-from snakesteer.sweep_job import job_vectors, run_sweep
-from snakesteer.tokenisation import Reading
+from snakesteer.engine.steering import injection
+from snakesteer.jobs.job import job
+from snakesteer.jobs.model import load_job_tokenizer
+from snakesteer.jobs.sweep import job_vectors, run_sweep
+from snakesteer.measures import next_token
+from snakesteer.prompts.tokens import Reading
+from snakesteer.storage.files import read_json, read_table
+from snakesteer.sweeps.injections import skill_parts
+from snakesteer.sweeps.resampled import skill_again
+from snakesteer.sweeps.stopping import SkillStopping
 
 with job(snakemake, "sweeps"):
     settings = snakemake.params.settings
@@ -21,7 +21,7 @@ with job(snakemake, "sweeps"):
         settings, documents = skill_again(settings, documents, read_table(snakemake.input.base[0]))
     tokenizer = load_job_tokenizer(snakemake, manifest)
     corpora = {
-        corpus: skill_sweep.read_corpus(
+        corpus: next_token.read_corpus(
             tokenizer,
             corpus,
             documents[corpus],
@@ -35,13 +35,13 @@ with job(snakemake, "sweeps"):
     precision, stopping = settings["precision"], settings["stopping"]
 
     def evaluate(model, **shared):
-        return skill_sweep.run(
+        return next_token.run(
             model,
             [injection(model, skill_parts(settings, own)) for own in vectors],
             settings["coefficients"],
             corpora,
             read_on=None if settings["paired"] else settings["tokens"],
-            precision=skill_sweep.Precision(**precision) if precision else None,
+            precision=next_token.Precision(**precision) if precision else None,
             stopping=SkillStopping(**stopping) if stopping else None,
             **shared,
         )

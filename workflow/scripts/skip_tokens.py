@@ -1,8 +1,8 @@
-from snakesteer import skip_tokens
-from snakesteer.artefacts import read_json, read_table, write_json
-from snakesteer.job import job, repository
-from snakesteer.model_folder import model_folder
-from snakesteer.tokenisation import Reading, load_tokenizer
+from snakesteer.hub.model_folder import model_folder
+from snakesteer.jobs.job import job, repository
+from snakesteer.prompts import skip_tokens
+from snakesteer.prompts.tokens import Reading, load_tokenizer
+from snakesteer.storage.files import read_json, read_table, write_json
 
 with job(snakemake, "corpora"):
     settings = snakemake.params.settings

@@ -1,8 +1,8 @@
 import shutil
 
-from snakesteer.artefacts import read_provenance
-from snakesteer.errors import StudyError
-from snakesteer.job import job
+from snakesteer.core.errors import StudyError
+from snakesteer.jobs.job import job
+from snakesteer.storage.files import read_provenance
 
 with job(snakemake):
     (path,) = snakemake.input.table

@@ -1,12 +1,12 @@
 import pyarrow as pa
 
-from snakesteer.artefacts import read_json, read_table, write_table
-from snakesteer.behaviour_parts import behaviour_parts
-from snakesteer.behaviour_tables import behaviour_table
-from snakesteer.job import job
-from snakesteer.provenance import provenance
-from snakesteer.skill_tables import Curve, skill_table
-from snakesteer.unqualified import unqualified
+from snakesteer.jobs.job import job
+from snakesteer.storage.files import read_json, read_table, write_table
+from snakesteer.storage.provenance import provenance
+from snakesteer.sweeps.unqualified import unqualified
+from snakesteer.tables.next_token import Curve, skill_table
+from snakesteer.tables.two_choice import behaviour_table
+from snakesteer.tables.two_choice_parts import behaviour_parts
 
 with job(snakemake):
     settings = snakemake.params.settings

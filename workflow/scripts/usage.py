@@ -1,6 +1,6 @@
-from snakesteer.artefacts import read_json, write_text
-from snakesteer.job import job
-from snakesteer.usage_page import page, usage
+from snakesteer.jobs.job import job
+from snakesteer.reports.usage import page, usage
+from snakesteer.storage.files import read_json, write_text
 
 with job(snakemake):
     used = usage(read_json(snakemake.params.listed)["usage"])

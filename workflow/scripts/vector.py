@@ -1,7 +1,7 @@
-from snakesteer import vectors
-from snakesteer.artefacts import read_provenance, read_tensors, write_tensors
-from snakesteer.job import job
-from snakesteer.provenance import derived
+from snakesteer.jobs.job import job
+from snakesteer.storage.files import read_provenance, read_tensors, write_tensors
+from snakesteer.storage.provenance import derived
+from snakesteer.vectors import methods
 
 with job(snakemake, "vectors"):
     settings = snakemake.params.settings
@@ -9,9 +9,9 @@ with job(snakemake, "vectors"):
     provenance = derived(snakemake, origins)
     if settings["method"] == "contrast":
         pairs = read_tensors(snakemake.input.contrast[0])
-        vector = vectors.contrast(pairs["matching"], pairs["not_matching"])
+        vector = methods.contrast(pairs["matching"], pairs["not_matching"])
     else:
-        vector = vectors.skill(
+        vector = methods.skill(
             [read_tensors(path)["mean"] for path in snakemake.input.get("add", [])],
             [read_tensors(path)["mean"] for path in snakemake.input.get("subtract", [])],
             permute=settings.get("permute"),

@@ -6,14 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from snakesteer import study_file
-from snakesteer.bill import TFLOPS, bill, printed
-from snakesteer.comparison import compare
-from snakesteer.errors import StudyError
-from snakesteer.plan import Plan
-from snakesteer.prune import delete, unfinished, unreferenced
-from snakesteer.published.shipping import ship
-from snakesteer.reference import json_schema, markdown
+from snakesteer.core.errors import StudyError
+from snakesteer.papers.shipping import ship
+from snakesteer.plan.bill import TFLOPS, bill, printed
+from snakesteer.plan.comparison import compare
+from snakesteer.plan.plan import Plan
+from snakesteer.storage.prune import delete, unfinished, unreferenced
+from snakesteer.study import study_file
+from snakesteer.study.reference import json_schema, markdown
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from snakesteer.behaviours import generated, model_written
 from snakesteer.behaviours.question import Question
-from snakesteer.errors import StudyError
+from snakesteer.core.errors import StudyError
 
 __all__ = ["SOURCES", "Question", "questions", "split_questions"]
 

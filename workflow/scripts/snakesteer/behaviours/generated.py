@@ -18,7 +18,7 @@ from typing import Any
 
 from snakesteer.behaviours import wording
 from snakesteer.behaviours.question import Question
-from snakesteer.errors import StudyError
+from snakesteer.core.errors import StudyError
 
 
 @dataclass(frozen=True)

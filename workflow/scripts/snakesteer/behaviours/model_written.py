@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from snakesteer.behaviours.question import Question
-from snakesteer.download import busy, fetch
-from snakesteer.errors import StudyError
-from snakesteer.half_characters import half_a_character
-from snakesteer.manifest import locate_file
-from snakesteer.published.source import is_address
+from snakesteer.core.errors import StudyError
+from snakesteer.core.half_characters import half_a_character
+from snakesteer.hub.http import busy, fetch
+from snakesteer.hub.manifest import locate_file
+from snakesteer.papers.source import is_address
 
 MATCHING, NOT_MATCHING = "answer_matching_behavior", "answer_not_matching_behavior"
 FIELDS = ("question", MATCHING, NOT_MATCHING)

@@ -15,9 +15,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from snakesteer.core.errors import StudyError
 from snakesteer.corpora import files, hub, installed
-from snakesteer.errors import StudyError
-from snakesteer.points import Points
+from snakesteer.storage.points import Points
 
 Documents = list[tuple[str, str]]
 SPLITS = ("train", "validation")

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from snakesteer.core.errors import StudyError
 from snakesteer.corpora.records import Record, Spoilt, draw, kind_of, refuse, refuse_shared
-from snakesteer.errors import StudyError
-from snakesteer.manifest import at_home, file_identity
+from snakesteer.hub.manifest import at_home, file_identity
 
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 BUFFER = 2**20

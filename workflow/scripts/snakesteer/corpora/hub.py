@@ -10,9 +10,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from snakesteer.core.errors import StudyError
 from snakesteer.corpora.files import read
 from snakesteer.corpora.records import Record, Spoilt, draw, refuse_shared
-from snakesteer.errors import StudyError
 
 PATIENCE = 100_000  # records without one that passes the filter
 SPOILT = 100  # records that are none, in all files of a split
@@ -85,7 +85,7 @@ def _listed(repository: str, revision: str) -> list[str]:
     """All files of a dataset repository; asked for once, as a commit does not change."""
     from huggingface_hub import HfApi  # planning imports this module, and needs no hub
 
-    from snakesteer.hub import told
+    from snakesteer.hub.fetch import told
 
     with told(repository, revision, "dataset"):
         return HfApi().list_repo_files(repository, revision=revision, repo_type="dataset")
@@ -97,7 +97,7 @@ def _read(
     """The records of one file, fetched in blocks as they are read."""
     from huggingface_hub import HfFileSystem
 
-    from snakesteer.hub import told
+    from snakesteer.hub.fetch import told
 
     repository, revision = place["repository"], place["revision"]
     with (

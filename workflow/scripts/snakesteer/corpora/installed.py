@@ -29,8 +29,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from snakesteer.core.errors import StudyError
 from snakesteer.corpora import source_files
-from snakesteer.errors import StudyError
 
 DISTRIBUTIONS = (
     "attrs",

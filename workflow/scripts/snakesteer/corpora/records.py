@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from snakesteer.errors import StudyError
-from snakesteer.half_characters import half_a_character
+from snakesteer.core.errors import StudyError
+from snakesteer.core.half_characters import half_a_character
 
 Record = tuple[str, Mapping[str, Any]]
 """Where a record stands, in words, and its fields."""

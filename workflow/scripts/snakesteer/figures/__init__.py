@@ -30,7 +30,7 @@ from snakesteer.figures.simultaneous import simultaneous
 from snakesteer.figures.single import single
 from snakesteer.figures.style import FONT, LOOK, save_figure
 from snakesteer.figures.tradeoff import tradeoff
-from snakesteer.scorecard import Scorecard
+from snakesteer.tables.scorecard import Scorecard
 
 FIGURES: dict[str, Callable[[Inputs, Mapping[str, Any]], tuple[Figure, pd.DataFrame]]] = {
     "tradeoff": tradeoff,

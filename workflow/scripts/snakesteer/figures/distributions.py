@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from snakesteer.errors import StudyError
+from snakesteer.core.errors import StudyError
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import FULL_WIDTH, PALETTE, label
-from snakesteer.histograms import histogram
+from snakesteer.tables.histograms import histogram
 
 # Panels beside each other for a single layer, by the number of arrays; 3 for any other number.
 _COLUMNS = {1: 1, 2: 2, 4: 2}

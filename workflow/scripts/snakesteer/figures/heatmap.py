@@ -14,7 +14,7 @@ from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from snakesteer.errors import StudyError
+from snakesteer.core.errors import StudyError
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import (
     COLLAPSED,

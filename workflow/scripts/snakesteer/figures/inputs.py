@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from snakesteer.artefacts import read_provenance, read_table, read_tensors
-from snakesteer.errors import StudyError
-from snakesteer.vector_intervals import with_intervals
+from snakesteer.core.errors import StudyError
+from snakesteer.storage.files import read_provenance, read_table, read_tensors
+from snakesteer.tables.vector_intervals import with_intervals
 
 # Kind of figure -> kind of behaviour sweep, where the names differ.
 _DRAWN = {"heatmap": "grid"}

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from snakesteer.figures.style import FULL_WIDTH, PALETTE, REFERENCE
-from snakesteer.scorecard import Scorecard, of_target, sorted_curves
+from snakesteer.tables.scorecard import Scorecard, of_target, sorted_curves
 
 _COLUMNS = 3
 _DENSE = 25  # points of a curve, above which intervals are a band

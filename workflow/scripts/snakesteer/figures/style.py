@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from snakesteer.artefacts import write_bytes
-from snakesteer.errors import StudyError
-from snakesteer.layer_labels import layer_label, layer_order
+from snakesteer.core.errors import StudyError
+from snakesteer.core.labels import layer_label, layer_order
+from snakesteer.storage.files import write_bytes
 
 WIDTH = 5.5
 FULL_WIDTH = 6.75

@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from snakesteer.errors import StudyError
+from snakesteer.core.errors import StudyError
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.numbered import Numbered, write_beside
 from snakesteer.figures.style import PALETTE, REFERENCE, WIDTH, label, ordered_layers, signed

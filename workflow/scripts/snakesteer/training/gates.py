@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from snakesteer import vectors
-from snakesteer.activations import of_questions, read_questions
-from snakesteer.behaviour_sweep import read_prompts, run
 from snakesteer.behaviours import generated, split_questions
 from snakesteer.behaviours.generated import DRAFTS
-from snakesteer.injections import Steering
-from snakesteer.models import LanguageModel
-from snakesteer.points import Points
-from snakesteer.stopping import GridStopping
+from snakesteer.engine.extraction import of_questions, read_questions
+from snakesteer.engine.models import LanguageModel
+from snakesteer.measures.two_choice import read_prompts, run
+from snakesteer.storage.points import Points
+from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.stopping import GridStopping
+from snakesteer.vectors import methods
 
 Records = dict[str, list[dict[str, str]]]
 
@@ -75,7 +75,7 @@ def measure_gates(
         pair = of_questions(
             model, read_questions(model.tokenizer, records["train"]), batch_tokens=BATCH_TOKENS
         )
-        vector = vectors.contrast(
+        vector = methods.contrast(
             pair["matching"].float().numpy(), pair["not_matching"].float().numpy()
         )
         points = Points()  # so that coefficient 0 is asked once

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from snakesteer.artefacts import write_bytes
-from snakesteer.errors import StudyError
+from snakesteer.core.errors import StudyError
+from snakesteer.storage.files import write_bytes
 
 BatchSource = Callable[[int], tuple[Tensor, ...]]
 """step -> (tokens int64 [batch, length], weights float32 [batch, length]), and optionally what is

@@ -14,11 +14,11 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from snakesteer.activations import of_questions, read_questions
 from snakesteer.behaviours.generated import DRAFTS, pose
 from snakesteer.behaviours.question import Question
 from snakesteer.corpora.installed import collect
-from snakesteer.models import wrap
+from snakesteer.engine.extraction import of_questions, read_questions
+from snakesteer.engine.models import wrap
 from snakesteer.training.chat_card import chat_card
 from snakesteer.training.curriculum import (
     ADJECTIVE_WEIGHT,
@@ -34,7 +34,7 @@ from snakesteer.training.gates import BATCH_TOKENS, measure_gates
 from snakesteer.training.pretrain import KINDS, mixed_batches, opening_rows, packed_rows, top1
 from snakesteer.training.tokenizer import BOS_ID, EOS_ID
 from snakesteer.training.train import BatchSource, Row, TrainingSettings, train
-from snakesteer.vectors import contrast
+from snakesteer.vectors.methods import contrast
 
 STAGES = (
     Stage(

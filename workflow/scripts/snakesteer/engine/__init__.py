@@ -1,0 +1,1 @@
+"""Reading and steering a language model."""

@@ -1,0 +1,171 @@
+"""Token sequences in batches: of like lengths, padded on the right, without an attention mask.
+
+In a causal model the positions after a sequence's last token cannot reach its real ones, and are
+not read; so padding costs time but changes nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from snakesteer.core.errors import StudyError
+from snakesteer.engine.compilation import compiled_blocks
+from snakesteer.engine.models import LanguageModel
+
+PAD = 0
+MOST_PADDING = 0.1
+PASS_TOKENS = {"cpu": 64}  # what a pass costs beside its tokens, in tokens
+PASS_TOKENS_ELSEWHERE = 200
+TRIAL_TOKENS = 2048
+WORTH_IT = 1.05
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some sequences, padded on the right to one length.
+
+    `samples` are their places in the list they come from, `ids` [batch, tokens], `lengths`
+    [batch]. `kept` is the output [batch, tokens, hidden] of block `layer`, None on the plain path.
+    """
+
+    samples: tuple[int, ...]
+    ids: torch.Tensor
+    lengths: torch.Tensor
+    layer: int = -1
+    kept: torch.Tensor | None = None
+
+    @functools.cached_property
+    def predicting(self) -> torch.Tensor:
+        """Places in the flat `ids` of all tokens that a token of their sequence follows, [n]."""
+        places = torch.arange(self.ids.shape[1], device=self.ids.device)
+        return (places < self.lengths[:, None] - 1).flatten().nonzero()[:, 0]
+
+
+def batch_plan(
+    lengths: Sequence[int], batch_tokens: int, pass_tokens: int, apart: int | None = None
+) -> list[tuple[int, ...]]:
+    """Places of the sequences in each batch, by ascending length.
+
+    A batch holds at most `batch_tokens` tokens, padding included (a longer sequence is a batch of
+    its own), and of padding at most the share `MOST_PADDING` of its real tokens or `pass_tokens`
+    tokens, whichever is more. Sequences of up to `apart` tokens share no batch with longer ones. Of
+    all such plans it is the cheapest one, where a pass costs its tokens, padding included, and
+    `pass_tokens` more.
+    """
+    order = np.argsort(lengths, kind="stable")
+    ordered = np.asarray(lengths, dtype=np.int64)[order]
+    before = np.concatenate([[0], np.cumsum(ordered)])
+    costs = np.zeros(len(ordered) + 1, dtype=np.int64)
+    starts = np.zeros(len(ordered) + 1, dtype=np.int64)
+    for end, longest in enumerate(ordered.tolist(), 1):
+        firsts = np.arange(max(0, end - max(1, batch_tokens // longest)), end)
+        padded, real = longest * (end - firsts), before[end] - before[firsts]
+        allowed = padded - real <= np.maximum(pass_tokens, MOST_PADDING * real)
+        if apart is not None and longest > apart:
+            allowed &= ordered[firsts] > apart
+        firsts, padded = firsts[allowed], padded[allowed]
+        totals = costs[firsts] + padded + pass_tokens
+        best = totals.argmin()
+        costs[end], starts[end] = totals[best], firsts[best]
+    plan, end = [], len(ordered)
+    while end:
+        plan.append(tuple(order[starts[end] : end].tolist()))
+        end = int(starts[end])
+    return plan[::-1]
+
+
+def batches_of(
+    model: LanguageModel, sequences: Sequence[Sequence[int]], batch_tokens: int
+) -> list[Batch]:
+    """The sequences in batches of `batch_plan`, on the model's device."""
+    planned = []
+    counts = [len(sequence) for sequence in sequences]
+    pass_tokens = PASS_TOKENS.get(model.device.type, PASS_TOKENS_ELSEWHERE)
+    for samples in batch_plan(counts, batch_tokens, pass_tokens, model.short_context):
+        chosen = [sequences[sample] for sample in samples]
+        lengths = torch.tensor([len(sequence) for sequence in chosen], device=model.device)
+        planned.append(Batch(samples, pad(model, chosen), lengths))
+    return planned
+
+
+def tokens_per_batch(
+    model: LanguageModel, sequences: Sequence[Sequence[int]], given: int | str
+) -> int:
+    """Tokens in a batch: as given, or for "auto" what this device is fastest with.
+
+    Tried on some of the sequences: one at a time, then budgets that grow fourfold as long as they
+    bring speed and fit into memory; one at a time where not even those do. The outcome depends on
+    the clock, and with it, by rounding, the results: they are not the same to the byte every time.
+    """
+    if isinstance(given, int):
+        return given
+    ordered = sorted(sequences, key=len)
+    longest, total = len(ordered[-1]), sum(map(len, ordered))
+    best, speed = 1, _speed(model, ordered, 1)
+    budget = max(1024, 2 * longest)
+    while speed and budget <= total:
+        tried = _speed(model, ordered, budget)
+        if tried < speed * WORTH_IT:
+            break
+        best, speed, budget = budget, tried, 4 * budget
+    batches = f"Batches of at most {best:,} tokens" if best > 1 else "One sequence at a time"
+    pace = f"{speed:,.0f} tokens a second through all layers" if speed else "did not fit when tried"
+    print(f"{batches} ({pace}).", file=sys.stderr, flush=True)
+    return best
+
+
+@torch.inference_mode()
+def _speed(model: LanguageModel, ordered: Sequence[Sequence[int]], budget: int) -> float:
+    """Tokens a second in batches of this budget, of middling sequences; 0 if they do not fit."""
+    start = end = len(ordered) // 2
+    while end < len(ordered) and sum(map(len, ordered[start:end])) < max(budget, TRIAL_TOKENS):
+        end += 1
+    while start and sum(map(len, ordered[start:end])) < max(budget, TRIAL_TOKENS):
+        start -= 1
+    batches = batches_of(model, ordered[start:end], budget)
+    seconds = []
+    try:
+        for _ in range(2):
+            started = time.perf_counter()
+            for batch in batches:
+                with compiled_blocks(model):
+                    output = model.network.base_model(input_ids=batch.ids, use_cache=False)
+            output.last_hidden_state[0, 0, 0].item()
+            seconds.append(time.perf_counter() - started)
+    except torch.OutOfMemoryError:
+        return 0.0
+    return sum(map(len, ordered[start:end])) / min(seconds)
+
+
+def refuse_unknown(model: LanguageModel, token: int) -> None:
+    """Refuse (StudyError) the id of a token beyond the model's vocabulary."""
+    if token >= model.vocabulary:
+        raise StudyError(
+            f"the tokenizer gives {model.tokenizer.convert_ids_to_tokens(token)!r} the id {token}, "
+            f"but the model has embeddings for ids up to {model.vocabulary - 1} only; take the "
+            "tokenizer that belongs to the model, or resize its embeddings."
+        )
+
+
+def pad(model: LanguageModel, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Token ids [batch, tokens], padded on the right.
+
+    Raises StudyError for a sequence that is longer than the model's context, and for a token that
+    the model has no embedding for.
+    """
+    longest = max(map(len, sequences))
+    if model.context is not None and longest > model.context:
+        raise StudyError(
+            f"A text of {longest} tokens is longer than the model's context of {model.context}; "
+            "lower max_tokens, or shorten the question."
+        )
+    refuse_unknown(model, max(map(max, sequences)))
+    rows = [[*sequence, *[PAD] * (longest - len(sequence))] for sequence in sequences]
+    return torch.tensor(rows, device=model.device)

@@ -1,0 +1,74 @@
+"""What does not fit into the device's memory is tried again in halves."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+
+from snakesteer.core.errors import StudyError
+from snakesteer.engine.batches import Batch
+
+Outcome = TypeVar("Outcome")
+
+
+def on_each(
+    batches: list[Batch], act: Callable[[Batch], Outcome]
+) -> Iterator[tuple[Batch, Outcome]]:
+    """Each batch and what `act` makes of it.
+
+    A batch for which the device's memory does not suffice is halved in the list itself and tried
+    again, so whoever goes over the list later begins with the halves: those results, too, differ
+    by rounding from what the plan as it was would have given. Raises StudyError when a single
+    sequence does not fit.
+    """
+    place = 0
+    while place < len(batches):
+        try:
+            outcome = act(batches[place])
+        except torch.OutOfMemoryError:
+            fits = False  # what the failed call holds is let go of only after this clause
+        else:
+            fits = True
+        if fits:
+            yield batches[place], outcome
+            place += 1
+        else:
+            _free()
+            batches[place : place + 1] = _halves(batches[place])
+
+
+def _free() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _halves(batch: Batch) -> list[Batch]:
+    """Both halves of a batch, as views, since there may be no memory for copies."""
+    rows, tokens = batch.ids.shape
+    if rows == 1:
+        raise StudyError(
+            f"One sequence of {tokens} tokens does not fit into the device's memory; lower kept_gb "
+            "or max_tokens, use a smaller dtype, or spread the model with device_map."
+        )
+    print(
+        f"Out of memory at {rows} × {tokens} tokens: going on with half of them at a time. "
+        "Lower batch_tokens to keep results the same to the byte.",
+        file=sys.stderr,
+        flush=True,
+    )
+    return [
+        dataclasses.replace(
+            batch,
+            samples=batch.samples[some],
+            ids=batch.ids[some],
+            lengths=batch.lengths[some],
+            kept=None if batch.kept is None else batch.kept[some],
+        )
+        for some in (slice(rows // 2), slice(rows // 2, None))
+    ]

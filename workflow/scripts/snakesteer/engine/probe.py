@@ -1,0 +1,130 @@
+"""What a model must do to be read and steered, tried on one small batch."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+
+import torch
+
+from snakesteer.core.errors import StudyError
+from snakesteer.engine.batches import Batch, batches_of
+from snakesteer.engine.head import logits_of
+from snakesteer.engine.hooks import hooked
+from snakesteer.engine.models import LanguageModel
+from snakesteer.engine.steering import Injection, capture, final_states, keeping
+from snakesteer.engine.trials import agree, why_not
+
+NOTHING = Injection(())
+
+
+def check(model: LanguageModel) -> None:
+    """Refuse (StudyError) a model that cannot be read or evaluated as the engine does it.
+
+    A token must not change what comes before it, the activations captured must be the blocks'
+    outputs, and the head of `logits_of` must give the untouched model's logits.
+    """
+    sequences, batch = _trial(model)
+    untouched = final_states(model, batch, NOTHING, 0.0)
+    _check_head(model, batch, untouched)
+    _check_causal(model, batch, untouched)
+    _check_capture(model, sequences, batch)
+
+
+def checked_path(model: LanguageModel, layer: int, path: str) -> str:
+    """The path to take for steering at `layer`: `path`, or "plain" if "shared" is not exact here.
+
+    The shared path must give the plain path's bits. It cannot where layers share keys and values;
+    the log then says that the plain path is taken. Raises StudyError if an injection changes
+    nothing.
+    """
+    _, plain = _trial(model)
+    noise = torch.Generator().manual_seed(1)
+    trial = Injection(((layer, torch.randn(model.hidden, generator=noise).to(model.device)),))
+    expected = [final_states(model, plain, trial, coefficient) for coefficient in (0.0, 1.0)]
+    if torch.equal(expected[0], expected[1]):
+        raise StudyError(
+            f"An injection at layer {layer} of {type(model.network).__name__} changes nothing; "
+            "this architecture cannot be steered."
+        )
+    if path == "plain":
+        return path
+
+    def same() -> bool:
+        shared = keeping(model, plain, layer)
+        found = [final_states(model, shared, trial, coefficient) for coefficient in (0.0, 1.0)]
+        return all(map(torch.equal, expected, found))
+
+    reason = why_not(same)
+    if reason is None:
+        return "shared"
+    print(
+        f"Sharing the layers up to {layer} is not exact for {type(model.network).__name__} "
+        f"({reason}): every coefficient runs the whole model.",
+        file=sys.stderr,
+        flush=True,
+    )
+    return "plain"
+
+
+def _trial(model: LanguageModel) -> tuple[list[list[int]], Batch]:
+    """Two sequences of random tokens, and their batch."""
+    length = min(16, model.context or 16)
+    noise = torch.Generator().manual_seed(0)
+    ids = torch.randint(model.vocabulary, (2, length), generator=noise).tolist()
+    sequences = [ids[0], ids[1][: max(2, length - 5)]]
+    (batch,) = batches_of(model, sequences, batch_tokens=2 * length)
+    return sequences, batch
+
+
+@torch.inference_mode()
+def _check_head(model: LanguageModel, batch: Batch, final: torch.Tensor) -> None:
+    expected = model.network(input_ids=batch.ids, use_cache=False).logits.float()
+    if not torch.isfinite(expected).all():
+        raise StudyError(
+            f"{type(model.network).__name__} gives NaN or infinite logits in this dtype; "
+            "try the model in another."
+        )
+    found = logits_of(model, final.flatten(0, 1)).view(expected.shape).to(expected)
+    if not agree(found, expected, _rounding(model)):
+        raise StudyError(
+            f"The head of {type(model.network).__name__} needs more than the last block's output; "
+            "this architecture cannot be evaluated."
+        )
+
+
+@torch.inference_mode()
+def _check_causal(model: LanguageModel, batch: Batch, final: torch.Tensor) -> None:
+    other = batch.ids.clone()
+    other[:, -1] = (other[:, -1] + 1) % model.vocabulary
+    changed = final_states(model, dataclasses.replace(batch, ids=other), NOTHING, 0.0)
+    if not agree(changed[:, :-1], final[:, :-1], _rounding(model)):
+        raise StudyError(
+            f"In {type(model.network).__name__} a token changes what comes before it; "
+            "name a causal language model."
+        )
+
+
+def _rounding(model: LanguageModel) -> float:
+    """How far, in parts of a vector's length, passes that add up in another order may differ."""
+    weights = next(model.network.parameters()).dtype
+    return 1e-3 if weights == torch.float32 else 0.02
+
+
+@torch.inference_mode()
+def _check_capture(model: LanguageModel, sequences: list[list[int]], batch: Batch) -> None:
+    outputs: list[torch.Tensor] = []
+    with contextlib.ExitStack() as reading:
+        for layer in range(model.n_layers):
+            reading.enter_context(hooked(model, layer, outputs.append))
+        model.network(input_ids=batch.ids, use_cache=False)
+    rows = torch.arange(len(batch.samples))
+    last = batch.lengths.cpu() - 1
+    expected = torch.stack([states.cpu()[rows, last] for states in outputs], dim=1)
+    captured = capture(model, sequences, ["the probe"] * 2, batch_tokens=batch.ids.numel())
+    if not torch.equal(captured[list(batch.samples)], expected):
+        raise StudyError(
+            f"The activations captured from {type(model.network).__name__} are not its blocks' "
+            "outputs; this architecture cannot be read."
+        )

@@ -1,0 +1,231 @@
+"""Reading and steering a language model's residual stream.
+
+Conventions: layer L (0-based) is decoder block L and its activation the block's raw output
+[batch, tokens, hidden].
+
+Steering adds coefficient × vector to a block's output at every position (paper: activation
+addition). The product is taken in float32 and added in the model's dtype. At coefficient 0 nothing
+is added, so the outcome is that of the untouched model to the bit.
+
+Two paths give the same bits for the same batches. `plain` runs the whole model with hooks on the
+blocks. `shared` uses that an addition at layer L leaves the layers 0 … L untouched: their output is
+computed once and kept, and the model's own forward then runs with those blocks replaced by ones
+that return it. So after one pass over the layers 0 … L every coefficient costs only the layers
+above and the head. `probe.checked_path` says whether a model allows it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from snakesteer.core.errors import Overflow, StudyError
+from snakesteer.engine.batches import Batch, batches_of
+from snakesteer.engine.compilation import compiled_blocks
+from snakesteer.engine.hooks import hooked, replaced
+from snakesteer.engine.memory import on_each
+from snakesteer.engine.models import LanguageModel
+
+
+@dataclass(frozen=True, eq=False)
+class Injection:
+    """What is added to the residual stream: (layer, vector [hidden] float32) parts.
+
+    All parts are multiplied by one coefficient; several parts at one layer add up.
+    """
+
+    parts: tuple[tuple[int, torch.Tensor], ...]
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers with a part, ascending."""
+        return tuple(sorted({layer for layer, _ in self.parts}))
+
+    def digest(self) -> str:
+        """What tells this injection from any other."""
+        content = hashlib.sha256()
+        for layer, vector in self.parts:
+            content.update(f"{layer} ".encode() + vector.cpu().numpy().tobytes())
+        return content.hexdigest()
+
+    def additions(self, coefficient: float, model: LanguageModel) -> dict[int, torch.Tensor]:
+        """What is added at each layer, [hidden] in the model's dtype; nothing at coefficient 0."""
+        if coefficient == 0:
+            return {}
+        sums: dict[int, torch.Tensor] = {}
+        for layer, vector in self.parts:
+            sums[layer] = sums[layer] + vector if layer in sums else vector
+        return {layer: (coefficient * vector).to(model.dtype) for layer, vector in sums.items()}
+
+
+def injection(
+    model: LanguageModel, parts: Iterable[tuple[int, np.ndarray | torch.Tensor]]
+) -> Injection:
+    """An injection into `model`, its (layer, vector [hidden]) parts checked.
+
+    Raises StudyError for a layer outside the model, a vector of another width, NaN or infinity.
+    """
+    made = []
+    for layer, vector in parts:
+        vector = torch.as_tensor(vector, dtype=torch.float32, device=model.device)
+        if not 0 <= layer < model.n_layers:
+            raise StudyError(
+                f"Injection layer {layer} is outside the model; name one of 0 to "
+                f"{model.n_layers - 1}."
+            )
+        if vector.shape != (model.hidden,):
+            raise StudyError(
+                f"The vector injected at layer {layer} has the shape {list(vector.shape)}, the "
+                f"model's hidden size is {model.hidden}; use a vector made with this model."
+            )
+        if not torch.isfinite(vector).all():
+            raise StudyError(
+                f"The vector injected at layer {layer} holds NaN or infinity; "
+                "look at the activations it was made from."
+            )
+        made.append((layer, vector))
+    if not made:
+        raise StudyError("The injection has no parts; name a vector and its layer.")
+    return Injection(tuple(made))
+
+
+@torch.inference_mode()
+def prepare(
+    model: LanguageModel,
+    sequences: Sequence[Sequence[int]],
+    layer: int,
+    *,
+    batch_tokens: int,
+    path: str,
+) -> list[Batch]:
+    """Batches of `sequences`, to be steered at `layer` and above.
+
+    On the shared path the output of block `layer` is computed and kept.
+    """
+    planned = batches_of(model, sequences, batch_tokens)
+    if path == "plain":
+        return planned
+    return [kept for _, kept in on_each(planned, lambda batch: keeping(model, batch, layer))]
+
+
+@torch.inference_mode()
+def keeping(model: LanguageModel, batch: Batch, layer: int) -> Batch:
+    """The batch with the output of block `layer` computed and kept; the blocks above do not run."""
+    found: list[torch.Tensor] = []
+    upper = {above: lambda: found[0] for above in range(layer + 1, model.n_layers)}
+    with compiled_blocks(model), hooked(model, layer, found.append), replaced(model, upper):
+        model.network.base_model(input_ids=batch.ids, use_cache=False)
+    return dataclasses.replace(batch, layer=layer, kept=found[0])
+
+
+@torch.inference_mode()
+def final_states(
+    model: LanguageModel, batch: Batch, injection: Injection, coefficient: float
+) -> torch.Tensor:
+    """Output of the last block [batch, tokens, hidden] under `coefficient` × `injection`.
+
+    Raises ValueError for an injection below the layer that `batch` was prepared for.
+    """
+    if batch.kept is not None and min(injection.layers, default=batch.layer) < batch.layer:
+        raise ValueError(
+            f"an injection at layer {injection.layers[0]} does not reach states kept at layer "
+            f"{batch.layer}"
+        )
+    additions = injection.additions(coefficient, model)
+    final: list[torch.Tensor] = []
+    with contextlib.ExitStack() as changes:
+        changes.enter_context(compiled_blocks(model))
+        if batch.kept is not None:
+            addition = additions.pop(batch.layer, None)
+            kept = batch.kept
+            states = kept.clone() if addition is None else kept + addition.to(kept.device)
+            lower = {layer: lambda: states for layer in range(batch.layer + 1)}
+            changes.enter_context(replaced(model, lower))
+        for layer, addition in additions.items():
+            changes.enter_context(hooked(model, layer, _adding(addition)))
+        changes.enter_context(hooked(model, model.n_layers - 1, final.append))
+        model.network.base_model(input_ids=batch.ids, use_cache=False)
+    return final[0]
+
+
+@torch.inference_mode()
+def capture(
+    model: LanguageModel,
+    sequences: Sequence[Sequence[int]],
+    names: Sequence[str],
+    *,
+    batch_tokens: int,
+) -> torch.Tensor:
+    """Activations of all layers at each sequence's last token.
+
+    Returns [n_sequences, n_layers, hidden] in the model's dtype, in memory of the host. Raises
+    StudyError naming the sample and the layer of an activation that is NaN or infinite.
+    """
+    found = torch.empty((len(sequences), model.n_layers, model.hidden), dtype=model.dtype)
+    planned = batches_of(model, sequences, batch_tokens)
+    for batch, read in on_each(planned, lambda batch: last_outputs(model, batch)):
+        found[list(batch.samples)] = read.cpu()
+    refuse_broken(found, names)
+    return found
+
+
+@contextlib.contextmanager
+def reading(
+    model: LanguageModel, rows: torch.Tensor, positions: torch.Tensor
+) -> Iterator[list[torch.Tensor]]:
+    """The outputs [batch, hidden] of every block, in order, at one position of each row."""
+    read: list[torch.Tensor] = []
+
+    def keep(states: torch.Tensor) -> None:
+        place = (rows.to(states.device), positions.to(states.device))
+        read.append(states[place].to(rows.device))
+
+    with contextlib.ExitStack() as changes:
+        for layer in range(model.n_layers):
+            changes.enter_context(hooked(model, layer, keep))
+        yield read
+
+
+def last_outputs(model: LanguageModel, batch: Batch) -> torch.Tensor:
+    """Outputs of all blocks at each sequence's last token, [batch, n_layers, hidden]."""
+    rows = torch.arange(len(batch.samples), device=model.device)
+    with reading(model, rows, batch.lengths - 1) as read:
+        model.network.base_model(input_ids=batch.ids, use_cache=False)
+    return torch.stack(read, dim=1)
+
+
+def refuse_broken(found: torch.Tensor, names: Sequence[str]) -> None:
+    """Raise StudyError naming the sample and the layer of an activation that is NaN or infinite.
+
+    `found` is [n_samples, n_layers, hidden].
+    """
+    broken = (~torch.isfinite(found)).any(dim=2).nonzero()
+    if len(broken):
+        sample, layer = broken[0].tolist()
+        raise StudyError(
+            f"The activation of {names[sample]} at layer {layer} is NaN or infinite; "
+            "try the model in another dtype."
+        )
+
+
+def refuse_overflow(
+    values: np.ndarray, names: Sequence[str], where: str, coefficient: float
+) -> None:
+    """Raise Overflow naming the first sample whose value, [n_samples], is NaN or infinite."""
+    broken = np.flatnonzero(~np.isfinite(values))
+    if len(broken):
+        raise Overflow(
+            f"The output for {names[broken[0]]} is NaN or infinite under injection at layer "
+            f"{where} with coefficient {coefficient:g}; leave such coefficients out, or try the "
+            "model in another dtype."
+        )
+
+
+def _adding(addition: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda states: states + addition.to(states.device)

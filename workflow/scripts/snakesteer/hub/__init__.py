@@ -1,0 +1,1 @@
+"""What comes from elsewhere: files at addresses, models of the hub, manifests."""

@@ -1,0 +1,1 @@
+"""What is measured under an injection: one module a measure."""

@@ -1,0 +1,163 @@
+"""Where the published files come from: a local folder, or the raw-file address at one commit.
+
+Every file is compared with its git blob id in the commit: in the listing of an address, or in the
+list that this repository ships of a commit.
+
+A file that is not there, or that has another content than the commit's, is no failure. It is told
+in one sentence, and what depends on it is left out. One that the network keeps back for now, or
+that has gone since, ends the job: what is made without it would stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import urllib.error
+import urllib.parse
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from snakesteer.core.errors import StudyError
+from snakesteer.hub.http import fetch
+from snakesteer.storage.files import read_json, write_bytes
+
+ABSENT = (404, 410)  # what a server answers that has no such file
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is an address to download from, and not a folder."""
+    return source.startswith(("https://", "http://"))
+
+
+def blob_id(content: bytes) -> str:
+    """Git's id of a file with this content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def tree_ids(content: bytes | str) -> dict[str, str]:
+    """The blob ids by path in a commit's tree, in the form of GitHub's API.
+
+    Raises ValueError, KeyError, TypeError or RecursionError for content of another form.
+    """
+    return {entry["path"]: entry["sha"] for entry in json.loads(content)["tree"]}
+
+
+def folder_files(
+    folder: Path, paths: Iterable[str], commit: str, expected: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    """The blob id of each of the files in a folder of the repository's structure.
+
+    `expected` holds the ids of the commit's files, as far as they are known. Returns
+    `{path: {"blob": id}}`, or `{path: {"missing": sentence}}` for a file that is not there or not
+    the commit's. One without an expected id has `"unverified": sentence` beside its id.
+    """
+    return {path: _found(folder, path, commit, expected.get(path)) for path in paths}
+
+
+def _found(folder: Path, path: str, commit: str, expected: str | None) -> dict[str, str]:
+    if not (folder / path).is_file():
+        return {"missing": f"{path} is absent from the folder of published files"}
+    blob = blob_id((folder / path).read_bytes())
+    if expected is None:
+        return {
+            "blob": blob,
+            "unverified": f"{path} was not compared with commit {commit[:12]}: "
+            "its blob id there is not known here",
+        }
+    if blob != expected:
+        return {
+            "missing": f"{path} was refused: its blob id is {blob[:12]}, but {expected[:12]} "
+            f"at commit {commit[:12]}; get the file again"
+        }
+    return {"blob": blob}
+
+
+def download(
+    address: str, listing: str, paths: Iterable[str], folder: Path
+) -> dict[str, dict[str, str]]:
+    """Download files below `address` into `folder`, each verified against its git blob id.
+
+    `listing` is the address of the commit's tree in the form of GitHub's API, which holds the ids.
+    What the folder has already is not fetched again. Returns what `folder_files` returns; a file
+    whose content has another id is refused and not kept. Raises StudyError if the listing cannot be
+    read, since then nothing can be verified, and if a file does not come for another reason than
+    that it is not there.
+    """
+    try:
+        blobs = tree_ids(fetch(listing))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StudyError(
+            f"the list of published files at {listing} cannot be read ({error}); connect to the "
+            "network, or set published.source to `shipped` or to a folder."
+        ) from None
+    return {path: _download(address, path, blobs.get(path), folder) for path in paths}
+
+
+def _download(address: str, path: str, blob: str | None, folder: Path) -> dict[str, str]:
+    if blob is None:
+        return {"missing": f"{path} is not in the commit at {address}"}
+    kept = folder / path
+    if kept.is_file() and blob_id(kept.read_bytes()) == blob:
+        return {"blob": blob}
+    try:
+        content = fetch(f"{address.rstrip('/')}/{urllib.parse.quote(path)}")
+    except OSError as error:
+        if isinstance(error, urllib.error.HTTPError) and error.code in ABSENT:
+            return {"missing": f"{path} cannot be downloaded ({error})"}
+        raise StudyError(
+            f"{path} cannot be downloaded from the address of published.source, {address} "
+            f"({error}); check the network, or wait, and run again: what has arrived is kept."
+        ) from None
+    if blob_id(content) != blob:
+        return {
+            "missing": f"{path} was refused: what {address} sent has the blob id "
+            f"{blob_id(content)}, not {blob}"
+        }
+    write_bytes(kept, content)
+    return {"blob": blob}
+
+
+def gathered(
+    listing: Path, folder: Path, paths: Iterable[str]
+) -> tuple[dict[str, bytes], dict[str, dict[str, str]]]:
+    """The contents of published files by path, and what their provenance says of them by path.
+
+    The file `listing` holds what `folder_files` or `download` returned. The provenance has the
+    sentences on files that are `missing`, those on files that are `unverified`, and the `blobs`,
+    the ids of all contents. Raises StudyError if a file that `listing` has an id for is no longer
+    in `folder`, or is another one.
+    """
+    files = read_json(listing)
+    contents: dict[str, bytes] = {}
+    origin: dict[str, dict[str, str]] = {"blobs": {}, "missing": {}, "unverified": {}}
+    for path in paths:
+        if "missing" in files[path]:
+            origin["missing"][path] = files[path]["missing"]
+            continue
+        place = folder / path
+        content = place.read_bytes() if place.is_file() else None
+        if content is None or blob_id(content) != files[path]["blob"]:
+            state = "gone" if content is None else "another file"
+            raise StudyError(
+                f"{place} is {state} since {listing} was written; delete {listing} and run again."
+            )
+        contents[path] = content
+        origin["blobs"][path] = files[path]["blob"]
+        if "unverified" in files[path]:
+            origin["unverified"][path] = files[path]["unverified"]
+    return contents, origin
+
+
+def read_results(path: str, content: bytes) -> dict[str, Any]:
+    """A published JSON file as a mapping; StudyError if it is cut off, nested too deeply, or no
+    mapping."""
+    try:
+        results = json.loads(content)
+    except ValueError as error:
+        raise StudyError(f"{path} is not JSON ({error}); get the file again") from None
+    except RecursionError:
+        raise StudyError(f"{path} is nested too deeply to be read; get the file again") from None
+    if not isinstance(results, dict):
+        raise StudyError(f"{path} holds a {type(results).__name__}; a mapping was expected")
+    return results

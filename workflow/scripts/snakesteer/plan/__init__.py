@@ -1,0 +1,1 @@
+"""From a study to its artefacts, their keys, and what the rules ask."""

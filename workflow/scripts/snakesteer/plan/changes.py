@@ -1,0 +1,105 @@
+"""What has changed since a study was last run: settings, what it reads, and the code of its stages.
+
+Snakemake's reason for a job is that its output is missing, since another setting gives another
+file name; this says which setting, which file or package read, or which code it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from snakesteer.core.errors import StudyError
+from snakesteer.plan.plan import Plan
+from snakesteer.reports.differences import differences
+from snakesteer.storage.catalogue import read_catalogue
+from snakesteer.storage.files import read_provenance
+
+SHOWN = 12
+NAMED = 3  # changed files or packages of one entry
+
+Rows = list[dict[str, str]]
+
+# Stages that read what no setting holds -> section of the study, and where they say what they read.
+_READING = {
+    "model": ("models", "files"),
+    "documents": ("corpora", "identity"),
+    "questions": ("behaviours", "identity"),
+    "published_source": ("published", "files"),
+}
+
+
+def changes(plan: Plan) -> list[str]:
+    """A line per change against `results/<study>/`, at most `SHOWN`; none before a first run.
+
+    What is damaged there is passed over.
+    """
+    try:
+        ran = Path(plan.path("study.yaml")).read_text(encoding="utf-8")
+        before = yaml.safe_load(ran)
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    if not isinstance(before, dict):
+        return []
+    rows: Rows = []
+    with contextlib.suppress(OSError, StudyError):
+        rows = read_catalogue(plan.path("artefacts.csv"))
+    lines = list(map(str, differences(before, plan.study.model_dump(mode="json"))))
+    lines += changed_sources(plan, rows)
+    lines += [f"{stage}: its code" for stage in edited_stages(plan, rows)]
+    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return lines[:SHOWN] + more
+
+
+def changed_sources(plan: Plan, rows: Rows) -> list[str]:
+    """Entries of the study that have their settings, but read other files or packages.
+
+    `rows` are the last run's catalogue.
+    """
+    ran = {(row.get("stage"), row.get("name")): row.get("settings", "") for row in rows}
+    lines = []
+    for stage, (section, read) in _READING.items():
+        for made in plan.artefacts(stage):
+            before = _settings(ran.get((stage, made.name), ""))
+            now = _settings(json.dumps(made.settings))
+            parts = before.pop(read, None), now.pop(read, None)
+            if before == now and (other := [one.entry for one in differences(*map(_named, parts))]):
+                entry = section if stage == "published_source" else f"{section}.{made.name}"
+                lines.append(f"{entry}: {_joined(other)}")
+    return lines
+
+
+def _settings(recorded: str) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        settings = json.loads(recorded)
+        return settings if isinstance(settings, dict) else {}
+    return {}
+
+
+def _named(read: Any) -> Mapping[str, Any]:
+    return read if isinstance(read, Mapping) else {"its file": read}
+
+
+def _joined(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def edited_stages(plan: Plan, rows: Iterable[Mapping[str, str]]) -> list[str]:
+    """Stages whose artefacts of the last run were made by other code than today's.
+
+    `rows` are the last run's catalogue.
+    """
+    made: dict[str, str] = {}
+    for row in rows:
+        stage, path = row.get("stage", ""), row.get("path", "")
+        if stage not in made and path.endswith((".parquet", ".safetensors")):
+            with contextlib.suppress(StudyError, FileNotFoundError):
+                made[stage] = read_provenance(path).get("code", "")
+    current = {artefact.stage: artefact.code for artefact in plan.artefacts()}
+    return [stage for stage, code in made.items() if current.get(stage, code) != code]

@@ -1,0 +1,92 @@
+"""What stands last in the terminal: why jobs failed, or what a run that came to its end found."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from snakesteer import INTERRUPTED
+from snakesteer.core.errors import StudyError
+from snakesteer.plan.plan import Plan
+from snakesteer.reports.published import closing_lines, read_series
+from snakesteer.storage.files import read_table
+from snakesteer.study.schema import SkillSweep
+from snakesteer.sweeps.unqualified import unqualified_in
+
+
+def say_last(sentences: Iterable[str]) -> None:
+    """Print sentences when this process ends: after all that Snakemake prints, if anything."""
+    for sentence in reversed(list(sentences)):
+        atexit.register(print, sentence, file=sys.stderr, flush=True)
+
+
+def reasons(logs: Iterable[str]) -> list[str]:
+    """Why jobs failed, by the last lines of their logs; none fails of a run that is interrupted."""
+    found = dict.fromkeys(_last_line(Path(log)) for log in logs)
+    return [INTERRUPTED] if INTERRUPTED in found or not found else list(found)
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return f"Error: {log} was not written: its job ended before it began, or was killed."
+    last = next((line for line in reversed(lines) if line.strip()), "nothing")
+    return last if last == INTERRUPTED or last.startswith("Error: ") else f"Error: {log}: {last}"
+
+
+def notes(plan: Plan) -> list[str]:
+    """What the results of a study say that its settings did not ask for.
+
+    Of a run that made some files only, those that are there count.
+    """
+    return [
+        *short_corpora(plan),
+        *left_out(plan),
+        *unqualified_in(path for made in plan.artefacts("choice") for path in made.paths),
+    ]
+
+
+def left_out(plan: Plan) -> list[str]:
+    """What of the published results was left out, or not compared with the commit."""
+    tables = [plan.path("tables", f"{name}.parquet") for name in plan.published]
+    there = read_series(tables)
+    return closing_lines(there, plan.path("published.html"))
+
+
+def short_corpora(plan: Plan) -> list[str]:
+    """A sentence for each corpus that holds fewer tokens than a sweep asks for.
+
+    A sweep with a precision takes as many as it needs.
+    """
+    held: dict[tuple[str, int, int], list[str]] = {}
+    for name, sweep in plan.study.sweeps.items():
+        made = [path for artefact in plan.sweeps[name] for path in artefact.paths]
+        there = next(filter(os.path.exists, made), None)
+        if not there or not isinstance(sweep, SkillSweep) or sweep.precision is not None:
+            continue
+        for corpus, tokens in _unsteered_tokens(there).items():
+            if tokens < sweep.tokens:
+                held.setdefault((corpus, tokens, sweep.tokens), []).append(f"sweeps.{name}")
+    return [
+        f"corpora.{corpus}.validation holds {tokens:,} of the {asked:,} tokens that "
+        f"{' and '.join(sweeps)} should read; raise it, or lower `tokens`."
+        for (corpus, tokens, asked), sweeps in held.items()
+    ]
+
+
+def _unsteered_tokens(path: str) -> dict[str, int]:
+    """Tokens of each corpus in a raw skill sweep, as evaluated at coefficient 0."""
+    try:
+        raw = read_table(path).select(["coefficient", "corpus", "tokens"])
+    except StudyError:  # the job that reads a damaged file names it
+        return {}
+    at_0 = (
+        raw.filter(pc.field("coefficient") == 0).group_by("corpus").aggregate([("tokens", "sum")])
+    )
+    return {row["corpus"]: row["tokens_sum"] for row in at_0.to_pylist()}

@@ -1,0 +1,163 @@
+"""About how many tokens a job reads, before anything is run: the least, and the most.
+
+Texts that are there, or that files or generators give at once, are counted, with the model's own
+tokenizer where it is in its folder. All others are guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from snakesteer import behaviours, corpora
+from snakesteer.core.errors import StudyError
+from snakesteer.papers.source import is_address
+from snakesteer.plan.artefacts import Artefact
+from snakesteer.plan.resources import QUESTION_TOKENS, questions_in, runs_of, samples
+from snakesteer.storage.files import read_table
+
+DOCUMENT_BYTES = 4000
+CHARACTERS = 4  # a token, where its tokenizer is not there
+SAMPLED = 32  # documents, and questions
+
+Count = Callable[[str], int]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Tokens that a job reads, and at how many coefficients it reads the same ones, on average."""
+
+    tokens: float
+    points: float
+
+
+@dataclass
+class Texts:
+    """How long the texts of a study are. `repository` is where files are looked for as well."""
+
+    repository: Path
+    _found: dict[str, list[str] | None] = field(default_factory=dict)
+
+    def mean_question(self, made: Artefact, count: Count) -> float:
+        """Tokens of a behaviour's prompt, on average."""
+        return _mean(map(count, self._sample(made, 0) or [])) or QUESTION_TOKENS
+
+    def mean_document(self, made: Artefact, file: int, longest: int, count: Count) -> float:
+        """Tokens of a document of a split (0 train, 1 validation), cut at `longest`, on average."""
+        texts = self._sample(made, file)
+        if not texts:
+            return min(longest, DOCUMENT_BYTES / CHARACTERS)
+        return _mean(min(count(text), longest) for text in texts)
+
+    def _sample(self, made: Artefact, file: int) -> list[str] | None:
+        path = made.paths[file]
+        if path not in self._found:
+            try:
+                self._found[path] = self._texts(made, file)[:SAMPLED]
+            except (StudyError, OSError):  # the job that makes or reads them says what is wrong
+                self._found[path] = None
+        return self._found[path]
+
+    def _texts(self, made: Artefact, file: int) -> list[str]:
+        path, settings = Path(made.paths[file]), made.settings
+        column = "prompt" if made.stage == "questions" else "text"
+        if path.exists() and path.stat().st_size:
+            return [str(text) for text in read_table(path)[column].to_pylist()]
+        if made.stage == "questions":
+            here = not is_address(settings.get("file", ""))
+            asked = behaviours.questions(settings, self.repository) if here else None
+            return asked[column].to_pylist() if asked else []
+        if settings["source"] != "files":
+            return []
+        split = corpora.SPLITS[file]
+        few = {**settings, split: SAMPLED, "shuffle": None}
+        return [text for _, text in corpora.files.documents(few, split, 1, self.repository)]
+
+
+def counting(folder: Path | None) -> Count:
+    """How to count a text's tokens with the tokenizer in a model's folder, or by its characters."""
+    file = folder / "tokenizer.json" if folder else None
+    if not file or not file.is_file():
+        return lambda text: max(1, len(text) // CHARACTERS)
+    tokenizer = Tokenizer.from_file(str(file))
+    return lambda text: len(tokenizer.encode(text).ids)
+
+
+def readings(made: Artefact, texts: Texts, count: Count) -> tuple[Reading, Reading]:
+    """What a job that runs a model reads at the least, and at the most.
+
+    They differ where curves or continuations may end early, and where a pilot decides.
+    """
+    of = {
+        "activations": _activations,
+        "skill_sweep": _skill,
+        "behaviour_sweep": _behaviours,
+        "samples": _samples,
+    }
+    least, most = (of[made.stage](made, texts, count, ends) for ends in (True, False))
+    return least, most
+
+
+def _activations(made: Artefact, texts: Texts, count: Count, _ends: bool) -> Reading:
+    if "documents" in made.inputs:
+        ((documents, file),) = made.inputs["documents"]
+        each = texts.mean_document(documents, file, made.settings["max_tokens"], count)
+    else:
+        ((questions, _),) = made.inputs["questions"]
+        each = texts.mean_question(questions, count)
+    return Reading(samples(made) * each, 1)
+
+
+def _skill(made: Artefact, texts: Texts, count: Count, ends: bool) -> Reading:
+    settings = made.settings
+    read = 0.0
+    for documents, file in made.inputs["documents"]:
+        each = texts.mean_document(documents, file, settings["max_tokens"], count)
+        number = documents.settings["validation"]
+        if ends and settings["precision"]:
+            number = min(number, settings["precision"]["pilot"])
+        read += min(number * each, settings["tokens"] or number * each)
+    points = len(settings["coefficients"])
+    if ends and settings["stopping"]:
+        points = min(points, 2)  # 0 and the first
+    return Reading(_resamples(settings) * points * read, points)
+
+
+def _behaviours(made: Artefact, texts: Texts, count: Count, ends: bool) -> Reading:
+    settings = made.settings
+    each = {
+        questions.name: questions_in(questions.settings, settings["split"])
+        * texts.mean_question(questions, count)
+        for questions, _ in made.inputs["questions"]
+    }
+    read, points = 0.0, 0
+    for injection in settings["injections"]:
+        runs = runs_of(injection)
+        if ends and settings.get("stopping"):
+            runs = [run[:1] for run in runs]
+        asked = sum(map(len, runs))
+        read += asked * sum(each[behaviour] for behaviour in injection["behaviours"])
+        points += asked * len(injection["behaviours"])
+    distinct = {name for injection in settings["injections"] for name in injection["behaviours"]}
+    return Reading(_resamples(settings) * read, points / len(distinct))
+
+
+def _samples(made: Artefact, _texts: Texts, count: Count, ends: bool) -> Reading:
+    """Every token is read anew for the next one; a continuation may end at its first."""
+    settings = made.settings
+    new = 1 if ends else settings["tokens"]
+    read = sum(sum(range(length, length + new)) for length in map(count, settings["prompts"]))
+    return Reading(len(settings["coefficients"]) * read, len(settings["coefficients"]))
+
+
+def _resamples(settings: Mapping[str, Any]) -> int:
+    return int(settings.get("resamples") or 1)
+
+
+def _mean(counts: Iterable[int]) -> float:
+    listed = list(counts)
+    return sum(listed) / len(listed) if listed else 0.0

@@ -1,0 +1,302 @@
+"""What a job asks of a cluster: GPUs, memory and time.
+
+Upper bounds from the model's size and the work that the study's settings allow, before any early
+stopping. Another attempt asks for more memory and time, so a job that was cut short by its limits
+is not cut short by the same ones again.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import math
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snakesteer.core.dtypes import ITEM_BYTES
+from snakesteer.core.errors import StudyError
+from snakesteer.hub.manifest import layers_and_width
+
+if TYPE_CHECKING:
+    from snakesteer.plan.artefacts import Artefact
+
+RUNS_A_MODEL = frozenset({"activations", "skill_sweep", "behaviour_sweep", "samples"})
+
+FLOPS = 4e13  # what one current data-centre GPU was seen to do in such runs, on the safe side
+READ_BYTES = 2e8  # weights off a network file system, in bytes a second
+PROCESS_MB = 4000  # Python, torch and a GPU's context
+UNKNOWN_PARAMETERS = 8e9
+QUESTION_TOKENS = 256
+PREPARED_QUESTIONS = 1000  # in a prepared file; the study does not say how many
+STARTING_MINUTES = 10
+
+_GPUS = "set gpu_model to the kind of GPU and remove it"
+_DEFAULT = "write it under default-resources, as {}: \"'NAME'\""
+_REMOVE = "remove it"
+# Flags of sbatch that Snakemake's plugin for Slurm refuses, and what sets them instead.
+MANAGED = {
+    **dict.fromkeys(("--gres", "--gpus"), _GPUS),
+    **dict.fromkeys(("--account", "-A"), "set account and remove it"),
+    **dict.fromkeys(("--partition", "-p"), "set partition or gpu_partition and remove it"),
+    **dict.fromkeys(("--time", "-t"), "set max_runtime or runtime_factor and remove it"),
+    **dict.fromkeys(("--cpus-per-task", "-c", "--cpus-per-gpu"), "set threads and remove it"),
+    "--qos": _DEFAULT.format("qos"),
+    **dict.fromkeys(("--constraint", "-C"), _DEFAULT.format("constraint")),
+    "--clusters": _DEFAULT.format("clusters"),
+    **dict.fromkeys(("--mem", "--mem-per-cpu"), "give mem_mb with --set-resources and remove it"),
+    **dict.fromkeys(
+        (
+            *("--job-name", "-J", "--output", "-o", "--error", "-e", "--parsable", "--export"),
+            *("--comment", "--workdir", "-D", "--ntasks", "-n", "--ntasks-per-gpu"),
+            *("--nodes", "-N"),
+        ),
+        _REMOVE,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """How a cluster differs from what is assumed here; set in the profile.
+
+    `runtime_factor` multiplies every run time, and none is above `max_runtime`, in minutes, at any
+    attempt; `gpu_gb` is one GPU's memory, by which a model with a `device_map` gets its number of
+    GPUs. `slurm_extra` are further flags of sbatch, `gpu_extra` those of jobs that run a model, if
+    they have others. `gpu_name` is a kind of GPU whose name Snakemake's plugin for Slurm refuses.
+    """
+
+    runtime_factor: float = 1.0
+    max_runtime: float = math.inf
+    gpu_gb: float = 80.0
+    slurm_extra: str = ""
+    gpu_extra: str = ""
+    gpu_name: str = ""
+
+    @classmethod
+    def of(cls, defaults: list[str]) -> Site:
+        """The site that Snakemake's default resources (`name=value`) describe.
+
+        Raises StudyError with one sentence for a value that is none, and for a flag of sbatch that
+        Snakemake sets itself.
+        """
+        given = dict(default.split("=", 1) for default in defaults)
+        settings = {
+            name: _READERS[name](name, _unquoted(given[name]))
+            for name in cls.__dataclass_fields__.keys() & given.keys()
+        }
+        return cls(**settings)
+
+    def flags(self, gpus: int) -> str:
+        """Further flags of sbatch for a job that runs a model on so many GPUs."""
+        named = f"-G {self.gpu_name}:{gpus}" if self.gpu_name else ""
+        return " ".join(filter(None, [self.gpu_extra or self.slurm_extra, named]))
+
+
+def _unquoted(given: str) -> str:
+    """A resource's value; texts have quotes, being Python."""
+    try:
+        return str(ast.literal_eval(given))
+    except (ValueError, SyntaxError):
+        return given
+
+
+def _number(name: str, given: str) -> float:
+    try:
+        value = float(given)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise StudyError(f"{name} is {given} in the profile; give a number above 0.")
+    return value
+
+
+def _minutes(name: str, given: str) -> float:
+    """A time limit as Slurm writes it, or in minutes.
+
+    Refused is what YAML makes of such a time without quotes: seconds, which nobody can tell from
+    minutes.
+    """
+    if given.lower() in ("infinite", "unlimited"):
+        return math.inf
+    if re.fullmatch(r"\d+", given) and int(given) >= 3600 and int(given) % 900 == 0:
+        hours, days = int(given) / 3600, int(given) / 1440
+        raise StudyError(
+            f"{name} is {given} in the profile, which is {days:g} days in minutes, but also "
+            f"{hours:g} hours without quotes; write days as D-HH:MM:SS, hours as 'HH:MM:SS'."
+        )
+    with_days = re.fullmatch(r"(\d+)-(\d+)(?::(\d+))?(?::(\d+))?", given)
+    without = re.fullmatch(r"()(?:(\d+):)?(\d+):(\d+)", given)
+    if found := with_days or without:
+        days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+        value = 1440 * days + 60 * hours + minutes + seconds / 60
+        if value >= 1:
+            return value
+    with contextlib.suppress(StudyError):
+        return _number(name, given)
+    raise StudyError(
+        f"{name} is {given} in the profile; give minutes, or D-HH:MM:SS or 'HH:MM:SS' in quotes."
+    )
+
+
+def _flags(name: str, given: str) -> str:
+    setting = name.removeprefix("slurm_")
+    try:
+        words = shlex.split(given)
+    except ValueError:
+        raise StudyError(f"{setting} is {given} in the profile; close its quotes.") from None
+    for word in words:
+        flag = word.split("=")[0] if word.startswith("--") else word[:2]
+        if flag in MANAGED:
+            raise StudyError(
+                f"{setting} has {word} in the profile, which Snakemake sets itself; "
+                f"{MANAGED[flag]}."
+            )
+    return given
+
+
+def _gpu(name: str, given: str) -> str:
+    if re.fullmatch(r"[\w.-]+", given):
+        return given
+    listed = re.match(r"(?:gpu|gres/gpu):([\w.-]+)", given)
+    hint = f"give the name alone ({listed[1]})" if listed else "give the name that sinfo prints"
+    raise StudyError(f"gpu_model is {given} in the profile; {hint}.")
+
+
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    "runtime_factor": _number,
+    "max_runtime": _minutes,
+    "gpu_gb": _number,
+    "slurm_extra": _flags,
+    "gpu_extra": _flags,
+    "gpu_name": _gpu,
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """GPUs, memory in MB, run time in minutes and further flags that a job asks for."""
+
+    gpu: int
+    mem_mb: int
+    runtime: int
+    slurm_extra: str = ""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a model is: bytes of its weight files, decoder blocks, hidden size."""
+
+    weights: float
+    layers: int
+    hidden: int
+
+    @property
+    def parameters(self) -> float:
+        """About how many parameters, as if the weights were stored in two bytes each."""
+        return self.weights / 2
+
+    @classmethod
+    def of(cls, folder: Path) -> Size:
+        """The size of the model in `folder`."""
+        weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+        return cls(weights, *layers_and_width(folder))
+
+    @classmethod
+    def planned(cls, billions: float | None, layers: int) -> Size:
+        """The size of a model that is not there yet, about: a block has 12 hidden² parameters."""
+        parameters = UNKNOWN_PARAMETERS if billions is None else billions * 1e9
+        return cls(2 * parameters, layers, round(math.sqrt(parameters / (12 * layers))))
+
+
+def request(artefact: Artefact, model: Size, site: Site, attempt: int) -> Request:
+    """What the job that makes `artefact` asks for at an attempt (1 is the first)."""
+    if artefact.stage in RUNS_A_MODEL:
+        gpu, memory, minutes = _of_model_job(artefact, model, site)
+    else:
+        gpu, memory, minutes = 0, _activations_bytes(artefact, model), 0.0
+    runtime = math.ceil((STARTING_MINUTES + minutes) * site.runtime_factor) * attempt
+    return Request(
+        0 if site.gpu_name else gpu,  # in the flags then
+        math.ceil(PROCESS_MB + memory / 1e6) * attempt,
+        math.floor(min(runtime, site.max_runtime)),
+        site.flags(gpu) if gpu else site.slurm_extra,
+    )
+
+
+def tokens(artefact: Artefact) -> int:
+    """Tokens that a job which runs a model reads at most, with every coefficient and resample."""
+    settings = artefact.settings
+    resamples = settings.get("resamples") or 1
+    match artefact.stage:
+        case "activations":
+            longest = settings["max_tokens"] if "documents" in artefact.inputs else QUESTION_TOKENS
+            return samples(artefact) * longest
+        case "skill_sweep":
+            most = [
+                corpus["validation"] * settings["max_tokens"]
+                for corpus in _sources(artefact, "documents")
+            ]
+            budget = settings["tokens"] or max(most)
+            evaluated = resamples * len(settings["coefficients"])
+            return evaluated * sum(min(budget, every) for every in most)
+        case "behaviour_sweep":
+            asked = max(
+                questions_in(behaviour, settings["split"])
+                for behaviour in _sources(artefact, "questions")
+            )
+            runs = sum(
+                len(injection["behaviours"]) * sum(map(len, runs_of(injection)))
+                for injection in settings["injections"]
+            )
+            return QUESTION_TOKENS * asked * runs * resamples
+        case "samples":
+            prompts = len(settings["prompts"]) * len(settings["coefficients"])
+            return prompts * settings["tokens"] * QUESTION_TOKENS
+    raise ValueError(f"{artefact.stage} runs no model")
+
+
+def _of_model_job(artefact: Artefact, model: Size, site: Site) -> tuple[int, float, float]:
+    settings = artefact.settings
+    loaded = model.weights * ITEM_BYTES[settings["dtype"]] / 2
+    kept = settings.get("kept_gb", 1) * 1e9
+    gpus = math.ceil(1.2 * (loaded + 2 * kept) / (site.gpu_gb * 1e9))
+    operations = 2 * model.parameters * tokens(artefact)
+    seconds = model.weights / READ_BYTES + operations / FLOPS
+    memory = 1.2 * max(model.weights, loaded) + 3 * kept
+    return gpus if settings["device_map"] else 1, memory, seconds / 60
+
+
+def _activations_bytes(artefact: Artefact, model: Size) -> float:
+    """Memory for the activations that a job reads: a copy of the file, and float32 twice."""
+    read = [made for inputs in artefact.inputs.values() for made, _ in inputs]
+    captured = sum(samples(made) for made in read if made.stage == "activations")
+    return 3.0 * captured * model.layers * model.hidden * ITEM_BYTES["float32"]
+
+
+def samples(activations: Artefact) -> int:
+    """How many samples an extraction captures; a question is two, one for each answer."""
+    if "documents" not in activations.inputs:
+        return 2 * int(_sources(activations, "questions")[0]["train"])
+    made = int(_sources(activations, "documents")[0]["train"])
+    return min(activations.settings["documents"] or made, made)
+
+
+def _sources(artefact: Artefact, role: str) -> list[Mapping[str, Any]]:
+    return [made.settings for made, _ in artefact.inputs[role]]
+
+
+def questions_in(behaviour: Mapping[str, Any], split: str) -> int:
+    """How many questions a behaviour's split has, by its settings."""
+    questions = behaviour.get("questions", PREPARED_QUESTIONS)
+    rest = questions - behaviour["train"] - behaviour["validation"]
+    return int(max(rest, 0) if split == "test" else behaviour[split])
+
+
+def runs_of(injection: Mapping[str, Any]) -> list[list[float]]:
+    """An injection's lists of coefficients; of chosen ones, which are not known, only how many."""
+    runs = injection["runs"]
+    return [[0.0, math.nan, math.nan]] if runs == "chosen" else runs

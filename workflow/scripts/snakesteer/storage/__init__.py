@@ -1,0 +1,1 @@
+"""Files of the workflow: reading and writing, provenance, points, the catalogue."""

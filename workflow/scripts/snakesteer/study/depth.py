@@ -1,0 +1,137 @@
+"""Layers given as fractions of a model's depth, told apart from numbers of layers by their type.
+
+0.0 is the first decoder block and 1.0 the last; in between stands the nearest one, of two equally
+near ones the lower: of 32 layers 0.25 is layer 8, 0.5 layer 15. Fractions that are one layer of a
+shallow model are that layer once, and a set of one layer is that layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from snakesteer.core.errors import StudyError
+from snakesteer.study import schema
+
+LAYERED = ("layers", "layer", "inject")
+
+Layered = TypeVar("Layered", bound=schema.Entry)
+
+
+def layer_at(fraction: float, n_layers: int) -> int:
+    """The 0-based layer at a fraction, 0 to 1, of the depth of a model of `n_layers`."""
+    return math.ceil(fraction * (n_layers - 1) - 0.5)
+
+
+def at_depth(study: schema.Study, layers_of: Callable[[str], int]) -> schema.Study:
+    """The study with a number in place of every fraction of depth.
+
+    `layers_of` says how many layers a model has; it is asked only for models whose layers are given
+    as fractions. Raises StudyError for multipliers of two fractions that are one layer, and for a
+    fraction in a figure of models in which it is not the same layer, or of published results, whose
+    model's depth is not known.
+    """
+
+    def resolved(section: str, entries: Mapping[str, Layered]) -> dict[str, Layered]:
+        return {
+            name: entry.model_copy(
+                update={
+                    key: _numbers(given, _Place(f"{section}.{name}.{key}", models, layers_of))
+                    for key in LAYERED
+                    if (given := getattr(entry, key, None)) is not None
+                }
+            )
+            for name, entry in entries.items()
+            for models in [_models_of(study, entry)]
+        }
+
+    def choice(name: str, entry: schema.Choice) -> schema.Choice:
+        multipliers: dict[str, dict[int | float, schema.Multipliers]] = {}
+        for vector, cells in (entry.multipliers or {}).items():
+            model = study.model_of(vector)
+            place = _Place(f"choices.{name}.multipliers.{vector}", [model], layers_of)
+            layers = _numbers(list(cells), place)
+            if len(layers) < len(cells):
+                raise StudyError(
+                    f"{place.name} names {', '.join(map(str, cells))}, of which two are one layer "
+                    f"of models.{model}; remove one."
+                )
+            multipliers[vector] = dict(zip(layers, cells.values(), strict=True))
+        return entry.model_copy(update={"multipliers": multipliers or None})
+
+    return study.model_copy(
+        update={
+            "sweeps": resolved("sweeps", study.sweeps),
+            "samples": resolved("samples", study.samples),
+            "figures": resolved("figures", study.figures),
+            "choices": {name: choice(name, entry) for name, entry in study.choices.items()},
+        }
+    )
+
+
+def _models_of(study: schema.Study, entry: schema.Entry) -> list[str | None]:
+    """The models whose layers an entry names; None among them for published results."""
+    match entry:
+        case schema.DistributionsFigure(activations=[], vectors=names):
+            return [study.model_of(name) if name in study.vectors else None for name in names]
+        case schema.DistributionsFigure(activations=names):
+            return [getattr(study.activations.get(name), "model", None) for name in names]
+        case schema.TradeoffFigure():
+            sweeps = [*entry.sweeps, *entry.controls]
+        case schema.CombinedFigure():
+            sweeps = [entry.sweep, entry.single]
+        case schema.HeatmapFigure() | schema.SingleFigure() | schema.SimultaneousFigure():
+            sweeps = [entry.sweep]
+        case _:
+            return [getattr(entry, "model", None)]
+    return [getattr(study.tabled[sweep], "model", None) for sweep in sweeps]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in a study layers are named, and of which models."""
+
+    name: str
+    models: list[str | None]
+    layers_of: Callable[[str], int]
+
+
+def _numbers(given: Any, place: _Place) -> Any:
+    """A layer, a list of layers and sets of them, or a mapping to either, with numbers in place of
+    fractions."""
+    if isinstance(given, Mapping):
+        return {name: _layer_set(layers, place) for name, layers in given.items()}
+    if isinstance(given, list):
+        sets = [_layer_set(value, place) for value in given]
+        return [layers for i, layers in enumerate(sets) if layers not in sets[:i]]
+    return _number(given, place)
+
+
+def _layer_set(given: Any, place: _Place) -> Any:
+    """A layer, or the sorted list of those steered together."""
+    if not isinstance(given, list):
+        return _number(given, place)
+    numbers = sorted({_number(value, place) for value in given})
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _number(given: Any, place: _Place) -> Any:
+    if not isinstance(given, float):
+        return given
+    layers: dict[int, str] = {}
+    for model in place.models:
+        if model is None:
+            raise StudyError(
+                f"{place.name} names {given}, but of published results the depth is not known; "
+                "give the number of the layer."
+            )
+        layers.setdefault(layer_at(given, place.layers_of(model)), model)
+    if len(layers) > 1:
+        named = " and ".join(f"layer {layer} of models.{layers[layer]}" for layer in layers)
+        raise StudyError(
+            f"{place.name} names {given}, which is {named}; give numbers of layers, or each model "
+            "a figure of its own."
+        )
+    return next(iter(layers))

@@ -1,0 +1,134 @@
+"""What is wrong with a study file, by its schema, in one sentence."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from snakesteer.study.entries import NAME
+from snakesteer.study.schema import SECTIONS, GridStopping, SkillStopping, Study
+from snakesteer.study.source_entries import COMMIT, REPOSITORY
+
+# What is said of a text that a pattern of the schema does not match.
+OTHERWISE = {
+    NAME: "the name {!r} may have letters, digits and, after the first, hyphens only; change it.",
+    COMMIT: "{!r} is no commit; give its 40 hex digits.",
+    REPOSITORY: "{!r} is no repository of the hub; give OWNER/NAME.",
+}
+
+
+A_LIST = "a list in brackets"
+# What a type of pydantic's errors is called here.
+TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "list": A_LIST,
+    "tuple": A_LIST,
+    "dict": "keys with values",
+    "model": "keys with values",
+}
+
+
+def sentence(error: ValidationError, origin: str) -> str:
+    """The first validation error as one sentence that names the entry and the remedy.
+
+    Where a value matches no branch of a union there is an error for each: one that is not about
+    the type, or else the one that got furthest into the value, says most.
+    """
+    errors = error.errors()
+    entry_of_first = errors[0]["loc"][:2]
+    problem = max(
+        (each for each in errors if each["loc"][:2] == entry_of_first),
+        key=lambda each: (not _of_type(each["type"]), len(each["loc"])),
+    )
+    place = _place(problem["loc"])
+    entry, kind = ".".join(place), problem["type"]
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(place[-1], _known_keys(problem["loc"]), n=1, cutoff=0.6)
+        hint = f"did you mean `{near[0]}`?" if near else "remove it."
+        return f"{origin}: unknown key `{entry}`; {hint}"
+    if kind == "missing" and isinstance(problem["loc"][-1], int):
+        held = len(problem["input"])
+        return f"{origin}: `{'.'.join(place[:-1])}` has {held} of its values only; add the others."
+    if kind == "missing":
+        return f"{origin}: `{entry}` is missing; add it."
+    if kind.startswith("union_tag"):
+        tag = f"{entry}.{problem['ctx']['discriminator']}".replace("'", "")
+        if kind == "union_tag_not_found":
+            return f"{origin}: `{tag}` is missing; add it."
+        known = problem["ctx"]["expected_tags"].replace("'", "")
+        return f"{origin}: `{tag}` must be one of {known}."
+    if kind == "string_pattern_mismatch":
+        return (
+            f"{origin}: `{entry}`: {OTHERWISE[problem['ctx']['pattern']].format(problem['input'])}"
+        )
+    if _of_type(kind):
+        here = [each for each in errors if _place(each["loc"]) == place and _of_type(each["type"])]
+        return f"{origin}: `{entry}` is {_of_another_type(problem['input'], here)}."
+    given = problem["input"]
+    shown = f" (given: {given!r})" if isinstance(given, (str, int, float)) else ""
+    message = problem["msg"].removeprefix("Value error, ")
+    named = f"`{entry}`: " if entry else ""
+    return f"{origin}: {named}{message[0].lower()}{message[1:]}{shown}."
+
+
+def _of_another_type(given: Any, problems: Iterable[ErrorDetails]) -> str:
+    """What is given in place of one of several types, and what to give."""
+    wanted = {each["type"].split("_")[0]: each.get("ctx", {}).get("expected") for each in problems}
+    shown = _shown(given)
+    if isinstance(given, bool) and "string" in wanted:
+        return f"{shown}, as YAML reads Yes, No, On and Off without quotes; put it in quotes"
+    if wanted.keys() == {"string"} and isinstance(given, (int, float)):
+        return f"{shown}; put it in quotes"
+    if "float" in wanted:
+        wanted.pop("int", None)
+    kinds = [expected or TYPES.get(kind, kind) for kind, expected in wanted.items()]
+    if wanted.keys() & {"list", "tuple"} and type(given) in (int, float):
+        kinds[kinds.index(A_LIST)] = f"{A_LIST}, as [{given}]"
+    kinds.sort(key=lambda kind: kind.startswith(A_LIST))
+    return f"{shown}; give {' or '.join(kinds).replace('False', 'false')}"
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return str(value).lower()
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+        case _:
+            return repr(value)
+
+
+def _of_type(kind: str) -> bool:
+    return kind == "literal_error" or kind.endswith(("_type", "_parsing", "_from_float"))
+
+
+def _place(location: tuple[Any, ...]) -> list[str]:
+    """A location as a reader's file has it, without the branches of unions pydantic puts in."""
+    entry, rest = location[:2], location[2:]
+    if location[:1] in (("sweeps",), ("figures",), ("corpora",), ("behaviours",)):
+        rest = rest[1:]
+    elif location[:2] == ("published", "sweeps"):
+        rest = rest[:1] + rest[2:]
+    branches = ("Range", "str", "int", "float", "Shuffle", "SkillStopping", "GridStopping")
+    prefixes = ("list[", "dict[", "constrained-", "function-", "literal[")
+    inside = [part for part in map(str, rest) if part not in (*branches, "[key]")]
+    return [*map(str, entry), *(part for part in inside if not part.startswith(prefixes))]
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    if len(location) == 1:
+        return [*Study.model_fields, "extends"]
+    if "stopping" in location:
+        return [*SkillStopping.model_fields, *GridStopping.model_fields]
+    return [key for entry in SECTIONS.get(str(location[0]), ()) for key in entry.model_fields]

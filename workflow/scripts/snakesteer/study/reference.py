@@ -1,0 +1,107 @@
+"""The reference of the study file: a page to read and a JSON Schema for editors."""
+
+from __future__ import annotations
+
+import json
+import re
+import types
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from snakesteer.study import schema
+
+_INTRODUCTION = """# The study file
+
+One YAML file describes a study. Its sections hold named entries, and entries refer to each other
+by name. `extends: other.yaml` starts from another study, key by key; a key set to `null` is
+removed, and a model, corpus, behaviour, sweep or figure that is given another `source` or `kind` is
+replaced as a whole. `layers` count decoder blocks from 0, and a layer's activation is that block's
+output. A layer with a decimal point is a fraction of the model's depth: 0.0 is the first, 1.0 the
+last, and in between stands the nearest one, of two equally near ones the lower (of 32 layers 0.25
+is layer 8, 0.5 layer 15); two fractions that are one layer are that layer once, and a set of one
+layer, `[15]`, is that layer. In a figure of models of different depth a fraction is refused unless
+it is the same layer of all.
+[sources.md](sources.md) shows where models, documents and questions may come from.
+
+This page is made from the schema in `workflow/scripts/snakesteer/study.py` and `source_entries.py`
+by `make docs`; editors that read JSON Schema can use `config/study.schema.json`.
+"""
+
+
+def json_schema() -> str:
+    """The JSON Schema of a study file; `extends` is resolved before it applies."""
+    made = schema.Study.model_json_schema()
+    made["properties"]["extends"] = {
+        "type": "string",
+        "description": "Study file to start from, relative to this one.",
+    }
+    made["required"] = []
+    return json.dumps(made, indent=1, sort_keys=True) + "\n"
+
+
+def markdown() -> str:
+    """The reference page."""
+    parts = [_INTRODUCTION]
+    for section, entries in schema.SECTIONS.items():
+        parts.append(f"\n## {section}\n")
+        for entry in entries:
+            parts.append(f"{_heading(entry)}{_sentence(entry)}\n\n{_fields(entry)}")
+    parts.append("\n## stopping\n")
+    for entry, of in ((schema.SkillStopping, "skill"), (schema.GridStopping, "grid")):
+        parts.append(f"### of a {of} sweep\n\n{_sentence(entry)}\n\n{_fields(entry)}")
+    return "\n".join(parts)
+
+
+def _heading(entry: type[schema.Entry]) -> str:
+    """What tells an entry from the others of its section: its kind, or its source."""
+    for key in ("source", "kind"):
+        field = entry.model_fields.get(key)
+        if field and len(get_args(field.annotation)) == 1:
+            return f"### {key}: {get_args(field.annotation)[0]}\n\n"
+    return ""
+
+
+def _sentence(entry: type[schema.Entry]) -> str:
+    return " ".join((entry.__doc__ or "").split())
+
+
+def _fields(entry: type[schema.Entry]) -> str:
+    lines = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, field in entry.model_fields.items():
+        described = (field.description or "").replace("|", "\\|")
+        lines.append(f"| `{name}` | {_value(field.annotation)} | {_default(field)} | {described} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if field.default in (None, PydanticUndefined):
+        return ""
+    if isinstance(field.default, schema.Entry):
+        return "its defaults"
+    return f"`{json.dumps(field.default)}`"
+
+
+def _value(annotation: Any) -> str:
+    """A type in words."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{item}`" for item in arguments)
+    if origin in (Union, types.UnionType):
+        named = [_value(item) for item in arguments if item is not type(None)]
+        return " or ".join(dict.fromkeys(named))
+    if origin is list:
+        return f"list of {_value(arguments[0])}"
+    if origin is dict:
+        return f"mapping of {_value(arguments[0])} to {_value(arguments[1])}"
+    if origin is tuple:
+        return ", ".join(_value(item) for item in arguments)
+    if hasattr(annotation, "__metadata__"):
+        titles = [getattr(each, "title", None) for each in annotation.__metadata__]
+        return next(filter(None, titles), None) or _value(arguments[0])
+    words = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    name = words.get(annotation, getattr(annotation, "__name__", str(annotation)))
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()

@@ -1,0 +1,98 @@
+"""A study file: read, merged over the file that it extends, validated.
+
+A study is one YAML file; `extends` starts from another one, whose entries are overridden key by
+key. Everything that can be checked without a model's depth is checked here, the rest by the plan;
+every mistake is one sentence that names the entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from snakesteer.core.errors import StudyError
+from snakesteer.hub.manifest import at_home
+from snakesteer.study import references
+from snakesteer.study.mistakes import sentence
+from snakesteer.study.schema import Study
+from snakesteer.study.yaml_file import read_yaml
+
+# What tells the entries of a section apart; another one makes another entry.
+TAGS = {
+    "models": "source",
+    "corpora": "source",
+    "behaviours": "source",
+    "sweeps": "kind",
+    "figures": "kind",
+}
+
+
+def load(path: str | Path) -> Study:
+    """Read, merge (`extends`), validate and cross-check a study file.
+
+    Raises StudyError with one sentence for the first mistake found.
+    """
+    return parse(read(Path(path)), str(path))
+
+
+def read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A study file as plain data, after following `extends`."""
+    if path.resolve() in seen:
+        raise StudyError(f"{path} extends itself; remove `extends` from one of the files.")
+    return resolve(read_yaml(path), path.parent, (*seen, path.resolve()))
+
+
+def resolve(data: Mapping[str, Any], folder: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Merge a study's data over the file it `extends`, looked up from `folder`."""
+    own = dict(data)
+    base = own.pop("extends", None)
+    if base is not None and not isinstance(base, str):
+        raise StudyError(f"`extends` must name one study file, not {base!r}.")
+    return merge(_without_replaced(read(folder / at_home(base), seen), own), own) if base else own
+
+
+def _without_replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """The base without the entries to which `over` gives another source or kind, and of which
+    nothing holds for that: the size of another model, keys that another kind does not know."""
+    kept = dict(base)
+    for section, tag in TAGS.items():
+        entries, others = base.get(section), over.get(section)
+        if isinstance(entries, Mapping) and isinstance(others, Mapping):
+            tags = {
+                name: entry[tag]
+                for name, entry in others.items()
+                if isinstance(entry, Mapping) and tag in entry
+            }
+            kept[section] = {
+                name: entry
+                for name, entry in entries.items()
+                if not isinstance(entry, Mapping)
+                or tags.get(name, entry.get(tag)) == entry.get(tag)
+            }
+    return kept
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Override mapping by mapping; lists and scalars are replaced, `null` removes an entry."""
+    merged = dict(base)
+    for key, value in over.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def parse(data: Mapping[str, Any], origin: str = "the study") -> Study:
+    """Validate plain data as a study and check the references between its entries."""
+    try:
+        study = Study.model_validate(data)
+    except ValidationError as error:
+        raise StudyError(sentence(error, origin)) from None
+    references.check(study)
+    return study

@@ -1,0 +1,1 @@
+"""From the rows of sweeps to tidy tables with intervals."""

@@ -1,0 +1,208 @@
+"""From raw skill sweeps to the tables of accuracies that figures and scorecards read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from snakesteer.core.errors import StudyError
+from snakesteer.tables.bootstrap import RESAMPLES, SEED, percentile_interval, resampled_accuracies
+from snakesteer.tables.vector_intervals import HIGH, LOW, vector_interval
+
+# Accuracy -> (column of its counts of hits, column of the tokens they are counted over).
+ACCURACIES = {
+    "top1": ("top1", "tokens"),
+    "top10": ("top10", "tokens"),
+    "kept_top1": ("kept_top1", "kept"),
+    "kept_top10": ("kept_top10", "kept"),
+}
+
+SKILL_COLUMNS = [
+    "sweep",
+    "vector",
+    "layer",
+    "coefficient",
+    "corpus",
+    "role",
+    "documents",
+    "tokens",
+    *(
+        f"{prefix}{accuracy}{suffix}"
+        for accuracy in ACCURACIES
+        for prefix in ("", "relative_")
+        for suffix in ("", "_low", "_high")
+    ),
+    "nll",
+]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One injection of a skill sweep: its vector, layer label and raw skill sweep table.
+
+    `resampled` is the raw table of the same sweep with resamples of its vectors (`resample`).
+    """
+
+    vector: str
+    layer: str
+    raw: pd.DataFrame
+    resampled: pd.DataFrame | None = None
+
+
+def skill_table(
+    sweep: str,
+    target: str,
+    curves: Iterable[Curve],
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> pd.DataFrame:
+    """Accuracies per curve, coefficient and corpus (columns `SKILL_COLUMNS`).
+
+    `target` names the corpus that is steered away from (role "target"; the others are "other").
+    Absolute accuracies are shares of tokens, relative ones are divided by the value at coefficient
+    0 of the same curve and corpus, over the same documents if these were evaluated there; both
+    carry a 95 % interval from `resamples` bootstrap samples of the documents, paired between
+    coefficients wherever these saw the same documents. `nll` is per token, in nats. Where curves
+    have resampled vectors, all accuracies have an interval over these as well, in further columns
+    (`…_vector_low`, `…_vector_high`).
+
+    Raises StudyError if a curve has no coefficient 0 or counts a document twice.
+    """
+    rows = [
+        _corpus_rows(curve, str(corpus), raw, resamples, seed)
+        for curve in curves
+        for corpus, raw in curve.raw.groupby("corpus", sort=False)
+    ]
+    table = pd.concat(rows, ignore_index=True)
+    table["sweep"] = sweep
+    table["role"] = np.where(table["corpus"] == target, "target", "other")
+    return table[[*SKILL_COLUMNS, *(name for name in table if name.endswith((LOW, HIGH)))]]
+
+
+def _corpus_rows(
+    curve: Curve, corpus: str, raw: pd.DataFrame, resamples: int, seed: int
+) -> pd.DataFrame:
+    coefficients, row_of = np.unique(raw["coefficient"].to_numpy(), return_inverse=True)
+    documents, column_of = np.unique(raw["document"].to_numpy(dtype=str), return_inverse=True)
+    if 0 not in coefficients:
+        raise StudyError(
+            f"the sweep of vector {curve.vector!r} at layer {curve.layer!r} has no coefficient 0 "
+            f"on corpus {corpus!r}; add 0 to its coefficients."
+        )
+    cells = row_of * len(documents) + column_of
+    if len(np.unique(cells)) < len(cells):
+        raise StudyError(
+            f"the sweep of vector {curve.vector!r} at layer {curve.layer!r} counts a document of "
+            f"corpus {corpus!r} twice at one coefficient; delete that sweep and run it again."
+        )
+    zero = int(np.flatnonzero(coefficients == 0)[0])
+
+    def spread(column: str) -> np.ndarray:
+        """The column as [n_coefficients, n_documents], 0 where a document was not evaluated."""
+        matrix = np.zeros((len(coefficients), len(documents)))
+        matrix[row_of, column_of] = raw[column].to_numpy(dtype=float)
+        return matrix
+
+    hits = np.stack([spread(column) for column, _ in ACCURACIES.values()])
+    counted = np.stack([spread(column) for _, column in ACCURACIES.values()])
+    evaluated = np.zeros((len(coefficients), len(documents)), dtype=bool)
+    evaluated[row_of, column_of] = True
+    values, samples = _with_unsteered(hits, counted, evaluated, zero, resamples, seed)
+
+    tokens = spread("tokens").sum(axis=1)
+    documents_at = evaluated.sum(axis=1)
+    documents_of_both = np.minimum(documents_at, documents_at[zero])
+    columns: dict[str, object] = {
+        "vector": curve.vector,
+        "layer": curve.layer,
+        "coefficient": coefficients,
+        "corpus": corpus,
+        "documents": documents_at,
+        "tokens": tokens.astype(np.int64),
+        "nll": spread("nll").sum(axis=1) / tokens,
+    }
+    resampled = _resampled(curve, corpus, coefficients)
+    for place, accuracy in enumerate(ACCURACIES):
+        value, unsteered = values[:, place]
+        sample, unsteered_sample = samples[:, :, place]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative = value / _nonzero(unsteered)
+            relative_sample = sample / _nonzero(unsteered_sample)
+        for name, estimate, distribution, drawn_from in (
+            (accuracy, value, sample, documents_at),
+            (f"relative_{accuracy}", relative, relative_sample, documents_of_both),
+        ):
+            columns[name] = estimate
+            columns[f"{name}_low"], columns[f"{name}_high"] = percentile_interval(
+                distribution, drawn_from
+            )
+        if resampled is not None:
+            found = resampled[accuracy]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found_relative = found / _nonzero(found[:, [zero]])
+            for name, outcomes in ((accuracy, found), (f"relative_{accuracy}", found_relative)):
+                columns[f"{name}{LOW}"], columns[f"{name}{HIGH}"] = vector_interval(
+                    np.asarray(columns[name]), outcomes
+                )
+    return pd.DataFrame(columns)
+
+
+def _with_unsteered(
+    hits: np.ndarray,
+    counted: np.ndarray,
+    evaluated: np.ndarray,
+    zero: int,
+    resamples: int,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracies, and beside each the one at coefficient 0 that it is held against.
+
+    `hits` and `counted` are [n_accuracies, n_coefficients, n_documents], `evaluated`
+    [n_coefficients, n_documents] says where a document was. Coefficients with the same documents
+    are drawn together, and with them 0 on just these documents, if it has them; the largest set
+    first, so that its intervals do not depend on the others. Returns
+    [2, n_accuracies, n_coefficients] and bootstrap samples [2, resamples, …] of them.
+    """
+    n_accuracies, n_coefficients, _ = hits.shape
+    found = np.empty((2, 1 + resamples, n_accuracies, n_coefficients))
+    generator = np.random.default_rng(seed)
+    apart: list[int] = []
+    sets, set_of = np.unique(evaluated, axis=0, return_inverse=True)
+    for place in np.argsort(-sets.sum(axis=1), kind="stable"):
+        own, coefficients = sets[place], np.flatnonzero(set_of == place)
+        rows = np.append(coefficients, zero)
+        some, tokens = (counts[:, rows][:, :, own] for counts in (hits, counted))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = some.sum(axis=-1) / tokens.sum(axis=-1)
+        samples = resampled_accuracies(
+            some.reshape(-1, own.sum()), tokens.reshape(-1, own.sum()), resamples, generator
+        )
+        here = np.concatenate([values[None], samples.reshape(resamples, *values.shape)])
+        found[0][..., coefficients] = here[..., :-1]
+        found[1][..., coefficients] = here[..., [-1]]
+        if (own > evaluated[zero]).any():
+            apart += coefficients.tolist()
+    found[1][..., apart] = found[0][..., [zero]]
+    return found[:, 0], found[:, 1:]
+
+
+def _nonzero(accuracy: np.ndarray) -> np.ndarray:
+    """NaN in place of 0: nothing is relative to a model that predicts nothing."""
+    return np.where(accuracy == 0, np.nan, accuracy)
+
+
+def _resampled(curve: Curve, corpus: str, coefficients: np.ndarray) -> dict[str, np.ndarray] | None:
+    """Accuracies [resamples, n_coefficients] on a corpus, with each resample of the vectors."""
+    if curve.resampled is None:
+        return None
+    rows = curve.resampled[curve.resampled["corpus"] == corpus]
+    sums = rows.groupby(["resample", "coefficient"])[
+        sorted({column for pair in ACCURACIES.values() for column in pair})
+    ].sum()
+    return {
+        accuracy: (sums[hits] / sums[tokens]).unstack()[list(coefficients)].to_numpy()
+        for accuracy, (hits, tokens) in ACCURACIES.items()
+    }

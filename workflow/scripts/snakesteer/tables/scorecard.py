@@ -1,0 +1,372 @@
+"""Two sets of tables over the same figure, compared curve by curve.
+
+A curve of a skill table is one injected layer; its quantities are the relative accuracies on both
+corpora. A curve of a behaviour table is one behaviour at one injected layer (or set of layers); its
+quantity is the matching score. Points are paired by coefficient, and where multipliers were chosen
+(single and combined steering) by what was done with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from snakesteer.core.errors import StudyError
+from snakesteer.core.labels import layer_order
+from snakesteer.tables.bootstrap import SEED
+from snakesteer.tables.intervals import CONFIDENCE
+
+SAMPLES = 2000
+
+# Kind -> columns that say which curve, and which point of it.
+_CURVE = {"skill": ["layer"], "simultaneous": ["behaviour"]}
+_POINT = {
+    "skill": ["quantity", "coefficient"],
+    "single": ["direction"],
+    "combined": ["direction", "combine", "weighted"],
+}
+PAIR_COLUMNS = [
+    "sweep",
+    "against",
+    "kind",
+    "curve",
+    "quantity",
+    "point",
+    "coefficient",
+    "coefficient_against",
+    "value",
+    "low",
+    "high",
+    "value_against",
+    "low_against",
+    "high_against",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "within",
+]
+CURVE_COLUMNS = [
+    "sweep",
+    "against",
+    "kind",
+    "curve",
+    "pairs",
+    "outside",
+    "statistic",
+    "value",
+    "value_against",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "rank_agreement",
+    "within",
+    "verdict",
+]
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """`pairs` (columns `PAIR_COLUMNS`) and `curves` (`CURVE_COLUMNS`) of a comparison.
+
+    Differences are the first set minus the one it is compared with; intervals are 95 %.
+    """
+
+    pairs: pd.DataFrame
+    curves: pd.DataFrame
+
+
+def scorecard(tables: Sequence[pd.DataFrame], against: Sequence[pd.DataFrame]) -> Scorecard:
+    """Compare tables with others, pair by pair; each is a whole skill or behaviour table.
+
+    The difference of two values with intervals has the interval of the square-and-add method
+    (Newcombe's, for matching scores). Raises StudyError for tables that do not show the same thing:
+    other kinds, corpora, behaviours or splits, no curve or point in common, or other coefficients.
+    """
+    pairs, curves = [], []
+    for ours, theirs in zip(tables, against, strict=True):
+        kind = _same_kind(ours, theirs)
+        if kind != "skill":
+            ours, theirs = (
+                table[table["split"].isin(other["split"])]
+                for table, other in ((ours, theirs), (theirs, ours))
+            )
+        names = {"sweep": _name(ours), "against": _name(theirs), "kind": kind}
+        left, right = _values(ours, kind), _values(theirs, kind)
+        columns = _CURVE.get(kind, ["layer", "behaviour"])
+        shared = [curve for curve in left.groupby(columns, sort=False).groups]
+        shared = [curve for curve in shared if curve in right.groupby(columns).groups]
+        if not shared:
+            raise StudyError(
+                f"{names['sweep']} and {names['against']} have no {' and '.join(columns)} in "
+                f"common ({_listed(left, columns)}; {_listed(right, columns)}); compare sweeps of "
+                "the same ones."
+            )
+        for curve in shared:
+            key = curve if isinstance(curve, tuple) else (curve,)
+            own, other = (_of(side, columns, key) for side in (left, right))
+            paired = _paired(own, other, kind, names).assign(**names, curve=_label(columns, key))
+            pairs.append(paired[PAIR_COLUMNS])
+            curves.append(_summary(paired, kind))
+    return Scorecard(
+        pd.concat(pairs, ignore_index=True), pd.DataFrame(curves, columns=CURVE_COLUMNS)
+    )
+
+
+def _name(table: pd.DataFrame) -> str:
+    return str(table["sweep"].iloc[0])
+
+
+def _same_kind(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
+    """The kind of both tables, after a check that they show the same thing.
+
+    Of splits one in common is enough: the default of the published grid search, alone, is measured
+    on other questions than its cells.
+    """
+    for table in (ours, theirs):
+        if table.empty:
+            raise StudyError("a scorecard was given an empty table; compare sweeps with results.")
+    names = f"{_name(ours)} and {_name(theirs)}"
+    kinds = ["skill" if "role" in table else str(table["kind"].iloc[0]) for table in (ours, theirs)]
+    if kinds[0] != kinds[1]:
+        raise StudyError(
+            f"{names} are a {kinds[0]} and a {kinds[1]} sweep, which no figure shows together; "
+            "compare sweeps of one kind."
+        )
+    skill = kinds[0] == "skill"
+    for aspect in ["corpus", "target corpus"] if skill else ["split"]:
+        seen = [_seen(table, aspect) for table in (ours, theirs)]
+        if seen[0] != seen[1] and (skill or not set(seen[0]) & set(seen[1])):
+            raise StudyError(
+                f"{names} are over other {aspect} values ({', '.join(seen[0])}; "
+                f"{', '.join(seen[1])}); compare sweeps over the same."
+            )
+    return kinds[0]
+
+
+def _seen(table: pd.DataFrame, aspect: str) -> list[str]:
+    if aspect == "target corpus":
+        table, aspect = table[table["role"] == "target"], "corpus"
+    return sorted(set(table[aspect]))
+
+
+def _values(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """A row per value: what it is of, `quantity`, `value`, `low`, `high`."""
+    if kind == "skill":
+        names = {f"relative_top1{end}": f"value{end}" for end in ("", "_low", "_high")}
+        table = table.rename(columns=names).assign(quantity=table["role"] + " " + table["corpus"])
+    else:
+        names = {f"score{end}": f"value{end}" for end in ("", "_low", "_high")}
+        table = table.rename(columns=names).assign(quantity="matching score")
+    return table.rename(columns={"value_low": "low", "value_high": "high"})
+
+
+def _of(side: pd.DataFrame, columns: list[str], key: tuple[Any, ...]) -> pd.DataFrame:
+    mask = np.logical_and.reduce([side[c] == v for c, v in zip(columns, key, strict=True)])
+    return side[mask]
+
+
+def _label(columns: list[str], key: tuple[Any, ...]) -> str:
+    parts = [f"layer {v}" if c == "layer" else str(v) for c, v in zip(columns, key, strict=True)]
+    return ", ".join(part for part in parts if part != "layer ")
+
+
+def _listed(side: pd.DataFrame, columns: list[str]) -> str:
+    keys = side[columns].drop_duplicates().itertuples(index=False, name=None)
+    return _first_of([_label(columns, key) for key in keys])
+
+
+def _first_of(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+
+
+def _paired(
+    own: pd.DataFrame, other: pd.DataFrame, kind: str, names: dict[str, str]
+) -> pd.DataFrame:
+    """The points that both curves have, with differences and their intervals."""
+    point = _POINT.get(kind, ["coefficient"])
+    if "coefficient" in point:
+        _same_coefficients(own, other, names)
+    values = ["coefficient", "value", "low", "high"]
+    kept = list(dict.fromkeys([*point, "quantity", *values]))
+    pairs = own[kept].merge(other[kept], on=point, suffixes=("", "_against"))
+    if pairs.empty:
+        raise StudyError(
+            f"{names['sweep']} and {names['against']} have no point in common "
+            f"({_points(own, kind)}; {_points(other, kind)}); compare sweeps of the same ones."
+        )
+    if "coefficient" in point:
+        pairs["coefficient_against"] = pairs["coefficient"]
+    pairs["point"] = _point_label(pairs, kind)
+    low, high = pairs["value"] - pairs["low"], pairs["high"] - pairs["value"]
+    low_other = pairs["value_against"] - pairs["low_against"]
+    high_other = pairs["high_against"] - pairs["value_against"]
+    difference = pairs["value"] - pairs["value_against"]
+    return pairs.assign(
+        difference=difference,
+        difference_low=difference - np.hypot(low, high_other),
+        difference_high=difference + np.hypot(high, low_other),
+        within=lambda made: ~((made["difference_low"] > 0) | (made["difference_high"] < 0)),
+    )
+
+
+def _point_label(pairs: pd.DataFrame, kind: str) -> pd.Series | str:
+    """What was done at each point: "add", or "add weighted sum"; "" where the coefficient says."""
+    if kind == "single":
+        return pairs["direction"]
+    if kind == "combined":
+        weighted = np.where(pairs["weighted"], " weighted ", " ")
+        return pairs["direction"] + weighted + pairs["combine"]
+    return ""
+
+
+def _points(side: pd.DataFrame, kind: str) -> str:
+    labels = _point_label(side, kind)
+    if isinstance(labels, str):
+        labels = side["coefficient"].map("{:g}".format)
+    return _first_of(list(dict.fromkeys(labels)))
+
+
+def _same_coefficients(own: pd.DataFrame, other: pd.DataFrame, names: dict[str, str]) -> None:
+    """Refuse curves of other coefficients: half of the shorter curve's must be in the other.
+
+    Early stopping and its leaps end curves at different places, so that the lists need not agree.
+    """
+    ours, theirs = (sorted(set(side["coefficient"]) - {0.0}) for side in (own, other))
+    shared = set(ours) & set(theirs)
+    if len(shared) < min(len(ours), len(theirs)) / 2:
+        listed = [", ".join(f"{value:g}" for value in side[:6]) for side in (ours, theirs)]
+        raise StudyError(
+            f"{names['sweep']} and {names['against']} have other coefficients ({listed[0]} …; "
+            f"{listed[1]} …); compare sweeps with one list of them."
+        )
+
+
+def _summary(pairs: pd.DataFrame, kind: str) -> dict[str, Any]:
+    """The statistic of one curve, with the verdict in a line."""
+    outside = int((~pairs["within"]).sum())
+    row = {column: pairs[column].iloc[0] for column in ("sweep", "against", "kind", "curve")}
+    row |= {"pairs": len(pairs), "outside": outside, "rank_agreement": _rank_agreement(pairs)}
+    if kind == "skill" and pairs["quantity"].nunique() == 2:
+        row |= {"statistic": "area between curve and diagonal"} | _areas(pairs)
+    else:
+        judged = of_target(pairs)
+        row |= {"statistic": f"mean {judged['quantity'].iloc[0]}"} | _means(judged)
+    apart = bool(row["difference_low"] > 0 or row["difference_high"] < 0)
+    many = outside > len(pairs) / 20  # a twentieth of 95 % intervals miss by chance
+    row["within"] = not (apart or many)
+    each = zip(pairs["point"], pairs["difference"], strict=True)
+    named = ", ".join(f"{point} {value:+.3f}" for point, value in each if kind == "single")
+    row["verdict"] = _verdict(row, apart, many) + (f" ({named})" if named else "")
+    return row
+
+
+def _verdict(row: Mapping[str, Any], apart: bool, many: bool) -> str:
+    """Whether a curve differs as a whole (`apart`), at more points than chance gives, or not."""
+    whole = (
+        f"the difference in {row['statistic']}, {row['difference']:+.3f} "
+        f"({row['difference_low']:+.3f} to {row['difference_high']:+.3f}), "
+        f"{'is not' if apart else 'may be'} 0"
+    )
+    if np.isnan(row["difference_low"]):
+        return "unknown: no point has an interval of its difference"
+    points = f"{row['outside']} of {row['pairs']} points"
+    match apart, many:
+        case True, True:
+            return f"differs: {whole}, and {points} differ"
+        case True, False:
+            return f"differs as a whole: {whole}, though only {points} differ"
+        case False, True:
+            return f"differs at points: {whole}, but {points} differ, more than one in 20"
+    return f"agrees: {whole}, and {points} differ, at most one in 20"
+
+
+def of_target(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Of a skill curve the pairs of its target corpus, of any other curve all pairs."""
+    return pairs[(pairs["kind"] != "skill") | pairs["quantity"].str.startswith("target ")]
+
+
+def _areas(pairs: pd.DataFrame) -> dict[str, float]:
+    """Area between each curve and the diagonal, over the points that both have.
+
+    Positive above the diagonal; where coefficients have both signs, the sum of both halves' areas.
+    The interval takes each point as normal, with its own interval, and as independent of the
+    others; paired sweeps are more precise than that.
+    """
+    sides: list[tuple[np.ndarray, np.ndarray]] = []
+    coefficients = np.unique(pairs["coefficient"])
+    generator = np.random.default_rng(SEED)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    for end in ("", "_against"):
+        points = {}
+        for quantity, rows in pairs.groupby("quantity"):
+            rows = rows.sort_values("coefficient")
+            deviation = (rows[f"high{end}"] - rows[f"low{end}"]).fillna(0).to_numpy() / (2 * z)
+            value = rows[f"value{end}"].to_numpy()
+            drawn = value + deviation * generator.standard_normal((SAMPLES, len(value)))
+            points[str(quantity).split()[0]] = (value[None], drawn)
+        value, drawn = (
+            _area(coefficients, points["target"][i], points["other"][i]) for i in (0, 1)
+        )
+        sides.append((value, drawn))
+    (value, drawn), (value_other, drawn_other) = sides
+    tail = (1 - CONFIDENCE) / 2
+    spread = (drawn - drawn.mean()) - (drawn_other - drawn_other.mean())
+    low, high = np.quantile(spread, [tail, 1 - tail])
+    difference = float(value[0] - value_other[0])
+    return {
+        "value": float(value[0]),
+        "value_against": float(value_other[0]),
+        "difference": difference,
+        "difference_low": difference + float(low),
+        "difference_high": difference + float(high),
+    }
+
+
+def _area(coefficients: np.ndarray, target: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Trapezoids of other minus target over target, [n, points] each, by ascending coefficient.
+
+    The target falls on the way from 0, and so from right to left where coefficients are negative.
+    """
+    above = other - target
+    outwards = np.where(coefficients[1:] > 0, 1, -1)
+    fallen = (target[:, :-1] - target[:, 1:]) * outwards
+    return ((above[:, 1:] + above[:, :-1]) / 2 * fallen).sum(axis=1)
+
+
+def _means(pairs: pd.DataFrame) -> dict[str, float]:
+    """Mean of the differences of points with intervals; its own takes them as independent."""
+    known = pairs.dropna(subset=["difference_low", "difference_high"])
+    count = len(known) or np.nan
+    difference = known["difference"].mean()
+    low = np.sqrt(((known["difference"] - known["difference_low"]) ** 2).sum()) / count
+    high = np.sqrt(((known["difference_high"] - known["difference"]) ** 2).sum()) / count
+    return {
+        "value": pairs["value"].mean(),
+        "value_against": pairs["value_against"].mean(),
+        "difference": difference,
+        "difference_low": difference - low,
+        "difference_high": difference + high,
+    }
+
+
+def _rank_agreement(pairs: pd.DataFrame) -> float:
+    """Spearman's rank correlation of the two curves' values; NaN if one of them is constant."""
+    ranks = pairs[["value", "value_against"]].rank().to_numpy()
+    if len(ranks) < 2 or (ranks.std(axis=0) == 0).any():
+        return float("nan")
+    return float(np.corrcoef(ranks.T)[0, 1])
+
+
+def sorted_curves(curves: pd.DataFrame) -> list[str]:
+    """The curves' labels by depth of the layer in them, others as they come."""
+
+    def depth(curve: str) -> tuple[int, ...]:
+        word = curve.split(",")[0]
+        return layer_order(word.removeprefix("layer ")) if word.startswith("layer ") else ()
+
+    return sorted(dict.fromkeys(curves["curve"]), key=depth)

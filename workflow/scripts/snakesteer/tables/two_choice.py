@@ -1,0 +1,142 @@
+"""From raw behaviour sweeps to the tables of matching scores that figures and choices read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from snakesteer.tables.intervals import mean_interval, wilson_interval
+from snakesteer.tables.vector_intervals import HIGH, LOW, vector_interval
+
+BEHAVIOUR_COLUMNS = [
+    "sweep",
+    "kind",
+    "vector",
+    "layer",
+    "direction",
+    "combine",
+    "weighted",
+    "coefficient",
+    "behaviour",
+    "split",
+    "questions",
+    "matches",
+    "faulty",
+    "score",
+    "score_low",
+    "score_high",
+    "majority",
+    "collapsed",
+    "propensity",
+    "propensity_low",
+    "propensity_high",
+    "choice_mass",
+]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One injection of a behaviour sweep and its raw table.
+
+    `kind` is "grid", "single", "combined" or "simultaneous"; `combine` is "mean", "sum" or "".
+    `direction` is "add" or "subtract" where the vectors were signed before the injection (combined
+    steering); None takes it from the sign of the coefficient. Coefficient 0 is always "default".
+    `resampled` is the raw table of the same with resamples of the vectors (`resample`).
+    """
+
+    kind: str
+    vector: str
+    layer: str
+    split: str
+    raw: pd.DataFrame
+    direction: str | None = None
+    combine: str = ""
+    weighted: bool = False
+    resampled: pd.DataFrame | None = None
+
+
+def behaviour_table(sweep: str, parts: Iterable[Part], collapse: float) -> pd.DataFrame:
+    """Matching scores per injection, coefficient and behaviour (columns `BEHAVIOUR_COLUMNS`).
+
+    More than the share `collapse` of one answer is mode collapse. Where parts have resampled
+    vectors, score and propensity have an interval over these in further columns
+    (`…_vector_low`, `…_vector_high`).
+    """
+    counts = pd.concat([_part_counts(part) for part in parts], ignore_index=True)
+    counts.insert(0, "sweep", sweep)
+    return score_counts(counts, collapse)
+
+
+def _part_counts(part: Part) -> pd.DataFrame:
+    raw = part.raw[["coefficient", "behaviour", "answer", "choice_mass"]].assign(
+        match=part.raw["outcome"] == "match",
+        faulty=part.raw["outcome"] == "faulty",
+        propensity=part.raw["logit_matching"] - part.raw["logit_not_matching"],
+    )
+    cell = ["coefficient", "behaviour"]
+    cells = raw.groupby(cell, sort=False)
+    counts = cells.agg(
+        questions=("match", "size"),
+        matches=("match", "sum"),
+        faulty=("faulty", "sum"),
+        propensity=("propensity", "mean"),
+        deviation=("propensity", "std"),
+        choice_mass=("choice_mass", "mean"),
+    )
+    most_frequent = raw.groupby([*cell, "answer"], sort=False).size().groupby(level=cell).max()
+    counts["majority"] = most_frequent / counts["questions"]
+    counts["propensity_low"], counts["propensity_high"] = mean_interval(
+        *(counts[name].to_numpy() for name in ("propensity", "deviation", "questions"))
+    )
+    if part.resampled is not None:
+        counts = counts.assign(**_over_vectors(part.resampled, counts))
+    counts = counts.reset_index().sort_values("coefficient", kind="stable")
+    signed = np.where(counts["coefficient"] > 0, "add", "subtract")
+    return counts.assign(
+        kind=part.kind,
+        vector=part.vector,
+        layer=part.layer,
+        direction=np.where(counts["coefficient"] == 0, "default", part.direction or signed),
+        combine=part.combine,
+        weighted=part.weighted,
+        split=part.split,
+    )
+
+
+def _over_vectors(resampled: pd.DataFrame, counts: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The columns of intervals over vectors, for the rows of `counts` by coefficient, behaviour."""
+    outcomes = resampled[["resample", *counts.index.names]].assign(
+        score=(resampled["outcome"] == "match").astype(float),
+        propensity=resampled["logit_matching"] - resampled["logit_not_matching"],
+    )
+    means = outcomes.groupby(["resample", *counts.index.names])[["score", "propensity"]].mean()
+    values = {"score": counts["matches"] / counts["questions"], "propensity": counts["propensity"]}
+    columns = {}
+    for name, value in values.items():
+        by_resample = means[name].unstack("resample").reindex(counts.index).to_numpy().T
+        columns[f"{name}{LOW}"], columns[f"{name}{HIGH}"] = vector_interval(
+            value.to_numpy(), by_resample
+        )
+    return columns
+
+
+def score_counts(counts: pd.DataFrame, collapse: float) -> pd.DataFrame:
+    """Complete a table of answer counts with scores, Wilson 95 % intervals and mode collapse, which
+    is more than the share `collapse` of one answer.
+
+    `counts` has every column of `BEHAVIOUR_COLUMNS` except `score`, `score_low`, `score_high` and
+    `collapsed`; the propensities and `choice_mass` may be NaN where logits are not known. Columns
+    of intervals over vectors, if there are any, come last.
+    """
+    low, high = wilson_interval(counts["matches"], counts["questions"])
+    table = counts.assign(
+        score=counts["matches"] / counts["questions"],
+        score_low=low,
+        score_high=high,
+        collapsed=counts["majority"] > collapse,
+    )
+    over_vectors = [name for name in table if name.endswith((LOW, HIGH))]
+    return table[[*BEHAVIOUR_COLUMNS, *over_vectors]].reset_index(drop=True)
