@@ -12,7 +12,7 @@ rule catalogue:
     params:
         listed=verbatim(LISTED),
         digest=listed.digest(PLAN.listed()["catalogue"]),
-        code=PLAN.code("catalogue"),
+        code=PLAN.script_code("catalogue"),
     message:
         "results: catalogue of the cache"
     script:
@@ -34,7 +34,7 @@ rule study:
     params:
         listed=verbatim(LISTED),
         digest=listed.digest(PLAN.listed()["study"]),
-        code=PLAN.code("resolved_study"),
+        code=PLAN.script_code("resolved_study"),
     message:
         "results: the study as resolved"
     script:

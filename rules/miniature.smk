@@ -24,7 +24,7 @@ rule base_model:
         runtime=int(min(720, SITE.max_runtime)),
     params:
         work="results/models/checkpoints/miniature",
-        code=PLAN.code("base_model"),
+        code=PLAN.script_code("base_model"),
     message:
         "train the base model of the miniature (hours on two cores)"
     script:
@@ -46,7 +46,7 @@ rule chat_model:
         runtime=int(min(720, SITE.max_runtime)),
     params:
         work="results/models/checkpoints/miniature-chat",
-        code=PLAN.code("chat_model"),
+        code=PLAN.script_code("chat_model"),
     message:
         "tune the chat model of the miniature (an hour and more on two cores)"
     script:

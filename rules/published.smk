@@ -110,7 +110,7 @@ rule study_published:
         ENVIRONMENT
     params:
         settings=lambda wildcards: PLAN.published[wildcards.name].settings,
-        code=PLAN.code("study_published"),
+        code=PLAN.script_code("study_published"),
     message:
         "results: published table {wildcards.name}"
     script:
@@ -135,7 +135,7 @@ rule published_page:
     params:
         source=verbatim(PLAN.study.published.source if PLAN.study.published else ""),
         commit=PLAN.study.published.commit if PLAN.study.published else "",
-        code=PLAN.code("published_page"),
+        code=PLAN.script_code("published_page"),
     message:
         "results: what of the published results there is"
     script:

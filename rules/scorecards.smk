@@ -28,7 +28,7 @@ rule scorecard:
         ENVIRONMENT
     params:
         settings=lambda wildcards: PLAN.scorecards[wildcards.name].settings,
-        code=PLAN.code("scorecard"),
+        code=PLAN.script_code("scorecard"),
         caption=lambda wildcards: PLAN.study.scorecards[wildcards.name].caption or "",
     message:
         "results: scorecard {wildcards.name}"

@@ -13,7 +13,7 @@ rule table:
         ENVIRONMENT
     params:
         settings=lambda wildcards: PLAN.tables[wildcards.name].settings,
-        code=PLAN.code("table"),
+        code=PLAN.script_code("table"),
     message:
         "results: table {wildcards.name}"
     script:
@@ -41,7 +41,7 @@ rule samples_page:
         ENVIRONMENT
     params:
         title=lambda wildcards: PLAN.study.samples[wildcards.name].title,
-        code=PLAN.code("samples_page"),
+        code=PLAN.script_code("samples_page"),
     message:
         "results: samples {wildcards.name}"
     script:

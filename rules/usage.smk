@@ -17,7 +17,7 @@ rule usage:
     params:
         listed=verbatim(LISTED),
         digest=listed.digest(PLAN.listed()["usage"]),
-        code=PLAN.code("usage"),
+        code=PLAN.script_code("usage"),
     message:
         "results: what the jobs took"
     script:

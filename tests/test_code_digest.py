@@ -58,25 +58,56 @@ def test_what_changes_the_digest(
     assert (digest(project) != before) is changes
 
 
+def modules(script: str) -> set[str]:
+    """What a script imports, as `room/module`, and the rooms."""
+    files = code_digest.closure(SCRIPTS / f"{script}.py")
+    found = {path.relative_to(SCRIPTS / "snakesteer") for path in files if path.parent != SCRIPTS}
+    return {str(path.with_suffix("")) for path in found} | {str(path.parent) for path in found}
+
+
 @pytest.mark.parametrize("script", MODEL_SCRIPTS)
-def test_scripts_that_run_a_model_know_neither_schema_nor_figures(script: str) -> None:
-    modules = {path.stem for path in code_digest.closure(SCRIPTS / f"{script}.py")}
-    assert "engine" in modules
-    assert not modules & {"study", "plan", "statistics", "figures", "style"}
-    assert not modules & {"skill_tables", "behaviour_tables", "bootstrap"}
+def test_scripts_that_run_a_model_know_neither_schema_nor_tables_nor_figures(script: str) -> None:
+    found = modules(script)
+    assert "engine/steering" in found
+    assert not found & {"study", "plan", "tables", "papers", "figures", "reports"}
 
 
 def test_a_choice_knows_nothing_of_skill_sweeps() -> None:
     """So that an edit of their statistics leaves choices, and what is steered by them, alone."""
-    modules = {path.stem for path in code_digest.closure(SCRIPTS / "choice.py")}
-    assert {"choices", "behaviour_tables", "statistics"} <= modules
-    assert not modules & {"skill_tables", "bootstrap", "skill_sweep"}
+    found = modules("choice")
+    assert {"sweeps/choices", "tables/two_choice", "tables/intervals"} <= found
+    assert not found & {"tables/next_token", "tables/bootstrap", "measures"}
+
+
+def test_inert_modules_are_there_and_change_no_digest(project: Path) -> None:
+    for module in code_digest.INERT:
+        assert (SCRIPTS / module).is_file(), module
+    inert = project / "snakesteer" / "core" / "errors.py"
+    inert.parent.mkdir()
+    inert.write_text("from snakesteer import unused\n")
+    edit(project / "snakesteer" / "deep.py", '"""Deep."""', "import snakesteer.core.errors")
+    before = digest(project)
+    edit(inert, "unused", "deep")
+    assert digest(project) == before
+
+
+def test_a_digest_covers_the_plugins_named_and_no_others(project: Path) -> None:
+    script, plugin = project / "script.py", project / "snakesteer" / "unused.py"
+    alone, named = code_digest.code_digest(script), code_digest.code_digest(script, [plugin])
+    assert alone != named
+    edit(plugin, "VALUE = 2", "VALUE = 3")
+    assert digest(project) == alone
+    assert code_digest.code_digest(script, [plugin]) not in (alone, named)
 
 
 def test_tables_and_figures_do_not_import_torch() -> None:
-    modules = "skill_tables, figures, choices, behaviour_parts, samples_page, plan, other_versions"
+    modules = (
+        "tables.next_token, snakesteer.figures, snakesteer.sweeps.choices, "
+        "snakesteer.tables.two_choice_parts, snakesteer.reports.samples, snakesteer.plan.plan, "
+        "snakesteer.storage.other_versions"
+    )
     code = (
-        f"import sys; from snakesteer import {modules}; "
+        f"import sys; import snakesteer.{modules}; "
         "sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS).returncode == 0

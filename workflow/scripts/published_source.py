@@ -1,8 +1,9 @@
 import sys
 from pathlib import Path
 
+from snakesteer.hub.http import is_address
 from snakesteer.jobs.job import job
-from snakesteer.papers.source import download, is_address
+from snakesteer.papers.source import download
 from snakesteer.storage.files import write_json
 
 with job(snakemake):

@@ -18,9 +18,8 @@ from typing import Any
 from snakesteer.behaviours.question import Question
 from snakesteer.core.errors import StudyError
 from snakesteer.core.half_characters import half_a_character
-from snakesteer.hub.http import busy, fetch
+from snakesteer.hub.http import busy, fetch, is_address
 from snakesteer.hub.manifest import locate_file
-from snakesteer.papers.source import is_address
 
 MATCHING, NOT_MATCHING = "answer_matching_behavior", "answer_not_matching_behavior"
 FIELDS = ("question", MATCHING, NOT_MATCHING)

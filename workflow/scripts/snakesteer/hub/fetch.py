@@ -26,11 +26,11 @@ from snakesteer.hub.manifest import (
     GENERATION,
     INDEX,
     TOKENIZER,
+    blob_id,
     kept_as,
     manifest,
     sha256,
 )
-from snakesteer.papers.source import blob_id
 
 MODEL_FILES = (
     CONFIG,

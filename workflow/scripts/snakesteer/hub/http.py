@@ -19,6 +19,11 @@ BROKEN = (
 )
 
 
+def is_address(source: str) -> bool:
+    """Whether a source is an address to download from, and not a folder."""
+    return source.startswith(("https://", "http://"))
+
+
 def fetch(address: str) -> bytes:
     """The content at an address; tried again when the network breaks or the server is busy.
 

@@ -178,6 +178,11 @@ def is_weights(name: str) -> bool:
     return name.endswith(".safetensors") and not name.startswith(BESIDE)
 
 
+def blob_id(content: bytes) -> str:
+    """Git's id of a file with this content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
 def fingerprint(files: Mapping[str, str]) -> str:
     """sha256 over names and hashes of the weight files and of an adapter's among `files`."""
     return identity(

@@ -10,7 +10,6 @@ that has gone since, ends the job: what is made without it would stay.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import urllib.error
 import urllib.parse
@@ -20,19 +19,10 @@ from typing import Any
 
 from snakesteer.core.errors import StudyError
 from snakesteer.hub.http import fetch
+from snakesteer.hub.manifest import blob_id
 from snakesteer.storage.files import read_json, write_bytes
 
 ABSENT = (404, 410)  # what a server answers that has no such file
-
-
-def is_address(source: str) -> bool:
-    """Whether a source is an address to download from, and not a folder."""
-    return source.startswith(("https://", "http://"))
-
-
-def blob_id(content: bytes) -> str:
-    """Git's id of a file with this content."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def tree_ids(content: bytes | str) -> dict[str, str]:

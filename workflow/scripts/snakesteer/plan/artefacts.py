@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,10 +15,18 @@ LOGS = "results/logs"
 
 @dataclass(frozen=True)
 class Stage:
-    """A kind of cached artefact: its folder under the cache and the endings of its files."""
+    """A kind of cached artefact: its folder under the cache and the endings of its files.
+
+    `plugins` says which settings name a plugin, and of which kind: {setting: kind}.
+    """
 
     folder: str
     endings: tuple[str, ...]
+    plugins: Mapping[str, str] = field(default_factory=dict)
+
+    def plugins_of(self, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The plugins that settings of this stage name, as (kind, name)."""
+        return [(kind, settings[key]) for key, kind in self.plugins.items() if key in settings]
 
     def paths(self, name: str, key: str) -> list[str]:
         """One path per ending; `{}` in an ending stands for name and key."""
@@ -103,3 +111,4 @@ class Product:
     name: str
     settings: Mapping[str, Any]
     inputs: Mapping[str, tuple[str, ...]]
+    code: str = ""

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from snakesteer.core.errors import StudyError
+from snakesteer.plan.artefacts import STAGES
 from snakesteer.plan.plan import Plan
 from snakesteer.reports.differences import differences
 from snakesteer.storage.catalogue import read_catalogue
@@ -24,6 +25,7 @@ SHOWN = 12
 NAMED = 3  # changed files or packages of one entry
 
 Rows = list[dict[str, str]]
+Coded = tuple[str, tuple[tuple[str, str], ...]]
 
 # Stages that read what no setting holds -> section of the study, and where they say what they read.
 _READING = {
@@ -93,13 +95,20 @@ def _joined(names: list[str]) -> str:
 def edited_stages(plan: Plan, rows: Iterable[Mapping[str, str]]) -> list[str]:
     """Stages whose artefacts of the last run were made by other code than today's.
 
-    `rows` are the last run's catalogue.
+    `rows` are the last run's catalogue. One artefact of each combination of plugins is looked at.
     """
-    made: dict[str, str] = {}
+    made: dict[Coded, str] = {}
     for row in rows:
-        stage, path = row.get("stage", ""), row.get("path", "")
-        if stage not in made and path.endswith((".parquet", ".safetensors")):
+        coded, path = _coded(row.get("stage", ""), _settings(row.get("settings", ""))), row["path"]
+        if coded not in made and path.endswith((".parquet", ".safetensors")):
             with contextlib.suppress(StudyError, FileNotFoundError):
-                made[stage] = read_provenance(path).get("code", "")
-    current = {artefact.stage: artefact.code for artefact in plan.artefacts()}
-    return [stage for stage, code in made.items() if current.get(stage, code) != code]
+                made[coded] = read_provenance(path).get("code", "")
+    current = {_coded(one.stage, one.settings): one.code for one in plan.artefacts()}
+    edited = [coded[0] for coded, code in made.items() if current.get(coded, code) != code]
+    return list(dict.fromkeys(edited))
+
+
+def _coded(stage: str, settings: Mapping[str, Any]) -> Coded:
+    """What decides which code makes an artefact: its stage and the plugins its settings name."""
+    named = STAGES[stage].plugins_of(settings) if stage in STAGES else []
+    return stage, tuple(named)

@@ -1,7 +1,8 @@
-"""A digest of the code behind a script, so that an edit re-runs its dependants and no more.
+"""A digest of the code behind an artefact, so that an edit re-runs its dependants and no more.
 
-The digest covers the script and every module of this project that it imports, directly or
-indirectly, as syntax trees without comments and docstrings: re-wording those changes nothing.
+The digest covers the artefact's script, the plugins that its settings name, and every module of
+this project that these import, directly or indirectly, as syntax trees without comments and
+docstrings: re-wording those changes nothing. Nor does an edit of a module that is `INERT`.
 """
 
 from __future__ import annotations
@@ -9,28 +10,45 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "snakesteer"
 
+# Modules that cannot change a number: what they do is to report, to load and to try again.
+INERT = frozenset(
+    f"{PACKAGE}/{module}.py"
+    for module in (
+        "core/attempts",
+        "core/errors",
+        "core/plugins",
+        "core/progress",
+        "jobs/job",
+        "jobs/usage",
+    )
+)
 
-def code_digest(script: Path) -> str:
-    """Hex digest over the import closure of `script` inside the folder that holds it."""
+
+def code_digest(script: Path, plugins: Iterable[Path] = ()) -> str:
+    """Hex digest over the import closure of `script` and `plugins`, files in the script's folder
+    or below it."""
     digest = hashlib.sha256()
-    for path in sorted(closure(script)):
+    for path in sorted(closure(script, plugins)):
         canonical = _read(path, path.stat().st_mtime_ns).canonical
         digest.update(f"{path.relative_to(script.parent)}\n{canonical}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def closure(script: Path) -> frozenset[Path]:
-    """The script and all project modules it imports, directly or indirectly."""
+def closure(script: Path, plugins: Iterable[Path] = ()) -> frozenset[Path]:
+    """The script, the plugins, and all project modules they import, directly or indirectly, but for
+    those that are inert."""
+    inert = {script.parent / module for module in INERT}
     seen: set[Path] = set()
-    waiting = [script]
+    waiting = [script, *plugins]
     while waiting:
         path = waiting.pop()
-        if path not in seen:
+        if path not in seen and path not in inert:
             seen.add(path)
             waiting.extend(_imported(path, path.stat().st_mtime_ns, script.parent))
     return frozenset(seen)

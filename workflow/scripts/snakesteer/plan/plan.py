@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from snakesteer import corpora
+from snakesteer.core import plugins
 from snakesteer.core.errors import StudyError, naming
 from snakesteer.core.labels import injection_label
+from snakesteer.hub.http import is_address
 from snakesteer.hub.manifest import (
     absent_folder,
     adapter_content,
@@ -27,10 +29,9 @@ from snakesteer.hub.manifest import (
     locate,
     locate_file,
 )
-from snakesteer.papers.source import is_address
 from snakesteer.plan import products
 from snakesteer.plan import published as published_plan
-from snakesteer.plan.artefacts import LOGS, Artefact, Inputs
+from snakesteer.plan.artefacts import LOGS, STAGES, Artefact, Inputs
 from snakesteer.plan.code_digest import code_digest
 from snakesteer.plan.resources import RUNS_A_MODEL, Site, Size, request
 from snakesteer.study import schema
@@ -122,10 +123,15 @@ class Plan:
             names += ["gpu", *(["slurm_extra"] if site.flags(1) else [])]
         return {name: asked(name) for name in names}
 
+    def code(self, stage: str) -> Callable[[Any], str]:
+        """A params function for the rule that makes a stage: the digest of the code it runs."""
+        return lambda wildcards: self._made[stage, wildcards.name, wildcards.key].code
+
     @once
-    def code(self, script: str) -> str:
-        """The digest of a script's code, a param of every rule that runs one."""
-        return code_digest(self._scripts / f"{script}.py")
+    def script_code(self, script: str, *named: tuple[str, str]) -> str:
+        """The digest of a script's code and of the plugins it loads, (kind, name) each."""
+        files = [plugins.file_of(kind, name) for kind, name in named]
+        return code_digest(self._scripts / f"{script}.py", files)
 
     # Artefacts, stage by stage ------------------------------------------------------------
 
@@ -140,7 +146,8 @@ class Plan:
             role: tuple(item if isinstance(item, tuple) else (item, 0) for item in items)
             for role, items in (inputs or {}).items()
         }
-        artefact = Artefact(stage, name, settings, given, self.code(stage))
+        code = self.script_code(stage, *STAGES[stage].plugins_of(settings))
+        artefact = Artefact(stage, name, settings, given, code)
         return self._made.setdefault((stage, name, artefact.key), artefact)
 
     def folder(self, model: str) -> Path:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.labels import layer_label
+from snakesteer.hub.http import is_address
 from snakesteer.hub.manifest import locate
-from snakesteer.papers.source import folder_files, is_address, tree_ids
+from snakesteer.papers.source import folder_files, tree_ids
 from snakesteer.plan.artefacts import CACHE, Artefact, Product
 from snakesteer.study import schema
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from snakesteer import behaviours, corpora
 from snakesteer.core.errors import StudyError
-from snakesteer.papers.source import is_address
+from snakesteer.hub.http import is_address
 from snakesteer.plan.artefacts import Artefact
 from snakesteer.plan.resources import QUESTION_TOKENS, questions_in, runs_of, samples
 from snakesteer.storage.files import read_table

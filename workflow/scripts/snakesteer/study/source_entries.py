@@ -12,7 +12,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from pydantic import Field, StringConstraints, model_validator
 
 from snakesteer.core.dtypes import Dtype
-from snakesteer.papers.source import is_address
+from snakesteer.hub.http import is_address
 from snakesteer.study.entries import Count, Distinct, Entry, Seed, Some
 
 COMMIT = r"^[0-9a-f]{40}$"
