@@ -11,7 +11,7 @@ REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
 
 from snakesteer.study import schema
-from snakesteer.jobs import listed
+from snakesteer.plan import listed
 from snakesteer.study import study_file
 from snakesteer.storage.files import check_writable, write_json
 from snakesteer.plan.captions import caption

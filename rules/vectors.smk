@@ -76,7 +76,7 @@ rule resampled_vectors:
 rule study_vector:
     """A steering vector under its name in the study."""
     input:
-        lambda wildcards: PLAN.vector(wildcards.name).paths,
+        lambda wildcards: PLAN.vectors[wildcards.name].paths,
     output:
         PLAN.path("vectors", "{name}.safetensors"),
     log:

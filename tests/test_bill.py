@@ -13,6 +13,8 @@ from checkout import SMALL
 from snakesteer.__main__ import main
 from snakesteer.behaviours import questions
 from snakesteer.corpora import SPLITS
+from snakesteer.plan import activations
+from snakesteer.plan import models as plans
 from snakesteer.plan.bill import Item, bill
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.reads import SAMPLED, Texts
@@ -28,8 +30,12 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
 
 def prompt_tokens(plan: Plan, behaviour: str) -> float:
     """Tokens of a behaviour's prompt, on average."""
-    tokenizer = Tokenizer.from_file(str(plan.folder("miniature-chat") / "tokenizer.json"))
-    prompts = questions(plan.questions(behaviour).settings)["prompt"].to_pylist()[:SAMPLED]
+    tokenizer = Tokenizer.from_file(
+        str(plans.folder(plan.graph, "miniature-chat") / "tokenizer.json")
+    )
+    prompts = questions(activations.questions(plan.graph, behaviour).settings)[
+        "prompt"
+    ].to_pylist()[:SAMPLED]
     return sum(len(tokenizer.encode(prompt).ids) for prompt in prompts) / len(prompts)
 
 
@@ -93,7 +99,7 @@ def alone(plan: Plan, name: str) -> tuple[Item, float]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True) if one is sweep else path.touch()
     (item,) = (item for item in bill(plan, 1.0) if item.rule == sweep.stage)
-    size = plan.size(sweep)
+    size = plans.size(plan.graph, sweep)
     assert size
     return item, 2 * size.parameters * item.tokens / 1e12 / 3600
 

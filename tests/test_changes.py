@@ -13,6 +13,7 @@ import yaml
 from conftest import REPOSITORY
 
 from checkout import SMALL
+from snakesteer.plan import activations as plans
 from snakesteer.plan.changes import changes
 from snakesteer.plan.plan import Plan
 from snakesteer.storage.catalogue import write_catalogue
@@ -100,7 +101,9 @@ def test_a_setting_is_not_told_twice(ran: dict[str, Any], tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["study.yaml", "artefacts.csv", "questions"])
 def test_nothing_damaged_stops_the_planning(ran: dict[str, Any], name: str) -> None:
     plan = planned(ran)
-    path = plan.questions("myopia").paths[0] if name == "questions" else plan.path(name)
+    path = (
+        plans.questions(plan.graph, "myopia").paths[0] if name == "questions" else plan.path(name)
+    )
     for damaged in (
         b"",
         b"\xff\0\n",

@@ -12,6 +12,7 @@ from conftest import REPOSITORY
 from checkout import SMALL
 from snakesteer.figures import FIGURES, Inputs
 from snakesteer.figures.style import LOOK
+from snakesteer.plan import sweeps as plans
 from snakesteer.plan.plan import Plan
 from snakesteer.study import study_file
 from snakesteer.sweeps.choices import choose
@@ -33,7 +34,7 @@ def test_a_grid_says_what_collapse_is_in_it_and_in_what_is_chosen_from_it(
     plan = planned(stopping)
     shares = {
         **{name: plan.tables[name].settings["collapse"] for name in ("grid", "single", "combined")},
-        "choice": plan.choice("multipliers").settings["collapse"],
+        "choice": plans.choice(plan.graph, "multipliers").settings["collapse"],
         **{
             name: plan.figures[name].settings["collapse"]
             for name in ("grid-search", "single-steering", "combined-steering")

@@ -12,6 +12,7 @@ import yaml
 from conftest import REPOSITORY
 
 from checkout import copy_of_repository
+from snakesteer.plan import models as plans
 from snakesteer.plan.plan import Plan
 from snakesteer.study import study_file
 
@@ -131,14 +132,14 @@ def test_the_papers_sources_through_their_rules(
         asked = made["questions", "agreeableness"].paths[0]
         refused = {
             "models.llama-2-7b-chat: meta-llama/Llama-2-7b-chat-hf is gated: accept its licence": (
-                plan.model("llama-2-7b-chat")
+                plans.model(plan.graph, "llama-2-7b-chat")
             ),
             f"corpora.python: {dataset} is gated: accept its licence": made["documents", "python"],
             f"behaviours.myopic: {address}/none.jsonl cannot be downloaded (the server answers 404"
             "); check": made["questions", "myopic"],
         }
         local = {name: made["documents", name] for name in UNUSABLE}
-        model = plan.model("llama-2-7b").paths[0]
+        model = plans.model(plan.graph, "llama-2-7b").paths[0]
         unmade = (*refused.values(), *local.values())
         wanted = (counted, asked, *(each.paths[0] for each in unmade))
         arguments = ("--cores", "2", "--quiet", "all", "--keep-going", "--", *wanted)

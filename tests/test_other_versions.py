@@ -11,6 +11,8 @@ import pyarrow as pa
 from conftest import REPOSITORY
 
 from checkout import SMALL, copy_of_repository
+from snakesteer.plan import activations as plans
+from snakesteer.plan import sweeps
 from snakesteer.plan.plan import Plan
 from snakesteer.storage import files
 from snakesteer.storage.other_versions import other_versions
@@ -58,10 +60,10 @@ def test_a_damaged_artefact_is_left_to_the_job_that_reads_it(tmp_path: Path) -> 
 def test_a_run_says_it_once_and_a_dry_run_does_not(tmp_path: Path) -> None:
     checkout = copy_of_repository(tmp_path)
     plan = Plan(study_file.load(SMALL), REPOSITORY)
-    path = plan.questions("myopia").paths[0]
+    path = plans.questions(plan.graph, "myopia").paths[0]
     made(checkout.folder / path, "questions", torch="0.1")
-    target = plan.questions("wealth-seeking").paths[0]
-    choice = plan.choice("multipliers").paths[0]
+    target = plans.questions(plan.graph, "wealth-seeking").paths[0]
+    choice = sweeps.choice(plan.graph, "multipliers").paths[0]
     cell = {"add": 1.0, "add_qualifies": False, "subtract": -1.0, "subtract_qualifies": True}
     files.write_json(checkout.folder / choice, {"multipliers": {"myopia": {"4": cell}}})
     fallen_back = (

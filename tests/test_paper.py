@@ -23,6 +23,7 @@ from test_hub_workflow import served
 
 from checkout import Checkout, copy_of_repository
 from snakesteer.core.labels import layer_label
+from snakesteer.plan import models as plans
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.resources import Size
 from snakesteer.study import schema, study_file
@@ -377,7 +378,7 @@ def test_nothing_of_llama_2_is_left_in_another_model(tmp_path: Path, base: str) 
     for model in plan.study.models.values():
         assert model == schema.Model(**other)
     for sweep in ("code", "grid"):
-        assert plan.size(plan.sweeps[sweep][0]) == Size.planned(None, 80)
+        assert plans.size(plan.graph, plan.sweeps[sweep][0]) == Size.planned(None, 80)
     if base == "other-model.yaml":
         for sweep in plan.study.sweeps.values():
             assert (sweep.dtype, sweep.vector_dtype) == (None, "float32")

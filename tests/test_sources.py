@@ -19,6 +19,7 @@ from snakesteer import behaviours, corpora
 from snakesteer.core.errors import StudyError
 from snakesteer.corpora import files, records
 from snakesteer.hub.manifest import locate_file
+from snakesteer.plan import models
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.published import folder as published_folder
 from snakesteer.storage.files import read_table
@@ -256,7 +257,7 @@ def test_paths_may_begin_at_the_home_folder(
     study = study_file.parse(study_file.resolve({"name": "s", "extends": "~/base.yaml"}, Path()))
     (tmp_path / "model").mkdir()
     plan = Plan(study, REPOSITORY)
-    assert plan.folder("m") == tmp_path / "model"
+    assert models.folder(plan.graph, "m") == tmp_path / "model"
     assert published_folder(plan) == f"{tmp_path}/data"
 
 

@@ -17,6 +17,7 @@ from conftest import REPOSITORY
 
 from checkout import SMALL, Checkout, copy_of_repository
 from snakesteer import INTERRUPTED
+from snakesteer.plan import models as plans
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.reads import Texts, counting, readings
 from snakesteer.plan.resources import RUNS_A_MODEL
@@ -83,7 +84,7 @@ def test_every_job_reads_about_as_many_tokens_as_the_bill_says(
     assert {one.name for one in jobs} == set(read)
     for one in jobs:
         ((model, _),) = one.inputs["model"]
-        count = counting(plan.folder(model.name))
+        count = counting(plans.folder(plan.graph, model.name))
         least, most = readings(one, Texts(REPOSITORY), count)
         assert least.tokens / 2 <= read[one.name] <= 2 * most.tokens, one.name
 
@@ -175,7 +176,7 @@ def test_vectors_of_one_model_steer_another(finished: Checkout) -> None:
     made = [*plan.sweeps["alignment-tax"], plan.samples["chat"]]
     paths = [path for one in made for path in one.paths]
     finished.forked("--cores", "2", "--", *paths, config=variant)
-    (model,) = plan.model("miniature").paths
+    (model,) = plans.model(plan.graph, "miniature").paths
     (skipped,) = (one for one in plan.artefacts("skip_tokens") if one.name == "all")
     assert files.read_json(finished.folder / skipped.paths[0]) == AUTHORS
     fingerprint = files.read_json(finished.folder / model)["fingerprint"]

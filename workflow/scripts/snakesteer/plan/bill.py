@@ -14,6 +14,7 @@ from typing import Any
 
 from snakesteer.core.dtypes import ITEM_BYTES
 from snakesteer.core.errors import StudyError
+from snakesteer.plan import models
 from snakesteer.plan.artefacts import STAGES, Artefact, Product
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.reads import DOCUMENT_BYTES, Count, Reading, Texts, counting, readings
@@ -80,7 +81,7 @@ def _products(plan: Plan) -> dict[str, dict[str, list[str]]]:
 
     return {
         "study_vector": {
-            plan.path("vectors", f"{name}.safetensors"): plan.vector(name).paths
+            plan.path("vectors", f"{name}.safetensors"): plan.vectors[name].paths
             for name in plan.study.vectors
         },
         "table": of("tables", "parquet", plan.tables),
@@ -97,7 +98,7 @@ def _products(plan: Plan) -> dict[str, dict[str, list[str]]]:
 def _item(
     stage: str, jobs: int, left: Iterable[Artefact], plan: Plan, texts: Texts, tflops: float
 ) -> Item:
-    sized = [(one, plan.size(one)) for one in left]
+    sized = [(one, models.size(plan.graph, one)) for one in left]
     read, operations, written = [0.0, 0.0], [0.0, 0.0], 0.0
     for one, size in sized:
         written += _bytes(one, size)
@@ -114,7 +115,7 @@ def _item(
 def _count(plan: Plan, artefact: Artefact) -> Count:
     ((model, _),) = artefact.inputs["model"]
     of_hub = plan.study.models[model.name].revision
-    return counting(None if of_hub else plan.folder(model.name))
+    return counting(None if of_hub else models.folder(plan.graph, model.name))
 
 
 def _evaluated(artefact: Artefact, size: Size, reading: Reading) -> float:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.labels import injection_label
 from snakesteer.plan.artefacts import Artefact, Product
+from snakesteer.plan.graph import Graph
+from snakesteer.plan.models import layer_sets
+from snakesteer.plan.sweeps import choice, described, resampled_jobs, sweep_jobs
+from snakesteer.plan.vectors import mean, vector
 from snakesteer.study import schema
 
-if TYPE_CHECKING:
-    from snakesteer.plan.plan import Plan
 
-
-def table(plan: Plan, name: str) -> Product:
+def table(graph: Graph, name: str) -> Product:
     """The table of a sweep."""
-    sweep = plan.study.sweeps[name]
+    sweep = graph.study.sweeps[name]
     settings: dict[str, Any] = {"sweep": name, "kind": sweep.kind}
-    jobs = plan.sweeps[name]
+    jobs = sweep_jobs(graph, name)
     if isinstance(sweep, schema.SkillSweep):
         settings |= {
             "curves": [
@@ -27,15 +28,15 @@ def table(plan: Plan, name: str) -> Product:
                 for job in jobs
             ],
             "target": sweep.corpora[0],
-            "statistics": plan.study.statistics.model_dump(),
+            "statistics": graph.study.statistics.model_dump(),
         }
     else:
-        settings |= plan.described(name)
-    inputs = {"sweeps": jobs, "resampled": plan.resampled_sweeps[name]}
+        settings |= described(graph, name)
+    inputs = {"sweeps": jobs, "resampled": resampled_jobs(graph, name)}
     if isinstance(sweep, schema.SingleSweep) or (
         isinstance(sweep, schema.CombinedSweep) and any(sweep.weighted)
     ):
-        inputs["choice"] = [plan.choice(sweep.choice)]
+        inputs["choice"] = [choice(graph, sweep.choice)]
     return Product(
         name,
         settings,
@@ -43,24 +44,24 @@ def table(plan: Plan, name: str) -> Product:
     )
 
 
-def figure(plan: Plan, name: str) -> Product:
+def figure(graph: Graph, name: str) -> Product:
     """A figure, from the tables or vectors that it shows."""
-    study = plan.study
+    study = graph.study
     figure = study.figures[name]
     settings = figure.model_dump(exclude={"caption"})
-    settings["labels"] = _labels(plan, figure)
+    settings["labels"] = _labels(graph, figure)
     inputs: dict[str, tuple[str, ...]] = {}
     match figure:
-        case schema.DistributionsFigure() if _are_published(plan, figure):
+        case schema.DistributionsFigure() if _are_published(graph, figure):
             inputs["tables"] = _table_paths(
-                plan,
+                graph,
                 [f"{item}-mean" for item in figure.activations]
                 + [f"{item}-vector" for item in figure.vectors],
             )
         case schema.DistributionsFigure():
-            inputs["means"] = tuple(plan.mean(item).paths[0] for item in figure.activations)
-            inputs["vectors"] = tuple(plan.vector(item).paths[0] for item in figure.vectors)
-            _check_figure_layers(plan, name, figure)
+            inputs["means"] = tuple(mean(graph, item).paths[0] for item in figure.activations)
+            inputs["vectors"] = tuple(vector(graph, item).paths[0] for item in figure.vectors)
+            _check_figure_layers(graph, name, figure)
         case schema.TradeoffFigure():
             several = figure.sweeps if len(figure.sweeps) > 1 else []
             settings["titles"] = {
@@ -68,18 +69,18 @@ def figure(plan: Plan, name: str) -> Product:
                 for name in (*several, *figure.controls)
                 if (title := _skill(study, name).title)
             }
-            inputs["tables"] = _table_paths(plan, [*figure.sweeps, *figure.controls])
+            inputs["tables"] = _table_paths(graph, [*figure.sweeps, *figure.controls])
         case schema.CombinedFigure():
-            inputs["tables"] = _table_paths(plan, [figure.sweep, figure.single])
+            inputs["tables"] = _table_paths(graph, [figure.sweep, figure.single])
         case schema.SimultaneousFigure():
-            inputs["tables"] = _table_paths(plan, [figure.sweep, *filter(None, [figure.tax])])
+            inputs["tables"] = _table_paths(graph, [figure.sweep, *filter(None, [figure.tax])])
         case schema.HeatmapFigure():
-            inputs["tables"] = _table_paths(plan, [figure.sweep])
+            inputs["tables"] = _table_paths(graph, [figure.sweep])
             grid = study.tabled[figure.sweep]
             if isinstance(grid, schema.GridSweep) and grid.stopping:
                 settings["max_faulty"] = grid.stopping.faulty
         case schema.SingleFigure():
-            inputs["tables"] = _table_paths(plan, [figure.sweep])
+            inputs["tables"] = _table_paths(graph, [figure.sweep])
     if not isinstance(figure, schema.TradeoffFigure | schema.DistributionsFigure):
         settings["collapse"] = study.collapse_of(figure.sweep)
     return Product(name, settings, inputs)
@@ -90,21 +91,21 @@ def _vector_label(job: Artefact) -> str:
     return names[0] if len(names) == 1 else "all"
 
 
-def _are_published(plan: Plan, figure: schema.DistributionsFigure) -> bool:
-    own = {*plan.study.activations, *plan.study.vectors}
+def _are_published(graph: Graph, figure: schema.DistributionsFigure) -> bool:
+    own = {*graph.study.activations, *graph.study.vectors}
     return not own.intersection([*figure.activations, *figure.vectors])
 
 
-def _labels(plan: Plan, figure: schema.AnyFigure) -> dict[str, str]:
+def _labels(graph: Graph, figure: schema.AnyFigure) -> dict[str, str]:
     """Titles of the entries that a figure shows, by name."""
-    study = plan.study
+    study = graph.study
     shown: dict[str, str | None] = {}
     match figure:
         case schema.TradeoffFigure():
             for name in figure.sweeps:
                 corpora = _skill(study, name).corpora
                 shown |= {corpus: study.title_of("corpora", corpus) for corpus in corpora}
-        case schema.DistributionsFigure() if _are_published(plan, figure):
+        case schema.DistributionsFigure() if _are_published(graph, figure):
             shown |= {name: study.title_of("corpora", name) for name in figure.activations}
             shown |= {name: study.title_of("behaviours", name) for name in figure.vectors}
         case schema.DistributionsFigure():
@@ -115,12 +116,12 @@ def _labels(plan: Plan, figure: schema.AnyFigure) -> dict[str, str]:
                 contrast = study.vectors[name].contrast
                 if contrast:
                     shown[name] = study.behaviours[study.behaviour_of(name)].title
-        case _ if figure.sweep in plan.sweeps:
-            for job in plan.sweeps[figure.sweep]:
+        case _ if figure.sweep in study.sweeps:
+            for job in sweep_jobs(graph, figure.sweep):
                 for behaviour in job.settings["behaviours"]:
                     shown[behaviour] = study.behaviours[behaviour].title
         case _:
-            behaviours = plan.published_entry.behaviours
+            behaviours = study.published.behaviours if study.published else {}
             shown |= {name: entry.title for name, entry in behaviours.items()}
     return {name: title for name, title in shown.items() if title}
 
@@ -131,40 +132,40 @@ def _skill(study: schema.Study, name: str) -> schema.SkillSweep | schema.Publish
     return sweep
 
 
-def _check_figure_layers(plan: Plan, name: str, figure: schema.DistributionsFigure) -> None:
+def _check_figure_layers(graph: Graph, name: str, figure: schema.DistributionsFigure) -> None:
     operands = [
         *figure.activations,
-        *(plan.study.vectors[v].contrast or _operands(plan, v)[0] for v in figure.vectors),
+        *(graph.study.vectors[v].contrast or _operands(graph, v)[0] for v in figure.vectors),
     ]
     for operand in operands:
-        model = plan.study.activations[operand].model
-        plan.layer_sets(f"figures.{name}.layers", model, figure.layers)
+        model = graph.study.activations[operand].model
+        layer_sets(graph, f"figures.{name}.layers", model, figure.layers)
 
 
-def _operands(plan: Plan, vector: str) -> list[str]:
-    entry = plan.study.vectors[vector]
+def _operands(graph: Graph, vector: str) -> list[str]:
+    entry = graph.study.vectors[vector]
     return [*(entry.add or []), *(entry.subtract or [])]
 
 
-def scorecard(plan: Plan, name: str) -> Product:
+def scorecard(graph: Graph, name: str) -> Product:
     """A comparison of sweeps.
 
     Raises StudyError for a sweep of another study that has not been run.
     """
-    entry = plan.study.scorecards[name]
-    against = [_compared_path(plan, name, sweep) for sweep in entry.against]
+    entry = graph.study.scorecards[name]
+    against = [_compared_path(graph, name, sweep) for sweep in entry.against]
     return Product(
         name,
         {"title": entry.title or name, "sweeps": entry.sweeps, "against": entry.against},
-        {"sweeps": _table_paths(plan, entry.sweeps), "against": tuple(against)},
+        {"sweeps": _table_paths(graph, entry.sweeps), "against": tuple(against)},
     )
 
 
-def _compared_path(plan: Plan, name: str, sweep: str) -> str:
+def _compared_path(graph: Graph, name: str, sweep: str) -> str:
     """The table of a sweep of this study, or of another one in the same results folder."""
     study, _, other = sweep.rpartition("/")
-    if not study or study == plan.study.name:
-        return plan.path("tables", f"{other}.parquet")
+    if not study or study == graph.study.name:
+        return graph.path("tables", f"{other}.parquet")
     path = f"results/{study}/tables/{other}.parquet"
     if not Path(path).is_file():
         raise StudyError(
@@ -174,5 +175,5 @@ def _compared_path(plan: Plan, name: str, sweep: str) -> str:
     return path
 
 
-def _table_paths(plan: Plan, sweeps: Iterable[str]) -> tuple[str, ...]:
-    return tuple(plan.path("tables", f"{sweep}.parquet") for sweep in sweeps)
+def _table_paths(graph: Graph, sweeps: Iterable[str]) -> tuple[str, ...]:
+    return tuple(graph.path("tables", f"{sweep}.parquet") for sweep in sweeps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.labels import layer_label
@@ -11,22 +11,20 @@ from snakesteer.hub.http import is_address
 from snakesteer.hub.manifest import locate
 from snakesteer.papers.source import folder_files, tree_ids
 from snakesteer.plan.artefacts import CACHE, Artefact, Product
+from snakesteer.plan.graph import Graph, once
 from snakesteer.study import schema
-
-if TYPE_CHECKING:
-    from snakesteer.plan.plan import Plan
 
 # The shipped tables, and by commit the blob ids of its files.
 SHIPPED = "resources/published"
 
 
-def tables(plan: Plan) -> dict[str, Product]:
+def tables(graph: Graph) -> dict[str, Product]:
     """The tables of the published results: copied from the shipped ones, or made."""
     made = {}
-    for stage, name, settings in _settings(plan):
+    for stage, name, settings in _settings(graph):
         inputs: dict[str, tuple[str, ...]]
-        if plan.published_entry.source == "shipped":
-            shipped = plan.repository / SHIPPED / f"{name}.parquet"
+        if _section(graph).source == "shipped":
+            shipped = graph.repository / SHIPPED / f"{name}.parquet"
             if not shipped.is_file():
                 raise StudyError(
                     f"published names {name}, of which {SHIPPED} ships no table; set "
@@ -34,20 +32,20 @@ def tables(plan: Plan) -> dict[str, Product]:
                 )
             inputs = {"table": (os.path.relpath(shipped),)}  # so that a clone re-runs nothing
         elif stage == "published_table":
-            artefact = plan.make(stage, name, settings, {"source": [plan.published_source]})
+            artefact = graph.make(stage, name, settings, {"source": [source(graph)]})
             inputs = {"table": (artefact.paths[0],)}
         else:
             role = {key: settings[key] for key in ("role", "file", "commit")}
-            vector = plan.make("published_vector", name, role, {"source": [plan.published_source]})
-            artefact = plan.make(stage, name, settings, {"vector": [vector]})
+            vector = graph.make("published_vector", name, role, {"source": [source(graph)]})
+            artefact = graph.make(stage, name, settings, {"vector": [vector]})
             inputs = {"table": (artefact.paths[0],)}
         made[name] = Product(name, settings, inputs)
     return made
 
 
-def _settings(plan: Plan) -> list[tuple[str, str, dict[str, Any]]]:
+def _settings(graph: Graph) -> list[tuple[str, str, dict[str, Any]]]:
     """Stage, name and settings of every table of the published results."""
-    published = plan.published_entry
+    published = _section(graph)
     behaviours = {name: entry.key for name, entry in published.behaviours.items()}
     listed: list[tuple[str, str, dict[str, Any]]] = []
     for name, sweep in published.sweeps.items():
@@ -60,7 +58,7 @@ def _settings(plan: Plan) -> list[tuple[str, str, dict[str, Any]]]:
                     "vector": sweep.vector,
                     "target": sweep.corpora[0],
                     "corpora": {c: published.corpora[c].key for c in sweep.corpora},
-                    "statistics": plan.study.statistics.model_dump(),
+                    "statistics": graph.study.statistics.model_dump(),
                 }
             case schema.PublishedGrid():
                 settings |= {"files": {"add": sweep.add, "subtract": sweep.subtract}}
@@ -74,7 +72,7 @@ def _settings(plan: Plan) -> list[tuple[str, str, dict[str, Any]]]:
         if isinstance(settings["files"], dict):
             _check_distinct(name, settings["files"])
         if sweep.kind != "skill":
-            settings |= {"behaviours": behaviours, "collapse": plan.study.collapse_of(name)}
+            settings |= {"behaviours": behaviours, "collapse": graph.study.collapse_of(name)}
         listed.append(("published_table", name, settings))
     for role, files in (("mean", published.activations), ("vector", published.vectors)):
         for name, file in files.items():
@@ -93,35 +91,41 @@ def _check_distinct(sweep: str, files: dict[str, str]) -> None:
         )
 
 
-def source(plan: Plan) -> Artefact:
+def _section(graph: Graph) -> schema.Published:
+    assert graph.study.published
+    return graph.study.published
+
+
+@once
+def source(graph: Graph) -> Artefact:
     """The list of the published files with their ids, which all that is made of them comes from."""
-    published = plan.published_entry
+    published = _section(graph)
     paths = [*published.activations.values(), *published.vectors.values()]
-    for _, _, settings in _settings(plan):
+    for _, _, settings in _settings(graph):
         files = settings.get("files", [])
         paths += files.values() if isinstance(files, dict) else files
     settings = {"source": published.source}
     if is_address(published.source):
         settings |= {"listing": published.tree, "files": sorted(set(paths))}
     else:
-        place = locate(published.source, plan.repository)
+        place = locate(published.source, graph.repository)
         if not place.is_dir():
             raise StudyError(
                 f"published.source names {published.source}, which is no folder; name one, an "
                 "address, or `shipped`."
             )
-        ids = plan.repository / SHIPPED / f"{published.commit}.json"
+        ids = graph.repository / SHIPPED / f"{published.commit}.json"
         expected = tree_ids(ids.read_bytes()) if ids.is_file() else {}
         files = folder_files(place, sorted(set(paths)), published.commit, expected)
         settings |= {"files": files}
-    return plan.make("published_source", "source", settings)
+    return graph.make("published_source", "source", settings)
 
 
-def folder(plan: Plan) -> str:
+def folder(graph: Graph) -> str:
     """Where the published files lie, or are downloaded to."""
-    published = plan.study.published
+    published = graph.study.published
     if published is None or published.source == "shipped":
         return ""
     if is_address(published.source):
-        return f"{CACHE}/published/{plan.published_source.key}"
-    return str(locate(published.source, plan.repository))
+        return f"{CACHE}/published/{source(graph).key}"
+    return str(locate(published.source, graph.repository))

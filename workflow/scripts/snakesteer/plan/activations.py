@@ -1,0 +1,67 @@
+"""What a model reads, and the activations that it gives: documents, questions, activations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snakesteer import corpora
+from snakesteer.core.errors import naming
+from snakesteer.hub.http import is_address
+from snakesteer.hub.manifest import file_identity, locate_file
+from snakesteer.plan.artefacts import Artefact, Inputs
+from snakesteer.plan.graph import Graph, once
+from snakesteer.plan.models import max_tokens, model, reading, running
+from snakesteer.study import schema
+
+
+@once
+def documents(graph: Graph, corpus: str) -> Artefact:
+    """Both splits of a corpus: file 0 is the training split, file 1 the validation split."""
+    entry = graph.study.corpora[corpus].model_dump(exclude={"title"})
+    source = corpora.SOURCES[entry["source"]]
+    with naming(f"corpora.{corpus}"):
+        identity = source.identity(entry, graph.repository)
+    return graph.make("documents", corpus, {**entry, "identity": identity})
+
+
+@once
+def questions(graph: Graph, behaviour: str) -> Artefact:
+    """The questions of a behaviour, of all splits."""
+    entry = graph.study.behaviours[behaviour].model_dump(mode="json", exclude={"title"})
+    if "file" in entry and not is_address(entry["file"]):
+        with naming(f"behaviours.{behaviour}.file"):
+            entry["identity"] = file_identity(locate_file(entry["file"], graph.repository))
+    return graph.make("questions", behaviour, entry)
+
+
+def skip_tokens(graph: Graph, corpus: str, sweep: schema.SkillSweep, longest: int) -> Artefact:
+    """The tokens of a corpus that a skill sweep leaves out, its documents cut at `longest`."""
+    return graph.make(
+        "skip_tokens",
+        corpus,
+        {
+            "skip": sweep.skip,
+            "max_tokens": longest,
+            "method": sweep.skip_tokens,
+            **reading(graph.study.models[sweep.model]),
+        },
+        {"model": [model(graph, sweep.model)], "documents": [(documents(graph, corpus), 0)]},
+    )
+
+
+@once
+def activations(graph: Graph, name: str) -> Artefact:
+    """Activations of a corpus's or a behaviour's training split."""
+    entry = graph.study.activations[name]
+    settings: dict[str, Any] = running(graph.study.models[entry.model])
+    if entry.corpus:
+        source = ("documents", (documents(graph, entry.corpus), 0))
+        most = max_tokens(graph, f"activations.{name}", entry)
+        settings |= {"documents": entry.documents, "max_tokens": most}
+        settings |= reading(graph.study.models[entry.model])
+    else:
+        assert entry.behaviour
+        source = ("questions", (questions(graph, entry.behaviour), 0))
+    role, of = source
+    inputs: Inputs = {"model": [model(graph, entry.model)], role: [of]}
+    return graph.make("activations", name, settings, inputs)

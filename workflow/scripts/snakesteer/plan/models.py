@@ -1,0 +1,177 @@
+"""The models of a study: their manifests, depth and size, and how they are run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from snakesteer.core.errors import StudyError, naming
+from snakesteer.hub.manifest import (
+    absent_folder,
+    adapter_content,
+    content,
+    context,
+    layers_and_width,
+    locate,
+)
+from snakesteer.plan.artefacts import Artefact
+from snakesteer.plan.graph import Graph, once
+from snakesteer.plan.resources import Size
+from snakesteer.study import schema
+from snakesteer.study.source_entries import HUB
+
+MAX_TOKENS = 4096
+
+
+@once
+def model(graph: Graph, name: str) -> Artefact:
+    """The manifest of a model."""
+    entry = graph.study.models[name]
+    merging: dict[str, Any] = {}
+    with naming(f"models.{name}.adapter"):
+        if adapter := _adapter(graph, name):
+            merging = {"adapter": entry.adapter, "files": adapter_content(adapter)}
+    if entry.revision:
+        told = ("source", "revision", "layers")
+        return graph.make("model", name, {key: getattr(entry, key) for key in told} | merging)
+    with naming(f"models.{name}.source"):
+        files = content(folder(graph, name), adapter)
+    return graph.make("model", name, {"source": entry.source, **merging, "files": files})
+
+
+def folder(graph: Graph, model: str) -> Path:
+    """The folder that holds a model's files.
+
+    Raises StudyError if there is none, with the folder that was probably meant.
+    """
+    source = graph.study.models[model].source
+    found = locate(source, graph.repository)
+    if found.is_dir():
+        return found
+    if found.is_file():
+        raise StudyError(f"{source} is a file; name the folder that holds the model's files.")
+    hint = (
+        " A model of the hub needs its revision "
+        f"(`git ls-remote {HUB}/{source} HEAD` prints it) and its number of layers."
+    )
+    on_the_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", source)
+    raise StudyError(absent_folder(source, graph.repository) + (hint if on_the_hub else ""))
+
+
+def _adapter(graph: Graph, model: str) -> Path | None:
+    """The folder of the adapter to merge into a model, if the study names one."""
+    given = graph.study.models[model].adapter
+    if given is None:
+        return None
+    found = locate(given, graph.repository)
+    if not found.is_dir():
+        raise StudyError(absent_folder(given, graph.repository))
+    return found
+
+
+@once
+def layers(graph: Graph, model: str) -> int:
+    """How many decoder blocks a model has."""
+    entry = graph.study.models[model]
+    if entry.revision and entry.layers:
+        return entry.layers
+    with naming(f"models.{model}.source"):
+        found = layers_and_width(folder(graph, model))[0]
+    if entry.layers not in (None, found):
+        raise StudyError(
+            f"models.{model}.layers is {entry.layers}, but the model has {found}; correct it, "
+            "or leave it out."
+        )
+    return found
+
+
+def size(graph: Graph, artefact: Artefact) -> Size | None:
+    """How large the model is that an artefact is or comes from; None if it is from none."""
+    while artefact.stage != "model":
+        above = [made for given in artefact.inputs.values() for made, _ in given]
+        models = [made for made in above if made.stage == "model"]
+        if not above:
+            return None
+        artefact = (models or above)[0]
+    entry = graph.study.models[artefact.name]
+    if entry.revision and entry.layers:
+        return Size.planned(entry.parameters, entry.layers)
+    return _size_of(folder(graph, artefact.name))
+
+
+@cache
+def _size_of(place: Path) -> Size:
+    return Size.of(place)
+
+
+def running(model: schema.Model, sweep: schema.Run | None = None) -> dict[str, Any]:
+    """Settings of a run of the model that determine its numbers."""
+    settings: dict[str, Any] = {
+        "dtype": model.dtype,
+        "attention": model.attention,
+        "device_map": model.device_map,
+        "batch_tokens": model.batch_tokens,
+        "bos": model.bos,
+    }
+    if sweep:
+        settings |= {"dtype": sweep.dtype or model.dtype, "vector_dtype": sweep.vector_dtype}
+        settings |= {"path": sweep.path, "kept_gb": model.kept_gb}
+        settings["compile"] = model.compile
+    return settings
+
+
+def reading(model: schema.Model) -> dict[str, str]:
+    """Settings that determine the tokens of documents."""
+    return {"bos": model.bos, "special_tokens": model.special_tokens}
+
+
+def max_tokens(graph: Graph, entry: str, of: schema.Activations | schema.SkillSweep) -> int:
+    """Where documents are cut, checked against the model's context."""
+    model = graph.study.models[of.model]
+    if model.revision:
+        most = model.context
+    else:
+        with naming(f"models.{of.model}.source"):
+            most = context(folder(graph, of.model))
+    if of.max_tokens is None:
+        return MAX_TOKENS if most is None else min(MAX_TOKENS, most)
+    if most is not None and of.max_tokens > most:
+        raise StudyError(
+            f"{entry}.max_tokens is {of.max_tokens}, but models.{of.model} reads at most "
+            f"{most} tokens; lower it."
+        )
+    return of.max_tokens
+
+
+def layer_sets(graph: Graph, entry: str, model: str, given: Any) -> list[list[int]]:
+    """Layer sets of a sweep, checked against the model's depth."""
+    depth = layers(graph, model)
+    sets = (
+        [[layer] for layer in range(depth)]
+        if given == "all"
+        else [[item] if isinstance(item, int) else list(item) for item in given]
+    )
+    for layer in (layer for layers in sets for layer in layers):
+        if layer >= depth:
+            raise StudyError(
+                f"{entry} names layer {layer}, but models.{model} has {depth} layers "
+                f"(0 to {depth - 1}); name one of those."
+            )
+    return sets
+
+
+def transfer(graph: Graph, entry: str, model: str, vectors: Iterable[str]) -> dict[str, Any]:
+    """What settings say of vectors of another model, which must have this one's depth."""
+    origins = {graph.study.model_of(vector) for vector in vectors} - {model}
+    for origin in sorted(origins):
+        depth, here = layers(graph, origin), layers(graph, model)
+        if depth != here:
+            raise StudyError(
+                f"{entry}.model is {model}, which has {here} layers, but its vectors come from "
+                f"models.{origin}, which has {depth}; transfer takes models of one depth and "
+                "width."
+            )
+    return {"transfer": True} if origins else {}
