@@ -3,12 +3,12 @@
 Conventions: layer L (0-based) is decoder block L and its activation the block's raw output
 [batch, tokens, hidden].
 
-Steering adds coefficient × vector to a block's output at every position (paper: activation
-addition). The product is taken in float32 and added in the model's dtype. At coefficient 0 nothing
-is added, so the outcome is that of the untouched model to the bit.
+Steering changes a block's output at every position by an operator (`engine.operators`), such as
+the addition of coefficient × vector. At coefficient 0 nothing is changed, so the outcome is that of
+the untouched model to the bit.
 
 Two paths give the same bits for the same batches. `plain` runs the whole model with hooks on the
-blocks. `shared` uses that an addition at layer L leaves the layers 0 … L untouched: their output is
+blocks. `shared` uses that a change at layer L leaves the layers 0 … L untouched: their output is
 computed once and kept, and the model's own forward then runs with those blocks replaced by ones
 that return it. So after one pass over the layers 0 … L every coefficient costs only the layers
 above and the head. `probe.checked_path` says whether a model allows it.
@@ -31,16 +31,24 @@ from snakesteer.engine.compilation import compiled_blocks
 from snakesteer.engine.hooks import hooked, replaced
 from snakesteer.engine.memory import on_each
 from snakesteer.engine.models import LanguageModel
+from snakesteer.engine.operators import add
+
+Operator = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
+"""(states [batch, tokens, hidden], vector [hidden] float32, coefficient) -> states."""
+
+Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class Injection:
-    """What is added to the residual stream: (layer, vector [hidden] float32) parts.
+    """What is injected into the residual stream: (layer, vector [hidden] float32) parts.
 
-    All parts are multiplied by one coefficient; several parts at one layer add up.
+    All parts have one coefficient and one operator; the vectors of several parts at one layer add
+    up.
     """
 
     parts: tuple[tuple[int, torch.Tensor], ...]
+    operator: Operator = add.apply
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -49,23 +57,28 @@ class Injection:
 
     def digest(self) -> str:
         """What tells this injection from any other."""
-        content = hashlib.sha256()
+        content = hashlib.sha256(f"{self.operator.__module__} ".encode())
         for layer, vector in self.parts:
             content.update(f"{layer} ".encode() + vector.cpu().numpy().tobytes())
         return content.hexdigest()
 
-    def additions(self, coefficient: float, model: LanguageModel) -> dict[int, torch.Tensor]:
-        """What is added at each layer, [hidden] in the model's dtype; nothing at coefficient 0."""
+    def changes(self, coefficient: float) -> dict[int, Change]:
+        """What is done to the states of each layer; nothing at coefficient 0."""
         if coefficient == 0:
             return {}
         sums: dict[int, torch.Tensor] = {}
         for layer, vector in self.parts:
             sums[layer] = sums[layer] + vector if layer in sums else vector
-        return {layer: (coefficient * vector).to(model.dtype) for layer, vector in sums.items()}
+        return {layer: self._change(vector, coefficient) for layer, vector in sums.items()}
+
+    def _change(self, vector: torch.Tensor, coefficient: float) -> Change:
+        return lambda states: self.operator(states, vector, coefficient)
 
 
 def injection(
-    model: LanguageModel, parts: Iterable[tuple[int, np.ndarray | torch.Tensor]]
+    model: LanguageModel,
+    parts: Iterable[tuple[int, np.ndarray | torch.Tensor]],
+    operator: Operator = add.apply,
 ) -> Injection:
     """An injection into `model`, its (layer, vector [hidden]) parts checked.
 
@@ -92,7 +105,7 @@ def injection(
         made.append((layer, vector))
     if not made:
         raise StudyError("The injection has no parts; name a vector and its layer.")
-    return Injection(tuple(made))
+    return Injection(tuple(made), operator)
 
 
 @torch.inference_mode()
@@ -137,19 +150,17 @@ def final_states(
             f"an injection at layer {injection.layers[0]} does not reach states kept at layer "
             f"{batch.layer}"
         )
-    additions = injection.additions(coefficient, model)
+    changes = injection.changes(coefficient)
     final: list[torch.Tensor] = []
-    with contextlib.ExitStack() as changes:
-        changes.enter_context(compiled_blocks(model))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(compiled_blocks(model))
         if batch.kept is not None:
-            addition = additions.pop(batch.layer, None)
-            kept = batch.kept
-            states = kept.clone() if addition is None else kept + addition.to(kept.device)
+            states = changes.pop(batch.layer, torch.clone)(batch.kept)
             lower = {layer: lambda: states for layer in range(batch.layer + 1)}
-            changes.enter_context(replaced(model, lower))
-        for layer, addition in additions.items():
-            changes.enter_context(hooked(model, layer, _adding(addition)))
-        changes.enter_context(hooked(model, model.n_layers - 1, final.append))
+            stack.enter_context(replaced(model, lower))
+        for layer, change in changes.items():
+            stack.enter_context(hooked(model, layer, change))
+        stack.enter_context(hooked(model, model.n_layers - 1, final.append))
         model.network.base_model(input_ids=batch.ids, use_cache=False)
     return final[0]
 
@@ -225,7 +236,3 @@ def refuse_overflow(
             f"{where} with coefficient {coefficient:g}; leave such coefficients out, or try the "
             "model in another dtype."
         )
-
-
-def _adding(addition: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    return lambda states: states + addition.to(states.device)
