@@ -26,6 +26,7 @@ from snakesteer.core.labels import layer_label
 from snakesteer.plan import models as plans
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.resources import Size
+from snakesteer.study import coefficients as along
 from snakesteer.study import schema, study_file
 from snakesteer.sweeps.stopping import SkillStopping
 
@@ -77,7 +78,7 @@ def visited(sweep: schema.SkillSweep, relative: Mapping[float, float], start: fl
     """The coefficients that early stopping visits from `start` on if the first corpus's relative
     top-1 accuracies are these.
     """
-    coefficients = schema.coefficients(sweep.coefficients)
+    coefficients = along.coefficients(sweep.coefficients)
     stopping = SkillStopping(**sweep.stopping.model_dump())
     place, found = coefficients.index(start), []
     while place < len(coefficients):
@@ -115,7 +116,7 @@ def test_values_are_the_authors(paper: schema.Study) -> None:
     assert grid.multipliers == [1, 2, 3, 5, 10, 20, 30, 40, 60, 80, 120, 200, 300]
     assert (grid.stopping.collapse, grid.stopping.faulty) == (0.95, 10)
     assert simultaneous.inject == dict(zip(paper.behaviours, range(11, 16), strict=True))
-    scalars = schema.coefficients(simultaneous.coefficients)
+    scalars = along.coefficients(simultaneous.coefficients)
     assert (len(scalars), scalars[0], min(scalars), max(scalars)) == (81, 0, -2, 2)
     assert paper.choices["multipliers"].max_faulty == 0.05
     assert (sweeps["combined"].combine, sweeps["combined"].weighted) == (

@@ -18,7 +18,8 @@ from safetensors.numpy import save_file
 from checkout import SMALL, Checkout, copy_of_repository
 from snakesteer.plan.artefacts import STAGES
 from snakesteer.plan.plan import Plan
-from snakesteer.study import schema, study_file
+from snakesteer.study import study_file
+from snakesteer.study.entries import Entry
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 
@@ -28,7 +29,7 @@ ENTRIES = {
     for section in type(SMALL_STUDY).model_fields
     for given in [getattr(SMALL_STUDY, section)]
     for entry in (given.values() if isinstance(given, dict) else [given])
-    if isinstance(entry, schema.Entry)
+    if isinstance(entry, Entry)
 }
 
 _FIGURE = "figure study"

@@ -258,7 +258,7 @@ def test_paths_may_begin_at_the_home_folder(
     (tmp_path / "model").mkdir()
     plan = Plan(study, REPOSITORY)
     assert models.folder(plan.graph, "m") == tmp_path / "model"
-    assert published_folder(plan) == f"{tmp_path}/data"
+    assert published_folder(plan.graph) == f"{tmp_path}/data"
 
 
 def test_spark_writes_a_file_beside_the_records(tmp_path: Path) -> None:

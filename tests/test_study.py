@@ -12,7 +12,8 @@ import yaml
 from conftest import REPOSITORY
 
 from snakesteer.core.errors import StudyError
-from snakesteer.study import mistakes, reference, schema, study_file
+from snakesteer.study import coefficients as along
+from snakesteer.study import mistakes, reference, study_file
 
 MINIATURE = REPOSITORY / "config" / "miniature.yaml"
 SWEEPS = study_file.read(MINIATURE)["sweeps"]
@@ -338,13 +339,13 @@ def test_extends_in_a_circle_is_refused(tmp_path: Path) -> None:
 
 
 def test_coefficients_put_zero_first() -> None:
-    assert schema.coefficients([1.0, 0.0, -2.0]) == [0.0, 1.0, -2.0]
-    linear = schema.Range(start=-1, stop=1, points=5)
-    assert schema.coefficients(linear) == [0.0, -1.0, -0.5, 0.5, 1.0]
-    through_0 = schema.Range(start=-0.2, stop=1, points=13)
-    assert schema.coefficients(through_0) == [0.0, -0.2, -0.1, *(n / 10 for n in range(1, 11))]
-    logarithmic = schema.Range(start=0.1, stop=1000, points=5, spacing="logarithmic")
-    assert schema.coefficients(logarithmic) == [0.0, 0.1, 1.0, 10.0, 100.0, 1000.0]
+    assert along.coefficients([1.0, 0.0, -2.0]) == [0.0, 1.0, -2.0]
+    linear = along.Range(start=-1, stop=1, points=5)
+    assert along.coefficients(linear) == [0.0, -1.0, -0.5, 0.5, 1.0]
+    through_0 = along.Range(start=-0.2, stop=1, points=13)
+    assert along.coefficients(through_0) == [0.0, -0.2, -0.1, *(n / 10 for n in range(1, 11))]
+    logarithmic = along.Range(start=0.1, stop=1000, points=5, spacing="logarithmic")
+    assert along.coefficients(logarithmic) == [0.0, 0.1, 1.0, 10.0, 100.0, 1000.0]
 
 
 def test_the_reference_is_up_to_date() -> None:

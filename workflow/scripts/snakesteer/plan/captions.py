@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from snakesteer.study import schema
+from snakesteer.study.figures import WithIntervals
 
 
 def caption(study: schema.Study, name: str, tables: Sequence[str] = ()) -> str:
@@ -32,7 +33,7 @@ def caption(study: schema.Study, name: str, tables: Sequence[str] = ()) -> str:
             said += _other_model(study, figure)
     if isinstance(figure, schema.HeatmapFigure) and _ends(study.tabled[figure.sweep]):
         said.append("The cell at which a column ended is marked.")
-    if isinstance(figure, schema.WithIntervals):
+    if isinstance(figure, WithIntervals):
         over = _over(figure, absent)
         said.append(f"Intervals (95 %): over {over}.")
         if "documents" in over:
@@ -93,7 +94,7 @@ def _other_model(study: schema.Study, figure: schema.SimultaneousFigure) -> list
     return [f"The questions are put to {models[0]}, the alignment tax is that of {models[1]}."]
 
 
-def _over(figure: schema.WithIntervals, absent: Collection[str]) -> str:
+def _over(figure: WithIntervals, absent: Collection[str]) -> str:
     match figure:
         case schema.TradeoffFigure():
             items = "documents (bootstrap, paired wherever coefficients share their documents)"

@@ -21,7 +21,8 @@ from snakesteer.plan.artefacts import Artefact
 from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.resources import Size
 from snakesteer.study import schema
-from snakesteer.study.source_entries import HUB
+from snakesteer.study.models import HUB
+from snakesteer.study.sweeps import Run
 
 MAX_TOKENS = 4096
 
@@ -107,7 +108,7 @@ def _size_of(place: Path) -> Size:
     return Size.of(place)
 
 
-def running(model: schema.Model, sweep: schema.Run | None = None) -> dict[str, Any]:
+def running(model: schema.Model, sweep: Run | None = None) -> dict[str, Any]:
     """Settings of a run of the model that determine its numbers."""
     settings: dict[str, Any] = {
         "dtype": model.dtype,

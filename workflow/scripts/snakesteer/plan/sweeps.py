@@ -12,6 +12,7 @@ from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.models import layer_sets, max_tokens, model, reading, running, transfer
 from snakesteer.plan.vectors import resampled_vectors, vector
 from snakesteer.study import schema
+from snakesteer.study.coefficients import coefficients
 
 
 @once
@@ -77,7 +78,7 @@ def _skill(graph: Graph, name: str, sweep: schema.SkillSweep) -> list[Artefact]:
     settings = {
         **running(graph.study.models[sweep.model], sweep),
         **reading(graph.study.models[sweep.model]),
-        "coefficients": schema.coefficients(sweep.coefficients),
+        "coefficients": coefficients(sweep.coefficients),
         "corpora": sweep.corpora,
         "tokens": sweep.tokens,
         "paired": sweep.paired,
@@ -195,7 +196,7 @@ def _simultaneous(graph: Graph, name: str, sweep: schema.SimultaneousSweep) -> l
                 "label": "all",
                 "vectors": list(injection),
                 "behaviours": behaviours,
-                "runs": [schema.coefficients(sweep.coefficients)],
+                "runs": [coefficients(sweep.coefficients)],
             }
         ],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -59,3 +59,45 @@ class Entry(BaseModel):
             if isinstance(text, str) and (half := half_a_character(text)):
                 raise ValueError(f"{half} is half of a character; write the character itself")
         return value
+
+
+Scalar = bool | int | float | str
+
+Duplicates = Literal["drop", "keep"]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+Numbers = Annotated[list[Number], Some, Distinct]
+
+# A number of a decoder block, or a fraction of the model's depth; see `depth`.
+Fraction = Annotated[float, Field(ge=0, le=1, strict=True, title="fraction of depth")]
+
+Layer = Annotated[int, Field(ge=0, strict=True)] | Fraction
+
+Layers = Annotated[list[Layer], Some, Distinct]
+
+LayerSet = Layer | Layers
+
+# Keys of mappings are text in JSON.
+LayerKey = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1, title="fraction")]
+
+OwnLayers = Annotated[dict[Name, LayerSet], Some]
+
+TRANSFER = (
+    "Allow vectors of another model, which must have as many layers and be as wide; without it "
+    "they are refused."
+)
+
+CUT = (
+    "Documents are cut at this length; if left out at 4,096 tokens, or where the model's context "
+    "ends if that is sooner."
+)
+
+
+class Titled(Entry):
+    """A corpus or a behaviour of the published results."""
+
+    key: str = Field(description="What the authors' files call it.")
+    title: str | None = Field(None, description="Name in figures.")

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from snakesteer.study.entries import NAME
-from snakesteer.study.schema import SECTIONS, GridStopping, SkillStopping, Study
-from snakesteer.study.source_entries import COMMIT, REPOSITORY
+from snakesteer.study.models import COMMIT, REPOSITORY
+from snakesteer.study.schema import SECTIONS, Study
+from snakesteer.study.sweeps import GridStopping, SkillStopping
 
 # What is said of a text that a pattern of the schema does not match.
 OTHERWISE = {

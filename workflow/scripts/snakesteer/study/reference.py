@@ -11,6 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from snakesteer.study import schema
+from snakesteer.study.entries import Entry
+from snakesteer.study.sweeps import GridStopping, SkillStopping
 
 _INTRODUCTION = """# The study file
 
@@ -25,8 +27,8 @@ layer, `[15]`, is that layer. In a figure of models of different depth a fractio
 it is the same layer of all.
 [sources.md](sources.md) shows where models, documents and questions may come from.
 
-This page is made from the schema in `workflow/scripts/snakesteer/study.py` and `source_entries.py`
-by `make docs`; editors that read JSON Schema can use `config/study.schema.json`.
+This page is made from the schema in `workflow/scripts/snakesteer/study/` by
+`make docs`; editors that read JSON Schema can use `config/study.schema.json`.
 """
 
 
@@ -49,12 +51,12 @@ def markdown() -> str:
         for entry in entries:
             parts.append(f"{_heading(entry)}{_sentence(entry)}\n\n{_fields(entry)}")
     parts.append("\n## stopping\n")
-    for entry, of in ((schema.SkillStopping, "skill"), (schema.GridStopping, "grid")):
+    for entry, of in ((SkillStopping, "skill"), (GridStopping, "grid")):
         parts.append(f"### of a {of} sweep\n\n{_sentence(entry)}\n\n{_fields(entry)}")
     return "\n".join(parts)
 
 
-def _heading(entry: type[schema.Entry]) -> str:
+def _heading(entry: type[Entry]) -> str:
     """What tells an entry from the others of its section: its kind, or its source."""
     for key in ("source", "kind"):
         field = entry.model_fields.get(key)
@@ -63,11 +65,11 @@ def _heading(entry: type[schema.Entry]) -> str:
     return ""
 
 
-def _sentence(entry: type[schema.Entry]) -> str:
+def _sentence(entry: type[Entry]) -> str:
     return " ".join((entry.__doc__ or "").split())
 
 
-def _fields(entry: type[schema.Entry]) -> str:
+def _fields(entry: type[Entry]) -> str:
     lines = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
     for name, field in entry.model_fields.items():
         described = (field.description or "").replace("|", "\\|")
@@ -80,7 +82,7 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if field.default in (None, PydanticUndefined):
         return ""
-    if isinstance(field.default, schema.Entry):
+    if isinstance(field.default, Entry):
         return "its defaults"
     return f"`{json.dumps(field.default)}`"
 

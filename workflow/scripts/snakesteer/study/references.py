@@ -7,25 +7,27 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from snakesteer.core.errors import StudyError
-from snakesteer.study.schema import (
-    Activations,
+from snakesteer.study.activations import Activations
+from snakesteer.study.coefficients import Range
+from snakesteer.study.figures import (
     CombinedFigure,
-    CombinedSweep,
     DistributionsFigure,
-    GridSweep,
     HeatmapFigure,
-    PublishedSkill,
-    Range,
-    Run,
-    Samples,
     SimultaneousFigure,
-    SimultaneousSweep,
     SingleFigure,
-    SingleSweep,
-    SkillSweep,
-    Study,
     TradeoffFigure,
     WithIntervals,
+)
+from snakesteer.study.published import PublishedSkill
+from snakesteer.study.samples import Samples
+from snakesteer.study.schema import Study
+from snakesteer.study.sweeps import (
+    CombinedSweep,
+    GridSweep,
+    Run,
+    SimultaneousSweep,
+    SingleSweep,
+    SkillSweep,
 )
 
 

@@ -1,0 +1,42 @@
+"""Multipliers that are chosen, or given."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from snakesteer.study.entries import Entry, LayerKey, Name, Number, Share
+
+MAX_FAULTY = 0.05
+
+
+class Multipliers(Entry):
+    """The multipliers of one vector at one layer, picked by hand."""
+
+    add: Annotated[Number, Field(gt=0)]
+    subtract: Annotated[Number, Field(lt=0)]
+
+
+class Choice(Entry):
+    """Multipliers for vectors at layers: picked from a grid search by a rule, or given."""
+
+    grid: Name | None = Field(None, description="A grid sweep on the validation split.")
+    max_faulty: Share = Field(
+        MAX_FAULTY, description="Cells with a larger share of faulty answers are not chosen."
+    )
+    multipliers: dict[Name, dict[LayerKey, Multipliers]] | None = Field(
+        None,
+        description="In place of `grid`: for each vector and layer `{add: …, subtract: …}`, the "
+        "second negative.",
+    )
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Self:
+        if (self.grid is None) == (not self.multipliers):
+            raise ValueError("give either grid, to pick from it, or multipliers")
+        if self.multipliers and self.max_faulty != MAX_FAULTY:
+            raise ValueError(
+                "max_faulty is for multipliers picked from a grid, and these are given; remove it"
+            )
+        return self

@@ -1,0 +1,131 @@
+"""The models of a study."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from snakesteer.core.dtypes import Dtype
+from snakesteer.study.entries import Count, Entry
+
+COMMIT = r"^[0-9a-f]{40}$"
+
+
+HUB = "https://huggingface.co"
+
+
+REPOSITORY = r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$"
+
+
+Repository = Annotated[str, StringConstraints(pattern=REPOSITORY)]
+
+
+def pinned(revision: object, address: str) -> str:
+    """A revision that is a commit; ValueError with the command that prints the current one."""
+    if isinstance(revision, str) and re.fullmatch(COMMIT, revision):
+        return revision
+    given = f"revision {revision} is not a commit" if revision else "revision is missing"
+    raise ValueError(f"{given}; pin one of 40 hex digits: `git ls-remote {address} HEAD` prints it")
+
+
+class Model(Entry):
+    """A causal language model."""
+
+    source: str = Field(
+        description="Folder in the hub's layout: absolute, in the working directory, or in the "
+        "repository; `~` is the home folder. With `revision`: a model of the hub, OWNER/NAME."
+    )
+    revision: str | None = Field(
+        None,
+        description="Commit of the model's repository on the hub, 40 hex digits, as "
+        "`git ls-remote https://huggingface.co/OWNER/NAME HEAD` prints it.",
+    )
+    adapter: str | None = Field(
+        None,
+        description="Folder of an adapter (`adapter_config.json` and `adapter_model.safetensors`, "
+        "as `peft` saves them) to merge into the model: absolute, in the working directory, or in "
+        "the repository. Needs `peft`, which is not among the pinned packages.",
+    )
+    layers: Count | None = Field(
+        None,
+        description="Decoder blocks. Required with `revision`, so that the study can be planned "
+        "before the model is there; compared with the model's configuration when it is.",
+    )
+    context: Count | None = Field(
+        None,
+        description="Longest input in tokens, for a model of the hub: documents are cut there, and "
+        "a larger `max_tokens` is told before anything runs (else when the model's configuration "
+        "is there, before its weights are loaded). A folder's configuration says it itself.",
+    )
+    parameters: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="Billions of parameters of a model of the hub, for what jobs ask of a cluster "
+        "and for the bill; 8 if left out. A folder's files say it themselves.",
+    )
+    bos: Literal["tokenizer", "always", "never"] = Field(
+        "tokenizer",
+        description="The beginning-of-sequence token before a text: as the `tokenizer` has it when "
+        "it is called, `always`, or `never`. A text that begins with it has it once.",
+    )
+    special_tokens: Literal["token", "text"] = Field(
+        "token",
+        description="The text of a special token (`</s>`, say) inside a document is that `token`, "
+        "or `text` as any other is. Prompts and questions are templates: there it is the token.",
+    )
+    dtype: Dtype = Field("bfloat16", description="Number format of weights and activations.")
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
+        "auto",
+        description="Attention implementation of transformers; `auto`: what it takes for the "
+        "architecture.",
+    )
+    device_map: Literal["auto", "balanced", "sequential"] | None = Field(
+        None,
+        description="Spread a model that is larger than one GPU over all that the job has, and "
+        "that it must fit into; one device if left out.",
+    )
+    compile: bool = Field(
+        False,
+        description="Sweep with blocks compiled by `torch.compile`: faster on a GPU, for other "
+        "rounding and some ten seconds at the start of each job (a minute with experts). Needs a "
+        "C++ compiler where the job runs.",
+    )
+    batch_tokens: Count | Literal["auto"] = Field(
+        4096,
+        description="Tokens in a batch, padding included. `auto` tries what the device is fastest "
+        "with, at the price of results that differ by rounding from run to run, and of a job that "
+        "was cut short beginning anew where it takes another number than before. A batch that does "
+        "not fit into memory is halved.",
+    )
+    kept_gb: Annotated[float, Field(gt=0)] = Field(
+        1.0,
+        description="Bound on the hidden states kept for the coefficients of a sweep. Documents "
+        "are evaluated in blocks whose states it holds.",
+    )
+
+    @model_validator(mode="after")
+    def _compiled_on_one_device(self) -> Self:
+        if self.compile and self.device_map:
+            raise ValueError(
+                f"compile is true, but device_map is {self.device_map}, and blocks are compiled on "
+                "one device only; remove one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pinned_and_planned(self) -> Self:
+        if self.revision is None:
+            return self
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.source):
+            raise ValueError(
+                f"revision is for a model of the hub, but source is {self.source}; name it as "
+                "OWNER/NAME, or remove revision if it is a folder"
+            )
+        pinned(self.revision, f"{HUB}/{self.source}")
+        if self.layers is None:
+            raise ValueError(
+                f"layers is missing; give the number of decoder blocks of {self.source} "
+                f"(num_hidden_layers in {HUB}/{self.source}/blob/{self.revision}/config.json)"
+            )
+        return self

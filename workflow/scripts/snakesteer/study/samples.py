@@ -1,0 +1,22 @@
+"""Continuations to be read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from snakesteer.study.entries import TRANSFER, Count, Distinct, Entry, Layer, Name, Numbers, Some
+
+
+class Samples(Entry):
+    """Greedy continuations, steered at every position, to be read."""
+
+    model: Name
+    vector: Name
+    transfer: bool = Field(False, description=TRANSFER)
+    layer: Layer
+    coefficients: Numbers
+    prompts: Annotated[list[str], Some, Distinct]
+    tokens: Count = 40
+    title: str | None = None
