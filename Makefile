@@ -37,7 +37,7 @@ test: .venv/installed-test
 	$(VENV_PYTHON) -m pytest tests --numprocesses 2 --dist loadscope --no-loadscope-reorder $(PYTEST)
 
 test-long: .venv/installed-test
-	$(VENV)/python -m pytest tests -m long --numprocesses 2 $(PYTEST)
+	$(VENV_PYTHON) -m pytest tests -m long --numprocesses 2 $(PYTEST)
 
 test-slurm: .venv/installed-test
 	@trap 'tests/slurm/stop.sh "$(SLURM)"' EXIT; trap 'exit 130' INT TERM; \
@@ -48,6 +48,7 @@ check: .venv/installed-test
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m mypy
+	PYTHONPATH=workflow/scripts $(VENV_PYTHON) -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache --no-logo
 	$(VENV_PYTHON) -m snakefmt --check Snakefile rules
 	$(SNAKEMAKE) --lint
 

@@ -10,7 +10,7 @@ rule catalogue:
     conda:
         ENVIRONMENT
     params:
-        listed=verbatim(LISTED),
+        listed=listed_file,
         digest=listed.digest(PLAN.listed()["catalogue"]),
         code=PLAN.script_code("catalogue"),
     message:
@@ -32,7 +32,7 @@ rule study:
     conda:
         ENVIRONMENT
     params:
-        listed=verbatim(LISTED),
+        listed=listed_file,
         digest=listed.digest(PLAN.listed()["study"]),
         code=PLAN.script_code("resolved_study"),
     message:

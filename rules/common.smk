@@ -3,25 +3,37 @@
 import os
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.logging import logger
 
-REPOSITORY = Path(workflow.basedir)
-sys.path.insert(0, str(REPOSITORY / "workflow" / "scripts"))
+# Of this file, also where another workflow takes this one in as a module.
+REPOSITORY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+SCRIPTS = str(REPOSITORY / "workflow" / "scripts")
+if not Path(SCRIPTS).is_dir():
+    raise SystemExit(
+        f"Error: {REPOSITORY} is no folder on this machine; clone snakesteer, and name the "
+        "Snakefile of that clone."
+    )
+sys.path.insert(0, SCRIPTS)
 
-from snakesteer.study import schema
+from snakesteer.core.errors import StudyError
+from snakesteer.core.interruption import tell_interruptions
 from snakesteer.plan import listed
-from snakesteer.study import study_file
-from snakesteer.storage.files import check_writable, write_json
 from snakesteer.plan.captions import caption
 from snakesteer.plan.changes import changes
 from snakesteer.plan.closing_notes import notes, reasons, say_last
-from snakesteer.core.errors import StudyError
-from snakesteer.storage.other_versions import other_versions
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.resources import Site
+from snakesteer.storage.files import check_writable, write_json
+from snakesteer.storage.other_versions import other_versions
+from snakesteer.study import study_file
 from snakesteer.study.yaml_file import read_yaml
+
+# Scripts of another workflow that takes this one in have siblings of their own.
+sys.path.remove(SCRIPTS)
+tell_interruptions()
 
 # A folder of any name: Snakemake takes braces in an environment's path for wildcards, and puts the
 # path of Python into commands of the shell as it is.
@@ -34,19 +46,32 @@ if workflow.remote_exec:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
+# Of a module Snakemake runs no handlers, and its `config` is what that workflow gives it.
+IS_MODULE = not workflow.modifier.is_main_snakefile()
+if IS_MODULE and workflow.modifier.path_modifier.replace_prefix("results/") != "results/":
+    raise SystemExit("Error: results of a study lie under results/; leave out the module's prefix.")
+
+
+def given():
+    """The study's data, the folder from which it names others, and what to call it."""
+    files = [Path(path) for path in workflow.configfiles]
+    if files and (config or not IS_MODULE):
+        return config, files[-1].parent, str(files[-1])
+    if config and IS_MODULE:
+        return config, Path(), "the module's config"
+    default = REPOSITORY / "config" / "miniature.yaml"
+    return {"extends": default.name, **config}, default.parent, str(default)
+
+
 def planned():
     """The plan of the configured study, or of the default one when none is given, and the site."""
     defaults = workflow.resource_settings.default_resources
-    if workflow.configfiles:
-        data, origin = config, Path(workflow.configfiles[-1])
-    else:
-        default = REPOSITORY / "config" / "miniature.yaml"
-        data, origin = {"extends": default.name, **config}, default
     try:
         check_writable(Path("results"))
         for path in workflow.configfiles:
             read_yaml(Path(path))  # Snakemake takes the second of two equal keys
-        study = study_file.parse(study_file.resolve(data, origin.parent), str(origin))
+        data, folder, origin = given()
+        study = study_file.parse(study_file.resolve(data, folder), origin)
         return Plan(study, REPOSITORY), Site.of(getattr(defaults, "args", []))
     except StudyError as error:
         raise SystemExit(f"Error: {error}") from None
@@ -64,7 +89,9 @@ if workflow.is_main_process and (changed := changes(PLAN)):
     logger.info("\n  ".join([f"Changed since {STUDY} was last run:", *changed]))
 
 
-onstart:
+@cache
+def begin():
+    """Write what rules list, and what is set out to be made; once, before the first job."""
     paths = [path for made in PLAN.artefacts() for path in made.paths]
     try:
         write_json(PLAN.path("planned.json"), paths)  # spared by `make prune`, finished or not
@@ -73,6 +100,17 @@ onstart:
         raise SystemExit(f"Error: {error}") from None
     if note := other_versions(paths):
         logger.warning(note)
+
+
+def listed_file(wildcards):
+    """Where a job finds what its rule lists."""
+    if IS_MODULE and workflow.is_main_process and not workflow.dryrun:
+        begin()
+    return LISTED
+
+
+onstart:
+    begin()
 
 
 if workflow.is_main_process:

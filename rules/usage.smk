@@ -15,7 +15,7 @@ rule usage:
     conda:
         ENVIRONMENT
     params:
-        listed=verbatim(LISTED),
+        listed=listed_file,
         digest=listed.digest(PLAN.listed()["usage"]),
         code=PLAN.script_code("usage"),
     message:

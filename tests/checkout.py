@@ -70,16 +70,7 @@ class Checkout:
 
     def printed(self, *arguments: str, config: Path | None = None) -> str:
         """What Snakemake prints, in a fork of this process, which need not import it again."""
-        printed = self.folder / "printed.txt"
-        command = self.command(*arguments, config=config)[3:]
-        process = multiprocessing.get_context("fork").Process(
-            target=_in_place, args=(self.folder, printed, command)
-        )
-        process.start()
-        process.join()
-        text = printed.read_text()
-        assert process.exitcode == 0, text
-        return text
+        return printed_by(self.folder, self.command(*arguments, config=config)[3:])
 
     def variant(self, change: dict[str, Any]) -> Path:
         """The small study with some entries changed, under the same name."""
@@ -89,6 +80,19 @@ class Checkout:
 
     def path(self, *parts: str) -> Path:
         return self.folder.joinpath("results", "small", *parts)
+
+
+def printed_by(folder: Path, arguments: list[str], status: int = 0) -> str:
+    """What Snakemake prints in a folder, in a fork of this process, which must end so."""
+    printed = folder / "printed.txt"
+    process = multiprocessing.get_context("fork").Process(
+        target=_in_place, args=(folder, printed, arguments)
+    )
+    process.start()
+    process.join()
+    text = printed.read_text()
+    assert process.exitcode == status, text
+    return text
 
 
 def _in_place(folder: Path, printed: Path, arguments: list[str]) -> None:

@@ -53,8 +53,8 @@ def fork(script: PythonScript, fname: str, edit: bool = False) -> None:
             sys.stderr.flush()
             os._exit(status)
     with benchmarked(child, script.bench_record):
-        _, ended = os.waitpid(child, 0)
-    if status := os.waitstatus_to_exitcode(ended):
+        _, outcome = os.waitpid(child, 0)
+    if status := os.waitstatus_to_exitcode(outcome):
         raise CalledProcessError(status, fname)
 
 

@@ -5,15 +5,27 @@ Shares no code with the package; tests hold the package against it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
 import torch
 
+Blocks = Sequence[torch.nn.Module]
+Parts = Sequence[tuple[int, torch.Tensor]]
 
-def forward(network, blocks, ids, parts=(), coefficient=0.0):
+
+def forward(
+    network: torch.nn.Module,
+    blocks: Blocks,
+    ids: list[int],
+    parts: Parts = (),
+    coefficient: float = 0.0,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits [tokens, vocabulary] and block outputs [n_layers, tokens, hidden] of one text."""
-    outputs = {}
+    outputs: dict[int, torch.Tensor] = {}
 
-    def hook(layer):
-        def steer(_module, _args, output):
+    def hook(layer: int) -> Callable[..., Any]:
+        def steer(_module: torch.nn.Module, _args: Any, output: Any) -> Any:
             states = output[0] if isinstance(output, tuple) else output
             for at, vector in parts:
                 if at == layer and coefficient != 0:
@@ -31,7 +43,14 @@ def forward(network, blocks, ids, parts=(), coefficient=0.0):
     return logits, torch.stack([outputs[layer] for layer in range(len(blocks))])
 
 
-def skill(network, blocks, ids, parts, coefficient, skip):
+def skill(
+    network: torch.nn.Module,
+    blocks: Blocks,
+    ids: list[int],
+    parts: Parts,
+    coefficient: float,
+    skip: Collection[int],
+) -> tuple[dict[str, int], float, list[float]]:
     """Counts and summed loss of one document, and by token how near its top-1 or top-10 is."""
     logits = forward(network, blocks, ids, parts, coefficient)[0][:-1]
     counts = dict(tokens=0, top1=0, top10=0, kept=0, kept_top1=0, kept_top10=0)
@@ -50,7 +69,14 @@ def skill(network, blocks, ids, parts, coefficient, skip):
     return counts, float(nll), margins
 
 
-def answer(network, blocks, tokenizer, ids, parts, coefficient):
+def answer(
+    network: torch.nn.Module,
+    blocks: Blocks,
+    tokenizer: Any,
+    ids: list[int],
+    parts: Parts,
+    coefficient: float,
+) -> tuple[str, torch.Tensor, float]:
     """What follows the last "(" of the continued text, the last logits, and the greedy lead."""
     logits = forward(network, blocks, ids, parts, coefficient)[0][-1]
     best = logits.topk(2)
@@ -58,6 +84,6 @@ def answer(network, blocks, tokenizer, ids, parts, coefficient):
     return text, logits, float(best.values[0] - best.values[1])
 
 
-def last_activations(network, blocks, ids):
+def last_activations(network: torch.nn.Module, blocks: Blocks, ids: list[int]) -> torch.Tensor:
     """Block outputs at the last token, [n_layers, hidden]."""
     return forward(network, blocks, ids)[1][:, -1]

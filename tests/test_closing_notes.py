@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import REPOSITORY
 
-from snakesteer import INTERRUPTED
+from snakesteer.core.interruption import INTERRUPTED
 from snakesteer.plan import closing_notes
 from snakesteer.study.schema import SkillSweep
 

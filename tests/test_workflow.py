@@ -16,7 +16,7 @@ import yaml
 from conftest import REPOSITORY
 
 from checkout import SMALL, Checkout, copy_of_repository
-from snakesteer import INTERRUPTED
+from snakesteer.core.interruption import INTERRUPTED
 from snakesteer.plan import models as plans
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.reads import Texts, counting, readings

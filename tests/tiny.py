@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -102,7 +103,7 @@ _INPUT_PER_LAYER = {"vocab_size_per_layer_input": 320, "hidden_size_per_layer_in
 _MIXED = ["sliding_attention", "full_attention"] * 2
 
 # All of 4 layers and of hidden size 32.
-SHAPES: dict[str, dict[str, object]] = {
+SHAPES: dict[str, Mapping[str, object]] = {
     # Attention and a feed-forward network.
     "llama": _LLAMA,
     "mistral": _WINDOW,

@@ -1,7 +1,7 @@
+from script_job import job
 from snakesteer.core.progress import Progress
 from snakesteer.engine import extraction
 from snakesteer.engine.batches import tokens_per_batch
-from snakesteer.jobs.job import job
 from snakesteer.jobs.model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.jobs.usage import write_usage
 from snakesteer.prompts.tokens import Reading
@@ -13,6 +13,7 @@ with job(snakemake, "activations"):
     manifest = read_json(snakemake.input.model[0])
     tokenizer = load_job_tokenizer(snakemake, manifest)
     reading = Reading.of(settings)
+    samples: extraction.Documents | extraction.Questions
     if "documents" in snakemake.input.keys():
         rows = read_table(snakemake.input.documents[0]).slice(0, settings["documents"]).to_pylist()
         documents = [(row["document"], row["text"]) for row in rows]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import torch
 
-from snakesteer.jobs.job import job
+from script_job import job
 from snakesteer.training.pretrain import BaseSettings, pretrain
 
 with job(snakemake):

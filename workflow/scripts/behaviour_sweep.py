@@ -1,4 +1,9 @@
-from snakesteer.jobs.job import job
+from typing import Any
+
+import pyarrow as pa
+
+from script_job import job
+from snakesteer.engine.models import LanguageModel
 from snakesteer.jobs.model import load_job_tokenizer
 from snakesteer.jobs.sweep import job_vectors, run_sweep
 from snakesteer.measures import two_choice
@@ -30,7 +35,7 @@ with job(snakemake, "sweeps"):
             tokenizer, behaviour, asked, Reading.of(settings)
         )
 
-    def evaluate(model, **shared):
+    def evaluate(model: LanguageModel, **shared: Any) -> list[pa.Table]:
         return two_choice.run(
             model,
             steered,

@@ -1,4 +1,4 @@
-from snakesteer.jobs.job import job
+from script_job import job
 from snakesteer.storage.catalogue import write_catalogue
 from snakesteer.storage.files import read_json
 

@@ -1,4 +1,4 @@
-from snakesteer.jobs.job import job
+from script_job import job
 from snakesteer.storage.files import read_table, write_json
 from snakesteer.sweeps.choices import choose, given
 from snakesteer.tables.two_choice import behaviour_table

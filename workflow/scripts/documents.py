@@ -1,7 +1,7 @@
 from pathlib import Path
 
+from script_job import job, repository
 from snakesteer import corpora
-from snakesteer.jobs.job import job, repository
 from snakesteer.storage.files import write_table
 from snakesteer.storage.points import Points
 from snakesteer.storage.provenance import provenance

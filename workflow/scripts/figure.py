@@ -1,8 +1,8 @@
 from pathlib import Path
 
+from script_job import job
 from snakesteer.figures import draw_figure
 from snakesteer.figures.inputs import read_inputs
-from snakesteer.jobs.job import job
 
 with job(snakemake):
     settings = snakemake.params.settings

@@ -1,4 +1,4 @@
-from snakesteer.jobs.job import job
+from script_job import job
 from snakesteer.storage.files import read_provenance, read_rows, write_tensors
 from snakesteer.storage.provenance import derived
 from snakesteer.vectors.methods import mean

@@ -1,6 +1,6 @@
+from script_job import job, repository
 from snakesteer.hub.fetch import fetch_model
 from snakesteer.hub.manifest import locate, manifest
-from snakesteer.jobs.job import job, repository
 from snakesteer.storage.files import write_json
 
 with job(snakemake, "models"):

@@ -1,7 +1,7 @@
 import pandas as pd
 import pyarrow as pa
 
-from snakesteer.jobs.job import job
+from script_job import job
 from snakesteer.storage.files import read_provenance, read_tensors, write_table
 from snakesteer.storage.provenance import provenance
 from snakesteer.tables.histograms import HISTOGRAM_COLUMNS, histogram

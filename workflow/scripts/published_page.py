@@ -1,4 +1,4 @@
-from snakesteer.jobs.job import job
+from script_job import job
 from snakesteer.reports.published import page, read_series
 from snakesteer.storage.files import write_text
 

@@ -1,8 +1,8 @@
 import sys
 from pathlib import Path
 
+from script_job import job
 from snakesteer.hub.http import is_address
-from snakesteer.jobs.job import job
 from snakesteer.papers.source import download
 from snakesteer.storage.files import write_json
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from snakesteer.jobs.job import job
+from script_job import job
 from snakesteer.papers.source import gathered
 from snakesteer.papers.tables import paths_of, published_table
 from snakesteer.storage.files import write_table

@@ -1,8 +1,9 @@
 import sys
 from pathlib import Path
+from typing import Any
 
+from script_job import job
 from snakesteer.core.errors import StudyError
-from snakesteer.jobs.job import job
 from snakesteer.papers.source import gathered
 from snakesteer.papers.vectors import read_activations
 from snakesteer.storage.files import write_tensors
@@ -13,7 +14,8 @@ with job(snakemake):
     (listing,) = snakemake.input.source
     folder = Path(snakemake.params.folder)
     contents, origin = gathered(Path(listing), folder, [settings["file"]])
-    tensors, notes = {}, {}
+    tensors: dict[str, Any] = {}
+    notes: dict[str, Any] = {}
     for path, content in contents.items():
         try:
             tensors[settings["role"]], notes = read_activations(path, content)

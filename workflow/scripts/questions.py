@@ -1,5 +1,5 @@
+from script_job import job, repository
 from snakesteer import behaviours
-from snakesteer.jobs.job import job, repository
 from snakesteer.storage.files import write_table
 from snakesteer.storage.provenance import provenance
 

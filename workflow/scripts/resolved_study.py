@@ -1,6 +1,6 @@
 import yaml
 
-from snakesteer.jobs.job import job
+from script_job import job
 from snakesteer.storage.files import read_json, write_text
 
 with job(snakemake):

@@ -1,6 +1,6 @@
+from script_job import job
 from snakesteer.core.progress import Progress
 from snakesteer.engine.steering import injection
-from snakesteer.jobs.job import job
 from snakesteer.jobs.model import load_job_model
 from snakesteer.jobs.usage import write_usage
 from snakesteer.measures import continuation

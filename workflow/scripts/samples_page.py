@@ -1,6 +1,6 @@
 import shutil
 
-from snakesteer.jobs.job import job
+from script_job import job
 from snakesteer.reports.samples import page
 from snakesteer.storage.files import read_table, write_text
 

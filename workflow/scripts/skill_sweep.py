@@ -1,19 +1,24 @@
+from typing import Any
+
+import pyarrow as pa
+
+from script_job import job
+from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.steering import injection
-from snakesteer.jobs.job import job
 from snakesteer.jobs.model import load_job_tokenizer
 from snakesteer.jobs.sweep import job_vectors, run_sweep
 from snakesteer.measures import next_token
 from snakesteer.prompts.tokens import Reading
 from snakesteer.storage.files import read_json, read_table
 from snakesteer.sweeps.injections import skill_parts
-from snakesteer.sweeps.resampled import skill_again
+from snakesteer.sweeps.resampled import Documents, skill_again
 from snakesteer.sweeps.stopping import SkillStopping
 
 with job(snakemake, "sweeps"):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
     vectors = job_vectors(snakemake, manifest)
-    documents = {
+    documents: Documents = {
         corpus: [(row["document"], row["text"]) for row in read_table(path).to_pylist()]
         for corpus, path in zip(settings["corpora"], snakemake.input.documents, strict=True)
     }
@@ -34,7 +39,7 @@ with job(snakemake, "sweeps"):
     }
     precision, stopping = settings["precision"], settings["stopping"]
 
-    def evaluate(model, **shared):
+    def evaluate(model: LanguageModel, **shared: Any) -> list[pa.Table]:
         return next_token.run(
             model,
             [injection(model, skill_parts(settings, own)) for own in vectors],

@@ -1,5 +1,5 @@
+from script_job import job, repository
 from snakesteer.hub.model_folder import model_folder
-from snakesteer.jobs.job import job, repository
 from snakesteer.prompts import skip_tokens
 from snakesteer.prompts.tokens import Reading, load_tokenizer
 from snakesteer.storage.files import read_json, read_table, write_json

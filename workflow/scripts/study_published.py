@@ -1,7 +1,7 @@
 import shutil
 
+from script_job import job
 from snakesteer.core.errors import StudyError
-from snakesteer.jobs.job import job
 from snakesteer.storage.files import read_provenance
 
 with job(snakemake):

@@ -1,6 +1,6 @@
 import pyarrow as pa
 
-from snakesteer.jobs.job import job
+from script_job import job
 from snakesteer.storage.files import read_json, read_table, write_table
 from snakesteer.storage.provenance import provenance
 from snakesteer.sweeps.unqualified import unqualified

@@ -1,4 +1,4 @@
-from snakesteer.jobs.job import job
+from script_job import job
 from snakesteer.reports.usage import page, usage
 from snakesteer.storage.files import read_json, write_text
 

@@ -1,4 +1,4 @@
-"""Commands beside the workflow: `python -m snakesteer name|reference|prune|compare|bill|ship`."""
+"""Commands beside the workflow: `snakesteer name|reference|prune|compare|bill|ship`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from snakesteer.core.errors import StudyError
+from snakesteer.core.interruption import tell_interruptions
 from snakesteer.papers.shipping import ship
 from snakesteer.plan.bill import TFLOPS, bill, printed
 from snakesteer.plan.comparison import compare
@@ -18,6 +19,7 @@ from snakesteer.study.reference import json_schema, markdown
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is 1 after a user's mistake, told in one sentence."""
+    tell_interruptions()
     parser = argparse.ArgumentParser(prog="snakesteer", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     name = commands.add_parser("name", help="print the name of a study")

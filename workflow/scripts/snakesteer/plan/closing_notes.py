@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from snakesteer import INTERRUPTED
 from snakesteer.core.errors import StudyError
+from snakesteer.core.interruption import INTERRUPTED
 from snakesteer.plan.plan import Plan
 from snakesteer.reports.published import closing_lines, read_series
 from snakesteer.storage.files import read_table

@@ -22,6 +22,7 @@ INERT = frozenset(
     for module in (
         "core/attempts",
         "core/errors",
+        "core/interruption",
         "core/plugins",
         "core/progress",
         "jobs/job",
