@@ -48,7 +48,8 @@ check: .venv/installed-test
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m mypy
-	PYTHONPATH=workflow/scripts $(VENV_PYTHON) -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache --no-logo
+	PYTHONPATH=workflow/scripts $(VENV_PYTHON) -c \
+	  'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache --no-logo
 	$(VENV_PYTHON) -m snakefmt --check Snakefile rules
 	$(SNAKEMAKE) --lint
 

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from snakesteer.behaviours import SOURCES, Question, split_questions
+from snakesteer.behaviours import generated
+from snakesteer.behaviours.drawing import split_questions
 from snakesteer.behaviours.generated import DRAFTS, MOST_QUESTIONS, held_out, pose
+from snakesteer.behaviours.question import Question
 from snakesteer.core.errors import StudyError
 from snakesteer.training.curriculum import (
     ADJECTIVES,
@@ -47,7 +49,7 @@ STAGE = Stage(
 
 
 def generate(trait: str, number: int = 1000, seed: int = 13) -> list[Question]:
-    return SOURCES["generated"]({"trait": trait, "questions": number, "seed": seed}, "")
+    return generated.questions({"trait": trait, "questions": number, "seed": seed}, "")
 
 
 def content(question: Question) -> tuple[str, frozenset[str]]:

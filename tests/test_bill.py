@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 
 from checkout import SMALL
 from snakesteer.__main__ import main
-from snakesteer.behaviours import questions
-from snakesteer.corpora import SPLITS
+from snakesteer.behaviours.drawing import table
+from snakesteer.corpora.drawing import SPLITS
 from snakesteer.plan import activations
 from snakesteer.plan import models as plans
 from snakesteer.plan.bill import Item, bill
@@ -33,9 +33,9 @@ def prompt_tokens(plan: Plan, behaviour: str) -> float:
     tokenizer = Tokenizer.from_file(
         str(plans.folder(plan.graph, "miniature-chat") / "tokenizer.json")
     )
-    prompts = questions(activations.questions(plan.graph, behaviour).settings)[
-        "prompt"
-    ].to_pylist()[:SAMPLED]
+    prompts = table(activations.questions(plan.graph, behaviour).settings)["prompt"].to_pylist()[
+        :SAMPLED
+    ]
     return sum(len(tokenizer.encode(prompt).ids) for prompt in prompts) / len(prompts)
 
 
@@ -125,10 +125,10 @@ def test_documents_of_files_and_those_that_are_there_are_counted(small: Plan) ->
         Path(f"{split}.jsonl").write_text(f'{{"text": "{split}, a short text"}}\n' * 30)
     text = {"source": "files", "splits": {name: {"files": [f"{name}.jsonl"]} for name in SPLITS}}
     data = study_file.merge(study_file.read(SMALL), {"corpora": {"text": {"kind": None, **text}}})
-    of_files = Plan(study_file.parse(data), REPOSITORY).documents("text")
+    of_files = activations.documents(Plan(study_file.parse(data), REPOSITORY).graph, "text")
     assert Texts(REPOSITORY).mean_document(of_files, 1, 99, len) == len("validation, a short text")
     assert Texts(REPOSITORY).mean_document(of_files, 1, 9, len) == 9
-    installed = small.documents("text")
+    installed = activations.documents(small.graph, "text")
     assert Texts(REPOSITORY).mean_document(installed, 0, 9999, len) == 1000
     table = pa.table({"document": ["a", "b"], "text": ["it is there", "now"]})
     write_table(installed.paths[0], table, {})

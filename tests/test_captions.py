@@ -55,7 +55,7 @@ def test_what_intervals_are_over(figure: str, intervals: str, words: str) -> Non
     study = study_file.parse(study_file.merge(study_file.read(CONFIG / "miniature.yaml"), over))
     said = caption(study, figure)
     assert said.startswith(study.figures[figure].caption) and words in said
-    counted = said.endswith(" How many documents stands below the figure.")
+    counted = said.endswith(" The number of documents stands below the figure.")
     assert counted == ("documents" in words)
 
 

@@ -93,7 +93,7 @@ def test_a_layer_where_one_sign_qualifies_goes_before_one_where_none_does():
     none = grid((1.0, 200, 0, True), (-1.0, 0, 0, True), layer="4")
     choice = choose(pd.concat([none, one]), 0.05, 0.95)
     assert choice["layers"] == {"myopia": "2"}
-    assert "layers where more of both multipliers qualify first" in choice["rule"]
+    assert "layers with more qualifying multipliers first" in choice["rule"]
 
 
 def test_a_choice_without_a_qualifying_multiplier_is_told_in_a_sentence(tmp_path):
@@ -112,7 +112,8 @@ def test_a_choice_without_a_qualifying_multiplier_is_told_in_a_sentence(tmp_path
     paths = [tmp_path / name for name in ("a.json", "damaged.json", "absent.json")]
     paths[0].write_text(json.dumps(choice))
     paths[1].write_text("{")
-    assert unqualified_in(map(str, paths)) == [f"{paths[0]}: {unqualified(choice)}"]
+    files = {f"choices.{path.stem}": str(path) for path in paths}
+    assert unqualified_in(files) == [f"choices.a: {unqualified(choice)}"]
 
 
 def test_of_many_cells_without_a_qualifying_multiplier_six_are_named():

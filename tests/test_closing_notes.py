@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import REPOSITORY
 
+from snakesteer.core import notes
 from snakesteer.core.interruption import INTERRUPTED
 from snakesteer.plan import closing_notes
 from snakesteer.study.schema import SkillSweep
@@ -58,6 +59,26 @@ def test_sentences_come_after_all_else_and_in_their_order() -> None:
     assert done.stderr == "before\none\ntwo\n"
 
 
+@pytest.mark.parametrize(
+    ("imported", "told"), [("snakesteer.plan.closing_notes", False), ("script_job", True)]
+)
+def test_ctrl_c_is_a_sentence_in_jobs_and_not_in_who_imports_the_package(
+    imported: str, told: bool
+) -> None:
+    printed = {}
+    for fault in ("KeyboardInterrupt", "ValueError('x')"):
+        printed[fault] = subprocess.run(
+            [sys.executable, "-c", f"import {imported}; raise {fault}"],
+            env={"PYTHONPATH": str(REPOSITORY / "workflow" / "scripts")},
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stderr
+    assert (printed["KeyboardInterrupt"] == f"{INTERRUPTED}\n") is told
+    assert printed["KeyboardInterrupt"].endswith("\nKeyboardInterrupt\n") is not told
+    assert printed["ValueError('x')"].endswith("\nValueError: x\n")
+
+
 def sweep(tokens: int, **more: Any) -> SkillSweep:
     given = {"kind": "skill", "model": "m", "inject": "v", "layers": [1], "corpora": ["a", "b"]}
     return SkillSweep.model_validate(given | {"coefficients": [0, 1], "tokens": tokens} | more)
@@ -73,11 +94,42 @@ def test_a_corpus_shorter_than_a_sweep_asks_for_is_said(tmp_path: Path) -> None:
         pq.write_table(pa.table(table), tmp_path / f"{name}.parquet")
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1")
     made = {name: [SimpleNamespace(paths=[str(tmp_path / f"{name}.parquet")])] for name in sweeps}
-    study = SimpleNamespace(sweeps=sweeps)
-    plan: Any = SimpleNamespace(
-        study=study, sweeps=made, published={}, path="/".join, artefacts=lambda stage: []
-    )
-    assert closing_notes.notes(plan) == [
+    plan: Any = SimpleNamespace(study=SimpleNamespace(sweeps=sweeps), sweeps=made)
+    assert closing_notes.short_corpora(plan) == [
         "corpora.a.validation holds 512 of the 900 tokens that sweeps.s and sweeps.t should read; "
         "raise it, or lower `tokens`."
+    ]
+
+
+def test_what_jobs_noted_in_their_logs_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sentence = "Records skipped because their text is null: 2."
+    notes.note(sentence)
+    logs = dict.fromkeys(
+        ("documents/a.1", "documents/of-another-run.1", "questions/b.2", "figure/s/c"),
+        f"1 of 2 tokens\n{capsys.readouterr().err}Done.\n",
+    )
+    logs["scorecard/s/d"] = logs["figure/s/c"]
+    for name, content in logs.items():
+        path = tmp_path / "results" / "logs" / f"{name}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    made = {
+        "documents": [SimpleNamespace(name="a", key="1"), SimpleNamespace(name="a", key="0")],
+        "questions": [SimpleNamespace(name="b", key="2")],
+    }
+    plan: Any = SimpleNamespace(
+        study=SimpleNamespace(name="s", sweeps={}),
+        published={},
+        path="/".join,
+        artefacts=lambda stage: made.get(stage, []),
+        figures={"c": None, "e": None},
+        scorecards={"d": None},
+    )
+    assert closing_notes.notes(plan) == [
+        f"corpora.a: {sentence}",
+        f"behaviours.b: {sentence}",
+        sentence,
     ]

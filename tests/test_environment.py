@@ -89,3 +89,11 @@ def test_make_says_which_python_it_needs(tmp_path: Path) -> None:
         "Error: there is no Python 3.11, 3.12 or 3.13 with venv, the ones that all packages are "
         "built for; install one, or name yours with make PYTHON=/its/path.\n"
     )
+
+
+@pytest.mark.parametrize("target", ["test", "test-long", "test-slurm"])
+def test_tests_run_in_the_environment(target: str) -> None:
+    printed = subprocess.run(
+        ["make", "-n", target], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    assert ".venv/bin/python -m pytest tests" in printed

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from conftest import REPOSITORY
 
-from snakesteer import corpora
+from snakesteer.corpora import drawing
 from snakesteer.engine import models
 from snakesteer.engine.extraction import of_documents, read_documents
 from snakesteer.engine.steering import injection
@@ -44,11 +44,11 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
     """At relative code accuracy .6 text keeps .70; the permuted control is on the diagonal."""
     model = shipped("miniature")
     documents = {
-        (kind, split): corpora.documents(
+        (kind, split): drawing.documents(
             {"source": "installed", "kind": kind, "train": 60, "validation": 12}, split, 2
         )
         for kind in KINDS
-        for split in corpora.SPLITS
+        for split in drawing.SPLITS
     }
 
     def pairs(kind: str, split: str) -> list[tuple[str, str]]:

@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import REPOSITORY
 
-from snakesteer import behaviours, corpora
+from snakesteer.behaviours.drawing import table
 from snakesteer.core.errors import StudyError
+from snakesteer.corpora import drawing
 from snakesteer.corpora.hub import PassedOver
 from snakesteer.hub.fetch import fetch_model
 from snakesteer.hub.manifest import manifest, verify
@@ -34,7 +35,7 @@ PART = "model-00002-of-00004.safetensors"
 CLIENT = """
 import json, os, sys, time
 from pathlib import Path
-from snakesteer import corpora
+from snakesteer.corpora import drawing
 from snakesteer.core.errors import StudyError
 from snakesteer.hub.fetch import fetch_model
 from snakesteer.hub.model_folder import model_folder
@@ -52,7 +53,7 @@ for line in sys.stdin:
             answer = str(model_folder(*arguments))
         else:
             points = Points.of({}, Path(os.environ["HF_HOME"])) if what == "resumed" else Points()
-            tables = corpora.splits(arguments, points)
+            tables = drawing.splits(arguments, points)
             answer = {split: table.to_pylist() for split, table in tables.items()}
     except StudyError as error:
         answer = str(error)
@@ -350,7 +351,7 @@ def test_a_streamed_corpus_is_that_of_its_files(ask, folders) -> None:
     }
     own = corpus(source="files", splits=places)
     assert ask("corpus", corpus()) == {
-        split: corpora.documents(own, split).to_pylist() for split in corpora.SPLITS
+        split: drawing.documents(own, split).to_pylist() for split in drawing.SPLITS
     }
 
 
@@ -462,7 +463,7 @@ def test_corpora_that_the_hub_does_not_have(ask, settings, sentence) -> None:
 def questions(file: str) -> list[dict[str, str]]:
     settings = {"source": "model-written-evals", "file": file, "choices": ["Yes", "No"]}
     sizes = {"questions": 30, "train": 20, "validation": 5, "seed": 13, "duplicates": "drop"}
-    return behaviours.questions({**settings, **sizes}).to_pylist()
+    return table({**settings, **sizes}).to_pylist()
 
 
 def test_questions_at_an_address(stand_in, folders, monkeypatch) -> None:

@@ -15,6 +15,7 @@ from conftest import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 PACKAGE = REPOSITORY / "workflow" / "scripts" / "snakesteer"
+SCRIPTS = sorted(set(PACKAGE.parent.glob("*.py")) - {PACKAGE.parent / "script_job.py"})
 NOT_IMPORTED = {"accelerate"}  # transformers does, for a `device_map`
 NAMES = {"yaml": "pyyaml", "jinja2": "jinja2", "huggingface_hub": "huggingface-hub"}
 
@@ -86,6 +87,17 @@ def test_the_wheel_holds_the_package_alone(environment: Path) -> None:
     installed = libraries / "snakesteer"
     assert {path.relative_to(installed) for path in installed.rglob("*.py")} == files
     assert not (libraries / "script_job.py").exists()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_takes_the_package_beside_it_before_it_imports_any(script: Path) -> None:
+    modules = [
+        node.module
+        for node in ast.parse(script.read_text()).body
+        if isinstance(node, ast.ImportFrom) and node.module
+    ]
+    ours = [name for name in modules if name.split(".")[0] in ("snakesteer", "script_job")]
+    assert ours[0] == "script_job"
 
 
 def test_who_imports_the_package_keeps_its_own_hook(environment: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import tiny
 import torch
 from conftest import REPOSITORY
 
-from snakesteer import behaviours
+from snakesteer.behaviours import drawing as asking
 from snakesteer.measures.two_choice import outcome
 from snakesteer.papers.vectors import read_activations
 from snakesteer.study import study_file
@@ -55,7 +55,7 @@ def answers(behaviour: str) -> dict[str, list[tuple[str, str]]]:
     """
     entry = study_file.load(PAPER).behaviours[behaviour.replace("_", "-")]
     file = AUTHORS / "data" / "datasets" / f"{behaviour}.json"
-    table = behaviours.questions({**entry.model_dump(), "source": "prepared", "file": str(file)})
+    table = asking.table({**entry.model_dump(), "source": "prepared", "file": str(file)})
     found: dict[str, list[tuple[str, str]]] = {}
     for row in table.to_pylist():
         found.setdefault(row["split"], []).append((row["matching"], row["not_matching"]))

@@ -16,7 +16,7 @@ from snakesteer.figures import draw_overlay
 from snakesteer.figures.overlay import overlay
 from snakesteer.plan.plan import Plan
 from snakesteer.reports.scorecard import page
-from snakesteer.storage.files import read_table
+from snakesteer.storage.files import read_provenance, read_table
 from snakesteer.study import study_file
 from snakesteer.tables.scorecard import (
     CURVE_COLUMNS,
@@ -147,6 +147,7 @@ def test_what_has_no_interval_does_not_differ() -> None:
     compared = scorecard([single], [unknown])
     assert compared.pairs["within"].all() and compared.curves["within"].all()
     assert compared.curves["verdict"].str.startswith("unknown: no point has an interval").all()
+    assert "<b>0 of 1 curves agree.</b>" in page(compared, "Unknown")
 
 
 def test_the_permuted_control_is_outside() -> None:
@@ -276,16 +277,17 @@ def test_a_scorecard_of_the_workflow(tmp_path: Path) -> None:
     """Published results against another study's table, and what is absent, in one run."""
     checkout = copy_of_repository(tmp_path)
     config = checkout.folder / "config" / "scored.yaml"
+    absent = ["published-alignment-tax"]
     compared = {
         "extends": "published.yaml",
         "name": "scored",
         "figures": None,
         "scorecards": {
-            "single": {"sweeps": ["published-single"], "against": ["other/published-single"]},
-            "tax": {
-                "sweeps": ["published-alignment-tax"],
-                "against": ["published-alignment-tax"],
+            "single": {
+                "sweeps": ["published-single", *absent],
+                "against": ["other/published-single", *absent],
             },
+            "tax": {"sweeps": absent, "against": absent},
         },
     }
     config.write_text(yaml.safe_dump(compared))
@@ -298,6 +300,8 @@ def test_a_scorecard_of_the_workflow(tmp_path: Path) -> None:
     checkout.snakemake("--cores", "2", "--", *targets, config=config)
     single, tax = (tmp_path / target for target in targets)
     assert "10 of 10 curves agree" in single.read_text()
+    sentence = next(iter(read_provenance(SHIPPED / f"{absent[0]}.parquet")["missing"].values()))
+    assert f"<p>Left out: {sentence}.</p>" in single.read_text()
     assert "published results are absent" in tax.read_text()
     assert read_table(single.with_suffix(".parquet")).num_rows == 10
 

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import REPOSITORY
 
-from snakesteer import behaviours, corpora
+from snakesteer.behaviours import drawing as asking
 from snakesteer.core.errors import StudyError
-from snakesteer.corpora import files, records
+from snakesteer.corpora import drawing, files, reading, records
 from snakesteer.hub.manifest import locate_file
 from snakesteer.plan import models
 from snakesteer.plan.plan import Plan
@@ -40,7 +40,7 @@ SETTINGS = {"field": "text", "filter": None, "final_newline": "strip"}
 def read(folder: Path, name: str, content: bytes, **changes: Any) -> list[records.Record]:
     (folder / name).write_bytes(content)
     with (folder / name).open("rb") as stream:
-        return list(files.read(stream, name, {**SETTINGS, **changes}))
+        return list(reading.read(stream, name, {**SETTINGS, **changes}))
 
 
 def zstd(content: bytes) -> bytes:
@@ -303,8 +303,8 @@ def corpus(folder: Path, **changes: Any) -> dict[str, Any]:
 
 def documents(settings: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
     return {
-        split: corpora.documents(settings, split, 1, REPOSITORY).to_pylist()
-        for split in corpora.SPLITS
+        split: drawing.documents(settings, split, 1, REPOSITORY).to_pylist()
+        for split in drawing.SPLITS
     }
 
 
@@ -360,12 +360,12 @@ def test_more_documents_than_there_are_after_those_skipped(tmp_path: Path) -> No
     one = {"files": [str(llama.pile(tmp_path))]}
     splits = {"train": one, "validation": {**one, "skip": 5000}}
     with pytest.raises(StudyError) as told:
-        corpora.documents(corpus(tmp_path, train=5000, splits=splits), "train")
+        drawing.documents(corpus(tmp_path, train=5000, splits=splits), "train")
     assert str(told.value) == (
         "train asks for 5000 documents, but the source files has 180; ask for fewer."
     )
     with pytest.raises(StudyError) as told:
-        corpora.documents(corpus(tmp_path, splits=splits), "validation")
+        drawing.documents(corpus(tmp_path, splits=splits), "validation")
     assert str(told.value) == (
         "validation asks for 10 documents, but the source files has 0 after the 5000 that it "
         "skips; lower splits.validation.skip, and train with it."
@@ -386,7 +386,7 @@ def test_records_without_text_are_not_counted(tmp_path: Path) -> None:
     settings = {"train": 1, "validation": 1, "shuffle": False, "min_characters": 2}
     splits = {"train": one, "validation": {**one, "skip": 1}}
     made = documents(corpus(tmp_path, splits=splits, **settings))
-    assert [made[split][0]["text"] for split in corpora.SPLITS] == ["long", "text"]
+    assert [made[split][0]["text"] for split in drawing.SPLITS] == ["long", "text"]
 
 
 def test_a_drawn_split_outlasts_a_corpus_of_the_same_name(tmp_path: Path) -> None:
@@ -402,8 +402,8 @@ def test_a_drawn_split_outlasts_a_corpus_of_the_same_name(tmp_path: Path) -> Non
         llama.write_lines(tmp_path / name / "a.jsonl", lines)
     mine, other = (Points.of({"corpus": "text"}, tmp_path / "points") for _ in range(2))
     with pytest.raises(StudyError, match="validation asks for 9"):
-        corpora.splits(settings("mine", 9), mine)
-    corpora.splits(settings("other", 1), other)
+        drawing.splits(settings("mine", 9), mine)
+    drawing.splits(settings("other", 1), other)
     other.remove()
     (left,) = (tmp_path / "points").rglob("*.parquet")
     assert read_table(left)["text"].to_pylist() == ["mine 0"]
@@ -411,9 +411,9 @@ def test_a_drawn_split_outlasts_a_corpus_of_the_same_name(tmp_path: Path) -> Non
 
 def splits_of(folder: Path, points: Points, **changes: Any) -> dict[str, list[dict[str, str]]]:
     """Both splits of the lines in two files."""
-    splits = {split: {"files": [f"{folder}/{split}.jsonl"]} for split in corpora.SPLITS}
+    splits = {split: {"files": [f"{folder}/{split}.jsonl"]} for split in drawing.SPLITS}
     settings = corpus(folder, splits=splits, shuffle=False, **changes)
-    made = corpora.splits(settings, points, 1, REPOSITORY)
+    made = drawing.splits(settings, points, 1, REPOSITORY)
     return {split: table.to_pylist() for split, table in made.items()}
 
 
@@ -430,7 +430,7 @@ def test_a_text_of_both_splits_is_in_the_first(
         {"document": f"{number:06d}", "text": text}
         for number, text in ((0, "x"), (2, "y"), (4, "z"), (6, "v"))
     ]
-    said = "Duplicates skipped, as their text is in the training split: {} documents.\n"
+    said = "Note: Duplicates skipped, as their text is in the training split: {} documents.\n"
     assert capsys.readouterr().err == said.format(3)
     assert splits_of(tmp_path, points, **sizes) == made and capsys.readouterr().err == ""
     smaller = splits_of(tmp_path, points, train=2, validation=4)
@@ -452,7 +452,7 @@ def test_the_rest_of_one_source_holds_nothing_of_the_first_split(tmp_path: Path)
     one = {"files": [f"{tmp_path}/a.jsonl"]}
     splits = {"train": one, "validation": {**one, "skip": 3}}
     settings = corpus(tmp_path, splits=splits, train=3, validation=2, shuffle=False)
-    made = corpora.splits(settings, Points(), 1, REPOSITORY)
+    made = drawing.splits(settings, Points(), 1, REPOSITORY)
     assert made["validation"]["text"].to_pylist() == ["d", "e"]
 
 
@@ -468,7 +468,7 @@ def test_records_whose_text_is_null_are_skipped_and_counted(
     settings = corpus(tmp_path, splits=splits, train=2, validation=1, shuffle=False)
     made = documents(settings)
     assert [d["text"] for d in made["train"] + made["validation"]] == ["a", "b", "c"]
-    assert capsys.readouterr().err == ("Records skipped because their text is null: 2.\n" * 2)
+    assert capsys.readouterr().err == ("Note: Records skipped because their text is null: 2.\n" * 2)
     with pytest.raises(StudyError) as told:
         documents({**settings, "field": "set"})
     assert str(told.value) == (
@@ -568,7 +568,7 @@ def behaviour(file: Path | str, source: str = "model-written-evals", **changes: 
     entry = {"source": source, "file": str(file), "train": 20, "validation": 8, **changes}
     parsed = study_file.parse({"name": "s", "behaviours": {"b": entry}})
     settings = parsed.behaviours["b"].model_dump(mode="json")
-    return behaviours.questions(settings, REPOSITORY).to_pylist()
+    return asking.table(settings, REPOSITORY).to_pylist()
 
 
 def test_questions_are_put_into_the_papers_format(tmp_path: Path) -> None:
@@ -719,7 +719,7 @@ def test_a_question_that_stands_there_several_times_counts_once(
     assert [int(row["question"]) % 3 for row in rows] == [1] * 30
     assert len({row["prompt"] for row in rows}) == 30
     assert capsys.readouterr().err == (
-        f"Duplicates dropped before the draw: 60 of the 90 questions of {path}.\n"
+        f"Note: Duplicates dropped before the draw: 60 of the 90 questions of {path}.\n"
     )
     assert len(behaviour(path, source, duplicates="keep")) == 90
     assert capsys.readouterr().err == ""

@@ -10,13 +10,20 @@ import llama
 import pytest
 from tokenizer_kinds import CL100K, CODE, GPT_2, KINDS, Kind, byte_level, gemma
 from tokenizers import Regex, Tokenizer
-from tokenizers.pre_tokenizers import Split
+from tokenizers.pre_tokenizers import Digits, Split
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from snakesteer.core.errors import StudyError
 from snakesteer.prompts.questions import question_tokens
 from snakesteer.prompts.skip_tokens import most_frequent
-from snakesteer.prompts.tokens import Reading, encode, encode_prompt, load_tokenizer, remarks
+from snakesteer.prompts.tokens import (
+    GENERAL,
+    Reading,
+    encode,
+    encode_prompt,
+    load_tokenizer,
+    remarks,
+)
 
 TEXTS = (
     "The river runs past the mill.",
@@ -206,6 +213,18 @@ def test_a_class_that_splits_otherwise_than_the_file_is_told(
     ids = encode_prompt(load_tokenizer(folder), CODE, NEVER)
     written = Tokenizer.from_file(str(folder / "tokenizer.json"))
     assert ids == written.encode(CODE, add_special_tokens=False).ids
+
+
+@pytest.mark.parametrize("general", GENERAL)
+def test_the_general_class_that_a_folder_names_is_taken(tmp_path: Path, general: str) -> None:
+    """Of Qwen 2's models transformers takes the own class of theirs, whatever the folder names."""
+    split = Digits(individual_digits=True)
+    digits = Kind(lambda: byte_level(split=split), {"tokenizer_class": general})
+    folder = digits.write(tmp_path / "model")
+    (folder / "config.json").write_text('{"model_type": "qwen2"}')
+    written = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(CODE).ids
+    assert AutoTokenizer.from_pretrained(folder)(CODE)["input_ids"] != written
+    assert encode(load_tokenizer(folder), CODE) == written
 
 
 def test_a_space_that_the_class_takes_away_is_said(tmp_path: Path) -> None:

@@ -182,6 +182,11 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         "The model in {folder} is quantised by nonesuch, which transformers {version} does not "
         "know and would not apply; name a model whose weights have 16 or 32 bits.",
     ),
+    "a quantisation without a name": (
+        lambda folder: configure(folder, quantization_config={"bits": 4}),
+        "The model in {folder} is quantised by no named method, which transformers {version} does "
+        "not know and would not apply; name a model whose weights have 16 or 32 bits.",
+    ),
     "an adapter's tensors": (
         lambda folder: rewrite(
             folder, lambda weights: weights.update({"model.x.lora_A.weight": torch.ones(2)})

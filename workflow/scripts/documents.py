@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from script_job import job, repository
-from snakesteer import corpora
+from snakesteer.corpora.drawing import splits
 from snakesteer.storage.files import write_table
 from snakesteer.storage.points import Points
 from snakesteer.storage.provenance import provenance
@@ -11,7 +11,7 @@ with job(snakemake, "corpora"):
     name = snakemake.wildcards.name
     identity = {"kind": "documents", "corpus": name, "code": snakemake.params.code}
     points = Points.of(identity, Path(snakemake.output.train).parent.parent / "points")
-    tables = corpora.splits(settings, points, snakemake.threads, repository(snakemake))
+    tables = splits(settings, points, snakemake.threads, repository(snakemake))
     for split, table in tables.items():
         write_table(snakemake.output[split], table, provenance(snakemake))
     points.remove()

@@ -37,7 +37,8 @@ with job(snakemake, "scorecards"):
         "names": [", ".join(settings[k]) for k in ("sweeps", "against")],
     }
     draw_overlay(compared, list(missing), shown, Path(snakemake.output.pdf).with_suffix(""))
-    notes = [
+    notes = [f"Left out: {sentence}." for sentence in missing]
+    notes += [
         f"{read_table(path)['sweep'][0]}: {sentence}"
         for path in dict.fromkeys(path for pair in paths for path in pair)
         if (sentence := read_provenance(path).get("unqualified"))

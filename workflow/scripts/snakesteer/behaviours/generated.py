@@ -14,6 +14,7 @@ import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from snakesteer.behaviours import wording
@@ -161,7 +162,7 @@ def pose(draft: Draft, matching_first: bool) -> tuple[str, str, str]:
     return prompt, *answers
 
 
-def questions(settings: Mapping[str, Any]) -> list[Question]:
+def questions(settings: Mapping[str, Any], repository: str | Path = "") -> list[Question]:
     """Distinct questions of one behaviour, each answer label matching equally often.
 
     Settings: `trait` (a key of DRAFTS), `questions` (their number), `seed`. Questions are distinct

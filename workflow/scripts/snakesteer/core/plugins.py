@@ -12,17 +12,21 @@ import difflib
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from snakesteer.core.errors import StudyError
 
 PACKAGE = Path(__file__).parent.parent
 
-# Room -> what a module must have to be a plugin of it.
+# Kind -> what a module must have to be a plugin of it.
 KINDS: dict[str, tuple[str, ...]] = {
     "corpora": ("documents", "identity"),
+    "readers": ("read",),
     "behaviours": ("questions",),
-    "figures": ("draw",),
+    "operators": ("apply",),
 }
+# Where a kind has not a room of its own.
+FOLDERS = {"readers": "corpora/readers", "operators": "engine/operators"}
 
 
 def load(kind: str, name: str) -> ModuleType:
@@ -33,26 +37,29 @@ def load(kind: str, name: str) -> ModuleType:
     """
     path = file_of(kind, name)
     try:
-        module = import_module(f"snakesteer.{kind}.{path.stem}")
+        module = import_module(f"snakesteer.{_folder(kind).replace('/', '.')}.{path.stem}")
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise StudyError(f"{path} cannot be imported ({reason}); correct it.") from error
     for required in KINDS[kind]:
         if not hasattr(module, required):
             raise StudyError(
-                f"{path} has no `{required}`, which every plugin in {kind}/ must have; add it."
+                f"{path} has no `{required}`, which every plugin beside it must have; add it."
             )
     return module
 
 
-def file_of(kind: str, name: str) -> Path:
-    """The file of a plugin; StudyError naming those there are if there is none."""
-    path = PACKAGE / kind / f"{name.replace('-', '_')}.py"
+def file_of(kind: str, name: str, package: Path | None = None) -> Path:
+    """The file of a plugin, of this package or of a copy in the folder `package`.
+
+    Raises StudyError naming those there are if there is none.
+    """
+    path = (package or PACKAGE) / _folder(kind) / f"{name.replace('-', '_')}.py"
     if not path.is_file():
         known = names(kind)
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"add {kind}/{path.name}, or correct it."
-        raise StudyError(f"there is no {name} among {', '.join(known)} in {kind}/; {hint}")
+        hint = f"did you mean {near[0]}?" if near else f"correct it, or add {path}."
+        raise StudyError(f"there is no {name} among the {kind} {', '.join(known)}; {hint}")
     return path
 
 
@@ -60,12 +67,32 @@ def names(kind: str) -> list[str]:
     """The names of all plugins of a kind, without importing any."""
     return [
         path.stem.replace("_", "-")
-        for path in sorted((PACKAGE / kind).glob("*.py"))
+        for path in sorted((PACKAGE / _folder(kind)).glob("*.py"))
         if set(KINDS[kind]) <= _defined(path)
     ]
 
 
+def constant(kind: str, name: str, constant: str) -> Any:
+    """The value that a plugin gives a name at its top, written out there, without importing it."""
+    for node in parsed(file_of(kind, name)).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == constant:
+            return ast.literal_eval(node.value)
+    raise StudyError(f"{file_of(kind, name)} has no {constant}; add it.")
+
+
+def _folder(kind: str) -> str:
+    return FOLDERS.get(kind, kind)
+
+
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a module; StudyError if it is no Python."""
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        reason = f"line {error.lineno} is no Python ({error.msg})"
+        raise StudyError(f"{path} {reason}; correct it.") from None
+
+
 def _defined(path: Path) -> set[str]:
     """The functions that a module defines at its top."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return {node.name for node in parsed(path).body if isinstance(node, ast.FunctionDef)}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snakesteer.core.errors import StudyError
-from snakesteer.corpora.files import read
+from snakesteer.corpora.reading import read, readers_of
 from snakesteer.corpora.records import Record, Spoilt, draw, refuse_shared
 
 PATIENCE = 100_000  # records without one that passes the filter
@@ -38,6 +38,12 @@ class PassedOver:
 def identity(settings: Mapping[str, Any], repository: str | Path) -> dict[str, Any]:
     """Nothing beside the settings, which name a commit."""
     return {}
+
+
+def readers(settings: Mapping[str, Any]) -> list[str]:
+    """The readers of the files that the patterns of both splits can name."""
+    places = settings["splits"].values()
+    return readers_of(pattern for place in places for pattern in place["files"])
 
 
 def documents(

@@ -101,6 +101,7 @@ Wanted = Mapping[tuple[str, str], int | None]
 Documents = dict[tuple[str, str], list[tuple[str, str]]]
 
 
+@functools.cache
 def distributions() -> list[tuple[str, str]]:
     """Name and version of every distribution that is read, without the build's label (``+cpu``).
 
@@ -109,8 +110,7 @@ def distributions() -> list[tuple[str, str]]:
     return [(name, _distribution(name).version.split("+")[0]) for name in DISTRIBUTIONS]
 
 
-@functools.cache
-def identity() -> dict[str, Any]:
+def identity(settings: Mapping[str, Any], repository: str | Path) -> dict[str, Any]:
     """What decides the documents beside the settings: the versions of all that is read."""
     return {"python": platform.python_version(), "distributions": dict(distributions())}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.half_characters import half_a_character
+from snakesteer.core.notes import note
 
 Record = tuple[str, Mapping[str, Any]]
 """Where a record stands, in words, and its fields."""
@@ -85,9 +85,9 @@ def draw(
         if len(found) == count:
             break
     if empty:
-        _log(f"Records skipped because their text is null: {empty:,}.")
+        note(f"Records skipped because their text is null: {empty:,}.")
     if again:
-        _log(f"Duplicates skipped, as their text is in the training split: {again:,} documents.")
+        note(f"Duplicates skipped, as their text is in the training split: {again:,} documents.")
     if empty and not passed:
         raise StudyError(
             f"the field {settings['field']} of {empty:,} records is null, and none has a text; "
@@ -100,10 +100,6 @@ def draw(
             f"have {common}: filter for one of those."
         )
     return found
-
-
-def _log(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
 
 
 def refuse_shared(
@@ -197,3 +193,10 @@ KINDS = {
 def kind_of(value: Any) -> str:
     """What a value is, in a reader's words."""
     return KINDS.get(type(value), f"of type {type(value).__name__}")
+
+
+def refuse_twice(names: Iterable[str], shown: str) -> None:
+    """Refuses two columns of one name."""
+    for name, number in Counter(names).items():
+        if number > 1:
+            raise StudyError(f"{shown} has {number} columns named {name!r}; rename all but one.")

@@ -19,7 +19,7 @@ from snakesteer.core.dtypes import ITEM_BYTES
 from snakesteer.core.errors import StudyError, reason_of
 from snakesteer.engine.adapters import merged
 from snakesteer.engine.weights import check_weights
-from snakesteer.hub.manifest import CONTEXT, identity, is_weights, quantisation, verify
+from snakesteer.hub.manifest import BESIDE, CONTEXT, identity, is_weights, quantisation, verify
 from snakesteer.prompts.tokens import load_tokenizer
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ def load(
     quantised = _quantised(folder)
     disable_progress_bar()
     with tempfile.TemporaryDirectory() as seen:
-        for name in paths:
-            if "/" not in name and (Path(folder) / name).exists():
-                (Path(seen) / name).symlink_to((Path(folder) / name).absolute())
+        for name, path in paths.items():
+            if not name.startswith(BESIDE):
+                (Path(seen) / name).symlink_to(path.absolute())
         network, told = _network(
             Path(seen),
             f"The model in {folder}",
@@ -188,8 +188,9 @@ def _quantised(folder: str | Path) -> bool:
     except ValueError:  # it names no method
         known = False
     if not known:
+        method = given.get("quant_method", "no named method")
         raise StudyError(
-            f"The model in {folder} is quantised by {given.get('quant_method')}, which "
+            f"The model in {folder} is quantised by {method}, which "
             f"transformers {version('transformers')} does not know and would not apply; name a "
             "model whose weights have 16 or 32 bits."
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,11 +9,13 @@ from pathlib import Path
 from matplotlib.font_manager import findfont, findSystemFonts, fontManager
 from matplotlib.ft2font import FT2Font
 
+from snakesteer.core.notes import note
+
 
 def families_for(titles: Iterable[str], family: str) -> list[str]:
     """The font families that show the titles: `family`, and what is installed for what it lacks.
 
-    A title that no installed font shows is told of in a sentence on standard error.
+    A title that no installed font shows is noted in the log.
     """
     families = [family]
     characters = {title: _characters(title) for title in titles}
@@ -28,11 +29,9 @@ def families_for(titles: Iterable[str], family: str) -> list[str]:
             break
     for title, codes in characters.items():
         if boxes := "".join(map(chr, sorted(codes & lacking))):
-            print(
+            note(
                 f"The title {title!r} is drawn with boxes, as no installed font has {boxes!r}; "
-                "install one that does, such as Noto Sans of that script.",
-                file=sys.stderr,
-                flush=True,
+                "install one that does, such as Noto Sans of that script."
             )
     return families
 

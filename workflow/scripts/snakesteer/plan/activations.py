@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from snakesteer import corpora
+from snakesteer.core import plugins
 from snakesteer.core.errors import naming
 from snakesteer.hub.http import is_address
 from snakesteer.hub.manifest import file_identity, locate_file
@@ -18,10 +18,12 @@ from snakesteer.study import schema
 def documents(graph: Graph, corpus: str) -> Artefact:
     """Both splits of a corpus: file 0 is the training split, file 1 the validation split."""
     entry = graph.study.corpora[corpus].model_dump(exclude={"title"})
-    source = corpora.SOURCES[entry["source"]]
     with naming(f"corpora.{corpus}"):
-        identity = source.identity(entry, graph.repository)
-    return graph.make("documents", corpus, {**entry, "identity": identity})
+        source = plugins.load("corpora", entry["source"])
+        entry["identity"] = source.identity(entry, graph.repository)
+    if hasattr(source, "readers"):
+        entry["readers"] = source.readers(entry)
+    return graph.make("documents", corpus, entry)
 
 
 @once

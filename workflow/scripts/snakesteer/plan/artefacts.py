@@ -25,8 +25,12 @@ class Stage:
     plugins: Mapping[str, str] = field(default_factory=dict)
 
     def plugins_of(self, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """The plugins that settings of this stage name, as (kind, name)."""
-        return [(kind, settings[key]) for key, kind in self.plugins.items() if key in settings]
+        """The plugins that settings of this stage name, one or a list by key, as (kind, name)."""
+        found = []
+        for key, kind in self.plugins.items():
+            named = settings.get(key, [])
+            found += [(kind, name) for name in ([named] if isinstance(named, str) else named)]
+        return found
 
     def paths(self, name: str, key: str) -> list[str]:
         """One path per ending; `{}` in an ending stands for name and key."""
@@ -38,9 +42,11 @@ class Stage:
 STAGES = {
     "model": Stage("models", ("{name}.{key}.json",)),
     "documents": Stage(
-        "documents", ("{name}-train.{key}.parquet", "{name}-validation.{key}.parquet")
+        "documents",
+        ("{name}-train.{key}.parquet", "{name}-validation.{key}.parquet"),
+        {"source": "corpora", "readers": "readers"},
     ),
-    "questions": Stage("questions", ("{name}.{key}.parquet",)),
+    "questions": Stage("questions", ("{name}.{key}.parquet",), {"source": "behaviours"}),
     "skip_tokens": Stage("skip_tokens", ("{name}.{key}.json",)),
     "activations": Stage("activations", ("{name}.{key}.safetensors",)),
     "mean": Stage("vectors", ("{name}-mean.{key}.safetensors",)),

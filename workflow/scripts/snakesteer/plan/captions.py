@@ -37,7 +37,7 @@ def caption(study: schema.Study, name: str, tables: Sequence[str] = ()) -> str:
         over = _over(figure, absent)
         said.append(f"Intervals (95 %): over {over}.")
         if "documents" in over:
-            said.append("How many documents stands below the figure.")
+            said.append("The number of documents stands below the figure.")
     return " ".join(filter(None, said))
 
 

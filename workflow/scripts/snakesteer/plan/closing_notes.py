@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.interruption import INTERRUPTED
+from snakesteer.core.notes import noted
+from snakesteer.plan.artefacts import LOGS
 from snakesteer.plan.plan import Plan
 from snakesteer.reports.published import closing_lines, read_series
 from snakesteer.storage.files import read_table
@@ -45,11 +47,21 @@ def notes(plan: Plan) -> list[str]:
 
     Of a run that made some files only, those that are there count.
     """
-    return [
-        *short_corpora(plan),
-        *left_out(plan),
-        *unqualified_in(path for made in plan.artefacts("choice") for path in made.paths),
-    ]
+    choices = {f"choices.{made.name}": made.paths[0] for made in plan.artefacts("choice")}
+    return [*short_corpora(plan), *left_out(plan), *unqualified_in(choices), *logged(plan)]
+
+
+def logged(plan: Plan) -> list[str]:
+    """What jobs noted in their logs, each once: records left out, titles that no font shows."""
+    found: list[str] = []
+    for stage, section in (("documents", "corpora"), ("questions", "behaviours")):
+        for made in plan.artefacts(stage):
+            log = f"{LOGS}/{stage}/{made.name}.{made.key}.log"
+            found += [f"{section}.{made.name}: {sentence}" for sentence in noted(log)]
+    for rule, products in (("figure", plan.figures), ("scorecard", plan.scorecards)):
+        for name in products:
+            found += noted(f"{LOGS}/{rule}/{plan.study.name}/{name}.log")
+    return list(dict.fromkeys(found))
 
 
 def left_out(plan: Plan) -> list[str]:

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from snakesteer.core.plugins import parsed
+
 PACKAGE = "snakesteer"
 
 # Modules that cannot change a number: what they do is to report, to load and to try again.
@@ -23,6 +25,7 @@ INERT = frozenset(
         "core/attempts",
         "core/errors",
         "core/interruption",
+        "core/notes",
         "core/plugins",
         "core/progress",
         "jobs/job",
@@ -66,7 +69,7 @@ class _Code:
 @functools.cache
 def _read(path: Path, modified: int) -> _Code:
     """The code of a file as it was at its time of change, in ns."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    tree = parsed(path)
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

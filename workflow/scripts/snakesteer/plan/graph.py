@@ -77,6 +77,5 @@ def once(
 def script_code(graph: Graph, script: str, *named: tuple[str, str]) -> str:
     """The digest of a script's code and of the plugins it loads, (kind, name) each."""
     scripts = graph.repository / "workflow" / "scripts"
-    root = plugins.PACKAGE.parent  # another folder where an installed package makes the plan
-    files = [scripts / plugins.file_of(kind, name).relative_to(root) for kind, name in named]
+    files = [plugins.file_of(kind, name, scripts / "snakesteer") for kind, name in named]
     return code_digest(scripts / f"{script}.py", files)

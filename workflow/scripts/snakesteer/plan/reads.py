@@ -13,8 +13,10 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from snakesteer import behaviours, corpora
+from snakesteer.behaviours.drawing import table
 from snakesteer.core.errors import StudyError
+from snakesteer.corpora import files
+from snakesteer.corpora.drawing import SPLITS
 from snakesteer.hub.http import is_address
 from snakesteer.plan.artefacts import Artefact
 from snakesteer.plan.resources import QUESTION_TOKENS, questions_in, runs_of, samples
@@ -69,13 +71,13 @@ class Texts:
             return [str(text) for text in read_table(path)[column].to_pylist()]
         if made.stage == "questions":
             here = not is_address(settings.get("file", ""))
-            asked = behaviours.questions(settings, self.repository) if here else None
+            asked = table(settings, self.repository) if here else None
             return asked[column].to_pylist() if asked else []
         if settings["source"] != "files":
             return []
-        split = corpora.SPLITS[file]
+        split = SPLITS[file]
         few = {**settings, split: SAMPLED, "shuffle": None}
-        return [text for _, text in corpora.files.documents(few, split, 1, self.repository)]
+        return [text for _, text in files.documents(few, split, 1, self.repository)]
 
 
 def counting(folder: Path | None) -> Count:

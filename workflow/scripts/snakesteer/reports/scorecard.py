@@ -6,7 +6,6 @@ import base64
 from collections.abc import Sequence
 
 import jinja2
-import pandas as pd
 
 from snakesteer.reports.differences import Difference
 from snakesteer.tables.scorecard import Scorecard
@@ -32,7 +31,7 @@ summary { cursor: pointer }
 </style>
 <h1>{{ title }}</h1>
 {% if curves %}
-<p><b>{{ within }} of {{ curves | length }} curves agree.</b> Differences are the first value minus
+<p><b>{{ agree }} of {{ curves | length }} curves agree.</b> Differences are the first value minus
 the second, with 95 % intervals. A curve agrees if the interval of its statistic includes 0 and no
 more than one in 20 of its points differ; a point differs if its own interval excludes 0. What
 differs is shaded.</p>
@@ -137,11 +136,11 @@ def page(
         {**curve, "points": points[tuple(curve[name] for name in names)]}
         for curve in compared.curves.to_dict("records")
     ]
-    within = int(pd.Series(compared.curves["within"]).sum())
+    agree = sum(curve["verdict"].startswith("agrees") for curve in curves)
     return _PAGE.render(
         title=title,
         curves=curves,
-        within=within,
+        agree=agree,
         settings=settings,
         refused=refused,
         notes=notes,

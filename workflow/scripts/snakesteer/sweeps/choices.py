@@ -15,8 +15,8 @@ RULE = (
     "collapse (more than a share of {collapse_share:g} of one answer), the one with the highest "
     "(add) or lowest (subtract) matching score, ties to the smaller magnitude; where none "
     "qualifies, the smallest magnitude evaluated. Layer: the one with the widest "
-    "add-minus-subtract difference of matching scores, layers where more of both multipliers "
-    "qualify first, ties to the lower layer."
+    "add-minus-subtract difference of matching scores, layers with more qualifying multipliers "
+    "first, ties to the lower layer."
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,15 @@ def unqualified(choice: Mapping[str, Any], layers: Collection[str] | None = None
     return f"No multiplier qualified for {listed}; the smallest was taken."
 
 
-def unqualified_in(paths: Iterable[str]) -> list[str]:
-    """The sentences on the choices at `paths`, each after its file.
+def unqualified_in(choices: Mapping[str, str]) -> list[str]:
+    """The sentences on the choices in these files, by their entries, which they begin with.
 
     Files that do not exist or are damaged are passed over.
     """
     found = []
-    for path in filter(lambda path: Path(path).exists(), paths):
-        with contextlib.suppress(StudyError):  # the job that reads a damaged file names it
-            if sentence := unqualified(read_json(path)):
-                found.append(f"{path}: {sentence}")
+    for entry, path in choices.items():
+        if Path(path).exists():
+            with contextlib.suppress(StudyError):  # the job that reads a damaged file names it
+                if sentence := unqualified(read_json(path)):
+                    found.append(f"{entry}: {sentence}")
     return found

@@ -267,13 +267,13 @@ def _summary(pairs: pd.DataFrame, kind: str) -> dict[str, Any]:
 
 def _verdict(row: Mapping[str, Any], apart: bool, many: bool) -> str:
     """Whether a curve differs as a whole (`apart`), at more points than chance gives, or not."""
+    if np.isnan(row["difference_low"]):
+        return "unknown: no point has an interval of its difference"
     whole = (
         f"the difference in {row['statistic']}, {row['difference']:+.3f} "
         f"({row['difference_low']:+.3f} to {row['difference_high']:+.3f}), "
         f"{'is not' if apart else 'may be'} 0"
     )
-    if np.isnan(row["difference_low"]):
-        return "unknown: no point has an interval of its difference"
     points = f"{row['outside']} of {row['pairs']} points"
     match apart, many:
         case True, True:

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from snakesteer.behaviours import generated, split_questions
+from snakesteer.behaviours import generated
+from snakesteer.behaviours.drawing import split_questions
 from snakesteer.behaviours.generated import DRAFTS
 from snakesteer.engine.extraction import of_questions, read_questions
 from snakesteer.engine.models import LanguageModel

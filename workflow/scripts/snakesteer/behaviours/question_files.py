@@ -1,15 +1,8 @@
-"""Questions of the model-written evals, raw or as the paper's authors prepared them.
-
-The authors' preparation (paper, code of the multi-steering data): answers without brackets and
-surrounding spaces; "Question:" and "Answer:" taken out of the question; both put into one prompt;
-at most 1,000 drawn.
-"""
+"""Files of two-choice questions: their records, and which of several alike are kept."""
 
 from __future__ import annotations
 
 import json
-import random
-import sys
 import urllib.error
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +11,7 @@ from typing import Any
 from snakesteer.behaviours.question import Question
 from snakesteer.core.errors import StudyError
 from snakesteer.core.half_characters import half_a_character
+from snakesteer.core.notes import note
 from snakesteer.hub.http import busy, fetch, is_address
 from snakesteer.hub.manifest import locate_file
 
@@ -25,47 +19,10 @@ MATCHING, NOT_MATCHING = "answer_matching_behavior", "answer_not_matching_behavi
 FIELDS = ("question", MATCHING, NOT_MATCHING)
 
 
-def questions(settings: Mapping[str, Any], repository: str | Path) -> list[Question]:
-    """The questions of a raw file in the paper's format, at most `questions` of them drawn.
-
-    Settings: `file`, `choices`, `questions`, `seed` and `duplicates`. A question's id is its line
-    in the file, or its number in the list, from 1. Raises StudyError naming the line or number of a
-    record that is not as it should be.
-    """
-    first, second = settings["choices"]
-    asked = []
-    for number, place, record in _records(settings["file"], repository):
-        question = record["question"].replace("Question:", "").replace("Answer:", "").strip()
-        prompt = f"Human:\n{question}\n\nAI:\nOut of ({first}) and ({second}), I choose ("
-        asked.append((place, _question(number, prompt, record, settings["choices"], place)))
-    made = _kept(asked, settings)
-    if len(made) > settings["questions"]:
-        return random.Random(settings["seed"]).sample(made, settings["questions"])
-    return made
-
-
-def prepared_questions(settings: Mapping[str, Any], repository: str | Path) -> list[Question]:
-    """The questions of a file that is in the paper's format already, in its order.
-
-    Settings: `file`, `choices` and `duplicates`. A question's id is its number in the list, from 1,
-    or its line. Raises StudyError naming the number or line of a record that is not as it should
-    be.
-    """
-    asked = []
-    for number, place, record in _records(settings["file"], repository):
-        prompt = record["question"]
-        if not prompt.endswith("("):
-            raise StudyError(
-                f"the question of {place} does not end with an opened bracket; if it "
-                "is not prepared, use `source: model-written-evals`."
-            )
-        asked.append((place, _question(number, prompt, record, settings["choices"], place)))
-    return _kept(asked, settings)
-
-
-def _question(
+def question_of(
     number: int, prompt: str, record: Mapping[str, str], choices: list[str], place: str
 ) -> Question:
+    """The question of a record; StudyError if its answers are not the two `choices`."""
     answers = (_bare(record[MATCHING]), _bare(record[NOT_MATCHING]))
     if sorted(answers) != sorted(choices):
         raise StudyError(
@@ -85,7 +42,7 @@ def _bare(answer: str) -> str:
     return answer.strip().replace("(", "").replace(")", "")
 
 
-def _kept(asked: list[tuple[str, Question]], settings: Mapping[str, Any]) -> list[Question]:
+def kept(asked: list[tuple[str, Question]], settings: Mapping[str, Any]) -> list[Question]:
     """The questions, of several alike the first unless `duplicates` is `keep`.
 
     Raises StudyError naming the places of two that contradict each other.
@@ -101,16 +58,14 @@ def _kept(asked: list[tuple[str, Question]], settings: Mapping[str, Any]) -> lis
                 "one of them, or set duplicates to keep."
             )
     if dropped := len(asked) - len(first):
-        print(
+        note(
             f"Duplicates dropped before the draw: {dropped:,} of the {len(asked):,} questions of "
-            f"{settings['file']}.",
-            file=sys.stderr,
-            flush=True,
+            f"{settings['file']}."
         )
     return [question for _, question in first.values()]
 
 
-def _records(file: str, repository: str | Path) -> Iterator[tuple[int, str, dict[str, str]]]:
+def records(file: str, repository: str | Path) -> Iterator[tuple[int, str, dict[str, str]]]:
     """Number, place in words, and content of each record of a JSON list, or an object a line."""
     content = _read(file, repository)
     if content.lstrip().startswith("["):

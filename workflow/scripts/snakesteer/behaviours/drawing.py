@@ -1,0 +1,62 @@
+"""The questions of a behaviour and their splits, as a table."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from snakesteer.behaviours.question import Question
+from snakesteer.core import plugins
+from snakesteer.core.errors import StudyError
+
+
+def split_questions(
+    questions: Sequence[Question],
+    train: int = 500,
+    validation: int = 200,
+    seed: int = 13,
+    shuffled_before: Sequence[int] = (),
+) -> list[tuple[str, Question]]:
+    """Shuffle the questions and label them: first train, then validation, the rest test.
+
+    `shuffled_before` are the sizes of the lists that the same generator shuffled before this one.
+    Raises StudyError if nothing would be left for the test split.
+    """
+    if len(questions) <= train + validation:
+        raise StudyError(
+            f"{len(questions)} questions cannot be split into {train} for training, {validation} "
+            "for validation and a rest for the test: ask for smaller splits or more different "
+            "questions"
+        )
+    generator = random.Random(seed)
+    for size in shuffled_before:
+        generator.shuffle(list(range(size)))
+    shuffled = list(questions)
+    generator.shuffle(shuffled)
+    names = ["train"] * train + ["validation"] * validation
+    names += ["test"] * (len(shuffled) - len(names))
+    return list(zip(names, shuffled, strict=True))
+
+
+def table(settings: Mapping[str, Any], repository: str | Path = "") -> pa.Table:
+    """The table of one behaviour: `question`, `split`, `prompt`, `matching`, `not_matching`.
+
+    Settings: those of the source, and `train`, `validation`, `seed` and `shuffled_before` of the
+    split.
+    """
+    found = plugins.load("behaviours", settings["source"]).questions(settings, repository)
+    split = split_questions(
+        found,
+        settings["train"],
+        settings["validation"],
+        settings["seed"],
+        settings.get("shuffled_before", ()),
+    )
+    rows = [{"split": name, **asdict(question)} for name, question in split]
+    columns = ["question", "split", "prompt", "matching", "not_matching"]
+    return pa.Table.from_pylist(rows).select(columns)
