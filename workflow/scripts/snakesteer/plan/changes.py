@@ -99,7 +99,8 @@ def edited_stages(plan: Plan, rows: Iterable[Mapping[str, str]]) -> list[str]:
     """
     made: dict[Coded, str] = {}
     for row in rows:
-        coded, path = _coded(row.get("stage", ""), _settings(row.get("settings", ""))), row["path"]
+        coded = _coded(row.get("stage", ""), _settings(row.get("settings", "")))
+        path = row.get("path", "")
         if coded not in made and path.endswith((".parquet", ".safetensors")):
             with contextlib.suppress(StudyError, FileNotFoundError):
                 made[coded] = read_provenance(path).get("code", "")
