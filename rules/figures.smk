@@ -23,7 +23,7 @@ rule figure:
         ENVIRONMENT
     params:
         settings=lambda wildcards: PLAN.figures[wildcards.name].settings,
-        code=PLAN.script_code("figure"),
+        code=lambda wildcards: PLAN.figures[wildcards.name].code,
         # A param that depends on inputs makes no figure anew.
         caption=lambda wildcards, input: caption(
             PLAN.study, wildcards.name, input.get("tables", [])

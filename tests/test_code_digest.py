@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY
 
+from snakesteer.core import plugins
 from snakesteer.plan import code_digest
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
@@ -100,9 +101,18 @@ def test_a_digest_covers_the_plugins_named_and_no_others(project: Path) -> None:
     assert code_digest.code_digest(script, [plugin]) not in (alone, named)
 
 
+@pytest.mark.parametrize("kind", plugins.names("figures"))
+def test_a_figures_code_is_that_of_its_own_kind(kind: str) -> None:
+    """So that an edit of one kind, or a new one, draws none of another kind anew."""
+    files = code_digest.closure(SCRIPTS / "figure.py", [plugins.file_of("figures", kind)])
+    kinds = {plugins.file_of("figures", other) for other in plugins.names("figures")}
+    assert files & kinds == {plugins.file_of("figures", kind)}
+    assert not [path for path in files if path.parent.name in ("study", "plan")]
+
+
 def test_tables_and_figures_do_not_import_torch() -> None:
     modules = (
-        "tables.next_token, snakesteer.figures, snakesteer.sweeps.choices, "
+        "tables.next_token, snakesteer.figures.drawing, snakesteer.sweeps.choices, "
         "snakesteer.tables.two_choice_parts, snakesteer.reports.samples, snakesteer.plan.plan, "
         "snakesteer.storage.other_versions"
     )

@@ -10,7 +10,8 @@ import pytest
 from conftest import REPOSITORY
 
 from checkout import SMALL
-from snakesteer.figures import FIGURES, Inputs
+from snakesteer.figures import heatmap
+from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import LOOK
 from snakesteer.plan import sweeps as plans
 from snakesteer.plan.plan import Plan
@@ -72,7 +73,7 @@ def test_what_counts_as_collapsed_is_marked_and_not_chosen(share: float, chosen:
     assert choice["multipliers"]["myopia"]["3"]["add"] == chosen
     assert f"share of {share}" in choice["rule"]
     with matplotlib.rc_context(LOOK):
-        figure, numbers = FIGURES["heatmap"](Inputs(behaviour=grid), {"collapse": share})
+        figure, numbers = heatmap.draw(Inputs(behaviour=grid), {"collapse": share})
     marked = numbers.set_index("coefficient")["marked"]
     assert marked[2.0] == ("" if chosen == 2.0 else "C")
     legend = [text.get_text() for text in figure.legends[0].get_texts()]

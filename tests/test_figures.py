@@ -17,8 +17,10 @@ import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
 
+from snakesteer.core import plugins
 from snakesteer.core.errors import StudyError
-from snakesteer.figures import FIGURES, Inputs, draw_figure, notes_of
+from snakesteer.figures.drawing import draw_figure, notes_of
+from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import LOOK, PALETTE, signed
 from snakesteer.tables.next_token import ACCURACIES, SKILL_COLUMNS
 from snakesteer.tables.two_choice import score_counts
@@ -143,11 +145,11 @@ def draw(case: str, folder: Path) -> dict[str, bytes]:
 
 def figure_and_numbers(kind: str, inputs: Inputs, settings: dict):
     with matplotlib.rc_context(LOOK):
-        return FIGURES[kind](inputs, settings)
+        return plugins.load("figures", kind).draw(inputs, settings)
 
 
 def test_every_kind_is_tested():
-    assert {make()[0] for make in CASES.values()} == set(FIGURES)
+    assert {make()[0] for make in CASES.values()} == set(plugins.names("figures"))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -172,11 +174,11 @@ pdf.compression: 0
 
 def test_the_same_numbers_give_the_same_bytes_here_and_with_other_settings_of_matplotlib(tmp_path):
     (tmp_path / "matplotlibrc").write_text(MATPLOTLIBRC)
-    own = {case: draw(case, tmp_path / case) for case in FIGURES}
+    own = {case: draw(case, tmp_path / case) for case in plugins.names("figures")}
     assert draw("tradeoff", tmp_path / "again") == own["tradeoff"]
     code = (
-        "import hashlib, pathlib, sys; import snakesteer.figures, test_figures\n"
-        "for case in test_figures.FIGURES:\n"
+        "import hashlib, pathlib, sys; import snakesteer.figures.drawing, test_figures\n"
+        "for case in test_figures.plugins.names('figures'):\n"
         "    files = test_figures.draw(case, pathlib.Path(sys.argv[1]) / case)\n"
         "    print(case, *(hashlib.sha256(files[suffix]).hexdigest() for suffix in files))"
     )
@@ -560,7 +562,7 @@ def test_multipliers_are_written_short_and_signed():
 
 
 def test_tables_and_figures_never_load_a_model_library():
-    code = "import sys, snakesteer.figures, snakesteer.sweeps.choices; print(*sys.modules)"
+    code = "import sys, snakesteer.figures.drawing, snakesteer.sweeps.choices; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

@@ -25,13 +25,14 @@ from conftest import REPOSITORY
 from matplotlib.image import imread
 
 from checkout import copy_of_repository
-from snakesteer import figures
 from snakesteer.core.errors import StudyError
+from snakesteer.figures import drawing
 from snakesteer.figures.inputs import Inputs
 from snakesteer.papers import behaviours, source, vectors
 from snakesteer.papers.shipping import ship
 from snakesteer.papers.skill import skill_curve
 from snakesteer.papers.tables import published_table
+from snakesteer.plan import published as plan_published
 from snakesteer.plan.code_digest import closure
 from snakesteer.plan.plan import Plan
 from snakesteer.reports.published import Series, closing_lines, page
@@ -630,7 +631,7 @@ def test_an_edited_number_does_not_pass_under_the_commits_name(tmp_path: Path) -
     change = {"published": {"source": str(tmp_path)}}
     plan = Plan(study_file.parse(study_file.merge(study_file.read(CONFIG), change)), REPOSITORY)
     blob = source.blob_id((tmp_path / path).read_bytes())
-    assert plan.published_source.settings["files"][path] == {
+    assert plan_published.source(plan.graph).settings["files"][path] == {
         "missing": f"{path} was refused: its blob id is {blob[:12]}, but {IDS[path][:12]} at "
         "commit 14d177d6ae42; get the file again"
     }
@@ -718,22 +719,22 @@ def test_a_figure_says_inside_what_was_left_out(
     """Below what is drawn, or in its place where its own direction is what is absent."""
     inputs = Inputs(behaviour=grid_rows(), absent=["a.json is absent"])
     saved = {}
-    save = figures.save_figure
+    save = drawing.save_figure
 
     def saving(figure: Any, numbers: pd.DataFrame, stem: Any, notes: Any) -> None:
         saved[stem.name] = notes
         save(figure, numbers, stem, notes)
 
-    monkeypatch.setattr(figures, "save_figure", saving)
+    monkeypatch.setattr(drawing, "save_figure", saving)
     heights = {}
     for direction in ("add", "subtract"):
         settings = {"direction": direction, "behaviour": "myopia", "collapse": 0.95}
-        figures.draw_figure("heatmap", inputs, settings, tmp_path / direction)
+        drawing.draw_figure("heatmap", inputs, settings, tmp_path / direction)
     assert saved == {"add": [], "subtract": ["Left out: a.json is absent."]}
     assert (tmp_path / "add.csv").read_text() == "absent\na.json is absent\n"
     for name, absent in (("whole", []), ("noted", inputs.absent)):
         drawn = Inputs(behaviour=inputs.behaviour, absent=absent)
-        figures.draw_figure("heatmap", drawn, {"collapse": 0.95}, tmp_path / name)
+        drawing.draw_figure("heatmap", drawn, {"collapse": 0.95}, tmp_path / name)
         heights[name] = imread(tmp_path / f"{name}.png").shape[0]
     assert heights["noted"] - heights["whole"] in (26, 27)
 

@@ -12,8 +12,7 @@ from conftest import REPOSITORY
 
 from checkout import copy_of_repository
 from snakesteer.core.errors import StudyError
-from snakesteer.figures import draw_overlay
-from snakesteer.figures.overlay import overlay
+from snakesteer.figures.overlay import draw_overlay, overlay
 from snakesteer.plan.plan import Plan
 from snakesteer.reports.scorecard import page
 from snakesteer.storage.files import read_provenance, read_table

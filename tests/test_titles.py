@@ -15,8 +15,9 @@ from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 from test_figures import COLLAPSE, arrays, behaviour, skill
 
-import snakesteer.figures as figures
+from snakesteer.core import plugins
 from snakesteer.figures import fonts
+from snakesteer.figures.drawing import draw_figure
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import LOOK
 
@@ -43,10 +44,10 @@ def drawn(kind: str) -> Figure:
     }
     if kind != "distributions":
         settings["layers"] = [2]
-    return figures.FIGURES[kind](inputs, settings)[0]
+    return plugins.load("figures", kind).draw(inputs, settings)[0]
 
 
-@pytest.mark.parametrize("kind", figures.FIGURES)
+@pytest.mark.parametrize("kind", plugins.names("figures"))
 def test_a_title_is_drawn_as_it_is_written(kind: str) -> None:
     with matplotlib.rc_context(LOOK):
         figure = drawn(kind)
@@ -100,7 +101,7 @@ def test_characters_that_the_font_lacks_come_from_one_that_has_them(
     assert fonts.families_for(["中文 文档"], "DejaVu Sans") == both
     assert capfd.readouterr().err == ""
     settings = {"title": "Tax", "labels": {"myopia": "ไทย 中文"}, **COLLAPSE}
-    figures.draw_figure("simultaneous", Inputs(behaviour=behaviour()), settings, tmp_path / "f")
+    draw_figure("simultaneous", Inputs(behaviour=behaviour()), settings, tmp_path / "f")
     assert capfd.readouterr().err == (
         "Note: The title 'ไทย 中文' is drawn with boxes, as no installed font has 'ทยไ'; install "
         "one that does, such as Noto Sans of that script.\n"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from script_job import job
-from snakesteer.figures import draw_overlay
+from snakesteer.figures.overlay import draw_overlay
 from snakesteer.reports.scorecard import absent_page, page
 from snakesteer.storage.files import read_provenance, read_table, write_table, write_text
 from snakesteer.storage.provenance import provenance

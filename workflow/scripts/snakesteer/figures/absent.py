@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import WIDTH
 
 _SHOWN = 8
 
 
-def absent(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def absent(sentences: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
     """The sentences that say what is absent and why, as text; they are the numbers as well."""
-    lines = [textwrap.fill(sentence, 78) for sentence in _first(inputs.absent)]
+    lines = [textwrap.fill(sentence, 78) for sentence in _first(sentences)]
     text = "\n".join(["Not drawn: published results are absent.", "", *lines])
     figure = Figure(figsize=(WIDTH, 0.6 + 0.15 * (text.count("\n") + 1)))
     figure.text(0.04, 0.94, text, va="top", fontsize=7.5)
-    return figure, pd.DataFrame({"absent": list(inputs.absent)})
+    return figure, pd.DataFrame({"absent": list(sentences)})
 
 
 def left_out(sentences: Sequence[str]) -> list[str]:

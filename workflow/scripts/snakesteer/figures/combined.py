@@ -45,7 +45,7 @@ _BEHIND_BARS = 0.9
 _BAR = 0.095
 
 
-def combined(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """Eight bars per behaviour (added and subtracted; mean and sum; weighted or not) per layer.
 
     Lines behind the bars are the scores of single steering. A bar with over `max_faulty` faulty

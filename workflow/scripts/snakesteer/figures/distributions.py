@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+import seaborn
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from snakesteer.core.errors import StudyError
-from snakesteer.figures.inputs import Inputs
+from snakesteer.figures.inputs import Inputs, NothingToDraw
 from snakesteer.figures.style import FULL_WIDTH, PALETTE, label
 from snakesteer.tables.histograms import histogram
 
@@ -18,7 +19,7 @@ from snakesteer.tables.histograms import histogram
 _COLUMNS = {1: 1, 2: 2, 4: 2}
 
 
-def distributions(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """One column of panels per array, one row per layer, axes shared.
 
     A single layer is laid out in rows of two. Settings: `order` (names), `layers` (0-based; the
@@ -40,13 +41,17 @@ def distributions(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, 
     numbers = []
     for (layer, name), axes in zip(cells, panels, strict=False):
         rows = binned[(binned["name"] == name) & (binned["layer"] == layer)]
-        axes.stairs(
-            rows["count"], [*rows["low"], rows["high"].iloc[-1]], fill=True, color=PALETTE[0]
+        seaborn.histplot(
+            x=(rows["low"] + rows["high"]) / 2,
+            weights=rows["count"],
+            bins=[*rows["low"], rows["high"].iloc[-1]],
+            ax=axes,
+            color=PALETTE[0],
+            alpha=1,
+            edgecolor=PALETTE[0],  # shows where a bar is narrower than a pixel
+            linewidth=0.4,
         )
-        # A line in the middle of each bar, which shows where the bar is narrower than a pixel.
-        filled = rows[rows["count"] > 0]
-        middles = (filled["low"] + filled["high"]) / 2
-        axes.vlines(middles, 0, filled["count"], color=PALETTE[0], linewidth=0.7)
+        axes.set(xlabel="", ylabel="")
         axes.grid(axis="x", visible=False)
         axes.xaxis.set_major_locator(MaxNLocator(3 if columns > 3 else 5))
         if len(layers) == 1 or layer == layers[0]:
@@ -72,7 +77,9 @@ def _binned(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[list[int], pd.
         layers = settings.get("layers", sorted(set(inputs.histograms["layer"])))
         return layers, inputs.histograms
     if not inputs.arrays:
-        raise StudyError("this figure draws mean activations or vectors, but its entry names none.")
+        raise NothingToDraw(
+            "this figure draws mean activations or vectors, but its entry names none."
+        )
     n_layers = len(next(iter(inputs.arrays.values())))
     layers = [int(layer) for layer in settings.get("layers", [n_layers // 2])]
     for layer in layers:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from snakesteer.core.errors import StudyError
-from snakesteer.figures.inputs import Inputs
+from snakesteer.figures.inputs import Inputs, NothingToDraw
 from snakesteer.figures.style import (
     COLLAPSED,
     FAULTY,
@@ -41,10 +40,11 @@ _SCALE = FuncNorm(
     vmin=-1,
     vmax=1,
 )
+_BELOW_CELLS = 0.9  # so that the lines between cells run over the hatched ones
 _TICKS = [-1, -0.5, -0.2, 0, 0.2, 0.5, 1]
 
 
-def heatmap(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """Layers across, multipliers down; colour is the difference from the default score.
 
     A cell carries its matching score in %. Cells with over `max_faulty` faulty answers are hatched
@@ -59,7 +59,11 @@ def heatmap(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.Dat
         if only not in behaviours:
             raise StudyError(f"the grid search has no behaviour {only!r} to draw.")
         behaviours = [only]
-    directions = [settings["direction"]] if settings.get("direction") else ["add", "subtract"]
+    directions = ["add", "subtract"]
+    if direction := settings.get("direction"):
+        directions = [direction]
+        if not (rows["direction"] == direction).any():
+            raise NothingToDraw(f"the grid search has no cells of the direction {direction}.")
     layers = ordered_layers(rows, settings)
     max_faulty = settings.get("max_faulty", 10)
     numbers = _cells(rows, behaviours, directions, layers, max_faulty)
@@ -81,15 +85,14 @@ def heatmap(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.Dat
         layout="constrained",
     )
     panels = figure.subplots(len(behaviours), len(directions), squeeze=False, height_ratios=depths)
-    colours = ScalarMappable(_SCALE, matplotlib.colormaps["RdBu"])
     for behaviour, row in zip(behaviours, panels, strict=True):
         for direction, axes in zip(directions, row, strict=True):
             cells = numbers[
                 (numbers["behaviour"] == behaviour) & (numbers["direction"] == direction)
             ]
-            _draw_panel(axes, cells, layers, magnitudes[behaviour], colours)
+            _draw_panel(axes, cells, layers, magnitudes[behaviour])
             axes.set_yticks(
-                range(len(magnitudes[behaviour])),
+                np.arange(len(magnitudes[behaviour])) + 0.5,
                 [signed(size if direction == "add" else -size) for size in magnitudes[behaviour]],
             )
             default = numbers.loc[numbers["behaviour"] == behaviour, "default"].iloc[0]
@@ -105,7 +108,7 @@ def heatmap(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.Dat
     else:
         figure.supylabel("Injection coefficient", fontsize=8)
     bar = figure.colorbar(
-        colours,
+        panels[0, 0].collections[0],
         ax=panels,
         location="bottom",
         shrink=0.6 if both else 0.9,
@@ -168,40 +171,47 @@ def _cells(
 
 
 def _draw_panel(
-    axes: Axes,
-    cells: pd.DataFrame,
-    layers: list[str],
-    magnitudes: list[float],
-    colours: ScalarMappable,
+    axes: Axes, cells: pd.DataFrame, layers: list[str], magnitudes: list[float]
 ) -> None:
-    axes.set(xlim=(-0.5, len(layers) - 0.5), ylim=(len(magnitudes) - 0.5, -0.5))
+    unmarked = cells[cells["marked"] == ""]
+    differences = unmarked.assign(magnitude=unmarked["coefficient"].abs()).pivot(
+        index="magnitude", columns="layer", values="difference"
+    )
+    seaborn.heatmap(
+        differences.reindex(index=magnitudes, columns=layers),
+        ax=axes,
+        cmap="RdBu",
+        norm=_SCALE,
+        vmin=_SCALE.vmin,
+        vmax=_SCALE.vmax,
+        cbar=False,
+        linewidths=0.6,
+        linecolor="white",
+        xticklabels=False,
+        yticklabels=False,
+    )
     axes.set_facecolor(_UNVISITED)
     axes.grid(False)
-    axes.spines[:].set_visible(False)
+    axes.set(xlabel="", ylabel="")
     axes.tick_params(length=0, pad=2, labelsize=6.5)
-    axes.set_xticks(range(len(layers)), layers)
+    axes.set_xticks(np.arange(len(layers)) + 0.5, layers)
     for cell in cells.to_dict("records"):
         x, y = layers.index(cell["layer"]), magnitudes.index(abs(cell["coefficient"]))
         if cell["marked"]:
-            text, ink, fill = cell["marked"], "black", HATCHED
+            text, ink, weight = cell["marked"], "black", "bold"
+            axes.add_patch(Rectangle((x, y), 1, 1, in_layout=False, zorder=_BELOW_CELLS, **HATCHED))
         else:
-            colour = colours.to_rgba(cell["difference"])
-            text = f"{100 * cell['score']:.0f}"
+            colour = axes.collections[0].to_rgba(cell["difference"])
+            text, weight = f"{100 * cell['score']:.0f}", "normal"
             ink = "black" if np.dot(colour[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
-            fill = {"facecolor": colour, "linewidth": 0}
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, in_layout=False, **fill))
         axes.text(
-            x,
-            y,
+            x + 0.5,
+            y + 0.5,
             text,
             ha="center",
             va="center_baseline",
             fontsize=5.5,
             color=ink,
-            fontweight="bold" if cell["marked"] else "normal",
+            fontweight=weight,
             in_layout=False,
         )
-    for x in range(1, len(layers)):
-        axes.axvline(x - 0.5, color="white", linewidth=0.6)
-    for y in range(1, len(magnitudes)):
-        axes.axhline(y - 0.5, color="white", linewidth=0.6)

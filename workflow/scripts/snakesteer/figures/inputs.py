@@ -13,10 +13,12 @@ from snakesteer.core.errors import StudyError
 from snakesteer.storage.files import read_provenance, read_table, read_tensors
 from snakesteer.tables.vector_intervals import with_intervals
 
-# Kind of figure -> kind of behaviour sweep, where the names differ.
-_DRAWN = {"heatmap": "grid"}
 # Kind of table -> a column that no other kind has.
 _COLUMN = {"skill": "role", "behaviour": "faulty", "histograms": "bin"}
+
+
+class NothingToDraw(StudyError):
+    """What a figure is about is missing altogether."""
 
 
 @dataclass(frozen=True)
@@ -37,30 +39,19 @@ class Inputs:
     absent: Sequence[str] = ()
     unqualified: Sequence[str] = ()
 
-    def lacks(self, kind: str, direction: str | None = None) -> bool:
-        """Whether what a kind of figure draws is missing altogether, of one direction if given."""
-        if kind == "tradeoff":
-            return self.skill is None
-        if kind == "distributions":
-            return self.histograms is None and not self.arrays
-        if self.behaviour is None:
-            return True
-        rows = self.behaviour[self.behaviour["kind"] == _DRAWN.get(kind, kind)]
-        return not (rows["direction"] == direction).any() if direction else rows.empty
-
     def skill_rows(self) -> pd.DataFrame:
-        """The skill table; StudyError if the figure was given none."""
+        """The skill table; NothingToDraw if the figure was given none."""
         if self.skill is None or self.skill.empty:
-            raise StudyError("this figure draws a skill sweep, but its entry names none.")
+            raise NothingToDraw("this figure draws a skill sweep, but its entry names none.")
         return self.skill
 
     def behaviour_rows(self, *kinds: str) -> pd.DataFrame:
-        """The behaviour rows of these kinds; StudyError if there are none of the first kind."""
+        """The behaviour rows of these kinds; NothingToDraw if there are none of the first kind."""
         if self.behaviour is not None:
             rows = self.behaviour[self.behaviour["kind"].isin(kinds)]
             if (rows["kind"] == kinds[0]).any():
                 return rows
-        raise StudyError(
+        raise NothingToDraw(
             f"this figure draws a {kinds[0]} behaviour sweep, but its entry names none."
         )
 

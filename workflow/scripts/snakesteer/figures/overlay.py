@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+os.environ["MPLBACKEND"] = "agg"  # before matplotlib reads what a notebook may have set
 
 import numpy as np
 import pandas as pd
@@ -13,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from snakesteer.figures.style import FULL_WIDTH, PALETTE, REFERENCE
+from snakesteer.figures.absent import absent, left_out
+from snakesteer.figures.style import FULL_WIDTH, PALETTE, REFERENCE, save_figure, themed
 from snakesteer.tables.scorecard import Scorecard, of_target, sorted_curves
 
 _COLUMNS = 3
@@ -32,6 +37,26 @@ _THIN: dict[str, Any] = {
     "capthick": 0.7,
 }
 _OFFSET = {"": -0.6, "_against": 0.6}  # points to the right and down, so that equal curves show
+
+
+def draw_overlay(
+    compared: Scorecard | None,
+    missing: Sequence[str],
+    settings: Mapping[str, Any],
+    stem: str | Path,
+) -> None:
+    """Draw a scorecard's curves over each other, or say what is missing if there is no scorecard.
+
+    Writes `<stem>.pdf`, `<stem>.png` and `<stem>.csv`; the settings are those of `overlay`.
+    """
+    with themed(settings):
+        if compared is None:
+            figure, numbers = absent(missing)
+            notes = []
+        else:
+            figure, numbers = overlay(compared, settings)
+            notes = left_out(missing)
+        save_figure(figure, numbers, stem, notes)
 
 
 def overlay(compared: Scorecard, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:

@@ -23,7 +23,7 @@ from snakesteer.figures.style import (
 _COLLAPSED: dict[str, Any] = {"marker": "o", "markersize": 3, "markerfacecolor": "white"}
 
 
-def simultaneous(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """A curve with its Wilson 95 % band per behaviour; over `max_faulty` faulty is not drawn.
 
     Points with mode collapse are circles on the curve. The alignment tax, if a skill table is

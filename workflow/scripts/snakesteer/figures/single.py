@@ -29,7 +29,7 @@ _BAR = 0.27
 _FAULTY = HATCHED | {"hatch": "....."}
 
 
-def single(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """Three bars per behaviour, one panel per layer, each bar over its injection coefficient.
 
     Error bars are Wilson 95 % intervals; the share of faulty answers, where there is any, stands

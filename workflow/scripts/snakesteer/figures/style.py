@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn
@@ -17,6 +20,7 @@ from matplotlib.transforms import Bbox
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.labels import layer_label, layer_order
+from snakesteer.figures.fonts import families_for
 from snakesteer.storage.files import write_bytes
 
 WIDTH = 5.5
@@ -48,39 +52,49 @@ HATCHED: dict[str, Any] = {
 
 LETTER: dict[str, Any] = {"ha": "center", "fontsize": 6.5, "fontweight": "bold"}
 
-# Any: the keys are matplotlib's own, which it types one by one.
+# Seaborn's theme for papers, at 8 points. Any: the keys are matplotlib's own, which it types one by
+# one.
 LOOK: Any = {
+    **seaborn.axes_style("ticks"),
+    **seaborn.plotting_context("paper", font_scale=8 / 9.6),
     "font.family": FONT,
-    "font.size": 8,
     "text.parse_math": False,  # titles are drawn as they are written
     "axes.titlesize": 8.5,
-    "axes.labelsize": 8,
     "axes.linewidth": 0.6,
-    "axes.edgecolor": "#4D4D4D",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "axes.axisbelow": True,
     "grid.color": "#E4E4E4",
     "grid.linewidth": 0.6,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "xtick.color": "#4D4D4D",
-    "ytick.color": "#4D4D4D",
-    "xtick.labelcolor": "black",
-    "ytick.labelcolor": "black",
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
-    "legend.fontsize": 7.5,
+    "ytick.minor.size": 2,
+    "ytick.minor.width": 0.6,
     "legend.frameon": False,
-    "lines.linewidth": 1.3,
     "lines.markersize": 3.6,
+    "patch.force_edgecolor": False,
     "hatch.linewidth": 0.6,
     "figure.constrained_layout.h_pad": 0.05,
     "figure.constrained_layout.w_pad": 0.05,
     "pdf.fonttype": 42,
     "savefig.facecolor": "white",
 }
+
+
+@contextlib.contextmanager
+def themed(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Matplotlib with the look of all figures, and with fonts for the titles in `settings`."""
+    named = [settings.get("labels", {}), settings.get("titles", {})]
+    titles = [title for names in named for title in names.values()]
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(LOOK)
+        families = families_for([settings.get("title", ""), *titles], FONT)
+        matplotlib.rcParams["font.family"] = families
+        warnings.filterwarnings("ignore", "Glyph ")  # families_for has named the title
+        yield
 
 
 def label(name: str, settings: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ _CONTROL: dict[str, Any] = {
 }
 
 
-def tradeoff(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """One line per injected layer, of its own colour and marker; control sweeps grey and dashed.
 
     x: relative accuracy on the target corpus in %, y: the same on the other corpus, a point per

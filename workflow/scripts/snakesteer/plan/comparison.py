@@ -10,7 +10,7 @@ import pyarrow as pa
 import yaml
 
 from snakesteer.core.errors import StudyError
-from snakesteer.figures import draw_overlay
+from snakesteer.figures.overlay import draw_overlay
 from snakesteer.plan.plan import Plan
 from snakesteer.reports.differences import Difference, differences
 from snakesteer.reports.scorecard import page

@@ -15,8 +15,6 @@ from typing import Any, TypeVar
 from snakesteer.core.errors import StudyError
 from snakesteer.study import schema
 
-LAYERED = ("layers", "layer", "inject")
-
 Layered = TypeVar("Layered", bound=schema.Entry)
 
 
@@ -34,18 +32,22 @@ def at_depth(study: schema.Study, layers_of: Callable[[str], int]) -> schema.Stu
     model's depth is not known.
     """
 
-    def resolved(section: str, entries: Mapping[str, Layered]) -> dict[str, Layered]:
-        return {
-            name: entry.model_copy(
-                update={
-                    key: _numbers(given, _Place(f"{section}.{name}.{key}", models, layers_of))
-                    for key in LAYERED
-                    if (given := getattr(entry, key, None)) is not None
-                }
-            )
-            for name, entry in entries.items()
-            for models in [_models_of(study, entry)]
-        }
+    def resolved(
+        section: str,
+        entries: Mapping[str, Layered],
+        models_of: Callable[[Layered], list[str | None]],
+    ) -> dict[str, Layered]:
+        numbered = {}
+        for name, entry in entries.items():
+            models = models_of(entry)
+            numbers = {}
+            for field in entry.layered:
+                given = getattr(entry, field, None)
+                if given is not None:
+                    place = _Place(f"{section}.{name}.{field}", models, layers_of)
+                    numbers[field] = _numbers(given, place)
+            numbered[name] = entry.model_copy(update=numbers)
+        return numbered
 
     def choice(name: str, entry: schema.Choice) -> schema.Choice:
         multipliers: dict[str, dict[int | float, schema.Multipliers]] = {}
@@ -63,30 +65,12 @@ def at_depth(study: schema.Study, layers_of: Callable[[str], int]) -> schema.Stu
 
     return study.model_copy(
         update={
-            "sweeps": resolved("sweeps", study.sweeps),
-            "samples": resolved("samples", study.samples),
-            "figures": resolved("figures", study.figures),
+            "sweeps": resolved("sweeps", study.sweeps, lambda sweep: [sweep.model]),
+            "samples": resolved("samples", study.samples, lambda samples: [samples.model]),
+            "figures": resolved("figures", study.figures, lambda figure: figure.models(study)),
             "choices": {name: choice(name, entry) for name, entry in study.choices.items()},
         }
     )
-
-
-def _models_of(study: schema.Study, entry: schema.Entry) -> list[str | None]:
-    """The models whose layers an entry names; None among them for published results."""
-    match entry:
-        case schema.DistributionsFigure(activations=[], vectors=names):
-            return [study.model_of(name) if name in study.vectors else None for name in names]
-        case schema.DistributionsFigure(activations=names):
-            return [getattr(study.activations.get(name), "model", None) for name in names]
-        case schema.TradeoffFigure():
-            sweeps = [*entry.sweeps, *entry.controls]
-        case schema.CombinedFigure():
-            sweeps = [entry.sweep, entry.single]
-        case schema.HeatmapFigure() | schema.SingleFigure() | schema.SimultaneousFigure():
-            sweeps = [entry.sweep]
-        case _:
-            return [getattr(entry, "model", None)]
-    return [getattr(study.tabled[sweep], "model", None) for sweep in sweeps]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -51,6 +51,9 @@ class Entry(BaseModel):
     """An entry of a study: frozen, and without keys that nobody reads."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    # Fields that hold layers, as numbers or as fractions of depth.
+    layered: ClassVar[tuple[str, ...]] = ()
 
     @field_validator("*")
     @classmethod

@@ -1,12 +1,45 @@
-"""The figures of a study."""
+"""The figures of a study: what may be said of each kind, and what is so of it.
+
+Checks, planners and captions ask the classes here what differs between kinds. A figure is drawn by
+the plugin of its kind, `figures/<kind>.py`.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, get_args
 
 from pydantic import Field, model_validator
 
+from snakesteer.core.errors import StudyError
+from snakesteer.study.activations import Activations
 from snakesteer.study.entries import Count, Entry, Layers, LayerSet, Name, Names
+from snakesteer.study.published import (
+    Published,
+    PublishedSimultaneous,
+    PublishedSkill,
+    PublishedSweep,
+)
+from snakesteer.study.sweeps import GridSweep, SimultaneousSweep, SkillSweep, Sweep
+from snakesteer.study.vectors import Vector
+
+
+class Shown(Protocol):
+    """What figures ask of the study that they show."""
+
+    @property
+    def activations(self) -> Mapping[str, Activations]: ...
+    @property
+    def vectors(self) -> Mapping[str, Vector]: ...
+    @property
+    def published(self) -> Published | None: ...
+    @property
+    def tabled(self) -> Mapping[str, Sweep | PublishedSweep]: ...
+    def title_of(self, section: Literal["corpora", "behaviours"], name: str) -> str | None: ...
+    def titles_of(self, sweep: str) -> Mapping[str, str | None]: ...
+    def model_of(self, vector: str) -> str: ...
+    def behaviour_of(self, vector: str) -> str: ...
+    def collapse_of(self, sweep: str) -> float: ...
 
 
 class Figure(Entry):
@@ -19,6 +52,66 @@ class Figure(Entry):
         "vectors that have each their own, and what intervals are over, are said after it.",
     )
 
+    layered: ClassVar = ("layers",)
+    # Fields that name sweeps, with the kind that these must be of. The first has the figure's own.
+    draws: ClassVar[Mapping[str, str]] = {}
+    # Fields that name entries of other sections, with the section.
+    names: ClassVar[Mapping[str, str]] = {}
+    # Whether any one of the tables is enough to draw it, and not the first alone.
+    any_table: ClassVar[bool] = False
+
+    def named(self, field: str) -> list[str]:
+        """The names in a field that has one, several or none."""
+        given = getattr(self, field) or []
+        return [given] if isinstance(given, str) else list(given)
+
+    @property
+    def own(self) -> list[str]:
+        """The sweeps that it is about."""
+        return self.named(next(iter(self.draws))) if self.draws else []
+
+    @property
+    def drawn(self) -> list[str]:
+        """All sweeps that it draws."""
+        return [name for field in self.draws for name in self.named(field)]
+
+    def check(self, entry: str, study: Shown) -> None:
+        """Raise StudyError if what it names, which is there, does not fit together."""
+
+    def check_layers(self, entry: str, study: Shown) -> None:
+        """Raise StudyError if layers do not fit together; none is a fraction of depth."""
+
+    def models(self, study: Shown) -> list[str | None]:
+        """The models whose layers it names; None among them for published results."""
+        return [getattr(study.tabled[name], "model", None) for name in self.drawn]
+
+    def tables(self, study: Shown) -> list[str]:
+        """The tables that it is drawn from."""
+        return self.drawn
+
+    def arrays(self, study: Shown) -> tuple[list[str], list[str]]:
+        """The activations whose means it is drawn from, and the vectors."""
+        return [], []
+
+    def settings(self, study: Shown) -> dict[str, Any]:
+        """What other entries decide of how it is drawn."""
+        return {}
+
+    def labels(self, study: Shown) -> dict[str, str | None]:
+        """The titles of what it shows, by name."""
+        titles: dict[str, str | None] = {}
+        for sweep in self.own:
+            titles |= study.titles_of(sweep)
+        return titles
+
+    def rows(self) -> dict[str, str]:
+        """What rows must have in their columns to be drawn."""
+        return {}
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        """What its caption says of its settings, with nothing in the tables that are absent."""
+        return []
+
 
 class WithIntervals(Figure):
     """A figure with intervals."""
@@ -28,6 +121,17 @@ class WithIntervals(Figure):
         description="Uncertainty shown: over documents or questions; over vectors, where the "
         "sweeps have `resamples`; or both, their half-widths added in squares.",
     )
+
+    def items(self, absent: Collection[str]) -> str:
+        """What intervals over items are over, with nothing in the tables that are absent."""
+        return "questions (Wilson)"
+
+
+class OfQuestions(Figure):
+    """A figure of matching scores, in which mode collapse is marked."""
+
+    def settings(self, study: Shown) -> dict[str, Any]:
+        return {"collapse": study.collapse_of(self.own[0])}
 
 
 class TradeoffFigure(WithIntervals):
@@ -43,8 +147,43 @@ class TradeoffFigure(WithIntervals):
     )
     limits: tuple[float, float] | None = Field(None, description="Both axes, in per cent.")
 
+    draws: ClassVar = {"sweeps": "skill", "controls": "skill"}
+    any_table: ClassVar = True
 
-class HeatmapFigure(Figure):
+    def check(self, entry: str, study: Shown) -> None:
+        corpora = {}
+        for name in self.drawn:
+            sweep = study.tabled[name]
+            assert isinstance(sweep, SkillSweep | PublishedSkill)
+            corpora[tuple(sweep.corpora)] = name
+            if len(sweep.corpora) != 2:
+                raise StudyError(
+                    f"{entry} needs two corpora to plot one against the other, but "
+                    f"sweeps.{name}.corpora names {len(sweep.corpora)}."
+                )
+        if len(corpora) > 1:
+            raise StudyError(
+                f"{entry} draws sweeps over different corpora "
+                f"({', '.join(f'sweeps.{name}' for name in corpora.values())}); "
+                "give each its own figure."
+            )
+
+    def settings(self, study: Shown) -> dict[str, Any]:
+        titles = {}
+        for name in [*(self.sweeps if len(self.sweeps) > 1 else []), *self.controls]:
+            if title := getattr(study.tabled[name], "title", None):
+                titles[name] = title
+        return {"titles": titles}
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        controls = [name for name in self.controls if name not in absent]
+        return [f"Grey: the control{'s' if len(controls) > 1 else ''}."] if controls else []
+
+    def items(self, absent: Collection[str]) -> str:
+        return "documents (bootstrap, paired wherever coefficients share their documents)"
+
+
+class HeatmapFigure(OfQuestions):
     """Grid search: layers across, multipliers down."""
 
     kind: Literal["heatmap"]
@@ -53,16 +192,44 @@ class HeatmapFigure(Figure):
     direction: Literal["add", "subtract"] | None = Field(None, description="Both if left out.")
     layers: Layers | None = None
 
+    draws: ClassVar = {"sweep": "grid"}
+    names: ClassVar = {"behaviour": "behaviours"}
 
-class SingleFigure(WithIntervals):
+    def check(self, entry: str, study: Shown) -> None:
+        sweep = study.tabled[self.sweep]
+        if isinstance(sweep, GridSweep) and self.behaviour:
+            searched = [study.behaviour_of(vector) for vector in sweep.vectors]
+            if self.behaviour not in searched:
+                raise StudyError(
+                    f"{entry}.behaviour names {self.behaviour}, which sweeps.{self.sweep} does "
+                    f"not search; name one of {', '.join(searched)}."
+                )
+
+    def settings(self, study: Shown) -> dict[str, Any]:
+        sweep = study.tabled[self.sweep]
+        stopping = isinstance(sweep, GridSweep) and sweep.stopping
+        return super().settings(study) | ({"max_faulty": stopping.faulty} if stopping else {})
+
+    def rows(self) -> dict[str, str]:
+        return {"direction": self.direction} if self.direction else {}
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        sweep = study.tabled[self.sweep]
+        runs_on = isinstance(sweep, GridSweep) and not sweep.stopping
+        return [] if runs_on else ["The cell at which a column ended is marked."]
+
+
+class SingleFigure(WithIntervals, OfQuestions):
     """Matching score by default, added and subtracted."""
 
     kind: Literal["single"]
     sweep: Name
     layers: Layers | None = None
 
+    draws: ClassVar = {"sweep": "single"}
 
-class CombinedFigure(WithIntervals):
+
+class CombinedFigure(WithIntervals, OfQuestions):
     """Matching score under combined vectors, beside single steering."""
 
     kind: Literal["combined"]
@@ -71,14 +238,81 @@ class CombinedFigure(WithIntervals):
     layers: Layers | None = None
     max_faulty: int = Field(10, description="Bars with more faulty answers are not drawn.")
 
+    draws: ClassVar = {"sweep": "combined", "single": "single"}
 
-class SimultaneousFigure(WithIntervals):
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        return [] if self.single in absent else ["Lines give single steering."]
+
+
+class SimultaneousFigure(WithIntervals, OfQuestions):
     """Matching scores along the global coefficient, with the alignment tax."""
 
     kind: Literal["simultaneous"]
     sweep: Name
     tax: Name | None = None
     max_faulty: int = Field(5, description="Points with more faulty answers are not drawn.")
+
+    draws: ClassVar = {"sweep": "simultaneous", "tax": "skill"}
+
+    def check(self, entry: str, study: Shown) -> None:
+        sweep, tax = self._own_results(study)
+        if sweep is None or tax is None:
+            return  # published results do not say what was asked for
+        if tax.coefficients != sweep.coefficients:
+            raise StudyError(
+                f"{entry}.tax names sweeps.{self.tax}, which has other coefficients than "
+                f"sweeps.{self.sweep}; make `coefficients` equal."
+            )
+        if tax.precision_by == "coefficient":
+            raise StudyError(
+                f"{entry}.tax draws accuracies, which sweeps.{self.tax} takes over other documents "
+                "at every coefficient (`precision_by: coefficient`); take precision_by out there."
+            )
+
+    def check_layers(self, entry: str, study: Shown) -> None:
+        sweep, tax = self._own_results(study)
+        if sweep and tax and tax.inject != sweep.inject:
+            raise StudyError(
+                f"{entry}.tax names sweeps.{self.tax}, which injects something else than "
+                f"sweeps.{self.sweep}; make `inject` equal."
+            )
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        sweep, tax = study.tabled[self.sweep], study.tabled[self.tax] if self.tax else None
+        layers = f"Layers: {_own_layers(sweep)}."
+        if tax is None or self.tax in absent:
+            return [layers]
+        said = ["Dotted: next-token accuracy on ordinary documents, the alignment tax.", layers]
+        models = [getattr(shown, "model", None) for shown in (sweep, tax)]
+        if None not in models and len(set(models)) == 2:
+            said.append(
+                f"The questions are put to {models[0]}, the alignment tax is that of {models[1]}."
+            )
+        return said
+
+    def items(self, absent: Collection[str]) -> str:
+        if self.tax is None or self.tax in absent:
+            return super().items(absent)
+        return "questions (Wilson), those of the alignment tax over documents (bootstrap)"
+
+    def _own_results(self, study: Shown) -> tuple[SimultaneousSweep | None, SkillSweep | None]:
+        """The sweep and that of the alignment tax, each unless it is published or not there."""
+        sweep, tax = study.tabled[self.sweep], study.tabled[self.tax] if self.tax else None
+        return (
+            sweep if isinstance(sweep, SimultaneousSweep) else None,
+            tax if isinstance(tax, SkillSweep) else None,
+        )
+
+
+def _own_layers(sweep: Sweep | PublishedSweep) -> str:
+    assert isinstance(sweep, SimultaneousSweep | PublishedSimultaneous)
+    if isinstance(sweep, PublishedSimultaneous):
+        return ", ".join(map(str, sweep.layers))
+    said = []
+    for vector, given in sweep.inject.items():
+        layers = given if isinstance(given, list) else [given]
+        said.append(f"{' and '.join(map(str, layers))} ({vector})")
+    return ", ".join(said)
 
 
 class DistributionsFigure(Figure):
@@ -91,11 +325,73 @@ class DistributionsFigure(Figure):
     bins: Count = 100
     log: bool = Field(True, description="Logarithmic counts.")
 
+    names: ClassVar = {"activations": "activations", "vectors": "vectors"}
+    any_table: ClassVar = True
+
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
         if bool(self.activations) == bool(self.vectors):
             raise ValueError("name either activations or vectors")
         return self
+
+    def check(self, entry: str, study: Shown) -> None:
+        for name in self.activations:
+            if name in study.activations and study.activations[name].corpus is None:
+                raise StudyError(
+                    f"{entry}.activations names activations.{name}, which are of a behaviour and "
+                    "have no mean; name a vector that contrasts them in the figure's `vectors` "
+                    "instead."
+                )
+        names = [*self.activations, *self.vectors]
+        shown = [name for name in names if name not in {*study.activations, *study.vectors}]
+        if not shown or study.published is None:
+            return
+        if len(shown) < len(names):
+            raise StudyError(
+                f"{entry} mixes published activations ({', '.join(shown)}) with the study's own; "
+                "give each its own figure."
+            )
+        layers, bins = study.published.layers, study.published.bins
+        if not set(self.layers) <= set(layers) or self.bins != bins:
+            raise StudyError(
+                f"{entry} draws layers {self.layers} in {self.bins} bins, but the published "
+                f"histograms are of layers {layers} in {bins}; change published.layers and "
+                "published.bins."
+            )
+
+    def models(self, study: Shown) -> list[str | None]:
+        models: list[str | None] = []
+        for name in self.activations:
+            models.append(getattr(study.activations.get(name), "model", None))
+        for name in self.vectors:
+            models.append(study.model_of(name) if name in study.vectors else None)
+        return models
+
+    def tables(self, study: Shown) -> list[str]:
+        if not self._are_published(study):
+            return []
+        means = [f"{name}-mean" for name in self.activations]
+        return means + [f"{name}-vector" for name in self.vectors]
+
+    def arrays(self, study: Shown) -> tuple[list[str], list[str]]:
+        return ([], []) if self._are_published(study) else (self.activations, self.vectors)
+
+    def labels(self, study: Shown) -> dict[str, str | None]:
+        """Published activations and vectors have the names of their corpora and behaviours."""
+        titles: dict[str, str | None] = {}
+        for name in self.activations:
+            corpus = study.activations[name].corpus if name in study.activations else name
+            titles[name] = study.title_of("corpora", corpus) if corpus else None
+        for name in self.vectors:
+            if name not in study.vectors:
+                titles[name] = study.title_of("behaviours", name)
+            elif study.vectors[name].contrast:
+                titles[name] = study.title_of("behaviours", study.behaviour_of(name))
+        return titles
+
+    def _are_published(self, study: Shown) -> bool:
+        own = {*study.activations, *study.vectors}
+        return own.isdisjoint([*self.activations, *self.vectors])
 
 
 AnyFigure = Annotated[
@@ -107,3 +403,4 @@ AnyFigure = Annotated[
     | DistributionsFigure,
     Field(discriminator="kind"),
 ]
+FIGURES: tuple[type[Figure], ...] = get_args(get_args(AnyFigure)[0])

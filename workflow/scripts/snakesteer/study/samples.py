@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -20,3 +20,5 @@ class Samples(Entry):
     prompts: Annotated[list[str], Some, Distinct]
     tokens: Count = 40
     title: str | None = None
+
+    layered: ClassVar = ("layer",)

@@ -31,15 +31,7 @@ from snakesteer.study.corpora import (
     Shuffle,
 )
 from snakesteer.study.entries import Count, Entry, Name, Seed, Titled
-from snakesteer.study.figures import (
-    AnyFigure,
-    CombinedFigure,
-    DistributionsFigure,
-    HeatmapFigure,
-    SimultaneousFigure,
-    SingleFigure,
-    TradeoffFigure,
-)
+from snakesteer.study.figures import FIGURES, AnyFigure
 from snakesteer.study.models import Model
 from snakesteer.study.published import (
     Published,
@@ -114,6 +106,29 @@ class Study(Entry):
         published: Mapping[str, Titled] = getattr(self.published, section, {})
         return published[name].title if name in published else None
 
+    def titles_of(self, sweep: str) -> dict[str, str | None]:
+        """The corpora or behaviours that a sweep is over, with their titles."""
+        entry = self.tabled[sweep]
+        if isinstance(entry, SkillSweep | PublishedSkill):
+            return {name: self.title_of("corpora", name) for name in entry.corpora}
+        if sweep in self.sweeps:
+            behaviours = map(self.behaviour_of, self.vectors_of(self.sweeps[sweep]))
+            return {name: self.behaviours[name].title for name in behaviours}
+        published = self.published.behaviours if self.published else {}
+        return {name: behaviour.title for name, behaviour in published.items()}
+
+    def vectors_of(self, sweep: Sweep) -> list[str]:
+        """The vectors that a sweep injects."""
+        match sweep:
+            case SkillSweep(inject=str() as vector):
+                return [vector]
+            case SkillSweep() | SimultaneousSweep():
+                return list(sweep.inject)
+            case GridSweep():
+                return sweep.vectors
+            case SingleSweep() | CombinedSweep():
+                return self.chosen_vectors(sweep.choice)
+
     def model_of(self, vector: str) -> str:
         """The model whose activations made a vector."""
         entry = self.vectors[vector]
@@ -182,14 +197,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
         PublishedCombined,
         PublishedSimultaneous,
     ),
-    "figures": (
-        TradeoffFigure,
-        HeatmapFigure,
-        SingleFigure,
-        CombinedFigure,
-        SimultaneousFigure,
-        DistributionsFigure,
-    ),
+    "figures": FIGURES,
     "scorecards": (Scorecard,),
     "statistics": (Statistics,),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -89,6 +89,8 @@ class Run(Entry):
         "documents or questions that they are means over are drawn anew, from the activations that "
         "are there. Tables get intervals over vectors (`…_vector_low`, `…_vector_high`).",
     )
+
+    layered: ClassVar = ("layers", "inject")
 
 
 class SkillSweep(Run):

@@ -1,0 +1,100 @@
+"""What differs between kinds of figures stands on their classes, so that a new kind is a class."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, ClassVar, Literal
+
+import pytest
+from conftest import REPOSITORY
+
+from checkout import SMALL
+from snakesteer.core import plugins
+from snakesteer.core.errors import StudyError
+from snakesteer.plan import products
+from snakesteer.plan.captions import caption
+from snakesteer.plan.graph import Graph
+from snakesteer.study import references, study_file
+from snakesteer.study.depth import at_depth
+from snakesteer.study.entries import Layers, Name, Names
+from snakesteer.study.figures import FIGURES, Figure, Shown, WithIntervals
+from snakesteer.study.schema import Study
+
+
+def test_every_kind_that_a_study_may_name_is_a_plugin_and_the_other_way_round() -> None:
+    kinds = [kind.model_fields["kind"].annotation.__args__[0] for kind in FIGURES]  # type: ignore[union-attr]
+    assert sorted(kinds) == plugins.names("figures")
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+def test_facts_are_of_fields_that_there_are(kind: type[Figure]) -> None:
+    assert {*kind.draws, *kind.names} <= kind.model_fields.keys()
+    assert {"title", "caption", "kind"} <= kind.model_fields.keys()
+
+
+class Ladder(WithIntervals):
+    """A kind of figure that only this file knows."""
+
+    kind: Literal["ladder"] = "ladder"
+    of: Names
+    beside: Name | None = None
+    rungs: Layers
+
+    layered: ClassVar = ("rungs",)
+    draws: ClassVar = {"of": "single", "beside": "skill"}
+
+    def settings(self, study: Shown) -> dict[str, Any]:
+        return {"steep": True}
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        return [f"Rungs: {', '.join(map(str, self.rungs))}."]
+
+
+def with_ladder(**given: Any) -> Study:
+    """The small study with a ladder in place of its figures."""
+    figure = Ladder(**{"of": ["single"], "rungs": [0.5, 1], "caption": "Up."} | given)
+    return study_file.load(SMALL).model_copy(update={"figures": {"up": figure}})
+
+
+def test_a_new_kind_is_planned_and_described_by_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = at_depth(with_ladder(beside="code"), {"miniature": 8, "miniature-chat": 8}.__getitem__)
+    references.check(study)
+    assert caption(study, "up") == ("Up. Rungs: 3, 1. Intervals (95 %): over questions (Wilson).")
+    asked = []
+    monkeypatch.setattr(products, "script_code", lambda _, *named: asked.append(named) or "code")
+    product = products.figure(Graph(study, REPOSITORY), "up")
+    assert asked == [("figure", ("figures", "ladder"))] and product.code == "code"
+    tables = [f"results/{study.name}/tables/{name}.parquet" for name in ("single", "code")]
+    assert product.inputs == {"tables": tuple(tables)}
+    assert product.settings["steep"] and product.settings["rungs"] == [3, 1]
+    assert set(product.settings["labels"]) == {"myopia", "wealth-seeking"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            {"of": ["grid"]},
+            "figures.up.of names sweeps.grid, a grid sweep; it needs a single sweep.",
+        ),
+        (
+            {"beside": "coed"},
+            "figures.up.beside names `coed`, which is not in sweeps; did you mean `code`?",
+        ),
+        (
+            {"intervals": "vectors"},
+            "figures.up.intervals is vectors, but sweeps.single has no resamples of its vectors; "
+            "give it `resamples`, or leave intervals out.",
+        ),
+    ],
+)
+def test_a_new_kind_is_checked_by_its_class(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(StudyError) as raised:
+        references.check(with_ladder(**given))
+    assert str(raised.value) == sentence
+
+
+def test_a_fraction_in_a_new_kind_is_one_layer_of_all_its_models() -> None:
+    depths = {"miniature": 8, "miniature-chat": 16}
+    with pytest.raises(StudyError, match=r"^figures.up.rungs names 0.5, which is layer "):
+        at_depth(with_ladder(beside="code"), depths.__getitem__)
