@@ -52,7 +52,7 @@ def large(folder: Path) -> Path:
         "extends": "miniature.yaml",
         "name": "large",
         "vectors": {
-            name: {"add": ["text"], "subtract": ["code"], "permute": "operands", "seed": seed}
+            name: {"method": "control", "of": "code", "how": "operands", "seed": seed}
             for seed, name in enumerate(names)
         },
         "sweeps": {

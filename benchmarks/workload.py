@@ -26,7 +26,8 @@ from snakesteer.hub.manifest import manifest
 from snakesteer.measures.next_token import Corpus, read_corpus
 from snakesteer.prompts.skip_tokens import most_frequent
 from snakesteer.prompts.tokens import encode, load_tokenizer
-from snakesteer.vectors import methods
+from snakesteer.vectors import difference
+from snakesteer.vectors.samples import Samples
 
 SHIPPED = Path(__file__).resolve().parent.parent / "resources" / "models" / "miniature"
 KINDS = ("code", "text")
@@ -157,13 +158,12 @@ def read(workload: Workload, tokens: int, split: str = "validation") -> Document
 
 def vector(model: LanguageModel, documents: Documents) -> np.ndarray:
     """Mean activation of text minus that of code, [n_layers, hidden] float32."""
-    means = {
-        kind: methods.mean(
-            capture(model, sequences, [kind] * len(sequences), batch_tokens=4096).float().numpy()
-        )
-        for kind, sequences in documents.vector.items()
-    }
-    return methods.skill([means["text"]], [means["code"]])
+    samples = {}
+    for kind, sequences in documents.vector.items():
+        found = capture(model, sequences, [kind] * len(sequences), batch_tokens=4096)
+        samples[kind] = [Samples({"activations": found.float().numpy()})]
+    roles = {"add": samples["text"], "subtract": samples["code"]}
+    return difference.fit(roles, {"dtype": "float32"})
 
 
 def spread(n_layers: int, count: int) -> list[int]:

@@ -15,7 +15,8 @@ from snakesteer.measures import next_token
 from snakesteer.storage.points import Points
 from snakesteer.sweeps.stopping import SkillStopping
 from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, measure_gates
-from snakesteer.vectors import methods
+from snakesteer.vectors import control, difference
+from snakesteer.vectors.samples import Samples
 
 KINDS = ("code", "text")
 COEFFICIENTS = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0]
@@ -55,18 +56,10 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
         rows = documents[kind, split].to_pylist()
         return [(row["document"], row["text"]) for row in rows]
 
-    means = {
-        kind: methods.mean(
-            of_documents(
-                model,
-                read_documents(model.tokenizer, pairs(kind, "train"), MAX_TOKENS),
-                batch_tokens=BATCH_TOKENS,
-            )
-            .float()
-            .numpy()
-        )
-        for kind in KINDS
-    }
+    def samples(kind: str) -> list[Samples]:
+        read = read_documents(model.tokenizer, pairs(kind, "train"), MAX_TOKENS)
+        found = of_documents(model, read, batch_tokens=BATCH_TOKENS)
+        return [Samples({"activations": found.float().numpy()})]
 
     points = Points()  # so that coefficient 0 is evaluated once
 
@@ -87,8 +80,10 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
         )
         return other_at(table, 0.6)
 
-    vector = methods.skill([means["text"]], [means["code"]])
-    permuted = methods.skill([means["text"]], [means["code"]], permute="operands", seed=13)
+    roles = {"add": samples("text"), "subtract": samples("code")}
+    settings = {"method": "difference", "dtype": "float32"}
+    vector = difference.fit(roles, settings)
+    permuted = control.fit(roles, {"how": "operands", "seed": 13, "of": settings})
     kept = {layer: text_left(vector, layer) for layer in range(4)}
     assert sum(text >= 0.70 for text in kept.values()) >= 4, kept
     assert abs(text_left(permuted, 3) - 0.6) <= 0.10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ SETTINGS: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     "behaviours.myopic.train": (400, [("questions", "myopic")]),
     "behaviours.myopic.validation": (201, [("questions", "myopic")]),
     "behaviours.myopic.title": ("Short sight", NOTHING),
+    "vectors.code.dtype": ("float32", [("vector", "code"), ("vector", "code-permuted")]),
+    "vectors.code.subtract": (["python"], [("vector", "code"), ("vector", "code-permuted")]),
+    "vectors.code.seed": (14, NOTHING),
+    "vectors.code-permuted.how": ("permuted", [("vector", "code-permuted")]),
+    "vectors.code-permuted.seed": (14, [("vector", "code-permuted")]),
     "sweeps.simultaneous.dtype": (
         "float16",
         [("behaviour_sweep", "simultaneous.layers-11-12-13-14-15")],
@@ -134,6 +140,33 @@ def test_what_a_precision_is_planned_with_changes_the_keys_of_its_sweeps(tmp_pat
     for other in others:
         changed = {place for place in one if key(one, place) != key(other, place)}
         assert changed == dependants(one, sweeps)
+
+
+def test_the_code_of_a_method_is_in_the_keys_of_its_vectors(tmp_path: Path) -> None:
+    scripts = REPOSITORY / "workflow" / "scripts"
+    shutil.copytree(scripts, tmp_path / "workflow" / "scripts")
+    (tmp_path / "resources").symlink_to(REPOSITORY / "resources")
+    room = tmp_path / "workflow" / "scripts" / "snakesteer" / "vectors"
+    study = study_file.load(SMALL)
+
+    def keys() -> dict[str, str]:
+        plan = Plan(study, tmp_path)
+        return {name: made.key for name, made in plan.vectors.items()}
+
+    before = keys()
+    (room / "another.py").write_text("def fit(samples, settings, weights=None):\n    ...\n")
+    assert keys() == before
+    for method, made in (
+        ("contrast", {"myopia", "wealth-seeking"}),
+        ("difference", {"code", "code-permuted", "python"}),
+        ("control", {"code-permuted"}),
+    ):
+        given = room / f"{method}.py"
+        code = given.read_text()
+        given.write_text(f"{code}\nEDITED = True\n")
+        after = keys()
+        assert {name for name in before if before[name] != after[name]} == made
+        given.write_text(code)
 
 
 def test_a_file_is_made_from_the_same_files_whatever_a_study_names_them() -> None:

@@ -20,7 +20,8 @@ from snakesteer.hub.manifest import manifest
 from snakesteer.measures import next_token, two_choice
 from snakesteer.prompts.skip_tokens import most_frequent
 from snakesteer.sweeps.injections import Steering
-from snakesteer.vectors import methods
+from snakesteer.vectors import contrast, difference
+from snakesteer.vectors.samples import Samples
 
 torch.set_num_threads(1)
 
@@ -62,9 +63,9 @@ def both(
     documents = extraction.read_documents(model.tokenizer, tiny.documents(), 30)
     found = extraction.of_documents(model, documents, batch_tokens=64)
     half = len(found) // 2
-    vector = methods.skill(
-        [methods.mean(found[:half].numpy())], [methods.mean(found[half:].numpy())]
-    )
+    roles = {"add": found[:half], "subtract": found[half:]}
+    samples = {role: [Samples({"activations": each.numpy()})] for role, each in roles.items()}
+    vector = difference.fit(samples, {"dtype": "float32"})
     yield Both(model, network.eval(), AutoTokenizer.from_pretrained(folder), vector)
 
 
@@ -185,7 +186,8 @@ def test_contrast_vector(both):
     questions = tiny.questions()
     read = extraction.read_questions(both.model.tokenizer, questions)
     found = extraction.of_questions(both.model, read, batch_tokens=150)
-    vector = methods.contrast(**{role: tensor.numpy() for role, tensor in found.items()})
+    answers = Samples({role: tensor.numpy() for role, tensor in found.items()})
+    vector = contrast.fit({"of": [answers]}, {})
     sides = [
         torch.stack(
             [

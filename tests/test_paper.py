@@ -98,10 +98,12 @@ def test_values_are_the_authors(paper: schema.Study) -> None:
     }
     sweeps = paper.sweeps
     for skill in ("code", "python"):
-        for name, permute in ((skill, None), (f"{skill}-permuted", "operands")):
-            vector = paper.vectors[name]
-            assert (vector.add, vector.subtract) == (["text"], [skill])
-            assert (vector.dtype, vector.permute) == ("bfloat16", permute)
+        vector, control = paper.vectors[skill], paper.vectors[f"{skill}-permuted"]
+        assert vector.operands() == {"add": ["text"], "subtract": [skill]}
+        assert vector.settings() == {"method": "difference", "dtype": "bfloat16"}
+        assert control.operands() == {"of": [skill]}
+        assert control.settings() == {"method": "control", "how": "operands", "seed": 13}
+        for name in (skill, f"{skill}-permuted"):
             assert (sweeps[name].model, sweeps[name].inject) == ("llama-2-7b", name)
             assert sweeps[name].corpora == [skill, "text"]
         assert sweeps[skill].layers == [0, 5, 10, 15, 20, 25, 30]
@@ -383,7 +385,8 @@ def test_nothing_of_llama_2_is_left_in_another_model(tmp_path: Path, base: str) 
     if base == "other-model.yaml":
         for sweep in plan.study.sweeps.values():
             assert (sweep.dtype, sweep.vector_dtype) == (None, "float32")
-        assert {vector.dtype for vector in plan.study.vectors.values()} == {"float32"}
+        dtypes = {made.settings.get("dtype", "float32") for made in plan.vectors.values()}
+        assert dtypes == {"float32"}
 
 
 def reduced(paper: schema.Study, folder: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torch
 from conftest import REPOSITORY
 
 from checkout import SMALL
+from snakesteer.core import plugins
 from snakesteer.core.errors import StudyError
 from snakesteer.plan.plan import Plan
 from snakesteer.storage.files import read_rows, read_tensors, write_tensors
@@ -22,9 +23,17 @@ from snakesteer.sweeps.resampled import joined, skill_again, steerings_again
 from snakesteer.tables.next_token import Curve, skill_table
 from snakesteer.tables.two_choice import Part, behaviour_table
 from snakesteer.tables.vector_intervals import with_intervals
-from snakesteer.vectors import methods, resampling
+from snakesteer.vectors import contrast, control, difference, resampling
+from snakesteer.vectors.samples import ByRole, Samples, mean, of_files
 
-SETTINGS = {"resamples": 3, "seed": 13, "permute": None, "dtype": "float32"}
+DIFFERENCE = {"method": "difference", "dtype": "float32"}
+# Methods with their settings, and the roles of their samples.
+METHODS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "difference": (DIFFERENCE, ("add", "subtract")),
+    "contrast": ({"method": "contrast"}, ("of",)),
+    "control": ({"method": "control", "how": "permuted", "of": DIFFERENCE}, ("add", "subtract")),
+}
+DRAWN = {"vector": "own", "resamples": 3, "seed": 13}
 
 
 def activations(n: int = 9, seed: int = 1) -> np.ndarray:
@@ -35,9 +44,9 @@ def test_a_resample_is_the_mean_over_samples_drawn_again() -> None:
     given = activations()
     drawn = resampling.times_drawn(resampling.generator(13, "code"), len(given), 3)
     assert drawn.sum(axis=1).tolist() == [9, 9, 9]
-    found = resampling.means([given[:4], given[4:]], drawn)
-    for counts, mean in zip(drawn, found, strict=True):
-        np.testing.assert_allclose(mean, np.repeat(given, counts, axis=0).mean(axis=0), atol=1e-6)
+    found = mean(Samples({"activations": given}), "activations", drawn)
+    for counts, one in zip(drawn, found, strict=True):
+        np.testing.assert_allclose(one, np.repeat(given, counts, axis=0).mean(axis=0), atol=1e-6)
 
 
 def test_vectors_of_one_seed_are_drawn_independently() -> None:
@@ -49,34 +58,55 @@ def test_vectors_of_one_seed_are_drawn_independently() -> None:
     assert not np.array_equal(draws[0], draws[2]) and not np.array_equal(draws[0], draws[3])
 
 
-def test_every_resample_of_a_control_is_permuted_anew() -> None:
-    means = np.repeat(activations(1, seed=2).astype(np.float64), 3, axis=0)
-    plain = resampling.skill([means], [], SETTINGS)
+def test_every_resample_of_a_control_is_shuffled_anew() -> None:
+    samples = {"add": [Samples({"activations": activations(1, seed=2)})], "subtract": []}
+    plain = resampling.resampled(difference.fit, samples, DIFFERENCE | DRAWN)
     np.testing.assert_array_equal(plain[0], plain[1])
-    permuted = resampling.skill([means], [], SETTINGS | {"permute": "operands"})
-    assert not np.array_equal(permuted[0], permuted[1])
-    np.testing.assert_array_equal(np.sort(permuted, axis=2), np.sort(plain, axis=2))
+    for how in ("permuted", "operands"):
+        made = {"how": how, "of": DIFFERENCE} | DRAWN
+        shuffled = resampling.resampled(control.fit, samples, made)
+        assert not np.array_equal(shuffled[0], shuffled[1])
+        np.testing.assert_array_equal(np.sort(shuffled, axis=2), np.sort(plain, axis=2))
+        for i, own in enumerate(shuffled):
+            draw = np.random.default_rng([13, i])
+            np.testing.assert_array_equal(own, draw.permuted(plain[i], axis=1))
 
 
-def test_vectors_are_made_of_the_files_of_activations(tmp_path: Path) -> None:
-    path = str(tmp_path / "a.safetensors")
+@pytest.mark.parametrize("method", METHODS)
+def test_resampled_vectors_are_those_of_the_samples_drawn(tmp_path: Path, method: str) -> None:
+    """Of every method that there is, from files of activations."""
+    assert METHODS.keys() == set(plugins.names("vectors"))
+    made, names = METHODS[method]
+    fit = plugins.load("vectors", method).fit
+    held = {
+        role: {
+            name: activations(100, seed)
+            for seed, name in enumerate(("activations", "matching", "not_matching"), start)
+        }
+        for start, role in enumerate(names)
+    }
+    files = {role: [str(tmp_path / f"{role}.safetensors")] for role in names}
+    for role, tensors in held.items():
+        write_tensors(files[role][0], tensors, {})
+    found = resampling.resampled(fit, of_files(files), made | DRAWN)
+    assert found.shape == (3, 2, 4) and found.dtype == np.float32
+    draw = resampling.generator(13, "own")
+    drawn = {role: resampling.times_drawn(draw, 100, 3) for role in names}
+    for i, vector in enumerate(found):
+        again: ByRole = {
+            role: [Samples({n: np.repeat(t, drawn[role][i], axis=0) for n, t in tensors.items()})]
+            for role, tensors in held.items()
+        }
+        expected = fit(again, made | {"seed": [13, i]})
+        np.testing.assert_allclose(vector, expected, atol=1e-6)
+
+
+def test_activations_that_are_not_finite_make_no_resamples() -> None:
     matching, other = activations(), activations(seed=2)
-    write_tensors(path, {"matching": matching, "not_matching": other, "activations": other}, {})
-    settings = SETTINGS | {"vector": "own"}
-    drawn = resampling.times_drawn(resampling.generator(13, "own"), len(matching), 3)
-    found = resampling.resampled(settings, {"contrast": [path]})
-    expected = [
-        methods.contrast(np.repeat(matching, counts, axis=0), np.repeat(other, counts, axis=0))
-        for counts in drawn
-    ]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert found.dtype == np.float32
-    skills = resampling.resampled(settings, {"add": [path], "subtract": [path]})
-    assert skills.shape == (3, 2, 4) and skills.any()
     matching[0, 1, 2] = np.inf
-    write_tensors(path, {"matching": matching, "not_matching": other}, {})
+    samples = {"of": [Samples({"matching": matching, "not_matching": other})]}
     with pytest.raises(StudyError, match="NaN or infinite at layer 1"):
-        resampling.resampled(settings, {"contrast": [path]})
+        resampling.resampled(contrast.fit, samples, DRAWN)
 
 
 def test_resamples_are_evaluated_where_the_sweep_itself_was() -> None:
@@ -114,7 +144,10 @@ def test_rows_are_read_as_the_whole_tensor_is(tmp_path: Path, dtype: torch.dtype
     assert [len(part) for part in parts] == [4, 4, 1]
     np.testing.assert_array_equal(np.concatenate(parts), read_tensors(path)["activations"])
     np.testing.assert_allclose(
-        methods.mean(parts), tensor.double().mean(0).float().numpy(), rtol=1e-6, atol=1e-7
+        mean(Samples(str(path)), "activations"),
+        tensor.double().mean(0).float().numpy(),
+        rtol=1e-6,
+        atol=1e-7,
     )
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(StudyError, match="damaged"):

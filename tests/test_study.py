@@ -60,8 +60,6 @@ def test_every_study_in_config_is_valid() -> None:
         ("choices.multipliers.grid", "code", ["choices.multipliers.grid", "skill"]),
         ("activations.text.documents", 10**6, ["activations.text.documents", "corpora.text"]),
         ("activations.text.behaviour", "myopia", ["activations.text", "either"]),
-        ("vectors.code.contrast", "myopia", ["vectors.code", "contrast"]),
-        ("vectors.code.add", ["myopia"], ["vectors.code", "activations.myopia", "contrast"]),
         (
             "figures.activation-distributions.activations",
             ["text", "myopia"],
@@ -182,6 +180,114 @@ def test_a_mistake_is_one_sentence(
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (
+            "vectors.code.method",
+            "contrst",
+            "my.yaml: `vectors.code.method` must be one of difference, contrast, control; did you "
+            "mean `contrast`?",
+        ),
+        (
+            "vectors.code.method",
+            "probe",
+            "my.yaml: `vectors.code.method` must be one of difference, contrast, control.",
+        ),
+        (
+            "vectors.code",
+            {"add": ["text"], "subtract": ["code"]},
+            "my.yaml: `vectors.code`: has no method; write `method: difference` beside add and "
+            "subtract.",
+        ),
+        (
+            "vectors.myopia",
+            {"contrast": "myopia"},
+            "my.yaml: `vectors.myopia`: `contrast` has become a method; write {method: contrast, "
+            "of: myopia}.",
+        ),
+        *(
+            (
+                "vectors.code",
+                {"add": ["text"], "permute": old},
+                "my.yaml: `vectors.code`: `permute` has become a method; name the vector without "
+                f"it in {{method: control, of: VECTOR, how: {new}}}.",
+            )
+            for old, new in (("operands", "operands"), ("difference", "permuted"))
+        ),
+        (
+            "vectors.code",
+            {"method": "difference"},
+            "my.yaml: `vectors.code`: names no activations; give add, subtract, or both.",
+        ),
+        (
+            "vectors.code.addd",
+            ["text"],
+            "my.yaml: unknown key `vectors.code.addd`; did you mean `add`?",
+        ),
+        (
+            "vectors.code-permuted.of",
+            "cod",
+            "vectors.code-permuted.of names `cod`, which is not in vectors; did you mean `code`?",
+        ),
+        (
+            "vectors.code-permuted.of",
+            "python-permuted",
+            "vectors.code-permuted.of names vectors.python-permuted, which is a control itself; "
+            "name the vector that it is of.",
+        ),
+        (
+            "vectors.code-permuted.of",
+            "code-permuted",
+            "vectors.code-permuted.of names vectors.code-permuted, which is a control itself; "
+            "name the vector that it is of.",
+        ),
+        (
+            "vectors.code.add",
+            ["myopia"],
+            "vectors.code.add names activations.myopia, which are of a behaviour, and difference "
+            "takes those of a corpus; use `method: contrast` for them.",
+        ),
+        (
+            "vectors.myopia.of",
+            "code",
+            "vectors.myopia.of names activations.code, which are of a corpus, and contrast takes "
+            "those of a behaviour; use `method: difference` for them.",
+        ),
+        (
+            "sweeps.grid.vectors",
+            ["code"],
+            "vectors.code is not made of a behaviour, which a behaviour sweep needs; name a vector "
+            "of the method contrast.",
+        ),
+    ],
+)
+def test_a_vector_that_is_none_is_one_sentence(
+    data: dict[str, Any], path: str, value: Any, sentence: str
+) -> None:
+    with pytest.raises(StudyError) as raised:
+        study_file.parse(at(data, path, value), "my.yaml")
+    assert str(raised.value) == sentence
+
+
+def test_a_control_has_the_model_and_the_behaviour_of_its_vector(data: dict[str, Any]) -> None:
+    control = {"method": "control", "of": "myopia", "how": "operands"}
+    study = study_file.parse(at(data, "vectors.shuffled", control))
+    assert study.operands_of("shuffled") == {"of": ["myopia"]}
+    assert (study.model_of("shuffled"), study.behaviour_of("shuffled")) == (
+        "miniature-chat",
+        "myopia",
+    )
+
+
+def test_another_method_makes_another_vector(tmp_path: Path) -> None:
+    variant = tmp_path / "variant.yaml"
+    other = {"method": "contrast", "of": "myopia"}
+    variant.write_text(yaml.safe_dump({"extends": str(MINIATURE), "vectors": {"code": other}}))
+    base, changed = (study_file.read(path)["vectors"] for path in (MINIATURE, variant))
+    assert changed == base | {"code": other}
 
 
 FILES = {"files": ["a.jsonl"]}

@@ -1,10 +1,13 @@
 from script_job import job
+from snakesteer.core import plugins
 from snakesteer.storage.files import read_provenance, write_tensors
 from snakesteer.storage.provenance import derived
-from snakesteer.vectors import resampling
+from snakesteer.vectors.resampling import resampled
+from snakesteer.vectors.samples import of_files
 
 with job(snakemake, "vectors"):
-    origins = [read_provenance(path) for path in snakemake.input]
-    provenance = derived(snakemake, origins)
-    vectors = resampling.resampled(snakemake.params.settings, dict(snakemake.input.items()))
+    settings = snakemake.params.settings
+    provenance = derived(snakemake, [read_provenance(path) for path in snakemake.input])
+    method = plugins.load("vectors", settings["method"])
+    vectors = resampled(method.fit, of_files(dict(snakemake.input.items())), settings)
     write_tensors(snakemake.output[0], {"vectors": vectors}, provenance)

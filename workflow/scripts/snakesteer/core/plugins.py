@@ -24,6 +24,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "readers": ("read",),
     "behaviours": ("questions",),
     "operators": ("apply",),
+    "vectors": ("fit",),
 }
 # Where a kind has not a room of its own.
 FOLDERS = {"readers": "corpora/readers", "operators": "engine/operators"}

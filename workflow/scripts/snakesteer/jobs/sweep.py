@@ -15,7 +15,7 @@ from snakesteer.jobs.usage import write_usage
 from snakesteer.storage.files import write_table
 from snakesteer.storage.provenance import provenance, read_vectors
 from snakesteer.sweeps.resampled import joined
-from snakesteer.vectors.methods import rounded
+from snakesteer.vectors.rounding import rounded
 
 
 def job_vectors(snakemake: Any, manifest: Mapping[str, Any]) -> list[dict[str, np.ndarray]]:

@@ -17,7 +17,8 @@ LOGS = "results/logs"
 class Stage:
     """A kind of cached artefact: its folder under the cache and the endings of its files.
 
-    `plugins` says which settings name a plugin, and of which kind: {setting: kind}.
+    `plugins` says which settings name a plugin, and of which kind: {setting: kind}; `a.b` is the
+    setting b in a.
     """
 
     folder: str
@@ -27,8 +28,10 @@ class Stage:
     def plugins_of(self, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
         """The plugins that settings of this stage name, one or a list by key, as (kind, name)."""
         found = []
-        for key, kind in self.plugins.items():
-            named = settings.get(key, [])
+        for path, kind in self.plugins.items():
+            named: Any = settings
+            for key in path.split("."):
+                named = named.get(key, {})
             found += [(kind, name) for name in ([named] if isinstance(named, str) else named)]
         return found
 
@@ -38,6 +41,8 @@ class Stage:
             f"{CACHE}/{self.folder}/{ending.format(name=name, key=key)}" for ending in self.endings
         ]
 
+
+METHODS = {"method": "vectors", "of.method": "vectors"}  # `of`: the vector of a control
 
 STAGES = {
     "model": Stage("models", ("{name}.{key}.json",)),
@@ -50,8 +55,8 @@ STAGES = {
     "skip_tokens": Stage("skip_tokens", ("{name}.{key}.json",)),
     "activations": Stage("activations", ("{name}.{key}.safetensors",)),
     "mean": Stage("vectors", ("{name}-mean.{key}.safetensors",)),
-    "vector": Stage("vectors", ("{name}.{key}.safetensors",)),
-    "resampled_vectors": Stage("vectors", ("{name}-resampled.{key}.safetensors",)),
+    "vector": Stage("vectors", ("{name}.{key}.safetensors",), METHODS),
+    "resampled_vectors": Stage("vectors", ("{name}-resampled.{key}.safetensors",), METHODS),
     "skill_sweep": Stage("sweeps", ("{name}.{key}.parquet",)),
     "behaviour_sweep": Stage("sweeps", ("{name}.{key}.parquet",)),
     "choice": Stage("choices", ("{name}.{key}.json",)),

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from snakesteer.core.dtypes import ITEM_BYTES
 from snakesteer.core.errors import StudyError
 from snakesteer.hub.manifest import layers_and_width
+from snakesteer.storage.files import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
     from snakesteer.plan.artefacts import Artefact
@@ -217,7 +218,7 @@ def request(artefact: Artefact, model: Size, site: Site, attempt: int) -> Reques
     if artefact.stage in RUNS_A_MODEL:
         gpu, memory, minutes = _of_model_job(artefact, model, site)
     else:
-        gpu, memory, minutes = 0, _activations_bytes(artefact, model), 0.0
+        gpu, memory, minutes = 0, _vectors_bytes(artefact, model), 0.0
     runtime = math.ceil((STARTING_MINUTES + minutes) * site.runtime_factor) * attempt
     return Request(
         0 if site.gpu_name else gpu,  # in the flags then
@@ -270,11 +271,12 @@ def _of_model_job(artefact: Artefact, model: Size, site: Site) -> tuple[int, flo
     return gpus if settings["device_map"] else 1, memory, seconds / 60
 
 
-def _activations_bytes(artefact: Artefact, model: Size) -> float:
-    """Memory for the activations that a job reads: a copy of the file, and float32 twice."""
+def _vectors_bytes(artefact: Artefact, model: Size) -> float:
+    """Memory for vectors made of activations: of these some at a time, of each of them means."""
     read = [made for inputs in artefact.inputs.values() for made, _ in inputs]
-    captured = sum(samples(made) for made in read if made.stage == "activations")
-    return 3.0 * captured * model.layers * model.hidden * ITEM_BYTES["float32"]
+    means = 2 * sum(made.stage == "activations" for made in read)
+    held = 2 * ROWS_AT_ONCE + 4 * means * artefact.settings.get("resamples", 1) if means else 0
+    return 8.0 * held * model.layers * model.hidden
 
 
 def samples(activations: Artefact) -> int:

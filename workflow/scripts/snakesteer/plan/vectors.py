@@ -18,30 +18,29 @@ def mean(graph: Graph, name: str) -> Artefact:
 @once
 def vector(graph: Graph, name: str) -> Artefact:
     """A steering vector."""
-    entry = graph.study.vectors[name]
-    if entry.contrast:
-        pairs: Inputs = {"contrast": [activations(graph, entry.contrast)]}
-        return graph.make("vector", name, {"method": "contrast"}, pairs)
-    settings: dict[str, Any] = {"method": "skill", "dtype": entry.dtype}
-    if entry.permute:
-        settings |= {"permute": entry.permute, "seed": entry.seed}
-    means: Inputs = {
-        "add": [mean(graph, operand) for operand in entry.add or []],
-        "subtract": [mean(graph, operand) for operand in entry.subtract or []],
-    }
-    return graph.make("vector", name, settings, means)
+    return graph.make("vector", name, _settings(graph, name), _samples(graph, name))
 
 
 def resampled_vectors(graph: Graph, name: str, resamples: int) -> Artefact:
     """A steering vector from samples drawn anew, so many times."""
+    drawn = {"vector": name, "resamples": resamples, "seed": graph.study.vectors[name].seed}
+    settings = _settings(graph, name) | drawn
+    return graph.make("resampled_vectors", name, settings, _samples(graph, name))
+
+
+def _settings(graph: Graph, name: str) -> dict[str, Any]:
+    """The settings of a vector's method, and in them those of the vectors that it is made of."""
     entry = graph.study.vectors[name]
-    settings = {"vector": name, "resamples": resamples, "seed": entry.seed}
-    if entry.contrast:
-        inputs: Inputs = {"contrast": [activations(graph, entry.contrast)]}
-    else:
-        settings |= {"permute": entry.permute, "dtype": entry.dtype}
-        inputs = {
-            "add": [activations(graph, operand) for operand in entry.add or []],
-            "subtract": [activations(graph, operand) for operand in entry.subtract or []],
-        }
-    return graph.make("resampled_vectors", name, settings, inputs)
+    settings = entry.settings()
+    if entry.SECTION == "vectors":
+        for field, (origin,) in entry.operands().items():
+            settings[field] = _settings(graph, origin)
+    return settings
+
+
+def _samples(graph: Graph, name: str) -> Inputs:
+    """The activations that a vector is made of, by role."""
+    return {
+        role: [activations(graph, operand) for operand in operands]
+        for role, operands in graph.study.operands_of(name).items()
+    }

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import torch
 
 KEY = "snakesteer"
+ROWS_AT_ONCE = 64
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
 
@@ -153,7 +154,7 @@ def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
         raise _damaged(path, error) from error
 
 
-def read_rows(path: str | Path, name: str, at_once: int = 64) -> Iterator[np.ndarray]:
+def read_rows(path: str | Path, name: str, at_once: int = ROWS_AT_ONCE) -> Iterator[np.ndarray]:
     """One tensor of a safetensors file as `read_tensors` gives it, some rows at a time.
 
     StudyError if the file is damaged, or has no tensor of that name.
@@ -182,9 +183,10 @@ def read_rows(path: str | Path, name: str, at_once: int = 64) -> Iterator[np.nda
             )
 
 
-def read_shape(path: str | Path, name: str) -> tuple[int, ...]:
-    """The shape of one tensor of a safetensors file."""
-    return tuple(_header(path)[1][name]["shape"])
+def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor of a safetensors file."""
+    header = _header(path)[1]
+    return {name: tuple(header[name]["shape"]) for name in header if name != "__metadata__"}
 
 
 def _array(tensor: Mapping[str, Any]) -> np.ndarray:

@@ -385,7 +385,7 @@ class DistributionsFigure(Figure):
         for name in self.vectors:
             if name not in study.vectors:
                 titles[name] = study.title_of("behaviours", name)
-            elif study.vectors[name].contrast:
+            elif study.vectors[name].READS == "behaviour":
                 titles[name] = study.title_of("behaviours", study.behaviour_of(name))
         return titles
 

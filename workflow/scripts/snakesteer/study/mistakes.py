@@ -64,7 +64,9 @@ def sentence(error: ValidationError, origin: str) -> str:
         if kind == "union_tag_not_found":
             return f"{origin}: `{tag}` is missing; add it."
         known = problem["ctx"]["expected_tags"].replace("'", "")
-        return f"{origin}: `{tag}` must be one of {known}."
+        near = difflib.get_close_matches(problem["ctx"]["tag"], known.split(", "), n=1)
+        hint = f"; did you mean `{near[0]}`?" if near else "."
+        return f"{origin}: `{tag}` must be one of {known}{hint}"
     if kind == "string_pattern_mismatch":
         return (
             f"{origin}: `{entry}`: {OTHERWISE[problem['ctx']['pattern']].format(problem['input'])}"
@@ -117,7 +119,7 @@ def _of_type(kind: str) -> bool:
 def _place(location: tuple[Any, ...]) -> list[str]:
     """A location as a reader's file has it, without the branches of unions pydantic puts in."""
     entry, rest = location[:2], location[2:]
-    if location[:1] in (("sweeps",), ("figures",), ("corpora",), ("behaviours",)):
+    if location[:1] in (("sweeps",), ("figures",), ("corpora",), ("behaviours",), ("vectors",)):
         rest = rest[1:]
     elif location[:2] == ("published", "sweeps"):
         rest = rest[:1] + rest[2:]

@@ -16,15 +16,15 @@ from snakesteer.study.sweeps import GridStopping, SkillStopping
 
 _INTRODUCTION = """# The study file
 
-One YAML file describes a study. Its sections hold named entries, and entries refer to each other
-by name. `extends: other.yaml` starts from another study, key by key; a key set to `null` is
-removed, and a model, corpus, behaviour, sweep or figure that is given another `source` or `kind` is
-replaced as a whole. `layers` count decoder blocks from 0, and a layer's activation is that block's
-output. A layer with a decimal point is a fraction of the model's depth: 0.0 is the first, 1.0 the
-last, and in between stands the nearest one, of two equally near ones the lower (of 32 layers 0.25
-is layer 8, 0.5 layer 15); two fractions that are one layer are that layer once, and a set of one
-layer, `[15]`, is that layer. In a figure of models of different depth a fraction is refused unless
-it is the same layer of all.
+One YAML file describes a study. Its sections hold named entries, and entries refer to each other by
+name. `extends: other.yaml` starts from another study, key by key; a key set to `null` is removed,
+and a model, corpus, behaviour, vector, sweep or figure that is given another `source`, `method` or
+`kind` is replaced as a whole. `layers` count decoder blocks from 0, and a layer's activation is
+that block's output. A layer with a decimal point is a fraction of the model's depth: 0.0 is the
+first, 1.0 the last, and in between stands the nearest one, of two equally near ones the lower (of
+32 layers 0.25 is layer 8, 0.5 layer 15); two fractions that are one layer are that layer once, and
+a set of one layer, `[15]`, is that layer. In a figure of models of different depth a fraction is
+refused unless it is the same layer of all.
 [sources.md](sources.md) shows where models, documents and questions may come from.
 
 This page is made from the schema in `workflow/scripts/snakesteer/study/` by
@@ -57,8 +57,8 @@ def markdown() -> str:
 
 
 def _heading(entry: type[Entry]) -> str:
-    """What tells an entry from the others of its section: its kind, or its source."""
-    for key in ("source", "kind"):
+    """What tells an entry from the others of its section: its kind, source or method."""
+    for key in ("source", "kind", "method"):
         field = entry.model_fields.get(key)
         if field and len(get_args(field.annotation)) == 1:
             return f"### {key}: {get_args(field.annotation)[0]}\n\n"

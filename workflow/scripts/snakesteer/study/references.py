@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from typing import assert_never
+from typing import assert_never, get_args
 
 from snakesteer.core.errors import StudyError
 from snakesteer.study.activations import Activations
@@ -22,6 +22,7 @@ from snakesteer.study.sweeps import (
     SkillSweep,
     Sweep,
 )
+from snakesteer.study.vectors import METHODS, VectorEntry
 
 
 def check(study: Study) -> None:
@@ -89,20 +90,11 @@ def _activations(study: Study) -> None:
 
 def _vectors(study: Study) -> None:
     for name, vector in study.vectors.items():
-        entry = f"vectors.{name}"
-        operands = [*(vector.add or []), *(vector.subtract or [])]
-        _known(study, entry, "activations", [*operands, *filter(None, [vector.contrast])])
-        for operand in operands:
-            if study.activations[operand].corpus is None:
-                raise StudyError(
-                    f"{entry} adds or subtracts activations.{operand}, which are of a behaviour; "
-                    "use `contrast` for it."
-                )
-        if vector.contrast and study.activations[vector.contrast].behaviour is None:
-            raise StudyError(
-                f"{entry}.contrast names activations.{vector.contrast}, which are of a corpus; "
-                "use `add` and `subtract` for them."
-            )
+        for field, operands in vector.operands().items():
+            _known(study, f"vectors.{name}.{field}", vector.SECTION, operands)
+            for operand in operands:
+                _operand(study, f"vectors.{name}.{field}", vector, operand)
+    for name in study.vectors:
         study.model_of(name)
 
 
@@ -191,6 +183,25 @@ def _tables(study: Study) -> Iterator[tuple[str, str]]:
         for section, ending in (("sweeps", ""), ("activations", "-mean"), ("vectors", "-vector")):
             for name in getattr(published, section):
                 yield f"published.{section}.{name}", f"{name}{ending}"
+
+
+def _operand(study: Study, entry: str, vector: VectorEntry, operand: str) -> None:
+    """What a vector is made of is what its method takes."""
+    if vector.SECTION == "vectors":
+        if study.vectors[operand].SECTION == "vectors":
+            raise StudyError(
+                f"{entry} names vectors.{operand}, which is a control itself; name the vector that "
+                "it is of."
+            )
+        return
+    of = "corpus" if study.activations[operand].corpus else "behaviour"
+    if vector.READS not in (of, None):
+        others = [method for method in METHODS if of == method.READS]
+        names = [get_args(method.model_fields["method"].annotation)[0] for method in others]
+        raise StudyError(
+            f"{entry} names activations.{operand}, which are of a {of}, and {vector.method} takes "
+            f"those of a {vector.READS}; use `method: {' or '.join(names)}` for them."
+        )
 
 
 def _resamples(study: Study, entry: str, figure: WithIntervals) -> None:

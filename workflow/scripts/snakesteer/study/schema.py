@@ -53,7 +53,7 @@ from snakesteer.study.sweeps import (
     SkillSweep,
     Sweep,
 )
-from snakesteer.study.vectors import Vector
+from snakesteer.study.vectors import METHODS, Vector
 from snakesteer.tables.bootstrap import RESAMPLES, SEED
 
 
@@ -129,13 +129,17 @@ class Study(Entry):
             case SingleSweep() | CombinedSweep():
                 return self.chosen_vectors(sweep.choice)
 
+    def operands_of(self, vector: str) -> dict[str, list[str]]:
+        """The activations that a vector is made of, by role; of a control, those of its vector."""
+        entry = self.vectors[vector]
+        if entry.SECTION == "activations":
+            return entry.operands()
+        (origin,) = entry.operands()["of"]
+        return self.operands_of(origin)
+
     def model_of(self, vector: str) -> str:
         """The model whose activations made a vector."""
-        entry = self.vectors[vector]
-        operands = (
-            [entry.contrast] if entry.contrast else [*(entry.add or []), *(entry.subtract or [])]
-        )
-        models = {self.activations[operand].model for operand in operands}
+        models = {made.model for made in self._activations_of(vector)}
         if len(models) > 1:
             raise StudyError(
                 f"vectors.{vector} is made from activations of {' and '.join(sorted(models))}; "
@@ -144,15 +148,18 @@ class Study(Entry):
         return models.pop()
 
     def behaviour_of(self, vector: str) -> str:
-        """The behaviour whose contrast made a vector."""
-        contrast = self.vectors[vector].contrast
-        behaviour = self.activations[contrast].behaviour if contrast else None
-        if behaviour is None:
-            raise StudyError(
-                f"vectors.{vector} is not a contrast vector of a behaviour, "
-                "which a behaviour sweep needs; name a vector with `contrast`."
-            )
-        return behaviour
+        """The behaviour whose activations made a vector."""
+        for made in self._activations_of(vector):
+            if made.behaviour:
+                return made.behaviour
+        raise StudyError(
+            f"vectors.{vector} is not made of a behaviour, which a behaviour sweep needs; name a "
+            "vector of the method contrast."
+        )
+
+    def _activations_of(self, vector: str) -> list[Activations]:
+        named = self.operands_of(vector).values()
+        return [self.activations[operand] for operands in named for operand in operands]
 
     def chosen_vectors(self, choice: str) -> list[str]:
         """The vectors that a choice has multipliers for."""
@@ -184,7 +191,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     "corpora": (InstalledCorpus, HubCorpus, FilesCorpus, HubSplit, FilesSplit, Filter, Shuffle),
     "behaviours": (GeneratedBehaviour, ModelWrittenBehaviour, PreparedBehaviour),
     "activations": (Activations,),
-    "vectors": (Vector,),
+    "vectors": METHODS,
     "sweeps": (SkillSweep, GridSweep, SingleSweep, CombinedSweep, SimultaneousSweep),
     "choices": (Choice, Multipliers),
     "samples": (Samples,),

@@ -25,6 +25,7 @@ TAGS = {
     "models": "source",
     "corpora": "source",
     "behaviours": "source",
+    "vectors": "method",
     "sweeps": "kind",
     "figures": "kind",
 }
@@ -55,8 +56,9 @@ def resolve(data: Mapping[str, Any], folder: Path, seen: tuple[Path, ...] = ()) 
 
 
 def _without_replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """The base without the entries to which `over` gives another source or kind, and of which
-    nothing holds for that: the size of another model, keys that another kind does not know."""
+    """The base without the entries to which `over` gives another source, method or kind, and of
+    which nothing holds for that: the size of another model, keys that another kind does not
+    know."""
     kept = dict(base)
     for section, tag in TAGS.items():
         entries, others = base.get(section), over.get(section)

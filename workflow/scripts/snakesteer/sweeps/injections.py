@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from snakesteer.core.errors import StudyError
-from snakesteer.vectors.methods import combine
+from snakesteer.vectors.combining import combine
 
 Parts = tuple[tuple[int, np.ndarray], ...]
 

@@ -18,7 +18,8 @@ from snakesteer.measures.two_choice import read_prompts, run
 from snakesteer.storage.points import Points
 from snakesteer.sweeps.injections import Steering
 from snakesteer.sweeps.stopping import GridStopping
-from snakesteer.vectors import methods
+from snakesteer.vectors import contrast
+from snakesteer.vectors.samples import Samples
 
 Records = dict[str, list[dict[str, str]]]
 
@@ -76,9 +77,8 @@ def measure_gates(
         pair = of_questions(
             model, read_questions(model.tokenizer, records["train"]), batch_tokens=BATCH_TOKENS
         )
-        vector = methods.contrast(
-            pair["matching"].float().numpy(), pair["not_matching"].float().numpy()
-        )
+        answers = Samples({role: found.float().numpy() for role, found in pair.items()})
+        vector = contrast.fit({"of": [answers]}, {})
         points = Points()  # so that coefficient 0 is asked once
         cells = [
             cell

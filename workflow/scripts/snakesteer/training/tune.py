@@ -34,7 +34,8 @@ from snakesteer.training.gates import BATCH_TOKENS, measure_gates
 from snakesteer.training.pretrain import KINDS, mixed_batches, opening_rows, packed_rows, top1
 from snakesteer.training.tokenizer import BOS_ID, EOS_ID
 from snakesteer.training.train import BatchSource, Row, TrainingSettings, train
-from snakesteer.vectors.methods import contrast
+from snakesteer.vectors import contrast
+from snakesteer.vectors.samples import Samples
 
 STAGES = (
     Stage(
@@ -219,8 +220,8 @@ def contrast_vectors(
             prompt, matching, other = pose(tuning_draft(behaviour, rng), place % 2 == 0)
             asked.append(asdict(Question(f"{behaviour}-{place}", prompt, matching, other)))
         pair = of_questions(tuned, read_questions(tokenizer, asked), batch_tokens=BATCH_TOKENS)
-        vector = contrast(pair["matching"].float().numpy(), pair["not_matching"].float().numpy())
-        vectors[behaviour] = torch.from_numpy(vector)
+        answers = Samples({role: found.float().numpy() for role, found in pair.items()})
+        vectors[behaviour] = torch.from_numpy(contrast.fit({"of": [answers]}, {}))
     model.train()
     return vectors
 
