@@ -25,13 +25,15 @@ import pyarrow as pa
 from measure import write
 from miniature import REPOSITORY, measure
 
+from snakesteer.core.records import read
 from snakesteer.measures.next_token import SCHEMA as COUNTS
-from snakesteer.measures.two_choice import INJECTION
 from snakesteer.measures.two_choice import SCHEMA as ANSWERS
 from snakesteer.plan.artefacts import Artefact
 from snakesteer.plan.plan import Plan
 from snakesteer.storage.files import write_json, write_table, write_tensors
 from snakesteer.study import study_file
+from snakesteer.sweeps.job import SweepJob, injections_of
+from snakesteer.sweeps.runner import INJECTION
 
 CONFIG = REPOSITORY / "config" / "paper.yaml"
 COEFFICIENTS = 25
@@ -47,11 +49,13 @@ STEPS = {
 }
 
 
-def counts(settings: Mapping[str, Any], draw: np.random.Generator) -> pa.Table:
-    """A skill sweep: accuracy falls along the first of the coefficients."""
+def counts(job: SweepJob, draw: np.random.Generator) -> pa.Table:
+    """Next-token accuracy: it falls along the first of the coefficients."""
     parts = []
-    visited = settings["coefficients"][: COEFFICIENTS if settings["stopping"] else None]
-    for corpus in settings["corpora"]:
+    (injected,) = job.injections
+    (coefficients,) = injected.runs or ()
+    visited = coefficients[: COEFFICIENTS if job.asked["stopping"] else None]
+    for corpus in job.sources:
         tokens = np.clip(draw.lognormal(6.2, 1.1, DOCUMENTS), 30, 4095).astype(np.int64)
         kept = draw.binomial(tokens, 0.6)
         names = [f"{corpus}-{place}" for place in range(DOCUMENTS)]
@@ -73,15 +77,14 @@ def counts(settings: Mapping[str, Any], draw: np.random.Generator) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def answers(settings: Mapping[str, Any], draw: np.random.Generator) -> pa.Table:
-    """A behaviour sweep: every coefficient that it may visit."""
-    count = QUESTIONS[settings["split"]]
+def answers(job: SweepJob, draw: np.random.Generator) -> pa.Table:
+    """Answers to questions: at every coefficient that may be visited."""
+    count = QUESTIONS[job.asked["split"]]
     parts = []
-    for injection in settings["injections"]:
-        runs = injection["runs"]
-        runs = [[0.0, -MULTIPLIER, MULTIPLIER]] if runs == "chosen" else runs
+    for injected in job.injections:
+        runs = injected.runs or ((0.0, -MULTIPLIER, MULTIPLIER),)
         for coefficient in (value for run in runs for value in run):
-            for behaviour in injection["behaviours"]:
+            for behaviour in injected.sources:
                 matches = draw.random(count) < 0.3
                 columns = {
                     "coefficient": [coefficient] * count,
@@ -92,7 +95,7 @@ def answers(settings: Mapping[str, Any], draw: np.random.Generator) -> pa.Table:
                     "logit_matching": draw.normal(size=count),
                     "logit_not_matching": draw.normal(size=count),
                     "choice_mass": draw.random(count),
-                    INJECTION.name: [injection["label"]] * count,
+                    INJECTION.name: [injected.label] * count,
                 }
                 parts.append(pa.table(columns, schema=ANSWERS.append(INJECTION)))
     return pa.concat_tables(parts)
@@ -101,10 +104,11 @@ def answers(settings: Mapping[str, Any], draw: np.random.Generator) -> pa.Table:
 def choice(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A choice in its file's form."""
     cell = {"add": MULTIPLIER, "subtract": -MULTIPLIER}
+    jobs = [] if "multipliers" in settings else injections_of(settings)
     chosen = settings.get("multipliers") or {
-        behaviour: {job["layer"]: cell for job in settings["jobs"]}
-        for injection in settings["jobs"][0]["injections"]
-        for behaviour in injection["behaviours"]
+        behaviour: {job[0].layer: cell for job in jobs}
+        for injected in jobs[0]
+        for behaviour in injected.sources
     }
     return {"rule": "Generated.", "multipliers": chosen}
 
@@ -115,10 +119,10 @@ def generate(made: Artefact, n_layers: int, draw: np.random.Generator) -> None:
     described |= {"code": made.code, "inputs": {}, "packages": {}}
     for path in made.paths:
         match made.stage:
-            case "skill_sweep":
-                write_table(path, counts(made.settings, draw), described)
-            case "behaviour_sweep":
-                write_table(path, answers(made.settings, draw), described)
+            case "sweep":
+                job = read(SweepJob, made.settings)
+                rows = (counts if job.measure == "next_token" else answers)(job, draw)
+                write_table(path, rows, described)
             case "choice":
                 write_json(path, choice(made.settings))
             case "mean" | "vector" as role:

@@ -34,9 +34,11 @@ import workload
 from workload import WORKLOADS
 
 from snakesteer.engine.models import LanguageModel
-from snakesteer.engine.steering import injection
 from snakesteer.measures import next_token
 from snakesteer.measures.next_token import Corpus
+from snakesteer.sweeps import runner
+from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.job import Precision
 from snakesteer.sweeps.precision import standard_error
 
 ERRORS = {"code": 0.010, "text": 0.015}
@@ -116,13 +118,14 @@ def sweep(
     vector: np.ndarray,
     coefficients: Sequence[float],
     corpora: Mapping[str, Corpus],
-    precision: next_token.Precision | None = None,
+    precision: Precision | None = None,
 ) -> pa.Table:
     """A skill sweep on the shared path; with a `precision`, over as many documents as it takes."""
-    (table,) = next_token.run(
+    steering = Steering("own", ((layer, vector),), (tuple(coefficients),), tuple(corpora))
+    (table,) = runner.run(
         model,
-        [injection(model, [(layer, vector)])],
-        coefficients,
+        next_token,
+        [steering],
         corpora,
         batch_tokens=WORKLOADS["miniature"].batch_tokens,
         precision=precision,
@@ -191,7 +194,7 @@ def compare(
         held = sum(int(tokens.sum()) for _, tokens in apart)
         rows.append(_row(layer, corpus, "authors", seconds, held, wanted, reached))
         for by in BY:
-            precision = next_token.Precision(Z * wanted, PILOT, by)
+            precision = Precision(Z * wanted, PILOT, by)
             seconds, table = measure.timed(
                 model.device,
                 lambda: sweep(

@@ -39,6 +39,8 @@ from snakesteer.engine.hooks import replaced
 from snakesteer.engine.models import DTYPES, LanguageModel
 from snakesteer.engine.steering import final_states, injection, prepare
 from snakesteer.measures import next_token
+from snakesteer.sweeps import runner
+from snakesteer.sweeps.injections import Steering
 
 VARIANTS = ("authors", "steering-vectors", "plain", "shared", "compiled")
 SHARING = ("shared", "compiled")
@@ -116,11 +118,13 @@ def run(sweep: Sweep, variant: str, layer: int) -> np.ndarray:
 
 def _by_engine(sweep: Sweep, variant: str, layer: int) -> np.ndarray:
     model = _model(sweep, variant)
-    (table,) = next_token.run(
+    corpora = sweep.documents.corpora
+    parts = ((layer, sweep.vector[layer]),)
+    (table,) = runner.run(
         model,
-        [injection(model, [(layer, sweep.vector[layer])])],
-        sweep.coefficients,
-        sweep.documents.corpora,
+        next_token,
+        [Steering("own", parts, (tuple(sweep.coefficients),), tuple(corpora))],
+        corpora,
         batch_tokens=sweep.batch_tokens,
         path="shared" if variant in SHARING else "plain",
     )
@@ -157,9 +161,7 @@ def _by_steering_vectors(
 def warm_up(sweep: Sweep, variant: str, tokens: int | None = None) -> None:
     """The variant on a document of each corpus, cut after `tokens` tokens."""
     few = {
-        name: next_token.Corpus(
-            corpus.documents[:1], [corpus.sequences[0][:tokens]], corpus.skipped
-        )
+        name: next_token.Corpus(corpus.names[:1], [corpus.sequences[0][:tokens]], corpus.skipped)
         for name, corpus in sweep.documents.corpora.items()
     }
     short = Documents(few, {})

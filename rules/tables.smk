@@ -13,7 +13,7 @@ rule table:
         ENVIRONMENT
     params:
         settings=lambda wildcards: PLAN.tables[wildcards.name].settings,
-        code=PLAN.script_code("table"),
+        code=lambda wildcards: PLAN.tables[wildcards.name].code,
     message:
         "results: table {wildcards.name}"
     script:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from snakesteer.sweeps.stopping import GridStopping
+from snakesteer.measures.two_choice_settings import Stopping as GridStopping
 from snakesteer.tables.two_choice import BEHAVIOUR_COLUMNS, Part, behaviour_table, score_counts
 
 

@@ -17,7 +17,7 @@ from snakesteer.plan import activations
 from snakesteer.plan import models as plans
 from snakesteer.plan.bill import Item, bill
 from snakesteer.plan.plan import Plan
-from snakesteer.plan.reads import SAMPLED, Texts
+from snakesteer.plan.reads import SAMPLED, Texts, readings
 from snakesteer.storage.files import write_table
 from snakesteer.study import study_file
 
@@ -43,8 +43,17 @@ def test_tokens_and_jobs_are_those_the_settings_allow(small: Plan) -> None:
     items = {item.rule: item for item in bill(small)}
     # Two sweeps over two corpora and the tax over one, three coefficients, 600 tokens each; the
     # control takes as many as its precision needs, at least 2 documents and at most 760 tokens.
-    assert items["skill_sweep"].tokens == 3 * ((2 * 2 + 1) * 600 + 2 * 760)
-    assert items["skill_sweep"].least_tokens == 2 * 2 * 2 * 600 + 3 * 600 + 2 * 2 * 2 * 128
+    skills = [
+        one
+        for name in ("code", "python", "code-permuted", "alignment-tax")
+        for one in small.sweeps.get(name, [])
+    ]
+    least, most = (
+        sum(reading.tokens for reading in end)
+        for end in zip(*(readings(one, Texts(REPOSITORY), len) for one in skills), strict=True)
+    )
+    assert most == 3 * ((2 * 2 + 1) * 600 + 2 * 760)
+    assert least == 2 * 2 * 2 * 600 + 3 * 600 + 2 * 2 * 2 * 128
     # Four corpora of 24 documents of 128 tokens, and two behaviours of 20 questions, two answers.
     asked = [prompt_tokens(small, name) for name in ("myopia", "wealth-seeking")]
     assert min(asked) > 30 and max(asked) < 100
@@ -69,11 +78,11 @@ def test_what_is_there_is_not_to_run_unless_what_it_is_made_of_is(small: Plan) -
             path.touch()
     left = {item.rule: item.to_run for item in bill(small)}
     assert left["study_vector"] == len(small.study.vectors)
-    assert left["skill_sweep"] == left["table"] == left["figure"] == 0
+    assert left["sweep"] == left["table"] == left["figure"] == 0
     Path(small.sweeps["single"][0].paths[0]).unlink()
     left = {item.rule: item.to_run for item in bill(small)}
     # Its table, its figure, and the one that draws it beside the combined sweep.
-    assert (left["behaviour_sweep"], left["table"], left["figure"]) == (1, 1, 2)
+    assert (left["sweep"], left["table"], left["figure"]) == (1, 1, 2)
 
 
 def test_a_speed_of_nothing_is_refused(small: Plan, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,9 +92,9 @@ def test_a_speed_of_nothing_is_refused(small: Plan, capsys: pytest.CaptureFixtur
 
 def test_hours_follow_the_speed_and_the_shared_layers(small: Plan) -> None:
     (slow, fast) = ({item.rule: item for item in bill(small, speed)} for speed in (1.0, 4.0))
-    assert slow["skill_sweep"].gpu_hours == pytest.approx(4 * fast["skill_sweep"].gpu_hours)
+    assert slow["sweep"].gpu_hours == pytest.approx(4 * fast["sweep"].gpu_hours)
     item, whole = alone(small, "code.layer-3")
-    assert (item.jobs, item.to_run, item.tokens) == (4, 1, 3600)
+    assert (item.to_run, item.tokens) == (1, 3600)
     # Layers 0 to 3 once, 4 to 7 and the head three times, of 9 times three.
     assert item.gpu_hours == pytest.approx(whole * (4 + 3 * 5) / (3 * 9))
 
@@ -142,6 +151,6 @@ def test_the_bill_is_printed_and_nothing_is_run(
     printed = capsys.readouterr().out
     assert "The study small, estimated; nothing was run." in printed
     assert "100 TFLOP/s" in printed
-    (sweeps,) = (line for line in printed.splitlines() if line.startswith("skill_sweep"))
-    assert "7,624 to 13,560" in sweeps
+    (sweeps,) = (line for line in printed.splitlines() if line.startswith("sweep"))
+    assert "55,212 to 70,665" in sweeps
     assert not list(tmp_path.iterdir())

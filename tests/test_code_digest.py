@@ -13,7 +13,7 @@ from snakesteer.core import plugins
 from snakesteer.plan import code_digest
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
-MODEL_SCRIPTS = ["activations", "skill_sweep", "behaviour_sweep", "samples"]
+MODEL_SCRIPTS = ["activations", "sweep", "samples"]
 
 
 @pytest.fixture
@@ -73,6 +73,17 @@ def test_scripts_that_run_a_model_know_neither_schema_nor_tables_nor_figures(scr
     assert not found & {"study", "plan", "tables", "papers", "figures", "reports"}
 
 
+def test_a_sweep_knows_its_own_measure_and_no_other() -> None:
+    """So that an edit of one, or a new one, leaves what others measured alone."""
+    plugin = SCRIPTS / "snakesteer" / "measures" / "two_choice.py"
+    files = code_digest.closure(SCRIPTS / "sweep.py", [plugin])
+    found = {path.stem for path in files if path.parent == plugin.parent}
+    assert found == {"__init__", "two_choice", "two_choice_settings"}
+    assert not {path.stem for path in code_digest.closure(SCRIPTS / "sweep.py")} & found - {
+        "__init__"
+    }
+
+
 def test_a_choice_knows_nothing_of_skill_sweeps() -> None:
     """So that an edit of their statistics leaves choices, and what is steered by them, alone."""
     found = modules("choice")
@@ -113,7 +124,7 @@ def test_a_figures_code_is_that_of_its_own_kind(kind: str) -> None:
 def test_tables_and_figures_do_not_import_torch() -> None:
     modules = (
         "tables.next_token, snakesteer.figures.drawing, snakesteer.sweeps.choices, "
-        "snakesteer.tables.two_choice_parts, snakesteer.reports.samples, snakesteer.plan.plan, "
+        "snakesteer.tables.two_choice, snakesteer.reports.samples, snakesteer.plan.plan, "
         "snakesteer.storage.other_versions"
     )
     code = (

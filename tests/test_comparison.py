@@ -48,7 +48,7 @@ def run_of(results: Path, name: str, matches: int, change: dict[str, Any]) -> No
         pa.Table.from_pylist(rows),
         {"inputs": {"sweeps": [f"key-of-{name}"]}, "unqualified": UNQUALIFIED.get(name)},
     )
-    (folder / "artefacts.csv").write_text(f"stage,key\nbehaviour_sweep,key-of-{name}\n")
+    (folder / "artefacts.csv").write_text(f"stage,key\nsweep,key-of-{name}\n")
 
 
 def test_differences_name_the_setting_and_both_values() -> None:
@@ -124,7 +124,7 @@ def test_a_table_of_a_run_that_was_cut_short_is_refused(tmp_path: Path) -> None:
     for name in ("first", "second"):
         run_of(tmp_path, name, 50, {})
     catalogue = tmp_path / "second" / "artefacts.csv"
-    catalogue.write_text("stage,key\nbehaviour_sweep,another\n")
+    catalogue.write_text("stage,key\nsweep,another\n")
     with pytest.raises(StudyError, match=r"second/tables/single\.parquet is not of the run that"):
         compare(tmp_path, REPOSITORY, "first", "second")
 

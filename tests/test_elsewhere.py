@@ -166,12 +166,12 @@ def test_the_study_of_another_folder_is_run_with_s(elsewhere: Folder) -> None:
 
 def test_without_a_study_the_miniature_is_planned_anywhere(tmp_path: Path) -> None:
     printed = printed_by(tmp_path, ["-s", str(REPOSITORY / "Snakefile"), "-n"])
-    assert "behaviour_sweep" in printed
+    assert "sweep" in printed
     (tmp_path / "Snakefile").write_text(
         f"module steering:\n    snakefile: {str(REPOSITORY / 'Snakefile')!r}\n\n"
         "use rule * from steering\n"
     )
-    assert "behaviour_sweep" in printed_by(tmp_path, ["-n", "--", "all"])
+    assert "sweep" in printed_by(tmp_path, ["-n", "--", "all"])
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ import oracle
 from snakesteer.engine import models, steering
 from snakesteer.engine.compilation import with_compiled_blocks
 from snakesteer.measures import next_token
+from snakesteer.sweeps import runner
+from snakesteer.sweeps.injections import Steering
 
 torch.set_num_threads(1)
 
@@ -83,8 +85,9 @@ def test_counts_are_the_oracles(model, documents, drawn, value, batch_tokens, pa
     injection = injected(model, drawn)
     names = [f"d{place}" for place in range(len(documents))]
     corpora = {"drawn": next_token.Corpus(names, documents, (5, 7))}
-    (table,) = next_token.run(
-        model, [injection], [0.0, value or 1.0], corpora, batch_tokens=batch_tokens, path=path
+    steering = Steering("drawn", injection.parts, ((0.0, value or 1.0),), ("drawn",))
+    (table,) = runner.run(
+        model, next_token, [steering], corpora, batch_tokens=batch_tokens, path=path
     )
     rows = [row for row in table.to_pylist() if row["coefficient"] == (value or 1.0)]
     assert [row["document"] for row in rows] == names

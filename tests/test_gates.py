@@ -9,11 +9,12 @@ from conftest import REPOSITORY
 from snakesteer.corpora import drawing
 from snakesteer.engine import models
 from snakesteer.engine.extraction import of_documents, read_documents
-from snakesteer.engine.steering import injection
 from snakesteer.hub.manifest import manifest
 from snakesteer.measures import next_token
+from snakesteer.measures.next_token_settings import Stopping
 from snakesteer.storage.points import Points
-from snakesteer.sweeps.stopping import SkillStopping
+from snakesteer.sweeps import runner
+from snakesteer.sweeps.injections import Steering
 from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, measure_gates
 from snakesteer.vectors import control, difference
 from snakesteer.vectors.samples import Samples
@@ -64,10 +65,10 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
     points = Points()  # so that coefficient 0 is evaluated once
 
     def text_left(vector: np.ndarray, layer: int) -> float:
-        (table,) = next_token.run(
+        (table,) = runner.run(
             model,
-            [injection(model, [(layer, vector[layer])])],
-            COEFFICIENTS,
+            next_token,
+            [Steering("own", ((layer, vector[layer]),), (tuple(COEFFICIENTS),), KINDS)],
             {
                 kind: next_token.read_corpus(
                     model.tokenizer, kind, pairs(kind, "validation"), [], max_tokens=MAX_TOKENS
@@ -75,7 +76,7 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
                 for kind in KINDS
             },
             batch_tokens=BATCH_TOKENS,
-            stopping=SkillStopping(stop=0.6),
+            stopping=Stopping(stop=0.6),
             points=points,
         )
         return other_at(table, 0.6)

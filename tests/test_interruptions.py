@@ -24,16 +24,18 @@ import tiny
 import torch
 
 from snakesteer.core.errors import StudyError
-from snakesteer.engine import extraction, models, steering
+from snakesteer.engine import extraction, models
 from snakesteer.hub.manifest import manifest
 from snakesteer.jobs.job import job
 from snakesteer.jobs.model import job_points
 from snakesteer.measures import next_token, two_choice
+from snakesteer.measures.next_token_settings import Stopping as SkillStopping
+from snakesteer.measures.two_choice_settings import Stopping as GridStopping
 from snakesteer.storage.files import read_tensors, write_table, write_tensors
 from snakesteer.storage.points import Points
-from snakesteer.sweeps import curves
+from snakesteer.sweeps import chunks, runner
 from snakesteer.sweeps.injections import Steering
-from snakesteer.sweeps.stopping import GridStopping, SkillStopping
+from snakesteer.sweeps.job import Precision
 
 torch.set_num_threads(1)
 
@@ -61,13 +63,13 @@ def skill(
     folder: Path,
     coefficients: tuple = (0, 0.5, 1, 2),
     stopping: SkillStopping | None = None,
-    precision: next_token.Precision | None = None,
+    precision: Precision | None = None,
 ) -> None:
     corpora = {"many": spoken(model, 12), "few": spoken(model, 5)}
-    (table,) = next_token.run(
+    (table,) = runner.run(
         model,
-        [steering.injection(model, [(1, noise())])],
-        coefficients,
+        next_token,
+        [Steering("noise", ((1, noise()),), (coefficients,), ("many", "few"))],
         corpora,
         batch_tokens=64,
         kept_bytes=20_000,
@@ -92,8 +94,9 @@ def behaviours(
         Steering("a", ((1, noise()),), (coefficients,), ("bold", "shy")),
         Steering("b", ((2, noise()),), ((1.0,), (-1.0, -2.0)), ("shy",)),
     ]
-    tables = two_choice.run(
+    tables = runner.run(
         model,
+        two_choice,
         steerings,
         prompts,
         batch_tokens=99,
@@ -119,8 +122,8 @@ def extracted(model: models.LanguageModel, folder: Path) -> None:
 KINDS = ("point", "pass")
 
 
-def point_of(_model, injection, coefficient, _samples, block, *_) -> str:
-    return f"{coefficient:g} {injection.digest()} {block.source} {block.places}"
+def point_of(_model, injection, coefficient, source, samples, *_) -> str:
+    return f"{coefficient:g} {injection.digest()} {source} {' '.join(samples.names)}"
 
 
 @dataclass(frozen=True)
@@ -149,10 +152,10 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tally:
     tally = Tally(tmp_path / "tally")
     point, shared_pass = KINDS
     for module, name, kind, describe in (
-        (next_token, "_measure", point, point_of),
-        (two_choice, "_ask", point, point_of),
+        (next_token, "rows", point, point_of),
+        (two_choice, "rows", point, point_of),
         (extraction, "of_documents", point, lambda _model, documents: documents.names),
-        (curves, "prepare", shared_pass, lambda *_: ""),
+        (chunks, "prepare", shared_pass, lambda *_: ""),
     ):
         monkeypatch.setattr(module, name, tally.of(kind, getattr(module, name), describe))
     monkeypatch.setattr(extraction, "SHARD_BYTES", 2 * 4 * 32 * 4)
@@ -207,7 +210,7 @@ def calls_of(work: Callable[[], None], note: Path) -> int:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("kind", [skill, behaviours, extraction])
+@pytest.mark.parametrize("kind", [skill, behaviours, extracted])
 def test_killed_at_random_moments_a_job_repeats_a_pass_and_a_point(
     model: models.LanguageModel, begun: Tally, tmp_path: Path, kind: Callable, seed: int
 ) -> None:
@@ -230,7 +233,7 @@ def test_killed_at_random_moments_a_job_repeats_a_pass_and_a_point(
     assert (folder / out.name).read_bytes() == out.read_bytes()
 
 
-@pytest.mark.parametrize("kind", [skill, behaviours, extraction])
+@pytest.mark.parametrize("kind", [skill, behaviours, extracted])
 def test_a_write_that_fails_half_way_costs_that_file_only(
     model: models.LanguageModel,
     begun: Tally,
@@ -272,8 +275,8 @@ def test_a_write_that_fails_half_way_costs_that_file_only(
     [
         (skill, {}, False),
         (skill, {"stopping": SkillStopping()}, False),
-        (skill, {"precision": next_token.Precision(0.9, 4)}, True),
-        (skill, {"precision": next_token.Precision(0.9, 4, "coefficient")}, True),
+        (skill, {"precision": Precision(0.9, 4)}, True),
+        (skill, {"precision": Precision(0.9, 4, "coefficient")}, True),
         (behaviours, {}, False),
     ],
 )
@@ -304,7 +307,7 @@ def points_of(
 ) -> Path | None:
     """The folder of the points of a job that runs this model."""
     given = {
-        "rule": "skill_sweep",
+        "rule": "sweep",
         "threads": 1,
         "output": [str(tmp_path / "sweeps" / "a.parquet")],
         "params": SimpleNamespace(settings={"dtype": "float32", "batch_tokens": "auto"}, code=code),

@@ -61,7 +61,7 @@ SETTINGS: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     "vectors.code-permuted.seed": (14, [("vector", "code-permuted")]),
     "sweeps.simultaneous.dtype": (
         "float16",
-        [("behaviour_sweep", "simultaneous.layers-11-12-13-14-15")],
+        [("sweep", "simultaneous.layers-11-12-13-14-15")],
     ),
     "sweeps.alignment-tax.dtype": ("bfloat16", NOTHING),
     "choices.by-hand.multipliers": (
@@ -136,7 +136,7 @@ def test_what_a_precision_is_planned_with_changes_the_keys_of_its_sweeps(tmp_pat
         planned({"sweeps": {"code": {"precision": 0.01, **given}}}, tmp_path)
         for given in ({}, {"pilot": 64}, {"precision_by": "coefficient"})
     )
-    sweeps = [("skill_sweep", f"code.layer-{layer}") for layer in range(0, 35, 5)]
+    sweeps = [("sweep", f"code.layer-{layer}") for layer in range(0, 35, 5)]
     for other in others:
         changed = {place for place in one if key(one, place) != key(other, place)}
         assert changed == dependants(one, sweeps)

@@ -15,10 +15,11 @@ from conftest import REPOSITORY
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import oracle
-from snakesteer.engine import extraction, models, steering
+from snakesteer.engine import extraction, models
 from snakesteer.hub.manifest import manifest
 from snakesteer.measures import next_token, two_choice
 from snakesteer.prompts.skip_tokens import most_frequent
+from snakesteer.sweeps import runner
 from snakesteer.sweeps.injections import Steering
 from snakesteer.vectors import contrast, difference
 from snakesteer.vectors.samples import Samples
@@ -82,10 +83,10 @@ def spread(both: Both) -> float:
 def test_skill_sweep(both, path, layers, record_property):
     corpora = {"prose": tiny.documents(9), "more": tiny.documents(12)[9:]}
     skip = most_frequent(both.model.tokenizer, [tiny.PROSE], max_tokens=30, count=5)
-    (found,) = next_token.run(
+    (found,) = runner.run(
         both.model,
-        [steering.injection(both.model, parts(both, layers))],
-        COEFFICIENTS,
+        next_token,
+        [Steering("own", tuple(parts(both, layers)), (tuple(COEFFICIENTS),), tuple(corpora))],
         {
             name: next_token.read_corpus(
                 both.model.tokenizer,
@@ -132,7 +133,7 @@ def test_behaviour_sweep(both, path, layers, record_property):
     steering = Steering(
         "own", tuple(parts(both, layers)), (tuple(COEFFICIENTS),), tuple(behaviours)
     )
-    (found,) = two_choice.run(both.model, [steering], prompts, batch_tokens=150, path=path)
+    (found,) = runner.run(both.model, two_choice, [steering], prompts, batch_tokens=150, path=path)
     given = itertools.product(COEFFICIENTS, behaviours.items())
     rows = iter(found.to_pylist())
     steered = [(layer, torch.tensor(vector)) for layer, vector in parts(both, layers)]

@@ -34,7 +34,7 @@ def made(path: Path, kind: str, **packages: str) -> str:
 def test_one_sentence_names_versions_counts_and_what_to_do(tmp_path: Path) -> None:
     paths = [
         made(tmp_path / "a.safetensors", "activations", torch="0.1"),
-        made(tmp_path / "b.parquet", "skill_sweep", torch="0.1", transformers="0.2"),
+        made(tmp_path / "b.parquet", "sweep", torch="0.1", transformers="0.2"),
         made(tmp_path / "c.parquet", "samples"),
         made(tmp_path / "d.parquet", "documents", numpy="0.3"),
         str(tmp_path / "absent.parquet"),
@@ -46,7 +46,7 @@ def test_one_sentence_names_versions_counts_and_what_to_do(tmp_path: Path) -> No
     assert f"torch 0.1 (installed: {OURS['torch']}; artefacts: 2)" in sentence
     assert f"transformers 0.2 (installed: {OURS['transformers']}; artefacts: 1)" in sentence
     assert "numpy" not in sentence and "tokenizers" not in sentence
-    assert "`--forcerun activations skill_sweep`" in sentence
+    assert "`--forcerun activations sweep`" in sentence
 
 
 def test_a_damaged_artefact_is_left_to_the_job_that_reads_it(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_the_installed_command_does_what_the_module_does(environment: Path, tmp_
     assert "{name,reference,prune,compare,bill,ship}" in run(environment, "--help", cwd=tmp_path)
     study = REPOSITORY / "config" / "miniature.yaml"
     assert run(environment, "name", str(study), cwd=tmp_path) == "miniature\n"
-    assert "skill_sweep" in run(environment, "bill", str(REPOSITORY), str(study), cwd=tmp_path)
+    assert "sweep" in run(environment, "bill", str(REPOSITORY), str(study), cwd=tmp_path)
 
 
 def test_the_wheel_holds_the_package_alone(environment: Path) -> None:

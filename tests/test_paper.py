@@ -23,12 +23,12 @@ from test_hub_workflow import served
 
 from checkout import Checkout, copy_of_repository
 from snakesteer.core.labels import layer_label
+from snakesteer.measures.next_token_settings import Stopping as SkillStopping
 from snakesteer.plan import models as plans
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.resources import Size
 from snakesteer.study import coefficients as along
 from snakesteer.study import schema, study_file
-from snakesteer.sweeps.stopping import SkillStopping
 
 PAPER = REPOSITORY / "config" / "paper.yaml"
 AUTHORS = REPOSITORY.parent / "shared" / "published" / "data" / "datasets"
@@ -300,8 +300,7 @@ def test_the_whole_study_is_planned_without_network_and_weights(
         "mean": 4,
         "vector": 9,
         "study_vector": 9,
-        "skill_sweep": 19,
-        "behaviour_sweep": 17,
+        "sweep": 36,
         "choice": 2,
         "table": 13,
         "study_published": 11,

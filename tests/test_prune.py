@@ -83,7 +83,7 @@ def test_points_stay_as_long_as_a_sweep_made_of_them(results: Path) -> None:
     sweep = results / "cache" / "sweeps" / "code.0.parquet"
     write_table(sweep, pa.table({"coefficient": [0.0]}), {"points": "mine"})
     with (results / "mine" / "artefacts.csv").open("a") as catalogue:
-        catalogue.write("skill_sweep,results/cache/sweeps/code.0.parquet\n")
+        catalogue.write("sweep,results/cache/sweeps/code.0.parquet\n")
     for folder in ("mine", "other"):
         write_table(results / "cache" / "points" / folder / "a.parquet", pa.table({"x": [1]}), {})
     (results / "mine" / "artefacts.csv").touch()

@@ -834,7 +834,7 @@ def test_only_the_reader_of_pickles_imports_torch_and_no_model_job_the_published
     for name in ("published_table", "table", "figure", "published_page"):
         for path in closure(scripts / f"{name}.py"):
             assert "\nimport torch" not in path.read_text(), path
-    for name in ("skill_sweep", "behaviour_sweep", "activations", "samples", "choice", "table"):
+    for name in ("sweep", "activations", "samples", "choice", "table"):
         assert not [path for path in closure(scripts / f"{name}.py") if package in path.parents]
 
 

@@ -16,9 +16,9 @@ from conftest import REPOSITORY
 
 from snakesteer.behaviours import drawing as asking
 from snakesteer.measures.two_choice import outcome
+from snakesteer.measures.two_choice_settings import Stopping as GridStopping
 from snakesteer.papers.vectors import read_activations
 from snakesteer.study import study_file
-from snakesteer.sweeps.stopping import GridStopping
 
 AUTHORS = REPOSITORY.parent / "shared" / "published"
 pytestmark = pytest.mark.skipif(not AUTHORS.is_dir(), reason="needs ../shared/published")

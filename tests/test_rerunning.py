@@ -37,28 +37,28 @@ ENTRIES = {
 _FIGURE = "figure study"
 _SAMPLES = "samples samples_page catalogue usage study"
 _TABLE = "table catalogue usage study"
-_ONE_SKILL = f"skill_sweep figure {_TABLE}"
+_ONE_SKILL = f"sweep figure {_TABLE}"
 _CODE_SWEEP = f"{_ONE_SKILL} scorecard"
 _CODE_VECTORS = (
-    "activations mean vector*2 study_vector*2 skill_sweep*2 table*2 figure*2 scorecard catalogue "
+    "activations mean vector*2 study_vector*2 sweep*2 table*2 figure*2 scorecard catalogue "
     "usage study"
 )
 _BASE_MODEL = (
-    "activations*4 mean*4 vector*3 study_vector*3 skill_sweep*3 table*3 figure*3 scorecard "
+    "activations*4 mean*4 vector*3 study_vector*3 sweep*3 table*3 figure*3 scorecard "
     "catalogue usage study"
 )
-_SWEEPS_OF_MODEL = "skill_sweep*3 table*3 figure*2 scorecard catalogue usage study"
+_SWEEPS_OF_MODEL = "sweep*3 table*3 figure*2 scorecard catalogue usage study"
 _CHAT_MODEL = (
-    "activations*2 vector*2 study_vector*2 behaviour_sweep*5 choice skill_sweep samples "
+    "activations*2 vector*2 study_vector*2 sweep*6 choice samples "
     "samples_page table*5 figure*5 catalogue usage study"
 )
 _QUESTIONS = (
-    "questions activations vector study_vector behaviour_sweep*5 choice skill_sweep table*5 "
+    "questions activations vector study_vector sweep*6 choice table*5 "
     "figure*5 catalogue usage study"
 )
-_GRID = "behaviour_sweep*4 choice table*3 figure*3 catalogue usage study"
-_SINGLE = f"behaviour_sweep figure*2 {_TABLE}"
-_BEHAVIOUR = f"behaviour_sweep figure {_TABLE}"
+_GRID = "sweep*4 choice table*3 figure*3 catalogue usage study"
+_SINGLE = f"sweep figure*2 {_TABLE}"
+_BEHAVIOUR = f"sweep figure {_TABLE}"
 
 # Setting of the small study -> another value, and how many jobs of which rule that takes.
 SETTINGS: dict[str, tuple[Any, str]] = {
@@ -79,7 +79,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "models.miniature-chat.dtype": ("bfloat16", _CHAT_MODEL),
     "corpora.text.kind": (
         "all",
-        "documents skip_tokens activations mean vector*3 study_vector*3 skill_sweep*3 table*3 "
+        "documents skip_tokens activations mean vector*3 study_vector*3 sweep*3 table*3 "
         "figure*3 scorecard catalogue usage study",
     ),
     "corpora.python.train": (
@@ -106,7 +106,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "vectors.myopia.seed": (14, "study"),
     "vectors.code.dtype": (
         "bfloat16",
-        "vector*2 study_vector*2 skill_sweep*2 table*2 figure scorecard catalogue usage study",
+        "vector*2 study_vector*2 sweep*2 table*2 figure scorecard catalogue usage study",
     ),
     "vectors.python.dtype": ("bfloat16", f"vector study_vector {_ONE_SKILL}"),
     "sweeps.code.title": ("Code", "study"),
@@ -138,11 +138,11 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "sweeps.grid.path": ("plain", _GRID),
     "sweeps.grid.dtype": ("bfloat16", _GRID),
     "sweeps.grid.vector_dtype": ("float16", _GRID),
-    "sweeps.grid.resamples": (2, f"resampled_vectors*2 behaviour_sweep*2 figure {_TABLE}"),
+    "sweeps.grid.resamples": (2, f"resampled_vectors*2 sweep*2 figure {_TABLE}"),
     "sweeps.grid.vectors": (["wealth-seeking", "myopia"], _GRID),
     "sweeps.grid.layers": (
         [3, 4, 5],
-        "behaviour_sweep*3 choice table*3 figure*3 catalogue usage study",
+        "sweep*3 choice table*3 figure*3 catalogue usage study",
     ),
     "sweeps.grid.multipliers": ([0.5, 2], _GRID),
     "sweeps.grid.stopping.collapse": (0.9, _GRID),
@@ -168,7 +168,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "sweeps.simultaneous.resamples": (2, f"resampled_vectors*2 {_BEHAVIOUR}"),
     "choices.multipliers.max_faulty": (
         0.1,
-        "choice behaviour_sweep*2 table*2 figure*2 catalogue usage study",
+        "choice sweep*2 table*2 figure*2 catalogue usage study",
     ),
     "samples.chat.vector": ("myopia", _SAMPLES),
     "samples.chat.layer": (4, _SAMPLES),
@@ -366,7 +366,7 @@ def test_the_settings_are_written_after_all_that_is_made_with_them(
     downstream: dict[str, set[str]],
 ) -> None:
     """A run that is cut short leaves the settings of the last one beside its tables."""
-    for rule in ("activations", "skill_sweep", "behaviour_sweep", "table", "samples_page"):
+    for rule in ("activations", "sweep", "table", "samples_page"):
         assert "study" in downstream[rule]
 
 

@@ -15,11 +15,12 @@ from conftest import REPOSITORY
 from checkout import SMALL
 from snakesteer.core import plugins
 from snakesteer.core.errors import StudyError
+from snakesteer.measures import next_token
 from snakesteer.plan.plan import Plan
 from snakesteer.storage.files import read_rows, read_tensors, write_tensors
 from snakesteer.study import study_file
 from snakesteer.sweeps.injections import Steering
-from snakesteer.sweeps.resampled import joined, skill_again, steerings_again
+from snakesteer.sweeps.resampled import again, joined
 from snakesteer.tables.next_token import Curve, skill_table
 from snakesteer.tables.two_choice import Part, behaviour_table
 from snakesteer.tables.vector_intervals import with_intervals
@@ -110,22 +111,21 @@ def test_activations_that_are_not_finite_make_no_resamples() -> None:
 
 
 def test_resamples_are_evaluated_where_the_sweep_itself_was() -> None:
-    base = pa.Table.from_pandas(pd.DataFrame(skill_rows({0: 40, 2: 20})))
-    settings = {"coefficients": [0, 1, 2], "tokens": 9, "max_tokens": 5}
-    texts = {"code": [("a", "x"), ("c", "y"), ("b", "z")], "text": [("a", "x")]}
-    again, documents = skill_again(settings, texts, base)
-    assert again == {
-        "coefficients": [0, 2],
-        "tokens": None,
-        "max_tokens": 5,
-        "precision": None,
-        "stopping": None,
+    rows = pd.DataFrame(skill_rows({0: 40, 2: 20}, injection="one"))
+    base = pa.Table.from_pandas(
+        pd.concat([rows, rows[rows.coefficient == 2].assign(injection="two")])
+    )
+    given = [Steering(name, (), ((0.0, 1.0), (2.0,)), ("code",)) for name in ("one", "two")]
+    read = {
+        "code": next_token.Corpus(["a", "c", "b"], [[1], [2], [3]], (7,)),
+        "text": next_token.Corpus(["a"], [[1]], ()),
     }
-    assert documents == {"code": [("a", "x"), ("b", "z")], "text": []}
-    given = [Steering(name, (), ((0.0, 1.0), (2.0,)), ("myopic",)) for name in ("one", "two")]
-    asked = pa.table({"injection": ["one", "one", "two"], "coefficient": [0.0, 2.0, 1.0]})
-    runs = [steering.runs for steering in steerings_again(given, asked)]
-    assert runs == [((0.0,), (2.0,)), ((1.0,),)]
+    steerings, samples = again(next_token, given, read, base)
+    assert [steering.runs for steering in steerings] == [((0.0,), (2.0,)), ((2.0,),)]
+    assert samples == {
+        "code": next_token.Corpus(["a", "b"], [[1], [3]], (7,)),
+        "text": next_token.Corpus([], [], ()),
+    }
 
 
 def test_tables_of_resamples_are_counted() -> None:

@@ -37,6 +37,16 @@ def changed(artefact: Artefact, **settings: Any) -> Artefact:
     return replace(artefact, settings={**artefact.settings, **settings})
 
 
+def asked(sweep: Artefact, **settings: Any) -> Artefact:
+    """The sweep with other settings of its measure."""
+    return changed(sweep, asked={**sweep.settings["asked"], **settings})
+
+
+def skill(plan: Plan) -> Artefact:
+    """A job of a sweep of two corpora."""
+    return plan.sweeps["code"][0]
+
+
 @pytest.mark.parametrize("stage", sorted(RUNS_A_MODEL | OTHERS))
 def test_larger_models_and_later_attempts_ask_for_more(plan: Plan, stage: str) -> None:
     artefact = plan.artefacts(stage)[0]
@@ -55,13 +65,12 @@ def test_larger_models_and_later_attempts_ask_for_more(plan: Plan, stage: str) -
 
 
 def test_each_resample_is_work_of_its_own(plan: Plan) -> None:
-    for stage in ("skill_sweep", "behaviour_sweep"):
-        sweep = plan.artefacts(stage)[0]
+    for sweep in (skill(plan), plan.sweeps["grid"][0]):
         assert tokens(changed(sweep, resamples=5)) == 5 * tokens(sweep)
 
 
 def test_questions_of_a_prepared_file_are_taken_for_as_many_as_the_authors_drew(plan: Plan) -> None:
-    sweep = next(one for one in plan.artefacts("behaviour_sweep") if one.name.startswith("simul"))
+    sweep = next(one for one in plan.artefacts("sweep") if one.name.startswith("simul"))
     drawn, prepared = (
         replace(
             sweep,
@@ -80,12 +89,12 @@ def test_questions_of_a_prepared_file_are_taken_for_as_many_as_the_authors_drew(
 
 def test_more_work_takes_longer(plan: Plan) -> None:
     """A curve of the paper's size: hours on one GPU, not minutes and not weeks."""
-    sweep = changed(
-        plan.artefacts("skill_sweep")[0], tokens=None, max_tokens=4096, coefficients=[0.0] * 37
-    )
+    (injected,) = skill(plan).settings["injections"]
+    injections = [{**injected, "runs": [[0.0] * 37]}]
+    sweep = changed(asked(skill(plan), tokens=None, max_tokens=4096), injections=injections)
     assert tokens(sweep) == 37 * 2 * 48 * 4096
-    assert tokens(changed(sweep, tokens=1000)) == 37 * 2 * 1000
-    few = request(changed(sweep, tokens=1000), LARGE, Site(), 1)
+    assert tokens(asked(sweep, tokens=1000)) == 37 * 2 * 1000
+    few = request(asked(sweep, tokens=1000), LARGE, Site(), 1)
     assert 60 < request(sweep, LARGE, Site(), 1).runtime - few.runtime < 24 * 60
 
 
@@ -105,7 +114,7 @@ def test_tokens_of_the_other_stages(plan: Plan) -> None:
 
 
 def test_a_spread_model_gets_as_many_gpus_as_it_needs(plan: Plan) -> None:
-    sweep = changed(plan.artefacts("skill_sweep")[0], dtype="bfloat16", device_map="auto")
+    sweep = changed(skill(plan), dtype="bfloat16", device_map="auto")
     seventy = Size(140e9, 80, 8192)
     assert request(sweep, LARGE, Site(), 1).gpu == 1
     assert request(sweep, seventy, Site(gpu_gb=80), 1).gpu == 3
@@ -114,7 +123,7 @@ def test_a_spread_model_gets_as_many_gpus_as_it_needs(plan: Plan) -> None:
 
 
 def test_kept_states_take_memory(plan: Plan) -> None:
-    sweep = plan.artefacts("skill_sweep")[0]
+    sweep = skill(plan)
     less, more = (
         request(changed(sweep, kept_gb=kept), LARGE, Site(), 1).mem_mb for kept in (1, 10)
     )
@@ -122,11 +131,11 @@ def test_kept_states_take_memory(plan: Plan) -> None:
 
 
 def test_no_attempt_asks_for_more_time_than_the_site_allows(plan: Plan) -> None:
-    sweep = changed(plan.artefacts("skill_sweep")[0], tokens=None, max_tokens=4096)
+    sweep = asked(skill(plan), tokens=None, max_tokens=4096)
     free, limit = request(sweep, LARGE, Site(), 1).runtime, Site(max_runtime=60)
     assert 30 < free < 60
-    asked = [request(sweep, LARGE, limit, attempt).runtime for attempt in (1, 2, 3)]
-    assert asked == [free, 60, 60]
+    minutes = [request(sweep, LARGE, limit, attempt).runtime for attempt in (1, 2, 3)]
+    assert minutes == [free, 60, 60]
 
 
 def test_a_site_is_read_from_the_default_resources() -> None:
@@ -184,14 +193,14 @@ def test_a_kind_of_gpu_with_a_hyphen_is_a_flag_of_every_job_that_runs_a_model(pl
     name = "nvidia_a100-sxm4-40gb"
     assert "set-resources" not in profile(gpu_model=name)
     hyphens = site(gpu_model=name, extra="--mail-type=FAIL", gpu_gb=40)
-    sweep = changed(plan.artefacts("skill_sweep")[0], dtype="bfloat16", device_map="auto")
-    wildcards = SimpleNamespace(name=sweep.name, key=plan.artefacts("skill_sweep")[0].key)
-    asked = plan.resources("skill_sweep", hyphens)
-    assert asked["gpu"](wildcards, 1) == 0
-    assert asked["slurm_extra"](wildcards, 1) == f"--mail-type=FAIL -G {name}:1"
+    sweep = changed(skill(plan), dtype="bfloat16", device_map="auto")
+    wildcards = SimpleNamespace(name=sweep.name, key=skill(plan).key)
+    resources = plan.resources("sweep", hyphens)
+    assert resources["gpu"](wildcards, 1) == 0
+    assert resources["slurm_extra"](wildcards, 1) == f"--mail-type=FAIL -G {name}:1"
     assert request(sweep, Size(140e9, 80, 8192), hyphens, 1).slurm_extra.endswith(f"{name}:5")
     assert "slurm_extra" not in plan.resources("mean", hyphens)
-    assert "slurm_extra" not in plan.resources("skill_sweep", site(gpu_model="a100"))
+    assert "slurm_extra" not in plan.resources("sweep", site(gpu_model="a100"))
     assert site(gpu_model=name, gpus=False).flags(1) == ""
     assert site(extra="--mail-type=FAIL", gpu_extra="--exclusive").flags(1) == "--exclusive"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from snakesteer.sweeps.stopping import GridStopping, SkillStopping
+from snakesteer.measures.next_token_settings import Stopping as SkillStopping
+from snakesteer.measures.two_choice_settings import Stopping as GridStopping
 
 
 def visited(relative: list[float], stopping: SkillStopping) -> list[int]:

@@ -23,13 +23,15 @@ from snakesteer.core.progress import Progress
 from snakesteer.engine import batches as batching
 from snakesteer.engine import extraction, head, memory, models, steering
 from snakesteer.measures import continuation, next_token, two_choice
+from snakesteer.measures.next_token_settings import Stopping as SkillStopping
+from snakesteer.measures.two_choice_settings import Stopping as GridStopping
 from snakesteer.prompts.questions import question_tokens
 from snakesteer.prompts.skip_tokens import most_frequent
 from snakesteer.prompts.tokens import Reading
 from snakesteer.storage.points import Points
-from snakesteer.sweeps import curves
+from snakesteer.sweeps import chunks, runner
 from snakesteer.sweeps.injections import Steering
-from snakesteer.sweeps.stopping import GridStopping, SkillStopping
+from snakesteer.sweeps.job import Precision
 
 torch.set_num_threads(1)
 
@@ -53,17 +55,16 @@ def sweep(model, injection, coefficients, documents=None, tokens=None, max_token
         )
         for name, texts in given.items()
     }
-    (table,) = next_token.run(
-        model, [injection], coefficients, corpora, **{"batch_tokens": 64} | settings
-    )
+    steering = Steering("noise", injection.parts, (tuple(coefficients),), tuple(corpora))
+    (table,) = runner.run(model, next_token, [steering], corpora, **{"batch_tokens": 64} | settings)
     return table
 
 
 def ask(model, parts, *runs, stopping=None, **settings):
     prompts = {"bold": two_choice.read_prompts(model.tokenizer, "bold", tiny.questions())}
     steering = Steering("noise", tuple(parts), runs, ("bold",))
-    (table,) = two_choice.run(
-        model, [steering], prompts, batch_tokens=99, stopping=stopping, **settings
+    (table,) = runner.run(
+        model, two_choice, [steering], prompts, batch_tokens=99, stopping=stopping, **settings
     )
     return table
 
@@ -85,7 +86,7 @@ def test_the_paths_give_the_same_table(model, injection):
     assert shared.equals(plain)
 
 
-def test_blocks_give_the_same_counts_in_the_same_order(model, injection):
+def test_chunks_give_the_same_counts_in_the_same_order(model, injection):
     whole, parts = (
         sweep(model, injection, [0, 2.0], batch_tokens=1, kept_bytes=bound)
         for bound in (1e9, 50 * 4 * 32)
@@ -99,11 +100,11 @@ def measured(monkeypatch, shares, documents=()):
     `documents` overrides them for some of the documents.
     """
     seen = []
-    right = next_token._measure
+    right = next_token.rows
 
-    def measure(model, injection, coefficient, corpus, block, batches, progress):
-        table = right(model, injection, 0.0, corpus, block, batches, progress)
-        seen.append((coefficient, block.places))
+    def rows(model, injection, coefficient, source, corpus, batches, progress):
+        table = right(model, injection, 0.0, source, corpus, batches, progress)
+        seen.append((coefficient, *corpus.names))
         names = table["document"].to_pylist()
         hits = [dict(documents).get(name, shares)[coefficient] for name in names]
         for column, values in (("top1", hits), ("coefficient", [coefficient] * len(names))):
@@ -111,7 +112,7 @@ def measured(monkeypatch, shares, documents=()):
             table = table.set_column(place, table.schema.field(place), pa.array(values))
         return table.cast(next_token.SCHEMA)
 
-    monkeypatch.setattr(next_token, "_measure", measure)
+    monkeypatch.setattr(next_token, "rows", rows)
     return seen
 
 
@@ -127,18 +128,18 @@ def test_stopping_follows_the_first_corpus(model, injection, monkeypatch):
 def shared_passes(monkeypatch):
     """Tells of which sequences the lower layers were run."""
     passes = []
-    right = curves.prepare
+    right = chunks.prepare
 
     def prepare(model, sequences, *given, **settings):
         passes.append(sequences)
         return right(model, sequences, *given, **settings)
 
-    monkeypatch.setattr(curves, "prepare", prepare)
+    monkeypatch.setattr(chunks, "prepare", prepare)
     return passes
 
 
-def test_stopping_is_replayed_over_all_blocks(model, injection, monkeypatch):
-    """The first two blocks would stop at 2; together with the others the curve goes on to 4."""
+def test_stopping_is_replayed_over_all_chunks(model, injection, monkeypatch):
+    """The first two chunks would stop at 2; together with the others the curve goes on to 4."""
     others = {float(c): 100 for c in COEFFICIENTS} | {4.0: 0}
     first = dict.fromkeys(("d0", "d1"), {0.0: 100, 1.0: 100, 2.0: 0, 3.0: 0, 4.0: 0})
     seen, passes = measured(monkeypatch, others, first), shared_passes(monkeypatch)
@@ -148,8 +149,8 @@ def test_stopping_is_replayed_over_all_blocks(model, injection, monkeypatch):
     assert len(passes) == len(tiny.documents()) + 2
 
 
-def test_a_block_that_would_go_on_alone_does_not_decide(model, injection, monkeypatch):
-    """The last block alone goes on to the end; no other measures what only it would."""
+def test_a_chunk_that_would_go_on_alone_does_not_decide(model, injection, monkeypatch):
+    """The last chunk alone goes on to the end; no other measures what only it would."""
     others = {0.0: 100, 1.0: 100, 2.0: 0}
     documents = tiny.documents()
     last = {documents[-1][0]: {0.0: 1, 1.0: 1} | {float(c): 1 for c in COEFFICIENTS}}
@@ -160,17 +161,17 @@ def test_a_block_that_would_go_on_alone_does_not_decide(model, injection, monkey
 
 
 def test_an_overflow_ends_a_sweep_only_where_the_curve_comes_to_it(model, injection, monkeypatch):
-    """The first block alone goes on to 3, where it overflows."""
+    """The first chunk alone goes on to 3, where it overflows."""
     shares = {float(c): 100 for c in COEFFICIENTS}
     seen = measured(monkeypatch, shares | {2.0: 0}, {"d0": shares | {2.0: 20}})
-    right = next_token._measure
+    right = next_token.rows
 
-    def measure(model, injection, coefficient, corpus, block, *given):
-        if coefficient == 3 and block.places.start == 0:
+    def rows(model, injection, coefficient, source, corpus, *given):
+        if coefficient == 3 and corpus.names[0] == "d0":
             raise Overflow("too much")
-        return right(model, injection, coefficient, corpus, block, *given)
+        return right(model, injection, coefficient, source, corpus, *given)
 
-    monkeypatch.setattr(next_token, "_measure", measure)
+    monkeypatch.setattr(next_token, "rows", rows)
     table = sweep(model, injection, COEFFICIENTS, kept_bytes=1, stopping=SkillStopping())
     assert table["coefficient"].unique().to_pylist() == [0, 1, 2]
     with pytest.raises(Overflow):
@@ -183,13 +184,13 @@ def test_an_overflow_ends_a_sweep_only_where_the_curve_comes_to_it(model, inject
 
 def test_coefficient_0_is_asked_once_whatever_is_injected(model, monkeypatch, tmp_path):
     seen = []
-    right = two_choice._ask
+    right = two_choice.rows
 
-    def asked(model, injection, coefficient, prompts, block, *given):
-        seen.append((coefficient, block.source))
-        return right(model, injection, coefficient, prompts, block, *given)
+    def rows(model, injection, coefficient, source, *given):
+        seen.append((coefficient, source))
+        return right(model, injection, coefficient, source, *given)
 
-    monkeypatch.setattr(two_choice, "_ask", asked)
+    monkeypatch.setattr(two_choice, "rows", rows)
     prompts = {
         name: two_choice.read_prompts(model.tokenizer, name, tiny.questions(count))
         for name, count in (("bold", 4), ("shy", 3))
@@ -198,7 +199,7 @@ def test_coefficient_0_is_asked_once_whatever_is_injected(model, monkeypatch, tm
         Steering(name, ((layer, noise(layer)),), ((zero, 1.0),), ("bold", "shy"))
         for name, layer, zero in (("a", 2, 0.0), ("b", 3, -0.0))
     ]
-    tables = two_choice.run(model, steerings, prompts, batch_tokens=99)
+    tables = runner.run(model, two_choice, steerings, prompts, batch_tokens=99)
     zeros = [table.slice(0, 7).drop_columns("injection") for table in tables]
     assert zeros[0].equals(zeros[1])
     assert seen.count((0, "bold")) == seen.count((0, "shy")) == 1
@@ -207,7 +208,7 @@ def test_coefficient_0_is_asked_once_whatever_is_injected(model, monkeypatch, tm
     measures = measured(monkeypatch, {0.0: 1, 1.0: 1})
     for layer in (0, 2):  # the second is another job
         sweep(model, steering.injection(model, [(layer, noise())]), [0, 1], points=Points(tmp_path))
-    assert [coefficient for coefficient, _ in measures] == [0, 1, 1]
+    assert [coefficient for coefficient, *_ in measures] == [0, 1, 1]
 
 
 def test_resamples_share_the_lower_layers(model, monkeypatch):
@@ -218,7 +219,8 @@ def test_resamples_share_the_lower_layers(model, monkeypatch):
         )
     }
     injections = [steering.injection(model, [(1, noise(seed))]) for seed in range(3)]
-    together = next_token.run(model, injections, [0, 2.0], corpora, batch_tokens=64)
+    steerings = [Steering("noise", one.parts, ((0, 2.0),), ("prose",)) for one in injections]
+    together = runner.run(model, next_token, steerings, corpora, batch_tokens=64)
     assert len(passes) == 1
     for one, table in zip(injections, together, strict=True):
         assert table.equals(sweep(model, one, [0, 2.0]))
@@ -232,7 +234,7 @@ def test_points_that_are_there_are_not_measured_again(model, injection, monkeypa
     progress = Progress()
     given = {"points": Points(tmp_path), "kept_bytes": 5000, "progress": progress}
     sweep(model, injection, [0, 3.0, 2.0], **given)
-    assert {coefficient for coefficient, _ in seen} == {3.0}
+    assert {coefficient for coefficient, *_ in seen} == {3.0}
     assert progress.total == pc.sum(first["tokens"]).as_py() / 2
 
 
@@ -255,7 +257,7 @@ def test_precision_takes_as_many_documents_as_it_needs(model, injection, monkeyp
     some = {f"d{place}": {0.0: 100, 1.0: 50 + 10 * (-1) ** place} for place in range(12)}
     measured(monkeypatch, shares, some)
     for half_width, expected in ((0.5, 4), (0.1, 12)):
-        precision = next_token.Precision(half_width, pilot=4)
+        precision = Precision(half_width, pilot=4)
         table = sweep(model, injection, [0, 1.0], precision=precision)
         assert table.num_rows == 2 * expected
 
@@ -271,7 +273,7 @@ def test_precision_by_coefficient_takes_what_each_needs(model, injection, monkey
     given = {"a": tiny.documents(), "b": tiny.documents()}
     seen = measured(monkeypatch, shares, some)
     passes = shared_passes(monkeypatch)
-    precision = next_token.Precision(0.15, pilot=4, by="coefficient")
+    precision = Precision(0.15, pilot=4, by="coefficient")
     table = sweep(model, injection, list(shares), given, precision=precision)
     assert len(passes) == 2 * (1 + 8)
     assert len(seen) == 2 * (4 + 8 * 2 + 3)
@@ -296,7 +298,7 @@ def test_the_pilot_of_a_precision_decides_where_curves_end(model, injection, mon
         injection,
         COEFFICIENTS,
         stopping=SkillStopping(),
-        precision=next_token.Precision(0.001, pilot=4),
+        precision=Precision(0.001, pilot=4),
     )
     assert table["coefficient"].unique().to_pylist() == [0, 1, 2]
     assert table.num_rows == 3 * len(tiny.documents())
@@ -405,14 +407,14 @@ def test_reading_on_gives_every_coefficient_other_documents(model, injection):
 
 
 def test_stopping_between_other_documents_goes_by_shares(model, injection, monkeypatch):
-    right = next_token._measure
+    right = next_token.rows
 
-    def measure(*given):
+    def rows(*given):
         table = right(*given).to_pandas()
         table["top1"] = (table.tokens * (10 if given[2] == 0 else 1)).astype(int)
         return pa.Table.from_pandas(table, next_token.SCHEMA)
 
-    monkeypatch.setattr(next_token, "_measure", measure)
+    monkeypatch.setattr(next_token, "rows", rows)
     stopping = SkillStopping(stop=0.09, leap_below=0.11, leap=2)
     table = sweep(model, injection, [0, 1, 2, 3, 4], read_on=1, stopping=stopping)
     assert table["coefficient"].unique().to_pylist() == [0, 1, 3]
@@ -429,8 +431,9 @@ def test_a_corpus_of_fewer_tokens_is_noted(model, capsys):
 
 def test_unfit_skill_sweeps_are_refused(model, injection):
     for given, word in (
-        ({"coefficients": [1.0]}, "begin with 0"),
-        ({"coefficients": []}, "begin with 0"),
+        ({"coefficients": [1.0], "read_on": 9}, "begin with 0"),
+        ({"coefficients": [1.0], "precision": Precision(0.1, 4)}, "begin with 0"),
+        ({"coefficients": []}, "No injection has a coefficient"),
         ({"documents": []}, "no validation documents"),
         ({"documents": [("d", "")]}, "corpora.prose: document d has fewer than two tokens"),
         ({"max_tokens": 999, "documents": [("d", tiny.PROSE * 9)]}, "context of 128"),
@@ -475,8 +478,8 @@ def test_the_lower_layers_serve_injections_above(model):
     prompts = {"bold": two_choice.read_prompts(model.tokenizer, "bold", tiny.questions())}
     high = Steering("high", ((2, noise(1)), (3, noise(1))), ((0.0, 1.0),), ("bold",))
     low = Steering("low", ((0, noise()),), ((1.0,),), ("bold",))
-    (alone,) = two_choice.run(model, [high], prompts, batch_tokens=99)
-    _, again = two_choice.run(model, [low, high], prompts, batch_tokens=99)
+    (alone,) = runner.run(model, two_choice, [high], prompts, batch_tokens=99)
+    _, again = runner.run(model, two_choice, [low, high], prompts, batch_tokens=99)
     assert again.equals(alone)
 
 

@@ -79,7 +79,7 @@ def test_what_was_not_measured_is_empty(tmp_path: Path) -> None:
         '{"tokens": 500, "tokens_per_second": 50.0, "device": "cpu", "device_memory_mb": null}'
     )
     jobs = [
-        {"rule": "skill_sweep", "name": name, "key": "0"}
+        {"rule": "sweep", "name": name, "key": "0"}
         | {"benchmark": str(tmp_path / f"{name}.tsv")}
         | {"usage": str(tmp_path / f"{name}.usage.json")}
         for name in ("a", "b")

@@ -132,7 +132,7 @@ def test_tables_of_a_choice_say_where_no_multiplier_qualified(finished: Checkout
 
 
 def test_a_stated_precision_takes_first_documents_for_each_coefficient(finished: Checkout) -> None:
-    raw = pq.read_table(cached(finished, "skill_sweep", "code-permuted.layer-3")).to_pandas()
+    raw = pq.read_table(cached(finished, "sweep", "code-permuted.layer-3")).to_pandas()
     table = pq.read_table(finished.path("tables", "code-permuted.parquet")).to_pandas()
     counts = []
     for corpus, rows in raw.groupby("corpus"):
@@ -191,7 +191,7 @@ def test_vectors_of_one_model_steer_another(finished: Checkout) -> None:
 def test_equal_runs_give_equal_bytes(finished: Checkout) -> None:
     """A model job, a vector, a table and a figure made again (design: invariant 3)."""
     targets = [
-        cached(finished, "skill_sweep", "code.layer-3"),
+        cached(finished, "sweep", "code.layer-3"),
         cached(finished, "vector", "code"),
         finished.path("tables", "code.parquet"),
         finished.path("figures", "general-coding.pdf"),
@@ -262,7 +262,7 @@ def test_damaged_files_of_the_cache_are_named_and_rebuilt(finished: Checkout) ->
     """A mean cut short, a sweep with other bytes inside: a run that needs them makes them again."""
     mean, sweep = (
         cached(finished, "mean", "python"),
-        cached(finished, "skill_sweep", "code.layer-3"),
+        cached(finished, "sweep", "code.layer-3"),
     )
     whole = {path: path.read_bytes() for path in (mean, sweep)}
     mean.write_bytes(whole[mean][:-100])

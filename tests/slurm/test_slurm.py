@@ -37,7 +37,7 @@ FEWER: dict[str, Any] = {
         "simultaneous-steering": {"tax": None},
     },
 }
-MODEL_RULES = {"activations", "skill_sweep", "behaviour_sweep", "samples"}
+MODEL_RULES = {"activations", "sweep", "samples"}
 OTHER_RULES = {"skip_tokens", "mean", "vector"}
 Found = TypeVar("Found")
 
@@ -193,7 +193,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Day, Checko
         until(lambda: {job.number for job in left_behind} <= {job.number for job in completed()})
 
         # A job of higher priority takes all GPUs.
-        sweeps = {"skill_sweep", "behaviour_sweep"}
+        sweeps = {"sweep"}
         until(lambda: running_scripts(sweeps), second)
         slurm("sbatch", "--partition=urgent", "--gpus=3", "--output=/dev/null", "--wrap=true")
         again = until(

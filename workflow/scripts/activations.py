@@ -11,7 +11,7 @@ from snakesteer.storage.provenance import provenance
 with job(snakemake, "activations"):
     settings = snakemake.params.settings
     manifest = read_json(snakemake.input.model[0])
-    tokenizer = load_job_tokenizer(snakemake, manifest)
+    tokenizer = load_job_tokenizer(snakemake, manifest, settings.get("max_tokens"))
     reading = Reading.of(settings)
     samples: extraction.Documents | extraction.Questions
     if "documents" in snakemake.input.keys():

@@ -25,6 +25,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "behaviours": ("questions",),
     "operators": ("apply",),
     "vectors": ("fit",),
+    "measures": ("samples", "counted", "rows", "advance"),
+    "tables": ("table",),
 }
 # Where a kind has not a room of its own.
 FOLDERS = {"readers": "corpora/readers", "operators": "engine/operators"}

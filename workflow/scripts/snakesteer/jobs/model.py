@@ -26,15 +26,17 @@ if TYPE_CHECKING:
 RUNNING = ("dtype", "attention", "device_map", "kept_gb", "compile")
 
 
-def load_job_tokenizer(snakemake: Any, manifest: Mapping[str, Any]) -> PreTrainedTokenizerBase:
+def load_job_tokenizer(
+    snakemake: Any, manifest: Mapping[str, Any], cut: int | None
+) -> PreTrainedTokenizerBase:
     """The tokenizer of the manifest's model, for what can be checked without the weights.
 
-    The log says what is particular about it, see `remarks`.
-    Raises StudyError if documents are cut beyond the model's longest input: of a model of the hub
-    only its configuration says it, once it is there.
+    `cut` is where documents are cut. The log says what is particular about the tokenizer, see
+    `remarks`. Raises StudyError if documents are cut beyond the model's longest input: of a model
+    of the hub only its configuration says it, once it is there.
     """
     folder = _folder(snakemake, manifest)
-    cut, longest = snakemake.params.settings.get("max_tokens"), context(folder)
+    longest = context(folder)
     if cut and longest and cut > longest:
         raise StudyError(
             f"documents are cut at {cut} tokens, but {manifest['source']} reads at most {longest}; "

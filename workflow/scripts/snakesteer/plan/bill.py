@@ -14,11 +14,13 @@ from typing import Any
 
 from snakesteer.core.dtypes import ITEM_BYTES
 from snakesteer.core.errors import StudyError
+from snakesteer.core.records import read
 from snakesteer.plan import models
 from snakesteer.plan.artefacts import STAGES, Artefact, Product
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.reads import DOCUMENT_BYTES, Count, Reading, Texts, counting, readings
 from snakesteer.plan.resources import RUNS_A_MODEL, Size, samples
+from snakesteer.sweeps.job import SweepJob
 
 # Two operations a parameter and token, at 5,242 tokens a second with Llama-2-7b, which is what the
 # authors' records of their coding experiments come to (19.85 hours for 374.6 million tokens).
@@ -125,9 +127,9 @@ def _evaluated(artefact: Artefact, size: Size, reading: Reading) -> float:
     documents are read, or the same behaviour's questions asked.
     """
     settings = artefact.settings
-    if settings.get("path") != "shared" or not settings.get("paired", True):
+    if settings.get("path") != "shared" or settings["read_on"]:
         return 1.0
-    below = 1 + min(layer for layers in settings["layers"].values() for layer in layers)
+    below = 1 + read(SweepJob, settings).layers[0]
     whole = size.layers + HEAD_LAYERS
     return (below + reading.points * (whole - below)) / (reading.points * whole)
 

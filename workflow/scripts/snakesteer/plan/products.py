@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from snakesteer.core.errors import StudyError
-from snakesteer.core.labels import injection_label
-from snakesteer.plan.artefacts import Artefact, Product
+from snakesteer.plan.artefacts import Product
 from snakesteer.plan.graph import Graph, script_code
 from snakesteer.plan.models import layer_sets
 from snakesteer.plan.sweeps import choice, described, resampled_jobs, sweep_jobs
@@ -19,20 +17,8 @@ from snakesteer.study import schema
 def table(graph: Graph, name: str) -> Product:
     """The table of a sweep."""
     sweep = graph.study.sweeps[name]
-    settings: dict[str, Any] = {"sweep": name, "kind": sweep.kind}
-    jobs = sweep_jobs(graph, name)
-    if isinstance(sweep, schema.SkillSweep):
-        settings |= {
-            "curves": [
-                {"vector": _vector_label(job), "layer": injection_label(job.settings["layers"])}
-                for job in jobs
-            ],
-            "target": sweep.corpora[0],
-            "statistics": graph.study.statistics.model_dump(),
-        }
-    else:
-        settings |= described(graph, name)
-    inputs = {"sweeps": jobs, "resampled": resampled_jobs(graph, name)}
+    settings = {"sweep": name, **described(graph, name)}
+    inputs = {"sweeps": sweep_jobs(graph, name), "resampled": resampled_jobs(graph, name)}
     if isinstance(sweep, schema.SingleSweep) or (
         isinstance(sweep, schema.CombinedSweep) and any(sweep.weighted)
     ):
@@ -41,6 +27,7 @@ def table(graph: Graph, name: str) -> Product:
         name,
         settings,
         {role: tuple(job.paths[0] for job in made) for role, made in inputs.items() if made},
+        script_code(graph, "table", ("tables", settings["measure"])),
     )
 
 
@@ -66,11 +53,6 @@ def figure(graph: Graph, name: str) -> Product:
         {role: paths for role, paths in inputs.items() if paths},
         script_code(graph, "figure", ("figures", figure.kind)),
     )
-
-
-def _vector_label(job: Artefact) -> str:
-    names = list(job.settings["layers"])
-    return names[0] if len(names) == 1 else "all"
 
 
 def scorecard(graph: Graph, name: str) -> Product:

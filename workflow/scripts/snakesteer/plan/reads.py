@@ -6,21 +6,23 @@ tokenizer where it is in its folder. All others are guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer
 
 from snakesteer.behaviours.drawing import table
 from snakesteer.core.errors import StudyError
+from snakesteer.core.records import read
 from snakesteer.corpora import files
 from snakesteer.corpora.drawing import SPLITS
 from snakesteer.hub.http import is_address
 from snakesteer.plan.artefacts import Artefact
-from snakesteer.plan.resources import QUESTION_TOKENS, questions_in, runs_of, samples
+from snakesteer.plan.resources import QUESTION_TOKENS, questions_in, samples
 from snakesteer.storage.files import read_table
+from snakesteer.sweeps.job import SweepJob
 
 DOCUMENT_BYTES = 4000
 CHARACTERS = 4  # a token, where its tokenizer is not there
@@ -96,8 +98,7 @@ def readings(made: Artefact, texts: Texts, count: Count) -> tuple[Reading, Readi
     """
     of = {
         "activations": _activations,
-        "skill_sweep": _skill,
-        "behaviour_sweep": _behaviours,
+        "sweep": _sweep,
         "samples": _samples,
     }
     least, most = (of[made.stage](made, texts, count, ends) for ends in (True, False))
@@ -114,38 +115,25 @@ def _activations(made: Artefact, texts: Texts, count: Count, _ends: bool) -> Rea
     return Reading(samples(made) * each, 1)
 
 
-def _skill(made: Artefact, texts: Texts, count: Count, ends: bool) -> Reading:
-    settings = made.settings
-    read = 0.0
-    for documents, file in made.inputs["documents"]:
-        each = texts.mean_document(documents, file, settings["max_tokens"], count)
+def _sweep(made: Artefact, texts: Texts, count: Count, ends: bool) -> Reading:
+    job = read(SweepJob, made.settings)
+    each: dict[str, float] = {}
+    for questions, _ in made.inputs.get("questions", ()):
+        number = questions_in(questions.settings, job.asked["split"])
+        each[questions.name] = number * texts.mean_question(questions, count)
+    for documents, file in made.inputs.get("documents", ()):
+        length = texts.mean_document(documents, file, job.asked["max_tokens"], count)
         number = documents.settings["validation"]
-        if ends and settings["precision"]:
-            number = min(number, settings["precision"]["pilot"])
-        read += min(number * each, settings["tokens"] or number * each)
-    points = len(settings["coefficients"])
-    if ends and settings["stopping"]:
-        points = min(points, 2)  # 0 and the first
-    return Reading(_resamples(settings) * points * read, points)
-
-
-def _behaviours(made: Artefact, texts: Texts, count: Count, ends: bool) -> Reading:
-    settings = made.settings
-    each = {
-        questions.name: questions_in(questions.settings, settings["split"])
-        * texts.mean_question(questions, count)
-        for questions, _ in made.inputs["questions"]
-    }
-    read, points = 0.0, 0
-    for injection in settings["injections"]:
-        runs = runs_of(injection)
-        if ends and settings.get("stopping"):
-            runs = [run[:1] for run in runs]
-        asked = sum(map(len, runs))
-        read += asked * sum(each[behaviour] for behaviour in injection["behaviours"])
-        points += asked * len(injection["behaviours"])
-    distinct = {name for injection in settings["injections"] for name in injection["behaviours"]}
-    return Reading(_resamples(settings) * read, points / len(distinct))
+        if ends and job.precision:
+            number = min(number, job.precision.pilot)
+        budget = job.asked["tokens"] or job.read_on or math.inf
+        each[documents.name] = min(number * length, budget)
+    tokens, points = 0.0, 0
+    for injected in job.injections:
+        here = injected.least_points if ends and job.asked["stopping"] else injected.points
+        tokens += here * sum(each[source] for source in injected.sources)
+        points += here * len(injected.sources)
+    return Reading((job.resamples or 1) * tokens, points / len(job.sources))
 
 
 def _samples(made: Artefact, _texts: Texts, count: Count, ends: bool) -> Reading:
@@ -154,10 +142,6 @@ def _samples(made: Artefact, _texts: Texts, count: Count, ends: bool) -> Reading
     new = 1 if ends else settings["tokens"]
     read = sum(sum(range(length, length + new)) for length in map(count, settings["prompts"]))
     return Reading(len(settings["coefficients"]) * read, len(settings["coefficients"]))
-
-
-def _resamples(settings: Mapping[str, Any]) -> int:
-    return int(settings.get("resamples") or 1)
 
 
 def _mean(counts: Iterable[int]) -> float:

@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 from snakesteer.core.dtypes import ITEM_BYTES
 from snakesteer.core.errors import StudyError
+from snakesteer.core.records import read
 from snakesteer.hub.manifest import layers_and_width
 from snakesteer.storage.files import ROWS_AT_ONCE
+from snakesteer.sweeps.job import SweepJob
 
 if TYPE_CHECKING:
     from snakesteer.plan.artefacts import Artefact
 
-RUNS_A_MODEL = frozenset({"activations", "skill_sweep", "behaviour_sweep", "samples"})
+RUNS_A_MODEL = frozenset({"activations", "sweep", "samples"})
 
 FLOPS = 4e13  # what one current data-centre GPU was seen to do in such runs, on the safe side
 READ_BYTES = 2e8  # weights off a network file system, in bytes a second
@@ -231,33 +233,33 @@ def request(artefact: Artefact, model: Size, site: Site, attempt: int) -> Reques
 def tokens(artefact: Artefact) -> int:
     """Tokens that a job which runs a model reads at most, with every coefficient and resample."""
     settings = artefact.settings
-    resamples = settings.get("resamples") or 1
     match artefact.stage:
         case "activations":
             longest = settings["max_tokens"] if "documents" in artefact.inputs else QUESTION_TOKENS
             return samples(artefact) * longest
-        case "skill_sweep":
-            most = [
-                corpus["validation"] * settings["max_tokens"]
-                for corpus in _sources(artefact, "documents")
-            ]
-            budget = settings["tokens"] or max(most)
-            evaluated = resamples * len(settings["coefficients"])
-            return evaluated * sum(min(budget, every) for every in most)
-        case "behaviour_sweep":
-            asked = max(
-                questions_in(behaviour, settings["split"])
-                for behaviour in _sources(artefact, "questions")
+        case "sweep":
+            job = read(SweepJob, settings)
+            most = dict(zip(job.sources, _most_by_source(artefact, job), strict=True))
+            points = sum(
+                most[source] * injected.points
+                for injected in job.injections
+                for source in injected.sources
             )
-            runs = sum(
-                len(injection["behaviours"]) * sum(map(len, runs_of(injection)))
-                for injection in settings["injections"]
-            )
-            return QUESTION_TOKENS * asked * runs * resamples
+            return points * (job.resamples or 1)
         case "samples":
             prompts = len(settings["prompts"]) * len(settings["coefficients"])
             return prompts * settings["tokens"] * QUESTION_TOKENS
     raise ValueError(f"{artefact.stage} runs no model")
+
+
+def _most_by_source(artefact: Artefact, job: SweepJob) -> list[int]:
+    """Tokens of each source of a sweep, at most, at one coefficient."""
+    if "questions" in artefact.inputs:
+        asked = (questions_in(one, job.asked["split"]) for one in _sources(artefact, "questions"))
+        return [QUESTION_TOKENS * questions for questions in asked]
+    longest, budget = job.asked["max_tokens"], job.asked["tokens"] or job.read_on or math.inf
+    held = (longest * corpus["validation"] for corpus in _sources(artefact, "documents"))
+    return [min(budget, tokens) for tokens in held]
 
 
 def _of_model_job(artefact: Artefact, model: Size, site: Site) -> tuple[int, float, float]:
@@ -296,9 +298,3 @@ def questions_in(behaviour: Mapping[str, Any], split: str) -> int:
     questions = behaviour.get("questions", PREPARED_QUESTIONS)
     rest = questions - behaviour["train"] - behaviour["validation"]
     return int(max(rest, 0) if split == "test" else behaviour[split])
-
-
-def runs_of(injection: Mapping[str, Any]) -> list[list[float]]:
-    """An injection's lists of coefficients; of chosen ones, which are not known, only how many."""
-    runs = injection["runs"]
-    return [[0.0, math.nan, math.nan]] if runs == "chosen" else runs

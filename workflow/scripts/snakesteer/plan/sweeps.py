@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from snakesteer.core.labels import injection_label
+from snakesteer.core.records import plain
+from snakesteer.measures import next_token_settings, two_choice_settings
 from snakesteer.plan.activations import documents, questions, skip_tokens
 from snakesteer.plan.artefacts import Artefact, Inputs
 from snakesteer.plan.graph import Graph, once
-from snakesteer.plan.models import layer_sets, max_tokens, model, reading, running, transfer
+from snakesteer.plan.models import layer_sets, max_tokens, model, running, transfer
 from snakesteer.plan.vectors import resampled_vectors, vector
 from snakesteer.study import schema
 from snakesteer.study.coefficients import coefficients
+from snakesteer.sweeps.job import (
+    ALL,
+    Combined,
+    Direction,
+    Injected,
+    Precision,
+    SweepJob,
+)
 
 
 @once
@@ -39,17 +49,25 @@ def choice(graph: Graph, name: str) -> Artefact:
 def sweep_jobs(graph: Graph, name: str) -> list[Artefact]:
     """The jobs of one sweep: one per injection layer, or set of layers."""
     sweep = graph.study.sweeps[name]
-    match sweep:
-        case schema.SkillSweep():
-            return _skill(graph, name, sweep)
-        case schema.GridSweep():
-            return _grid(graph, name, sweep)
-        case schema.SingleSweep():
-            return _single(graph, name, sweep)
-        case schema.CombinedSweep():
-            return _combined(graph, name, sweep)
-        case schema.SimultaneousSweep():
-            return _simultaneous(graph, name, sweep)
+    made = []
+    for job in specified(graph, name):
+        inputs: Inputs = {
+            "model": [model(graph, sweep.model)],
+            "vectors": [vector(graph, name) for name in job.vectors],
+        }
+        if isinstance(sweep, schema.SkillSweep):
+            longest = job.asked["max_tokens"]
+            inputs["documents"] = [(documents(graph, corpus), 1) for corpus in job.sources]
+            inputs["skip_tokens"] = [
+                skip_tokens(graph, corpus, sweep, longest) for corpus in job.sources
+            ]
+        else:
+            inputs["questions"] = [questions(graph, behaviour) for behaviour in job.sources]
+        if isinstance(sweep, schema.SingleSweep | schema.CombinedSweep):
+            inputs["choice"] = [choice(graph, sweep.choice)]
+        place = f"layer{'s' if len(job.layers) > 1 else ''}-{'-'.join(map(str, job.layers))}"
+        made.append(graph.make("sweep", f"{name}.{place}", plain(job), inputs))
+    return made
 
 
 def resampled_jobs(graph: Graph, name: str) -> list[Artefact]:
@@ -58,187 +76,143 @@ def resampled_jobs(graph: Graph, name: str) -> list[Artefact]:
     if not resamples:
         return []
     made = []
-    for job in sweep_jobs(graph, name):
-        vectors = [resampled_vectors(graph, vector, resamples) for vector in job.settings["layers"]]
+    for job, specification in zip(sweep_jobs(graph, name), specified(graph, name), strict=True):
         inputs: Inputs = {role: list(items) for role, items in job.inputs.items()}
-        inputs |= {"vectors": [*vectors], "base": [job]}
-        settings = {**job.settings, "resamples": resamples}
+        inputs["vectors"] = [
+            resampled_vectors(graph, vector, resamples) for vector in specification.vectors
+        ]
+        inputs["base"] = [job]
+        settings = plain(replace(specification, resamples=resamples))
         made.append(graph.make(job.stage, f"{job.name}.resampled", settings, inputs))
     return made
 
 
-def _skill(graph: Graph, name: str, sweep: schema.SkillSweep) -> list[Artefact]:
-    longest = max_tokens(graph, f"sweeps.{name}", sweep)
-    if isinstance(sweep.inject, str):
-        sets = layer_sets(graph, f"sweeps.{name}.layers", sweep.model, sweep.layers)
-        injections = [{sweep.inject: layers} for layers in sets]
-    else:
-        injections = [_own_layers(graph, name, sweep.model, sweep.inject)]
-    stopping = sweep.stopping.model_dump() if sweep.stopping else None
-    settings = {
-        **running(graph.study.models[sweep.model], sweep),
-        **reading(graph.study.models[sweep.model]),
-        "coefficients": coefficients(sweep.coefficients),
-        "corpora": sweep.corpora,
-        "tokens": sweep.tokens,
-        "paired": sweep.paired,
-        "precision": (
-            {
-                "half_width": sweep.precision,
-                "pilot": sweep.pilot,
-                "by": sweep.precision_by,
-            }
-            if sweep.precision
-            else None
-        ),
-        "max_tokens": longest,
-        "stopping": stopping,
-        **transfer(graph, f"sweeps.{name}", sweep.model, injections[0]),
-    }
-    inputs: Inputs = {
-        "model": [model(graph, sweep.model)],
-        "documents": [(documents(graph, corpus), 1) for corpus in sweep.corpora],
-        "skip_tokens": [skip_tokens(graph, corpus, sweep, longest) for corpus in sweep.corpora],
-    }
-    return [
-        graph.make(
-            "skill_sweep",
-            f"{name}.{_place(injection)}",
-            {**settings, "layers": injection},
-            {**inputs, "vectors": [vector(graph, name) for name in injection]},
+@once
+def specified(graph: Graph, name: str) -> list[SweepJob]:
+    """What the jobs of one sweep get: one per injection layer, or set of layers."""
+    sweep = graph.study.sweeps[name]
+    jobs = []
+    for injections in _injections(graph, name, sweep):
+        vectors = [vector for injected in injections for vector in injected.layers]
+        sources = [source for injected in injections for source in injected.sources]
+        job = SweepJob(
+            **_measured(graph, name, sweep),
+            injections=tuple(injections),
+            sources=tuple(dict.fromkeys(sources)),
+            **running(graph.study.models[sweep.model], sweep),
+            **transfer(graph, f"sweeps.{name}", sweep.model, vectors),
         )
-        for injection in injections
+        jobs.append(job)
+    return jobs
+
+
+def _measured(graph: Graph, name: str, sweep: schema.Sweep) -> dict[str, Any]:
+    """The measure of a sweep, what it is asked, and how many samples it takes."""
+    stopping = getattr(sweep, "stopping", None) or None
+    if not isinstance(sweep, schema.SkillSweep):
+        rule = two_choice_settings.Stopping(**stopping.model_dump()) if stopping else None
+        asked = two_choice_settings.Settings(sweep.split, rule)
+        return {"measure": "two_choice", "asked": plain(asked)}
+    return {
+        "measure": "next_token",
+        "asked": plain(
+            next_token_settings.Settings(
+                max_tokens=max_tokens(graph, f"sweeps.{name}", sweep),
+                tokens=sweep.tokens if sweep.paired else None,
+                special_tokens=graph.study.models[sweep.model].special_tokens,
+                stopping=(
+                    next_token_settings.Stopping(**stopping.model_dump()) if stopping else None
+                ),
+            )
+        ),
+        "read_on": None if sweep.paired else sweep.tokens,
+        "precision": (
+            Precision(sweep.precision, sweep.pilot, sweep.precision_by) if sweep.precision else None
+        ),
+    }
+
+
+def _injections(graph: Graph, name: str, sweep: schema.Sweep) -> list[list[Injected]]:
+    """The injections of a sweep, job by job."""
+    match sweep:
+        case schema.SkillSweep():
+            if isinstance(sweep.inject, str):
+                sets = layer_sets(graph, f"sweeps.{name}.layers", sweep.model, sweep.layers)
+                injected = [{sweep.inject: tuple(layers)} for layers in sets]
+            else:
+                injected = [_own_layers(graph, name, sweep.model, sweep.inject)]
+            runs = (tuple(coefficients(sweep.coefficients)),)
+            sources = tuple(sweep.corpora)
+            return [
+                [Injected(next(iter(layers)) if len(layers) == 1 else ALL, layers, sources, runs)]
+                for layers in injected
+            ]
+        case schema.SimultaneousSweep():
+            layers = _own_layers(graph, name, sweep.model, sweep.inject)
+            runs = (tuple(coefficients(sweep.coefficients)),)
+            return [[Injected(ALL, layers, _behaviours(graph, layers), runs)]]
+        case schema.GridSweep():
+            multipliers = tuple(sorted(sweep.multipliers))
+            columns = ((0.0,), multipliers, tuple(-multiplier for multiplier in multipliers))
+            return [
+                [_alone(graph, vector, layer, columns) for vector in sweep.vectors]
+                for layer in _layers(graph, name, sweep)
+            ]
+        case schema.SingleSweep():
+            return [
+                [
+                    _alone(graph, vector, layer, None)
+                    for vector in graph.study.chosen_vectors(sweep.choice)
+                ]
+                for layer in _layers(graph, name, sweep)
+            ]
+        case schema.CombinedSweep():
+            return [_combined(graph, sweep, layer) for layer in _layers(graph, name, sweep)]
+
+
+def _alone(
+    graph: Graph, vector: str, layer: int, runs: tuple[tuple[float, ...], ...] | None
+) -> Injected:
+    """A behaviour's vector, on the behaviour's own questions."""
+    return Injected(vector, {vector: (layer,)}, _behaviours(graph, [vector]), runs)
+
+
+def _combined(graph: Graph, sweep: schema.CombinedSweep, layer: int) -> list[Injected]:
+    vectors = graph.study.chosen_vectors(sweep.choice)
+    directions: tuple[Direction, ...] = ("add", "subtract")
+    return [
+        Injected(
+            f"{how}{'-weighted' if weighted else ''}-{direction}",
+            {vector: (layer,) for vector in vectors},
+            _behaviours(graph, vectors),
+            ((1.0,),),
+            Combined(how, weighted, direction),
+        )
+        for how in sweep.combine
+        for weighted in sweep.weighted
+        for direction in directions
     ]
 
 
-def _grid(graph: Graph, name: str, sweep: schema.GridSweep) -> list[Artefact]:
-    made = []
-    for (layer,) in layer_sets(graph, f"sweeps.{name}.layers", sweep.model, sweep.layers):
-        multipliers = sorted(sweep.multipliers)
-        runs = [[0.0], multipliers, [-multiplier for multiplier in multipliers]]
-        injections = [
-            {
-                "label": vector,
-                "vectors": [vector],
-                "behaviours": [graph.study.behaviour_of(vector)],
-                "runs": runs,
-            }
-            for vector in sweep.vectors
-        ]
-        settings = {
-            "split": sweep.split,
-            "layers": {vector: [layer] for vector in sweep.vectors},
-            "injections": injections,
-            "stopping": sweep.stopping.model_dump() if sweep.stopping else None,
-        }
-        made.append(_behaviour(graph, name, f"layer-{layer}", sweep, settings, sweep.vectors))
-    return made
+def _behaviours(graph: Graph, vectors: Iterable[str]) -> tuple[str, ...]:
+    return tuple(graph.study.behaviour_of(vector) for vector in vectors)
 
 
-def _single(graph: Graph, name: str, sweep: schema.SingleSweep) -> list[Artefact]:
-    vectors = graph.study.chosen_vectors(sweep.choice)
-    made = []
-    for (layer,) in layer_sets(graph, f"sweeps.{name}.layers", sweep.model, sweep.layers):
-        settings = {
-            "split": sweep.split,
-            "layers": {vector: [layer] for vector in vectors},
-            "injections": [
-                {
-                    "label": vector,
-                    "vectors": [vector],
-                    "behaviours": [graph.study.behaviour_of(vector)],
-                    "runs": "chosen",
-                }
-                for vector in vectors
-            ],
-        }
-        place = f"layer-{layer}"
-        made.append(_behaviour(graph, name, place, sweep, settings, vectors, sweep.choice))
-    return made
-
-
-def _combined(graph: Graph, name: str, sweep: schema.CombinedSweep) -> list[Artefact]:
-    vectors = graph.study.chosen_vectors(sweep.choice)
-    behaviours = [graph.study.behaviour_of(vector) for vector in vectors]
-    made = []
-    for (layer,) in layer_sets(graph, f"sweeps.{name}.layers", sweep.model, sweep.layers):
-        settings = {
-            "split": sweep.split,
-            "layers": {vector: [layer] for vector in vectors},
-            "injections": [
-                {
-                    "label": f"{combine}{'-weighted' if weighted else ''}-{direction}",
-                    "vectors": vectors,
-                    "behaviours": behaviours,
-                    "combine": combine,
-                    "weighted": weighted,
-                    "direction": direction,
-                    "runs": [[1.0]],
-                }
-                for combine in sweep.combine
-                for weighted in sweep.weighted
-                for direction in ("add", "subtract")
-            ],
-        }
-        place = f"layer-{layer}"
-        made.append(_behaviour(graph, name, place, sweep, settings, vectors, sweep.choice))
-    return made
-
-
-def _simultaneous(graph: Graph, name: str, sweep: schema.SimultaneousSweep) -> list[Artefact]:
-    injection = _own_layers(graph, name, sweep.model, sweep.inject)
-    behaviours = [graph.study.behaviour_of(vector) for vector in injection]
-    settings = {
-        "split": sweep.split,
-        "layers": injection,
-        "injections": [
-            {
-                "label": "all",
-                "vectors": list(injection),
-                "behaviours": behaviours,
-                "runs": [coefficients(sweep.coefficients)],
-            }
-        ],
-    }
-    return [_behaviour(graph, name, _place(injection), sweep, settings, list(injection))]
-
-
-def _behaviour(
-    graph: Graph,
-    name: str,
-    place: str,
-    sweep: Any,
-    settings: Mapping[str, Any],
-    vectors: list[str],
-    chosen: str | None = None,
-) -> Artefact:
-    behaviours = [graph.study.behaviour_of(vector) for vector in vectors]
-    inputs: Inputs = {
-        "model": [model(graph, sweep.model)],
-        "questions": [questions(graph, behaviour) for behaviour in behaviours],
-        "vectors": [vector(graph, name) for name in vectors],
-    }
-    if chosen:
-        inputs["choice"] = [choice(graph, chosen)]
-    return graph.make(
-        "behaviour_sweep",
-        f"{name}.{place}",
-        {
-            **running(graph.study.models[sweep.model], sweep),
-            **transfer(graph, f"sweeps.{name}", sweep.model, vectors),
-            "kind": sweep.kind,
-            "behaviours": behaviours,
-            **settings,
-        },
-        inputs,
-    )
+def _layers(
+    graph: Graph, name: str, sweep: schema.GridSweep | schema.SingleSweep | schema.CombinedSweep
+) -> list[int]:
+    sets = layer_sets(graph, f"sweeps.{name}.layers", sweep.model, sweep.layers)
+    return [layer for (layer,) in sets]
 
 
 def _own_layers(
     graph: Graph, name: str, model: str, inject: Mapping[str, Any]
-) -> dict[str, list[int]]:
+) -> dict[str, tuple[int, ...]]:
     entry = f"sweeps.{name}.inject"
-    return {vector: layer_sets(graph, entry, model, [layer])[0] for vector, layer in inject.items()}
+    return {
+        vector: tuple(layer_sets(graph, entry, model, [layer])[0])
+        for vector, layer in inject.items()
+    }
 
 
 def samples(graph: Graph, name: str) -> Artefact:
@@ -262,23 +236,14 @@ def samples(graph: Graph, name: str) -> Artefact:
 
 
 def described(graph: Graph, name: str) -> dict[str, Any]:
-    """What a behaviour sweep's raw tables hold, in the order of its jobs, and its collapse."""
-    jobs = sweep_jobs(graph, name)
-    return {
-        "kind": jobs[0].settings["kind"],
-        "split": jobs[0].settings["split"],
-        "collapse": graph.study.collapse_of(name),
-        "jobs": [
-            {
-                "layer": injection_label(job.settings["layers"]),
-                "injections": job.settings["injections"],
-            }
-            for job in jobs
-        ],
+    """What a sweep's raw tables hold, in the order of its jobs, and what its table says beside."""
+    sweep, jobs = graph.study.sweeps[name], specified(graph, name)
+    settings = {
+        "measure": jobs[0].measure,
+        "kind": sweep.kind,
+        "jobs": [plain(job.injections) for job in jobs],
     }
-
-
-def _place(injection: Mapping[str, list[int]]) -> str:
-    """`layer-3`, or `layers-1-2-3`, for a file's name."""
-    layers = sorted({layer for layers in injection.values() for layer in layers})
-    return f"layer{'s' if len(layers) > 1 else ''}-{'-'.join(map(str, layers))}"
+    if isinstance(sweep, schema.SkillSweep):
+        target, statistics = sweep.corpora[0], graph.study.statistics.model_dump()
+        return {**settings, "target": target, "statistics": statistics}
+    return {**settings, "split": sweep.split, "collapse": graph.study.collapse_of(name)}

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from snakesteer.core.dtypes import Dtype
+from snakesteer.measures import next_token_settings, two_choice_settings
 from snakesteer.study.coefficients import Coefficients, coefficients
 from snakesteer.study.entries import (
     CUT,
@@ -24,7 +25,6 @@ from snakesteer.study.entries import (
     Share,
     Some,
 )
-from snakesteer.sweeps import stopping as rules
 
 PILOT = 32
 
@@ -40,13 +40,16 @@ class SkillStopping(Entry):
     """
 
     stop: Share = Field(
-        rules.SkillStopping.stop, description="Below this relative accuracy the curve ends."
+        next_token_settings.Stopping.stop,
+        description="Below this relative accuracy the curve ends.",
     )
     leap_below: Share = Field(
-        rules.SkillStopping.leap_below, description="Below this, several coefficients are skipped."
+        next_token_settings.Stopping.leap_below,
+        description="Below this, several coefficients are skipped.",
     )
     leap: Count = Field(
-        rules.SkillStopping.leap, description="Places to advance in the list below `leap_below`."
+        next_token_settings.Stopping.leap,
+        description="Places to advance in the list below `leap_below`.",
     )
 
 
@@ -54,13 +57,14 @@ class GridStopping(Entry):
     """When a column of a grid search ends (paper, code of the grid search)."""
 
     collapse: Share = Field(
-        rules.GridStopping.collapse,
+        two_choice_settings.Stopping.collapse,
         description="More than this share of one answer is mode collapse: the cell is not chosen, "
         "and tables and figures mark it, also in sweeps of a choice from here. The column ends if "
         "the share is also larger than that of any answer unsteered.",
     )
     faulty: Annotated[int, Field(ge=0)] = Field(
-        rules.GridStopping.faulty, description="Ends after more than this many faulty answers."
+        two_choice_settings.Stopping.faulty,
+        description="Ends after more than this many faulty answers.",
     )
 
 

@@ -1,17 +1,22 @@
-"""The injections of a behaviour sweep's job, from its settings, its vectors and its choice."""
+"""The injections of a sweep's job, with their vectors and the multipliers chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from snakesteer.core.errors import StudyError
+from snakesteer.sweeps.job import Combined, Injected, SweepJob
 from snakesteer.vectors.combining import combine
 
-Parts = tuple[tuple[int, np.ndarray], ...]
+if TYPE_CHECKING:
+    import torch
+
+Parts = tuple[tuple[int, "np.ndarray | torch.Tensor"], ...]
+Choice = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -19,72 +24,60 @@ class Steering:
     """One injection and how it is evaluated.
 
     `parts` are (0-based layer, vector [hidden]); `runs` are lists of coefficients, each with
-    early stopping of its own; `behaviours` are those whose questions are asked.
+    early stopping of its own; `sources` are the corpora or behaviours it is evaluated on.
     """
 
     label: str
     parts: Parts
     runs: tuple[tuple[float, ...], ...]
-    behaviours: tuple[str, ...]
+    sources: tuple[str, ...]
 
 
-def skill_parts(settings: Mapping[str, Any], vectors: Mapping[str, np.ndarray]) -> Parts:
-    """The parts of a skill sweep's injection; `vectors` are [n_layers, hidden] by name."""
+def steerings(
+    job: SweepJob, vectors: Mapping[str, np.ndarray], choice: Choice | None
+) -> Iterator[Steering]:
+    """The injections of a job.
+
+    `vectors` are [n_layers, hidden] by name; `choice` holds the chosen multipliers, by behaviour
+    and layer, where an injection asks for them. Raises StudyError where it has none.
+    """
+    for injected in job.injections:
+        runs = injected.runs
+        if runs is None:
+            ((layer,),) = injected.layers.values()
+            cell = _chosen(choice, injected.sources[0], layer)
+            runs = ((0.0, cell["subtract"], cell["add"]),)
+        yield Steering(injected.label, _parts(injected, vectors, choice), runs, injected.sources)
+
+
+def _parts(injected: Injected, vectors: Mapping[str, np.ndarray], choice: Choice | None) -> Parts:
+    if injected.combined:
+        return (_combined(injected, injected.combined, vectors, choice),)
     return tuple(
         (layer, vectors[name][layer])
-        for name, layers in settings["layers"].items()
+        for name, layers in injected.layers.items()
         for layer in layers
     )
 
 
-def steerings(
-    settings: Mapping[str, Any],
-    vectors: Mapping[str, np.ndarray],
-    choice: Mapping[str, Any] | None,
-) -> Iterator[Steering]:
-    """The injections of a behaviour sweep's job.
-
-    `vectors` are [n_layers, hidden] by name; `choice` holds the chosen multipliers, by behaviour
-    and layer, where single or weighted combined steering asks for them.
-    """
-    for injection in settings["injections"]:
-        names = injection["vectors"]
-        behaviours = tuple(injection["behaviours"])
-        runs = injection["runs"]
-        if "combine" in injection:
-            parts: Parts = (_combined(settings, injection, vectors, choice),)
-        else:
-            parts = tuple(
-                (layer, vectors[name][layer])
-                for name in names
-                for layer in settings["layers"][name]
-            )
-        if runs == "chosen":
-            (layer,) = settings["layers"][names[0]]
-            cell = _chosen(choice, behaviours[0], layer)
-            runs = [[0.0, cell["subtract"], cell["add"]]]
-        yield Steering(injection["label"], parts, tuple(tuple(run) for run in runs), behaviours)
-
-
 def _combined(
-    settings: Mapping[str, Any],
-    injection: Mapping[str, Any],
+    injected: Injected,
+    combined: Combined,
     vectors: Mapping[str, np.ndarray],
-    choice: Mapping[str, Any] | None,
+    choice: Choice | None,
 ) -> tuple[int, np.ndarray]:
     """All vectors at one layer as one; subtracting takes negatives or negative multipliers."""
-    names, direction = injection["vectors"], injection["direction"]
-    ((layer,),) = {tuple(settings["layers"][name]) for name in names}
-    if injection["weighted"]:
+    ((layer,),) = set(injected.layers.values())
+    if combined.weighted:
         weights = [
-            _chosen(choice, behaviour, layer)[direction] for behaviour in injection["behaviours"]
+            _chosen(choice, behaviour, layer)[combined.direction] for behaviour in injected.sources
         ]
     else:
-        weights = [1.0 if direction == "add" else -1.0] * len(names)
-    return layer, combine([vectors[name][layer] for name in names], injection["combine"], weights)
+        weights = [1.0 if combined.direction == "add" else -1.0] * len(injected.layers)
+    return layer, combine([vectors[name][layer] for name in injected.layers], combined.how, weights)
 
 
-def _chosen(choice: Mapping[str, Any] | None, behaviour: str, layer: int) -> Mapping[str, Any]:
+def _chosen(choice: Choice | None, behaviour: str, layer: int) -> Mapping[str, float]:
     try:
         return choice["multipliers"][behaviour][str(layer)]  # type: ignore[index]
     except (KeyError, TypeError):

@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from types import ModuleType
 
 import pyarrow as pa
 
+from snakesteer.sweeps.chunks import Samples
 from snakesteer.sweeps.injections import Steering
 
-Documents = Mapping[str, Sequence[tuple[str, str]]]
 
+def again(
+    measure: ModuleType,
+    steerings: Iterable[Steering],
+    samples: Mapping[str, Samples],
+    base: pa.Table,
+) -> tuple[list[Steering], dict[str, Samples]]:
+    """The same injections at the coefficients, and the samples, that they have in `base`.
 
-def skill_again(
-    settings: Mapping[str, Any], documents: Documents, base: pa.Table
-) -> tuple[dict[str, Any], Documents]:
-    """Settings and (id, text) documents by corpus, of the coefficients and documents in `base`.
-
-    `base` is the skill sweep's own table.
-    """
-    evaluated = set(zip(base["corpus"].to_pylist(), base["document"].to_pylist(), strict=True))
-    again = {"coefficients": base["coefficient"].unique().to_pylist()}
-    again |= dict.fromkeys(("tokens", "precision", "stopping"))
-    return {**settings, **again}, {
-        corpus: [(name, text) for name, text in some if (corpus, name) in evaluated]
-        for corpus, some in documents.items()
-    }
-
-
-def steerings_again(given: Iterable[Steering], base: pa.Table) -> Iterator[Steering]:
-    """The same injections at just the coefficients that they have in `base`.
-
-    `base` is the behaviour sweep's own table.
+    `base` is the sweep's own table.
     """
     pairs = set(zip(base["injection"].to_pylist(), base["coefficient"].to_pylist(), strict=True))
-    for steering in given:
+    at_these = []
+    for steering in steerings:
         runs = (tuple(c for c in run if (steering.label, c) in pairs) for run in steering.runs)
-        yield replace(steering, runs=tuple(run for run in runs if run))
+        at_these.append(replace(steering, runs=tuple(run for run in runs if run)))
+    columns = (base[column].to_pylist() for column in (measure.SOURCE, measure.SAMPLE))
+    evaluated = set(zip(*columns, strict=True))
+    on_these = {}
+    for source, given in samples.items():
+        places = [place for place, name in enumerate(given.names) if (source, name) in evaluated]
+        on_these[source] = given.taken(places)
+    return at_these, on_these
 
 
 def joined(tables: Sequence[pa.Table], resamples: int) -> pa.Table:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from snakesteer.core.errors import StudyError
+from snakesteer.sweeps.job import injections_of
 from snakesteer.tables.bootstrap import RESAMPLES, SEED, percentile_interval, resampled_accuracies
 from snakesteer.tables.vector_intervals import HIGH, LOW, vector_interval
 
@@ -50,6 +52,23 @@ class Curve:
     layer: str
     raw: pd.DataFrame
     resampled: pd.DataFrame | None = None
+
+
+def table(
+    settings: Mapping[str, Any], raw: Sequence[pd.DataFrame], resampled: Sequence[pd.DataFrame]
+) -> pd.DataFrame:
+    """The table of a sweep, from the raw tables of its jobs and, if it has any, those with
+    resamples of their vectors.
+
+    `settings` have `sweep`, its `target` and `statistics`, and the injections of all `jobs`.
+    """
+    curves = []
+    for job, own, again in zip(
+        injections_of(settings), raw, resampled or [None] * len(raw), strict=True
+    ):
+        for injected in job:
+            curves.append(Curve(injected.vector, injected.layer, own, again))
+    return skill_table(settings["sweep"], settings["target"], curves, **settings["statistics"])
 
 
 def skill_table(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from snakesteer.sweeps.job import injections_of
 from snakesteer.tables.intervals import mean_interval, wilson_interval
 from snakesteer.tables.vector_intervals import HIGH, LOW, vector_interval
 
@@ -56,6 +58,39 @@ class Part:
     combine: str = ""
     weighted: bool = False
     resampled: pd.DataFrame | None = None
+
+
+def table(
+    settings: Mapping[str, Any], raw: Sequence[pd.DataFrame], resampled: Sequence[pd.DataFrame]
+) -> pd.DataFrame:
+    """The table of a sweep, from the raw tables of its jobs and, if it has any, those with
+    resamples of their vectors.
+
+    `settings` have `sweep`, its `kind`, `split` and `collapse`, and the injections of all `jobs`.
+    """
+    parts = []
+    for job, own, again in zip(
+        injections_of(settings), raw, resampled or [None] * len(raw), strict=True
+    ):
+        for injected in job:
+            combined = injected.combined
+            part = Part(
+                kind=settings["kind"],
+                vector=injected.vector,
+                layer=injected.layer,
+                split=settings["split"],
+                raw=own[own["injection"] == injected.label],
+                resampled=(None if again is None else again[again["injection"] == injected.label]),
+            )
+            if combined:
+                part = replace(
+                    part,
+                    direction=combined.direction,
+                    combine=combined.how,
+                    weighted=combined.weighted,
+                )
+            parts.append(part)
+    return behaviour_table(settings["sweep"], parts, settings["collapse"])
 
 
 def behaviour_table(sweep: str, parts: Iterable[Part], collapse: float) -> pd.DataFrame:

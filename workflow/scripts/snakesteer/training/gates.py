@@ -14,10 +14,11 @@ from snakesteer.behaviours.drawing import split_questions
 from snakesteer.behaviours.generated import DRAFTS
 from snakesteer.engine.extraction import of_questions, read_questions
 from snakesteer.engine.models import LanguageModel
-from snakesteer.measures.two_choice import read_prompts, run
+from snakesteer.measures import two_choice
+from snakesteer.measures.two_choice_settings import Stopping
 from snakesteer.storage.points import Points
+from snakesteer.sweeps import runner
 from snakesteer.sweeps.injections import Steering
-from snakesteer.sweeps.stopping import GridStopping
 from snakesteer.vectors import contrast
 from snakesteer.vectors.samples import Samples
 
@@ -130,7 +131,7 @@ def _column(
 ) -> list[Score]:
     runs = [(0.0, *(-value for value in multipliers)), tuple(multipliers)]
     asked = records["validation"]
-    return _scores(model, vector, layer, behaviour, asked, runs, GridStopping(), points)
+    return _scores(model, vector, layer, behaviour, asked, runs, Stopping(), points)
 
 
 def _scores(
@@ -140,13 +141,19 @@ def _scores(
     behaviour: str,
     questions: list[dict[str, str]],
     runs: Sequence[tuple[float, ...]],
-    stopping: GridStopping | None,
+    stopping: Stopping | None,
     points: Points,
 ) -> list[Score]:
     steering = Steering("own", ((layer, vector[layer]),), tuple(runs), (behaviour,))
-    prompts = {behaviour: read_prompts(model.tokenizer, behaviour, questions)}
-    (table,) = run(
-        model, [steering], prompts, batch_tokens=BATCH_TOKENS, stopping=stopping, points=points
+    prompts = {behaviour: two_choice.read_prompts(model.tokenizer, behaviour, questions)}
+    (table,) = runner.run(
+        model,
+        two_choice,
+        [steering],
+        prompts,
+        batch_tokens=BATCH_TOKENS,
+        stopping=stopping,
+        points=points,
     )
     return [
         Score(

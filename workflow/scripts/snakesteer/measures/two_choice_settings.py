@@ -1,7 +1,4 @@
-"""When a curve of a sweep ends: pure functions of what its points measured.
-
-Each returns how many places to advance in the list of coefficients; 0 ends the curve.
-"""
+"""What a sweep of two-choice questions is asked for, and when its curves end."""
 
 from __future__ import annotations
 
@@ -11,26 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class SkillStopping:
-    """Early stopping of a skill sweep (paper: skill experiments, "early stopping").
-
-    Shares are of the first corpus's top-1 accuracy at coefficient 0: a point below `stop` is the
-    last; after one below `leap_below` the next is `leap` places on.
-    """
-
-    stop: float = 0.05
-    leap_below: float = 0.15
-    leap: int = 5
-
-    def advance(self, relative_top1: float) -> int:
-        """Places to advance after a point with this relative accuracy; 0 ends the curve."""
-        if relative_top1 < self.stop:
-            return 0
-        return self.leap if relative_top1 < self.leap_below else 1
-
-
-@dataclass(frozen=True)
-class GridStopping:
+class Stopping:
     """End of a column of a grid search (paper: grid search): after a point at which one answer
     makes up more than the share `collapse` (mode collapse) and more than any does unsteered, or
     with more than `faulty` faulty answers.
@@ -51,3 +29,11 @@ class GridStopping:
 def _largest_share(answers: Sequence[str]) -> float:
     [(_, most)] = Counter(answers).most_common(1)
     return most / len(answers)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The questions of this `split` are asked."""
+
+    split: str
+    stopping: Stopping | None

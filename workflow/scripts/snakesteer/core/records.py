@@ -1,0 +1,49 @@
+"""Frozen dataclasses as plain JSON types and back: what a plan writes into params, a script reads.
+
+The fields of such a class are plain JSON types, other such classes, tuples (`tuple[T, ...]`) and
+mappings by name of these, each of which may be None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+Record = TypeVar("Record")
+
+
+def plain(value: Any) -> Any:
+    """The value in plain JSON types."""
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def read(record: type[Record], given: Mapping[str, Any]) -> Record:
+    """The record that `plain` wrote; a field that is left out has its default.
+
+    Raises TypeError for a field that the record has not, or that is missing.
+    """
+    types = get_type_hints(record)
+    return record(**{name: _value(types.get(name), item) for name, item in given.items()})
+
+
+def _value(kind: Any, given: Any) -> Any:
+    possible = [one for one in get_args(kind) if one is not NoneType]
+    if given is None:
+        return None
+    if is_dataclass(kind):
+        return read(kind, given)  # type: ignore[arg-type]
+    if get_origin(kind) is tuple:
+        return tuple(_value(possible[0], item) for item in given)
+    if get_origin(kind) is Mapping:
+        return {name: _value(possible[1], item) for name, item in given.items()}
+    if NoneType in get_args(kind) and len(possible) == 1:
+        return _value(possible[0], given)
+    return given
