@@ -25,6 +25,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "behaviours": ("questions",),
     "operators": ("apply",),
     "vectors": ("fit",),
+    "figures": ("draw",),
     "measures": ("samples", "counted", "rows", "advance"),
     "tables": ("table",),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -98,3 +98,4 @@ class PreparedBehaviour(FileBehaviour):
 Behaviour = Annotated[
     GeneratedBehaviour | ModelWrittenBehaviour | PreparedBehaviour, Field(discriminator="source")
 ]
+BEHAVIOURS: tuple[type[BehaviourEntry], ...] = get_args(get_args(Behaviour)[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar, get_args
 
 from pydantic import Field, model_validator
 
@@ -135,3 +135,4 @@ class FilesCorpus(Records[FilesSplit]):
 
 
 Corpus = Annotated[InstalledCorpus | HubCorpus | FilesCorpus, Field(discriminator="source")]
+CORPORA: tuple[type[CorpusEntry], ...] = get_args(get_args(Corpus)[0])

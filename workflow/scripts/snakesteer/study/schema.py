@@ -14,20 +14,16 @@ from pydantic import Field, model_validator
 from snakesteer.core.errors import StudyError
 from snakesteer.study.activations import Activations
 from snakesteer.study.behaviours import (
+    BEHAVIOURS,
     Behaviour,
-    GeneratedBehaviour,
-    ModelWrittenBehaviour,
-    PreparedBehaviour,
 )
 from snakesteer.study.choices import Choice, Multipliers
 from snakesteer.study.corpora import (
+    CORPORA,
     Corpus,
-    FilesCorpus,
     FilesSplit,
     Filter,
-    HubCorpus,
     HubSplit,
-    InstalledCorpus,
     Shuffle,
 )
 from snakesteer.study.entries import Count, Entry, Name, Seed, Titled
@@ -188,8 +184,8 @@ class Study(Entry):
 
 SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     "models": (Model,),
-    "corpora": (InstalledCorpus, HubCorpus, FilesCorpus, HubSplit, FilesSplit, Filter, Shuffle),
-    "behaviours": (GeneratedBehaviour, ModelWrittenBehaviour, PreparedBehaviour),
+    "corpora": (*CORPORA, HubSplit, FilesSplit, Filter, Shuffle),
+    "behaviours": BEHAVIOURS,
     "activations": (Activations,),
     "vectors": METHODS,
     "sweeps": (SkillSweep, GridSweep, SingleSweep, CombinedSweep, SimultaneousSweep),

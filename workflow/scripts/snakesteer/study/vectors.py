@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -110,9 +110,8 @@ def _of_today(entry: Any) -> Any:
     return entry
 
 
-METHODS: tuple[type[VectorEntry], ...] = (DifferenceVector, ContrastVector, ControlVector)
-
 Vector = Annotated[
     Annotated[DifferenceVector | ContrastVector | ControlVector, Field(discriminator="method")],
     BeforeValidator(_of_today),
 ]
+METHODS: tuple[type[VectorEntry], ...] = get_args(get_args(Vector)[0])
