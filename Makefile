@@ -1,6 +1,6 @@
 # make             the default study: figures, tables and report under results/miniature/
 # make test        the tests
-# make test-long   the tests that take minutes: simulations
+# make test-long   the tests that take minutes: simulations, the shipped models, a study of new plugins
 # make test-slurm  the tests on a Slurm of one node, which is started for them and stopped again
 # make models      re-make the two shipped models, then copy them to resources/models/
 # make published   re-make the shipped tables of the published results from SOURCE, a folder; those

@@ -20,6 +20,8 @@ from snakesteer.core.errors import StudyError
 from snakesteer.engine import models
 from snakesteer.hub.manifest import content, manifest, verify
 from snakesteer.jobs.model import load_job_model
+from snakesteer.plan import models as plans
+from snakesteer.plan.artefacts import Artefact
 from snakesteer.plan.plan import Plan
 from snakesteer.storage.provenance import provenance
 from snakesteer.study import study_file
@@ -109,14 +111,17 @@ def planned(**entry: Any) -> Plan:
     return Plan(study_file.parse(study_file.merge(study_file.read(SMALL), over)), REPOSITORY)
 
 
+def manifested(**entry: Any) -> Artefact:
+    return plans.model(planned(**entry).graph, "miniature")
+
+
 def test_a_study_names_the_adapter(adapter):
-    plain, merging = planned().model("miniature"), planned(adapter=str(adapter)).model("miniature")
+    plain, merging = manifested(), manifested(adapter=str(adapter))
     assert plain.key != merging.key
     assert merging.settings["adapter"] == str(adapter)
     assert "adapter" not in plain.settings
     hub = {"source": "o/m", "revision": "a" * 40, "layers": 8}
-    on_the_hub = planned(**hub).model("miniature"), planned(**hub, adapter=str(adapter))
-    assert on_the_hub[0].key != on_the_hub[1].model("miniature").key
+    assert manifested(**hub).key != manifested(**hub, adapter=str(adapter)).key
 
 
 def told(**entry: Any) -> str:

@@ -12,6 +12,7 @@ from snakesteer.core.errors import StudyError
 from snakesteer.plan.plan import Plan
 from snakesteer.study import schema, study_file
 from snakesteer.study.depth import at_depth, layer_at
+from snakesteer.sweeps.job import injections_of
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,8 @@ def test_fractions_of_one_layer_are_that_layer_once() -> None:
     )
     plan = Plan(given, REPOSITORY)
     assert plan.study.sweeps["code"].layers == [3, [2, 3]]  # type: ignore[union-attr]
-    assert [curve["layer"] for curve in plan.tables["code"].settings["curves"]] == ["3", "2+3"]
+    jobs = injections_of(plan.tables["code"].settings)
+    assert [injected.layer for job in jobs for injected in job] == ["3", "2+3"]
 
 
 def test_a_number_and_the_fraction_of_the_same_layer_are_one() -> None:

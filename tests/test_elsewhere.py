@@ -35,7 +35,7 @@ STUDY = {
     "models": {"tiny": {"source": "models/tiny", "dtype": "float32", "batch_tokens": 256}},
     "corpora": {"notes": CORPUS},
     "activations": {"notes": {"model": "tiny", "corpus": "notes", "max_tokens": 32}},
-    "vectors": {"notes": {"add": ["notes"], "subtract": ["notes"]}},
+    "vectors": {"notes": {"method": "difference", "add": ["notes"], "subtract": ["notes"]}},
     "sweeps": {
         "notes": {
             "kind": "skill",

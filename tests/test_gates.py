@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from conftest import REPOSITORY
 
@@ -18,6 +19,8 @@ from snakesteer.sweeps.injections import Steering
 from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, measure_gates
 from snakesteer.vectors import control, difference
 from snakesteer.vectors.samples import Samples
+
+pytestmark = pytest.mark.long
 
 KINDS = ("code", "text")
 COEFFICIENTS = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0]

@@ -13,7 +13,7 @@ from conftest import REPOSITORY
 from checkout import SMALL
 from snakesteer.plan.artefacts import Artefact
 from snakesteer.plan.plan import Plan
-from snakesteer.study import schema, study_file
+from snakesteer.study import behaviours, corpora, study_file
 
 Made = dict[tuple[str, str], Artefact]
 PAPER = study_file.read(REPOSITORY / "config" / "paper.yaml")
@@ -121,8 +121,8 @@ def test_every_setting_of_a_source_is_tried() -> None:
         (setting.split(".")[0], part) for setting in SETTINGS for part in setting.split(".")[2:]
     }
     for section, *entries in (
-        ("corpora", schema.HubCorpus, schema.HubSplit, schema.Filter, schema.Shuffle),
-        ("behaviours", schema.ModelWrittenBehaviour),
+        ("corpora", corpora.HubCorpus, corpora.HubSplit, corpora.Filter, corpora.Shuffle),
+        ("behaviours", behaviours.ModelWrittenBehaviour),
     ):
         for entry in entries:
             missing = {field for field in entry.model_fields if (section, field) not in tried} - {

@@ -244,9 +244,9 @@ def job(**settings):
 
 def test_documents_cut_beyond_the_models_input_are_told_before_it_is_loaded(folder):
     made = manifest(folder)
-    assert load_job_tokenizer(job(max_tokens=128), made).encode("mill")
+    assert load_job_tokenizer(job(), made, 128).encode("mill")
     with pytest.raises(StudyError, match=r"cut at 129 tokens, but .* reads at most 128; give it"):
-        load_job_tokenizer(job(max_tokens=129), made)
+        load_job_tokenizer(job(), made, 129)
 
 
 def test_a_model_that_leaves_no_room_to_run_it_is_told(folder, monkeypatch):
@@ -326,5 +326,5 @@ def test_provenance_holds_no_path_of_the_machine(source, kept):
 def test_documents_are_cut_at_the_longest_input_by_any_name(architecture, tmp_path):
     folder = tiny.folder(tmp_path / "model", tiny.network(architecture))
     with pytest.raises(StudyError) as error:
-        load_job_tokenizer(job(max_tokens=129), manifest(folder))
+        load_job_tokenizer(job(), manifest(folder), 129)
     assert f"cut at 129 tokens, but {folder} reads at most 128; " in str(error.value)

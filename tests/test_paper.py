@@ -23,12 +23,15 @@ from test_hub_workflow import served
 
 from checkout import Checkout, copy_of_repository
 from snakesteer.core.labels import layer_label
+from snakesteer.core.records import read
 from snakesteer.measures.next_token_settings import Stopping as SkillStopping
 from snakesteer.plan import models as plans
+from snakesteer.plan.artefacts import Artefact
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.resources import Size
 from snakesteer.study import coefficients as along
 from snakesteer.study import schema, study_file
+from snakesteer.sweeps.job import SweepJob
 
 PAPER = REPOSITORY / "config" / "paper.yaml"
 AUTHORS = REPOSITORY.parent / "shared" / "published" / "data" / "datasets"
@@ -148,7 +151,7 @@ def test_values_are_the_authors(paper: schema.Study) -> None:
     }
     plan = Plan(paper, REPOSITORY)
     for name in skills:
-        assert all(job.settings["max_tokens"] == 4096 for job in plan.sweeps[name])
+        assert all(job.settings["asked"]["max_tokens"] == 4096 for job in plan.sweeps[name])
     given = study_file.read(PAPER)
     assert {model["dtype"] for model in given["models"].values()} == {"bfloat16"}
     for figure, key, value in (
@@ -207,7 +210,7 @@ def test_what_the_comments_name_as_other_settings_can_be_set(tmp_path: Path) -> 
     lines = re.sub("^    ", "", block, flags=re.M).replace("paper.yaml", str(PAPER))
     (tmp_path / "uncertain.yaml").write_text(lines)
     study = study_file.load(tmp_path / "uncertain.yaml")
-    assert (schema.sweeps["code"].resamples, schema.figures["general-coding"].intervals) == (
+    assert (study.sweeps["code"].resamples, study.figures["general-coding"].intervals) == (
         10,
         "both",
     )
@@ -356,17 +359,21 @@ def test_another_model_takes_a_few_lines(
     path.write_text(MINE.format(folder=PAPER.parent, revision="a" * 40, layers=n_layers))
     plan = Plan(study_file.load(path), REPOSITORY)
     steered = {
-        name: [next(iter(job.settings["layers"].values())) for job in jobs]
+        name: [list(read(SweepJob, job.settings).layers) for job in jobs]
         for name, jobs in plan.sweeps.items()
     }
     assert steered["code"] == steered["python"] == [[layer] for layer in skill]
     assert steered["grid"] == [[layer] for layer in grid]
-    assert plan.sweeps["code"][0].settings["max_tokens"] == 2048
+    assert plan.sweeps["code"][0].settings["asked"]["max_tokens"] == 2048
     if n_layers == 32:
         paper = Plan(study_file.load(PAPER), REPOSITORY)
         for name, jobs in plan.sweeps.items():
-            placed = [job.settings["layers"] for job in paper.sweeps[name]]
-            assert [job.settings["layers"] for job in jobs] == placed
+            placed = [layers_of(job) for job in paper.sweeps[name]]
+            assert [layers_of(job) for job in jobs] == placed
+
+
+def layers_of(job: Artefact) -> list[Mapping[str, tuple[int, ...]]]:
+    return [injected.layers for injected in read(SweepJob, job.settings).injections]
 
 
 @pytest.mark.parametrize("base", ["paper.yaml", "other-model.yaml"])

@@ -317,6 +317,8 @@ def closures() -> dict[str, set[str]]:
         for made in plan.artefacts()
         for plugin in STAGES[made.stage].plugins_of(made.settings)
     }
+    loaded |= {("table", ("tables", made.settings["measure"])) for made in plan.tables.values()}
+    loaded |= {("figure", ("figures", made.settings["kind"])) for made in plan.figures.values()}
     for stage, plugin in loaded:
         found[stage] |= modules_of(plugins.file_of(*plugin))
     return found
@@ -330,11 +332,14 @@ PLUGINS = {
     for kind in plugins.KINDS
     for name in plugins.names(kind)
 }
-IMPORTED = [
+# What only plugins import is in the keys of what names them likewise.
+OF_SCRIPTS = {
     module
-    for module in MODULES
-    if any(module in found for found in CLOSURES.values()) and module not in PLUGINS | INERT
-]
+    for script in SCRIPTS.glob("*.py")
+    for module in modules_of(script)
+    if not module.endswith("__init__.py")
+}
+IMPORTED = [module for module in MODULES if module in OF_SCRIPTS - PLUGINS - INERT]
 
 
 @pytest.fixture(scope="module")

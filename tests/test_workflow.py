@@ -261,13 +261,16 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, finished: Checkout) -> None:
 def test_damaged_files_of_the_cache_are_named_and_rebuilt(finished: Checkout) -> None:
     """A mean cut short, a sweep with other bytes inside: a run that needs them makes them again."""
     mean, sweep = (
-        cached(finished, "mean", "python"),
+        cached(finished, "mean", "code"),
         cached(finished, "sweep", "code.layer-3"),
     )
     whole = {path: path.read_bytes() for path in (mean, sweep)}
     mean.write_bytes(whole[mean][:-100])
     sweep.write_bytes(whole[sweep][:4] + bytes(100) + whole[sweep][104:])
-    targets = ["results/small/vectors/python.safetensors", "results/small/tables/code.parquet"]
+    targets = [
+        "results/small/figures/activation-distributions.csv",
+        "results/small/tables/code.parquet",
+    ]
     failed = finished.attempt("--cores", "2", "--keep-going", "--", *targets)
     assert failed.returncode != 0
     names = [str(path.relative_to(finished.folder)) for path in whole]

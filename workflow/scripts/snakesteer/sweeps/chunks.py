@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, Self
 
@@ -35,16 +35,15 @@ class Samples(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Consecutive samples of one corpus or behaviour, and their places in it."""
+    """Consecutive samples of one corpus or behaviour."""
 
     source: str
-    places: range
     samples: Samples
 
     @cached_property
     def content(self) -> str:
         """What tells these samples from any others."""
-        return digest(*(getattr(self.samples, field.name) for field in fields(self.samples)))  # type: ignore[arg-type]
+        return digest(*vars(self.samples).values())
 
 
 def chunks_of(
@@ -71,8 +70,7 @@ def chunks_of(
             held += states
         for start, end in itertools.pairwise([*starts, some.stop]):
             if start < end:
-                part = range(start, end)
-                chunks.append(Chunk(source, part, given.taken(part)))
+                chunks.append(Chunk(source, given.taken(range(start, end))))
     return chunks
 
 
