@@ -304,13 +304,18 @@ def modules_of(file: Path) -> set[str]:
     return {str(Path(file).relative_to(SCRIPTS)) for file in files if file}
 
 
-def closures() -> dict[str, set[str]]:
-    """Rule -> modules of its script and of the plugins that its jobs load in the small study."""
+def of_scripts() -> dict[str, set[str]]:
+    """Rule -> modules that its script imports."""
     found = {}
     for rules in (REPOSITORY / "rules").glob("*.smk"):
         text = rules.read_text()
         for rule, script in re.findall(r'^rule (\w+):.*?scripts/(\w+)\.py"', text, re.M | re.S):
             found[rule] = modules_of(SCRIPTS / f"{script}.py")
+    return found
+
+
+def of_plugins() -> dict[str, set[str]]:
+    """Rule -> modules of the plugins that its jobs load in the small study."""
     plan = Plan(SMALL_STUDY, REPOSITORY)
     loaded = {
         (made.stage, plugin)
@@ -319,27 +324,26 @@ def closures() -> dict[str, set[str]]:
     }
     loaded |= {("table", ("tables", made.settings["measure"])) for made in plan.tables.values()}
     loaded |= {("figure", ("figures", made.settings["kind"])) for made in plan.figures.values()}
+    found: dict[str, set[str]] = defaultdict(set)
     for stage, plugin in loaded:
         found[stage] |= modules_of(plugins.file_of(*plugin))
     return found
 
 
-CLOSURES = closures()
+OWN, LOADED = of_scripts(), of_plugins()
+CLOSURES = {rule: modules | LOADED[rule] for rule, modules in OWN.items()}
 MODULES = sorted(str(path.relative_to(SCRIPTS)) for path in (SCRIPTS / "snakesteer").rglob("*.py"))
-# A plugin is in the keys of what names it, not of all that a rule makes (`test_keys`).
-PLUGINS = {
-    str(plugins.file_of(kind, name).relative_to(SCRIPTS))
-    for kind in plugins.KINDS
-    for name in plugins.names(kind)
-}
-# What only plugins import is in the keys of what names them likewise.
-OF_SCRIPTS = {
+PLUGINS = {plugins.file_of(kind, name) for kind in plugins.KINDS for name in plugins.names(kind)}
+# What a rule's plugins alone import is in the keys of what names them, and not of all that the rule
+# makes (`test_keys`).
+PARTLY = set[str]().union(*(LOADED[rule] - modules for rule, modules in OWN.items()))
+EVERYWHERE = set[str]().union(*OWN.values(), *map(modules_of, PLUGINS))
+IMPORTED = [
     module
-    for script in SCRIPTS.glob("*.py")
-    for module in modules_of(script)
-    if not module.endswith("__init__.py")
-}
-IMPORTED = [module for module in MODULES if module in OF_SCRIPTS - PLUGINS - INERT]
+    for module in MODULES
+    if module in set[str]().union(*OWN.values()) - PARTLY - INERT
+    and not module.endswith("__init__.py")
+]
 
 
 @pytest.fixture(scope="module")
@@ -391,8 +395,8 @@ def test_an_edit_of_a_module_re_runs_its_dependants(
 def test_an_edit_of_what_no_script_imports_re_runs_nothing(
     finished: Checkout, edited: Callable[[str, str, str], None]
 ) -> None:
-    others = [module for module in MODULES if module not in {*IMPORTED, *PLUGINS}]
-    assert {"snakesteer/plan/plan.py", *INERT} <= set(others)
+    others = {module for module in MODULES if module not in EVERYWHERE} | INERT
+    assert "snakesteer/plan/plan.py" in others
     for module in others:
         append(finished, edited, module, "\nEDITED = True\n")
     assert not jobs(finished)
