@@ -91,9 +91,9 @@ class ControlVector(VectorEntry):
         return super().settings() | {"seed": self.seed}
 
 
-def _of_today(entry: Any) -> Any:
-    """Refuses an entry of before there were methods, and says what to write."""
-    if not isinstance(entry, dict):
+def _with_method(entry: Any) -> Any:
+    """An entry with its method, which `add` and `subtract`, or `contrast` for `of`, imply."""
+    if not isinstance(entry, dict) or "method" in entry:
         return entry
     if "permute" in entry:
         how = "operands" if entry["permute"] == "operands" else "permuted"
@@ -102,16 +102,14 @@ def _of_today(entry: Any) -> Any:
             f"{{method: control, of: VECTOR, how: {how}}}"
         )
     if "contrast" in entry:
-        raise ValueError(
-            f"`contrast` has become a method; write {{method: contrast, of: {entry['contrast']}}}"
-        )
-    if "method" not in entry and entry.keys() & {"add", "subtract"}:
-        raise ValueError("has no method; write `method: difference` beside add and subtract")
-    return entry
+        rest = {key: value for key, value in entry.items() if key != "contrast"}
+        return {"method": "contrast", "of": entry["contrast"], **rest}
+    implied = entry.keys() & {"add", "subtract"}
+    return {"method": "difference", **entry} if implied else entry
 
 
 Vector = Annotated[
     Annotated[DifferenceVector | ContrastVector | ControlVector, Field(discriminator="method")],
-    BeforeValidator(_of_today),
+    BeforeValidator(_with_method),
 ]
 METHODS: tuple[type[VectorEntry], ...] = get_args(get_args(Vector)[0])
