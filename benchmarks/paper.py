@@ -16,7 +16,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,8 @@ from snakesteer.plan.artefacts import Artefact
 from snakesteer.plan.plan import Plan
 from snakesteer.storage.files import write_json, write_table, write_tensors
 from snakesteer.study import study_file
-from snakesteer.sweeps.job import SweepJob, injections_of
-from snakesteer.sweeps.runner import INJECTION
+from snakesteer.sweeps.job import Injected, Measured, SweepJob
+from snakesteer.sweeps.runner import INJECTION, MEASURE
 
 CONFIG = REPOSITORY / "config" / "paper.yaml"
 COEFFICIENTS = 25
@@ -49,13 +49,14 @@ STEPS = {
 }
 
 
-def counts(job: SweepJob, draw: np.random.Generator) -> pa.Table:
+def counts(
+    job: SweepJob, injected: Injected, measured: Measured, draw: np.random.Generator
+) -> pa.Table:
     """Next-token accuracy: it falls along the first of the coefficients."""
     parts = []
-    (injected,) = job.injections
-    (coefficients,) = injected.runs or ()
-    visited = coefficients[: COEFFICIENTS if job.asked["stopping"] else None]
-    for corpus in job.sources:
+    assert injected.coefficients
+    visited = injected.coefficients[: COEFFICIENTS if measured.ends_early else None]
+    for corpus in job.sources(injected, measured):
         tokens = np.clip(draw.lognormal(6.2, 1.1, DOCUMENTS), 30, 4095).astype(np.int64)
         kept = draw.binomial(tokens, 0.6)
         names = [f"{corpus}-{place}" for place in range(DOCUMENTS)]
@@ -77,40 +78,55 @@ def counts(job: SweepJob, draw: np.random.Generator) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def answers(job: SweepJob, draw: np.random.Generator) -> pa.Table:
+def answers(
+    job: SweepJob, injected: Injected, measured: Measured, draw: np.random.Generator
+) -> pa.Table:
     """Answers to questions: at every coefficient that may be visited."""
-    count = QUESTIONS[job.asked["split"]]
+    count = QUESTIONS[measured.split]
     parts = []
-    for injected in job.injections:
-        runs = injected.runs or ((0.0, -MULTIPLIER, MULTIPLIER),)
-        for coefficient in (value for run in runs for value in run):
-            for behaviour in injected.sources:
-                matches = draw.random(count) < 0.3
-                columns = {
-                    "coefficient": [coefficient] * count,
-                    "behaviour": [behaviour] * count,
-                    "question": [f"{behaviour}-{place}" for place in range(count)],
-                    "answer": np.where(draw.random(count) < 0.5, "A", "B"),
-                    "outcome": np.where(matches, "match", "other"),
-                    "logit_matching": draw.normal(size=count),
-                    "logit_not_matching": draw.normal(size=count),
-                    "choice_mass": draw.random(count),
-                    INJECTION.name: [injected.label] * count,
-                }
-                parts.append(pa.table(columns, schema=ANSWERS.append(INJECTION)))
+    for coefficient in injected.coefficients or (0.0, -MULTIPLIER, MULTIPLIER):
+        for behaviour in job.sources(injected, measured):
+            matches = draw.random(count) < 0.3
+            columns = {
+                "coefficient": [coefficient] * count,
+                "behaviour": [behaviour] * count,
+                "question": [f"{behaviour}-{place}" for place in range(count)],
+                "answer": np.where(draw.random(count) < 0.5, "A", "B"),
+                "outcome": np.where(matches, "match", "other"),
+                "logit_matching": draw.normal(size=count),
+                "logit_not_matching": draw.normal(size=count),
+                "choice_mass": draw.random(count),
+            }
+            parts.append(pa.table(columns, schema=ANSWERS))
     return pa.concat_tables(parts)
 
 
-def choice(settings: Mapping[str, Any]) -> dict[str, Any]:
+MEASURES = {"next_token": counts, "two_choice": answers}
+
+
+def raw(job: SweepJob, draw: np.random.Generator) -> pa.Table:
+    """The rows of a sweep's job, injection by injection, measure by measure."""
+    parts = []
+    for injected in job.injections:
+        for measured in job.measures:
+            rows = MEASURES[measured.measure](job, injected, measured, draw)
+            for column, label in ((INJECTION, injected.label), (MEASURE, measured.name)):
+                labels = pa.array([label] * rows.num_rows, column.type)
+                rows = rows.append_column(column, labels)
+            parts.append(rows)
+    return pa.concat_tables(parts, promote_options="default")
+
+
+def choice(made: Artefact) -> dict[str, Any]:
     """A choice in its file's form."""
     cell = {"add": MULTIPLIER, "subtract": -MULTIPLIER}
-    jobs = [] if "multipliers" in settings else injections_of(settings)
-    chosen = settings.get("multipliers") or {
-        behaviour: {job[0].layer: cell for job in jobs}
-        for injected in jobs[0]
-        for behaviour in injected.sources
-    }
-    return {"rule": "Generated.", "multipliers": chosen}
+    chosen: dict[str, Any] = {}
+    for grid, _ in made.inputs.get("grid", ()):
+        job = read(SweepJob, grid.settings)
+        for injected in job.injections:
+            for behaviour in job.sources(injected, *job.measures):
+                chosen.setdefault(behaviour, {})[injected.layer] = cell
+    return {"rule": "Generated.", "multipliers": made.settings.get("multipliers") or chosen}
 
 
 def generate(made: Artefact, n_layers: int, draw: np.random.Generator) -> None:
@@ -121,10 +137,9 @@ def generate(made: Artefact, n_layers: int, draw: np.random.Generator) -> None:
         match made.stage:
             case "sweep":
                 job = read(SweepJob, made.settings)
-                rows = (counts if job.measure == "next_token" else answers)(job, draw)
-                write_table(path, rows, described)
+                write_table(path, raw(job, draw), described)
             case "choice":
-                write_json(path, choice(made.settings))
+                write_json(path, choice(made))
             case "mean" | "vector" as role:
                 array = draw.standard_t(3, (n_layers, HIDDEN)).astype(np.float32)
                 write_tensors(path, {role: array}, described)

@@ -40,6 +40,7 @@ from snakesteer.sweeps import runner
 from snakesteer.sweeps.injections import Steering
 from snakesteer.sweeps.job import Precision
 from snakesteer.sweeps.precision import standard_error
+from snakesteer.sweeps.runner import Asked
 
 ERRORS = {"code": 0.010, "text": 0.015}
 LEAST_ACCURACY = 0.2
@@ -121,15 +122,11 @@ def sweep(
     precision: Precision | None = None,
 ) -> pa.Table:
     """A skill sweep on the shared path; with a `precision`, over as many documents as it takes."""
-    steering = Steering("own", ((layer, vector),), (tuple(coefficients),), tuple(corpora))
-    (table,) = runner.run(
-        model,
-        next_token,
-        [steering],
-        corpora,
-        batch_tokens=WORKLOADS["miniature"].batch_tokens,
-        precision=precision,
-    )
+    sources = {"tokens": tuple(corpora)}
+    steering = Steering("own", ((layer, vector),), tuple(coefficients), sources)
+    asked = [Asked("tokens", next_token, corpora, precision=precision)]
+    budget = WORKLOADS["miniature"].batch_tokens
+    (table,) = runner.run(model, asked, [steering], batch_tokens=budget)
     return table
 
 

@@ -57,13 +57,10 @@ def large(folder: Path) -> Path:
         },
         "sweeps": {
             name: {
-                "kind": "skill",
                 "model": "miniature",
-                "inject": name,
-                "corpora": ["code", "text"],
-                "layers": [3],
+                "inject": {"vector": name, "layers": [3]},
                 "coefficients": [0, 1],
-                "tokens": 1000,
+                "measures": {"next_token": {"corpora": ["code", "text"], "tokens": 1000}},
             }
             for name in names
         },

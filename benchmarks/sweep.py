@@ -37,10 +37,11 @@ from snakesteer.engine.compilation import with_compiled_blocks
 from snakesteer.engine.head import predictions
 from snakesteer.engine.hooks import replaced
 from snakesteer.engine.models import DTYPES, LanguageModel
-from snakesteer.engine.steering import final_states, injection, prepare
+from snakesteer.engine.steering import final_states, injection, keep
 from snakesteer.measures import next_token
 from snakesteer.sweeps import runner
 from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.runner import Asked
 
 VARIANTS = ("authors", "steering-vectors", "plain", "shared", "compiled")
 SHARING = ("shared", "compiled")
@@ -122,9 +123,8 @@ def _by_engine(sweep: Sweep, variant: str, layer: int) -> np.ndarray:
     parts = ((layer, sweep.vector[layer]),)
     (table,) = runner.run(
         model,
-        next_token,
-        [Steering("own", parts, (tuple(sweep.coefficients),), tuple(corpora))],
-        corpora,
+        [Asked("tokens", next_token, corpora)],
+        [Steering("own", parts, tuple(sweep.coefficients), {"tokens": tuple(corpora)})],
         batch_tokens=sweep.batch_tokens,
         path="shared" if variant in SHARING else "plain",
     )
@@ -260,9 +260,8 @@ def speed(sweep: Sweep, variant: str, layer: int) -> Speed:
     """
     model = _model(sweep, variant)
     steering = injection(model, [(layer, sweep.vector[layer])])
-    batches = prepare(
-        model, sweep.documents.sequences, layer, batch_tokens=sweep.batch_tokens, path="shared"
-    )
+    batches = batches_of(model, sweep.documents.sequences, sweep.batch_tokens)
+    keep(model, batches, layer)
     weights = sum(
         weight.numel()
         for block in model.blocks[layer + 1 :]

@@ -1,5 +1,5 @@
 rule sweep:
-    """A measure under one injection, or the injections of one layer, at all coefficients."""
+    """The measures of a sweep under some of its injections, at all coefficients."""
     input:
         unpack(PLAN.inputs("sweep")),
     output:
@@ -17,6 +17,7 @@ rule sweep:
     params:
         settings=PLAN.settings("sweep"),
         code=PLAN.code("sweep"),
+        codes=PLAN.codes("sweep"),
     message:
         "sweep {wildcards.name}"
     script:

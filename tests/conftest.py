@@ -24,8 +24,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A run of the small study on the shipped models, to its end."""
     checkout = copy_of_repository(tmp_path_factory.mktemp("checkout"))
     checkout.forked("--cores", "2")
-    for script in (checkout.folder / "workflow" / "scripts").glob("*.py"):
-        code_digest(script)  # remembered for the dry runs, which are forks of this process
+    scripts = checkout.folder / "workflow" / "scripts"
+    for script in scripts.glob("*.py"):
+        code_digest(
+            [script], scripts
+        )  # remembered for the dry runs, which are forks of this process
     return checkout
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -113,17 +114,27 @@ def alone(plan: Plan, name: str) -> tuple[Item, float]:
     return item, 2 * size.parameters * item.tokens / 1e12 / 3600
 
 
+def changed(over: dict[str, Any]) -> Plan:
+    return Plan(study_file.parse(study_file.merge(study_file.read(SMALL), over)), REPOSITORY)
+
+
 def test_no_more_is_shared_than_what_reads_the_same(small: Plan) -> None:
-    over = {"sweeps": {"code": {"paired": False}}}
-    data = study_file.merge(study_file.read(SMALL), over)
-    item, whole = alone(Plan(study_file.parse(data), REPOSITORY), "code.layer-3")
+    other = changed({"sweeps": {"code": {"measures": {"next_token": {"paired": False}}}}})
+    item, whole = alone(other, "code.layer-3")
     assert item.gpu_hours == pytest.approx(whole)
     # Each of the two behaviours is asked at five points, under its own vector.
-    item, whole = alone(small, "grid.layer-3")
+    apart = changed({"models": {"miniature-chat": {"job_tokens": 1}}})
+    item, whole = alone(apart, "grid.layer-3")
     asked = 20 * sum(prompt_tokens(small, name) for name in ("myopia", "wealth-seeking"))
     assert (item.least_tokens, item.tokens) == (round(3 * asked), round(5 * asked))
     assert item.gpu_hours == pytest.approx(whole * (4 + 5 * 5) / (5 * 9), rel=1e-4)
     assert item.least_gpu_hours == pytest.approx(whole * 3 / 5 * (4 + 3 * 5) / (3 * 9), rel=1e-4)
+    # Both layers in one job: layers 0 to 4 once, then four blocks and the head, or three.
+    item, whole = alone(small, "grid.layers-3-4")
+    assert (item.least_tokens, item.tokens) == (round(6 * asked), round(10 * asked))
+    assert item.gpu_hours == pytest.approx(whole * (5 + 5 * 5 + 5 * 4) / (10 * 9), rel=1e-4)
+    least = whole * 3 / 5 * (5 + 3 * 5 + 3 * 4) / (6 * 9)
+    assert item.least_gpu_hours == pytest.approx(least, rel=1e-4)
     # All ways to combine ask both.
     item, whole = alone(small, "combined.layer-4")
     assert item.gpu_hours == pytest.approx(whole * (5 + 8 * 4) / (8 * 9), rel=1e-4)

@@ -20,7 +20,7 @@ CONFIG = REPOSITORY / "config"
 
 @pytest.mark.parametrize("stopping", [{"faulty": 20}, False])
 def test_cells_that_ended_are_told_of_where_columns_may_end(stopping: Any) -> None:
-    over = {"sweeps": {"grid": {"stopping": stopping}}}
+    over = {"sweeps": {"grid": {"measures": {"two_choice": {"stopping": stopping}}}}}
     study = study_file.parse(study_file.merge(study_file.read(CONFIG / "miniature.yaml"), over))
     assert ("a column ended is marked" in caption(study, "grid-search")) == bool(stopping)
     published = study_file.load(CONFIG / "published.yaml")

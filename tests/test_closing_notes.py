@@ -16,7 +16,8 @@ from conftest import REPOSITORY
 from snakesteer.core import notes
 from snakesteer.core.interruption import INTERRUPTED
 from snakesteer.plan import closing_notes
-from snakesteer.study.schema import SkillSweep
+from snakesteer.study.sweeps import SweepEntry
+from snakesteer.study.tables import Table, tables_of
 
 
 def test_jobs_that_failed_say_why_once(tmp_path: Path) -> None:
@@ -79,25 +80,42 @@ def test_ctrl_c_is_a_sentence_in_jobs_and_not_in_who_imports_the_package(
     assert printed["ValueError('x')"].endswith("\nValueError: x\n")
 
 
-def sweep(tokens: int, **more: Any) -> SkillSweep:
-    given = {"kind": "skill", "model": "m", "inject": "v", "layers": [1], "corpora": ["a", "b"]}
-    return SkillSweep.model_validate(given | {"coefficients": [0, 1], "tokens": tokens} | more)
+def sweep(*tokens: int, **more: Any) -> SweepEntry:
+    """A sweep with a measure of so many tokens each."""
+    measures = {}
+    for place, most in enumerate(tokens):
+        asked = {"measure": "next_token", "corpora": ["a", "b"], "tokens": most}
+        measures[f"next{place}"] = asked | more
+    given = {"model": "m", "inject": {"vector": "v", "layers": [1, 2]}, "coefficients": [0, 1]}
+    return SweepEntry.model_validate(given | {"measures": measures})
+
+
+RAW = ("measure", "injection", "coefficient", "corpus", "tokens")
 
 
 def test_a_corpus_shorter_than_a_sweep_asks_for_is_said(tmp_path: Path) -> None:
+    """By the injection that stands first, and by each measure's own rows."""
     sweeps = {"s": sweep(900), "t": sweep(900), "short": sweep(300), "none": sweep(900)}
     sweeps |= {"precise": sweep(900, precision=0.1), "damaged": sweep(900)}
+    sweeps |= {"two": sweep(300, 900)}
+    of_one = [(0.0, "a", 500), (0.0, "b", 901), (0.0, "a", 12), (1.0, "a", 12)]
     for name in sweeps.keys() - {"none"}:
-        rows = [(0.0, "a", 500), (0.0, "b", 901), (0.0, "a", 12), (1.0, "a", 12)]
-        columns = zip(("coefficient", "corpus", "tokens"), zip(*rows, strict=True), strict=True)
+        rows = []
+        for measure in sweeps[name].measures:
+            for injection in ("v at 1", "v at 2"):
+                rows += [(measure, injection, *row) for row in of_one]
+        columns = zip(RAW, zip(*rows, strict=True), strict=True)
         table = {column: list(values) for column, values in columns}
         pq.write_table(pa.table(table), tmp_path / f"{name}.parquet")
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1")
     made = {name: [SimpleNamespace(paths=[str(tmp_path / f"{name}.parquet")])] for name in sweeps}
-    plan: Any = SimpleNamespace(study=SimpleNamespace(sweeps=sweeps), sweeps=made)
+    tabled: dict[str, Table] = {}
+    for name, one in sweeps.items():
+        tabled |= tables_of(name, one)
+    plan: Any = SimpleNamespace(study=SimpleNamespace(tabled=tabled), sweeps=made)
     assert closing_notes.short_corpora(plan) == [
-        "corpora.a.validation holds 512 of the 900 tokens that sweeps.s and sweeps.t should read; "
-        "raise it, or lower `tokens`."
+        "corpora.a.validation holds 512 of the 900 tokens that sweeps.s and sweeps.t and "
+        "sweeps.two.next1 should read; raise it, or lower `tokens`."
     ]
 
 
@@ -121,7 +139,7 @@ def test_what_jobs_noted_in_their_logs_is_said(
         "questions": [SimpleNamespace(name="b", key="2")],
     }
     plan: Any = SimpleNamespace(
-        study=SimpleNamespace(name="s", sweeps={}),
+        study=SimpleNamespace(name="s", tabled={}),
         published={},
         path="/".join,
         artefacts=lambda stage: made.get(stage, []),

@@ -31,7 +31,7 @@ def project(tmp_path: Path) -> Path:
 def digest(project: Path) -> str:
     code_digest._read.cache_clear()
     code_digest._imported.cache_clear()
-    return code_digest.code_digest(project / "script.py")
+    return code_digest.code_digest([project / "script.py"], project)
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -61,7 +61,7 @@ def test_what_changes_the_digest(
 
 def modules(script: str) -> set[str]:
     """What a script imports, as `room/module`, and the rooms."""
-    files = code_digest.closure(SCRIPTS / f"{script}.py")
+    files = code_digest.closure([SCRIPTS / f"{script}.py"], SCRIPTS)
     found = {path.relative_to(SCRIPTS / "snakesteer") for path in files if path.parent != SCRIPTS}
     return {str(path.with_suffix("")) for path in found} | {str(path.parent) for path in found}
 
@@ -76,12 +76,12 @@ def test_scripts_that_run_a_model_know_neither_schema_nor_tables_nor_figures(scr
 def test_a_sweep_knows_its_own_measure_and_no_other() -> None:
     """So that an edit of one, or a new one, leaves what others measured alone."""
     plugin = SCRIPTS / "snakesteer" / "measures" / "two_choice.py"
-    files = code_digest.closure(SCRIPTS / "sweep.py", [plugin])
+    files = code_digest.closure([SCRIPTS / "sweep.py", plugin], SCRIPTS)
     found = {path.stem for path in files if path.parent == plugin.parent}
-    assert found == {"__init__", "two_choice", "two_choice_settings"}
-    assert not {path.stem for path in code_digest.closure(SCRIPTS / "sweep.py")} & found - {
-        "__init__"
-    }
+    of_all = {"__init__", "read"}
+    assert found == of_all | {"two_choice", "two_choice_settings"}
+    alone = code_digest.closure([SCRIPTS / "sweep.py"], SCRIPTS)
+    assert not {path.stem for path in alone} & found - of_all
 
 
 def test_a_choice_knows_nothing_of_skill_sweeps() -> None:
@@ -105,17 +105,18 @@ def test_inert_modules_are_there_and_change_no_digest(project: Path) -> None:
 
 def test_a_digest_covers_the_plugins_named_and_no_others(project: Path) -> None:
     script, plugin = project / "script.py", project / "snakesteer" / "unused.py"
-    alone, named = code_digest.code_digest(script), code_digest.code_digest(script, [plugin])
+    alone = digest(project)
+    named = code_digest.code_digest([script, plugin], project)
     assert alone != named
     edit(plugin, "VALUE = 2", "VALUE = 3")
     assert digest(project) == alone
-    assert code_digest.code_digest(script, [plugin]) not in (alone, named)
+    assert code_digest.code_digest([script, plugin], project) not in (alone, named)
 
 
 @pytest.mark.parametrize("kind", plugins.names("figures"))
 def test_a_figures_code_is_that_of_its_own_kind(kind: str) -> None:
     """So that an edit of one kind, or a new one, draws none of another kind anew."""
-    files = code_digest.closure(SCRIPTS / "figure.py", [plugins.file_of("figures", kind)])
+    files = code_digest.closure([SCRIPTS / "figure.py", plugins.file_of("figures", kind)], SCRIPTS)
     kinds = {plugins.file_of("figures", other) for other in plugins.names("figures")}
     assert files & kinds == {plugins.file_of("figures", kind)}
     assert not [path for path in files if path.parent.name in ("study", "plan")]

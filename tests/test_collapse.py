@@ -22,7 +22,7 @@ from snakesteer.tables.two_choice import Part, behaviour_table
 
 def planned(stopping: Any) -> Plan:
     """The small study with another stopping of its grid search."""
-    over = {"sweeps": {"grid": {"stopping": stopping}}}
+    over = {"sweeps": {"grid": {"measures": {"two_choice": {"stopping": stopping}}}}}
     return Plan(study_file.parse(study_file.merge(study_file.read(SMALL), over)), REPOSITORY)
 
 

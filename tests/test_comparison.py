@@ -22,7 +22,7 @@ from snakesteer.study import study_file
 
 SINGLE = {
     "name": "first",
-    "sweeps": {"single": {"kind": "single", "layers": [4]}},
+    "sweeps": {"single": {"inject": {"layers": [4]}}},
     "figures": {"one": {"title": "One"}},
 }
 
@@ -66,7 +66,7 @@ def test_differences_name_the_setting_and_both_values() -> None:
 
 def test_a_comparison_has_the_differing_settings_and_metrics(tmp_path: Path) -> None:
     run_of(tmp_path, "first", 50, {})
-    change = {"sweeps": {"single": {"kind": "single", "layers": [4], "path": "plain"}}}
+    change = {"sweeps": {"single": {"inject": {"layers": [4]}, "path": "plain"}}}
     run_of(tmp_path, "second", 80, change)
     page = compare(tmp_path, REPOSITORY, "first", "second")
     assert page == tmp_path / "comparisons" / "first-against-second" / "index.html"
@@ -110,7 +110,8 @@ def test_a_study_that_was_not_run_is_refused(tmp_path: Path) -> None:
 
 def test_a_study_is_given_by_its_file_with_layers_as_fractions(tmp_path: Path) -> None:
     """`study.yaml` holds the layers' numbers (config/other-model.yaml)."""
-    sweep = {"sweeps": {"code": {"layers": [0.5]}, "code-permuted": {"layers": [0.5]}}}
+    half = {"inject": {"layers": [0.5]}}
+    sweep = {"sweeps": {"code": half, "code-permuted": half}}
     file = tmp_path / "small.yaml"
     file.write_text(yaml.safe_dump({"extends": str(SMALL), **sweep}))
     run_of(tmp_path, "second", 50, {})

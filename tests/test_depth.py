@@ -12,6 +12,7 @@ from snakesteer.core.errors import StudyError
 from snakesteer.plan.plan import Plan
 from snakesteer.study import schema, study_file
 from snakesteer.study.depth import at_depth, layer_at
+from snakesteer.study.designs import AloneDesign
 from snakesteer.sweeps.job import injections_of
 
 
@@ -27,17 +28,32 @@ def changed(over: dict[str, Any]) -> schema.Study:
     return study_file.parse(study_file.merge(study_file.read(SMALL), over))
 
 
+def at(layers: list[Any]) -> dict[str, Any]:
+    """A sweep at other layers."""
+    return {"inject": {"layers": layers}}
+
+
+def layers_of(study: schema.Study, sweep: str) -> Any:
+    design = study.sweeps[sweep].inject
+    assert isinstance(design, AloneDesign)
+    return design.layers
+
+
 def test_fractions_and_numbers_make_the_same_artefacts() -> None:
     """Of the 8 layers of the small study's models 0.5 is 3 and 0.7 is 5; 1 is a number, 1.0 7."""
     given = [
         {
             "sweeps": {
-                "code": {"layers": [a, [1, b]]},
-                "grid": {"layers": [a, b]},
-                "single": {"layers": [b]},
-                "combined": {"layers": [b], "choice": "by-hand"},
-                "simultaneous": {"inject": {"myopia": a, "wealth-seeking": [b, last]}},
-                "alignment-tax": {"inject": {"myopia": a, "wealth-seeking": [b, last]}},
+                "code": at([a, [1, b]]),
+                "grid": at([a, b]),
+                "single": at([b]),
+                "combined": {**at([b]), "coefficients": {"choice": "by-hand"}},
+                "simultaneous": {
+                    "inject": {"together": {"myopia": a, "wealth-seeking": [b, last]}}
+                },
+                "alignment-tax": {
+                    "inject": {"together": {"myopia": a, "wealth-seeking": [b, last]}}
+                },
             },
             "choices": {
                 "by-hand": {
@@ -66,11 +82,9 @@ def test_fractions_and_numbers_make_the_same_artefacts() -> None:
 
 def test_fractions_of_one_layer_are_that_layer_once() -> None:
     """And so are a set that is one layer, and the same set in another order."""
-    given = changed(
-        {"sweeps": {"code": {"layers": [0.5, 3, [0.4, 0.45], [0.3, 0.4], [3], [3, 2]]}}}
-    )
+    given = changed({"sweeps": {"code": at([0.5, 3, [0.4, 0.45], [0.3, 0.4], [3], [3, 2]])}})
     plan = Plan(given, REPOSITORY)
-    assert plan.study.sweeps["code"].layers == [3, [2, 3]]  # type: ignore[union-attr]
+    assert layers_of(plan.study, "code") == [3, [2, 3]]
     jobs = injections_of(plan.tables["code"].settings)
     assert [injected.layer for job in jobs for injected in job] == ["3", "2+3"]
 
@@ -80,25 +94,25 @@ def test_a_number_and_the_fraction_of_the_same_layer_are_one() -> None:
     given = changed(
         {
             "sweeps": {
-                "code": {"layers": [1, 1.0, [1, 1.0]]},
-                "single": {"layers": [0.4]},
-                "simultaneous": {"inject": {"wealth-seeking": [0.4, 0.3]}},
+                "code": at([1, 1.0, [1, 1.0]]),
+                "single": at([0.4]),
+                "simultaneous": {"inject": {"together": {"wealth-seeking": [0.4, 0.3]}}},
             },
             "figures": {"grid-search": {"layers": [0.5]}},
         }
     )
     plan = Plan(given, REPOSITORY)
-    assert plan.study.sweeps["code"].layers == [1, 7, [1, 7]]  # type: ignore[union-attr]
+    assert layers_of(plan.study, "code") == [1, 7, [1, 7]]
 
 
 def test_the_depth_is_asked_of_the_entrys_own_model() -> None:
     asked: list[str] = []
 
-    def layers_of(model: str) -> int:
+    def depth(model: str) -> int:
         asked.append(model)
         return 8
 
-    at_depth(changed({"sweeps": {"code": {"layers": [0.1]}}}), layers_of)
+    at_depth(changed({"sweeps": {"code": at([0.1])}}), depth)
     assert asked == ["miniature"]
 
 
@@ -115,31 +129,55 @@ def test_the_depth_is_asked_of_the_entrys_own_model() -> None:
             },
             ["choices.by-hand.multipliers.myopia", "3, 0.5", "one layer"],
         ),
-        ({"sweeps": {"code": {"layers": [1.5]}}}, ["sweeps.code.layers", "1.5"]),
-        ({"sweeps": {"single": {"layers": [7]}}}, ["sweeps.single.layers", "7", "sweeps.grid"]),
+        ({"sweeps": {"code": at([1.5])}}, ["sweeps.code.inject.layers", "1.5"]),
+        ({"sweeps": {"code": at([9])}}, ["sweeps.code.inject.layers", "layer 9", "0 to 7"]),
         (
-            {"sweeps": {"grid": {"layers": [0.5, 1.0]}, "single": {"layers": [1]}}},
-            ["sweeps.single.layers", "layer 1", "sweeps.grid"],
+            {
+                "sweeps": {"simultaneous": {"inject": {"together": {"myopia": 9}}}},
+                "figures": {"simultaneous-steering": {"tax": None}},
+            },
+            ["sweeps.simultaneous.inject.together", "layer 9", "0 to 7"],
+        ),
+        (
+            {"sweeps": {"single": at([7])}},
+            ["sweeps.single.inject.layers", "7", "layers of sweeps.grid"],
+        ),
+        (
+            {"sweeps": {"single": {"inject": {"layers": "all"}}}},
+            ["sweeps.single.inject.layers is all", "name the layers"],
+        ),
+        (
+            {"sweeps": {"grid": at([0.5, 1.0]), "single": at([1])}},
+            ["sweeps.single.inject.layers", "layer 1", "sweeps.grid"],
         ),
         (
             {
                 "choices": {
                     "by-hand": {"multipliers": {"myopia": {1.0: {"add": 1, "subtract": -1}}}}
                 },
-                "sweeps": {"single": {"layers": [1], "choice": "by-hand"}},
+                "sweeps": {"single": {**at([1]), "coefficients": {"choice": "by-hand"}}},
             },
-            ["sweeps.single.layers", "layer 1", "choices.by-hand", "myopia"],
+            ["sweeps.single.inject.layers", "layer 1", "choices.by-hand", "myopia"],
+        ),
+        (
+            {
+                "choices": {
+                    "by-hand": {"multipliers": {"myopia": {3: {"add": 1, "subtract": -1}}}}
+                },
+                "sweeps": {"single": {**at([[2, 3]]), "coefficients": {"choice": "by-hand"}}},
+            },
+            ["sweeps.single.inject.layers", "[2, 3] together", "choices.by-hand", "single layers"],
         ),
         ({"figures": {"grid-search": {"layers": [7]}}}, ["figures.grid-search.layers", "7"]),
         (
             {
-                "sweeps": {"grid": {"layers": [1.0, 4]}},
+                "sweeps": {"grid": at([1.0, 4])},
                 "figures": {"grid-search": {"layers": [1]}},
             },
             ["figures.grid-search.layers", "layer 1", "sweeps.grid"],
         ),
         (
-            {"sweeps": {"alignment-tax": {"inject": {"myopia": 1.0}}}},
+            {"sweeps": {"alignment-tax": {"inject": {"together": {"myopia": 1.0}}}}},
             ["figures.simultaneous-steering.tax", "sweeps.alignment-tax", "something else"],
         ),
     ],
@@ -168,8 +206,12 @@ def test_a_fraction_is_one_layer_of_all_models_of_a_figure(figure: dict[str, Any
         given = {
             "activations": {"of-chat": {"model": "miniature-chat", "corpus": "text"}},
             "sweeps": {
-                "alignment-tax": {"corpora": ["code", "text"]},
-                "single": {"model": "miniature", "transfer": True, "choice": "by-hand"},
+                "alignment-tax": {"measures": {"next_token": {"corpora": ["code", "text"]}}},
+                "single": {
+                    "model": "miniature",
+                    "transfer": True,
+                    "coefficients": {"choice": "by-hand"},
+                },
             },
             "choices": {"by-hand": {"multipliers": {"myopia": cells}}},
             "figures": {"two-models": {**figure, "layers": [fraction]}},

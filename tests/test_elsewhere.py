@@ -38,14 +38,16 @@ STUDY = {
     "vectors": {"notes": {"method": "difference", "add": ["notes"], "subtract": ["notes"]}},
     "sweeps": {
         "notes": {
-            "kind": "skill",
             "model": "tiny",
-            "inject": "notes",
-            "layers": [1],
-            "corpora": ["notes"],
+            "inject": {"vector": "notes", "layers": [1]},
             "coefficients": [0, 1],
-            "tokens": 5000,  # more than there are
-            "max_tokens": 32,
+            "measures": {
+                "next_token": {
+                    "corpora": ["notes"],
+                    "tokens": 5000,  # more than there are
+                    "max_tokens": 32,
+                }
+            },
         }
     },
     "figures": {"means": {"kind": "distributions", "activations": ["notes"], "layers": [1]}},

@@ -40,7 +40,11 @@ def vector(seed: int = 1, hidden: int = 32) -> torch.Tensor:
 
 
 def batches(model: models.LanguageModel, layer: int, path: str, **settings: int):
-    return steering.prepare(model, SEQUENCES, layer, path=path, **{"batch_tokens": 40} | settings)
+    made = batching.batches_of(model, SEQUENCES, **{"batch_tokens": 40} | settings)
+    if path == "shared":
+        for kept in sorted({0, layer // 2, layer}):
+            steering.keep(model, made, kept)
+    return made
 
 
 def state(model: models.LanguageModel) -> list[object]:

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 import oracle
 from snakesteer.engine import models, steering
+from snakesteer.engine.batches import batches_of
 from snakesteer.engine.compilation import with_compiled_blocks
 from snakesteer.measures import next_token
 from snakesteer.sweeps import runner
 from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.runner import Asked
 
 torch.set_num_threads(1)
 
@@ -65,12 +67,8 @@ def state(model: models.LanguageModel) -> list[object]:
 @given(sequences, parts, st.lists(coefficient, min_size=1, max_size=4), st.integers(1, 200))
 def test_the_paths_agree_to_the_bit(model, documents, drawn, coefficients, batch_tokens):
     injection, before = injected(model, drawn), state(model)
-    plain, shared = (
-        steering.prepare(
-            model, documents, injection.layers[0], batch_tokens=batch_tokens, path=path
-        )
-        for path in ("plain", "shared")
-    )
+    plain, shared = (batches_of(model, documents, batch_tokens) for _ in range(2))
+    steering.keep(model, shared, injection.layers[0])
     for one, other in zip(plain, shared, strict=True):
         assert one.samples == other.samples
         for value in coefficients:
@@ -85,10 +83,10 @@ def test_counts_are_the_oracles(model, documents, drawn, value, batch_tokens, pa
     injection = injected(model, drawn)
     names = [f"d{place}" for place in range(len(documents))]
     corpora = {"drawn": next_token.Corpus(names, documents, (5, 7))}
-    steering = Steering("drawn", injection.parts, ((0.0, value or 1.0),), ("drawn",))
-    (table,) = runner.run(
-        model, next_token, [steering], corpora, batch_tokens=batch_tokens, path=path
-    )
+    sources = {"tokens": ("drawn",)}
+    steering = Steering("drawn", injection.parts, (0.0, value or 1.0), sources)
+    asked = [Asked("tokens", next_token, corpora)]
+    (table,) = runner.run(model, asked, [steering], batch_tokens=batch_tokens, path=path)
     rows = [row for row in table.to_pylist() if row["coefficient"] == (value or 1.0)]
     assert [row["document"] for row in rows] == names
     for row, ids in zip(rows, documents, strict=True):

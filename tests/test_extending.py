@@ -12,15 +12,17 @@ import pytest
 from conftest import REPOSITORY
 
 from checkout import Checkout, copy_of_repository
+from snakesteer.storage.files import read_table
 
-# New module -> the module of its schema, and the union there with the member that stands last.
-ADDED = {
-    "corpora/counting.py": ("study/corpora.py", "CountingCorpus", "FilesCorpus"),
-    "corpora/readers/blank_lines.py": None,
-    "behaviours/echo.py": ("study/behaviours.py", "EchoBehaviour", "PreparedBehaviour"),
-    "vectors/normed.py": ("study/vectors.py", "NormedVector", "ControlVector"),
-    "figures/dots.py": ("study/figures.py", "DotsFigure", "DistributionsFigure"),
+# Section -> the module of its schema, and the union there with the member that stands last.
+SCHEMAS = {
+    "A corpus source": ("study/corpora.py", "CountingCorpus", "FilesCorpus"),
+    "A question source": ("study/behaviours.py", "EchoBehaviour", "PreparedBehaviour"),
+    "A vector method": ("study/vectors.py", "NormedVector", "ControlVector"),
+    "A kind of figure": ("study/figures.py", "DotsFigure", "DistributionsFigure"),
+    "A measure": ("study/measures.py", "Certainty", "TwoChoice"),
 }
+FILES = {"A kind of file": 1, "An operator": 1, "A measure": 3}  # all others take two
 PLANNED = """
 import json, sys
 from pathlib import Path
@@ -32,31 +34,28 @@ print(json.dumps({f"{made.stage} {made.name}": made.key for made in plan.artefac
 """
 
 
-def blocks() -> dict[str, list[str]]:
-    """The Python of each section of the page, by the new module that it is about."""
-    page = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
-    found = {}
-    for section in page.split("\n## ")[1:]:
-        if code := re.findall(r"```python\n(.*?)```", section, re.S):
-            module = re.search(r"`(\w+/[\w/]+\.py)`:\n", section)
-            assert module, section
-            found[module[1]] = code
-    return found
-
-
-def extend(folder: Path, module: str, code: list[str]) -> set[Path]:
-    """Put the plugin of a section into the workflow in `folder`; returns the files touched."""
+def extend(folder: Path, section: str) -> set[Path]:
+    """Put the plugin of a section of the page into the workflow; returns the files touched."""
     package = folder / "workflow" / "scripts" / "snakesteer"
-    (package / module).write_text(code[0])
-    touched = {package / module}
-    if ADDED[module]:
-        schema, entry, last = ADDED[module]
-        text = (package / schema).read_text()
-        union = re.search(rf"^\w+ = Annotated\[[^=]*?\| {last}\b", text, re.M)
-        assert union, module
-        extended = f"{code[1]}\n\n{union[0]} | {entry}"
-        (package / schema).write_text(text.replace(union[0], extended))
+    heading, text = section.split("\n", 1)
+    modules = re.findall(r"`(\w+/[\w/]+\.py)`:\n\n```python\n(.*?)```", text, re.S)
+    assert modules, heading
+    for module, code in modules:
+        assert not (package / module).exists()
+        (package / module).write_text(code)
+    touched = {package / module for module, _ in modules}
+    entries = re.findall(r"```python\n(.*?)```", text, re.S)[len(modules) :]
+    if heading in SCHEMAS:
+        schema, entry, last = SCHEMAS[heading]
+        before = (package / schema).read_text()
+        union = re.search(rf"^\w+ = Annotated\[[^=]*?\| {last}\b", before, re.M)
+        assert union, heading
+        (code,) = entries
+        extended = f"{code}\n\n{union[0]} | {entry}"
+        (package / schema).write_text(before.replace(union[0], extended))
         touched.add(package / schema)
+    else:
+        assert not entries, heading
     return touched
 
 
@@ -78,16 +77,17 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A copy of the workflow with every plugin of the page, none of which changed a key."""
     checkout = copy_of_repository(tmp_path_factory.mktemp("extended"))
     before = planned(checkout.folder)
-    assert blocks().keys() == ADDED.keys()
-    for module, code in blocks().items():
-        assert len(extend(checkout.folder, module, code)) == len(code) <= 2
+    page = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
+    for section in page.split("\n## ")[1:]:
+        heading = section.split("\n")[0]
+        assert len(extend(checkout.folder, section)) == FILES.get(heading, 2), heading
     assert planned(checkout.folder) == before
     return checkout
 
 
 def test_new_plugins_change_no_key(extended: Checkout) -> None:
     package = extended.folder / "workflow" / "scripts" / "snakesteer"
-    assert all((package / module).is_file() for module in ADDED)
+    assert (package / "measures" / "certainty.py").is_file()
 
 
 @pytest.mark.long
@@ -115,8 +115,15 @@ def test_a_study_uses_every_new_plugin(extended: Checkout) -> None:
             "echo": {"method": "normed", "of": "echo"},
         },
         "choices": {"given": {"multipliers": {"echo": {3: {"add": 1, "subtract": -1}}}}},
-        "sweeps": {"single": {"kind": "single", "model": "m", "choice": "given", "layers": [3]}},
-        "figures": {"dots": {"kind": "dots", "sweep": "single"}},
+        "sweeps": {
+            "single": {
+                "model": "m",
+                "inject": {"layers": [3], "operator": "nudge"},
+                "coefficients": {"choice": "given"},
+                "measures": {"two_choice": {}, "certainty": {}},
+            }
+        },
+        "figures": {"dots": {"kind": "dots", "sweep": "single.two_choice"}},
     }
     (folder / "extended.yaml").write_text(json.dumps(study))
     done = subprocess.run(
@@ -130,3 +137,6 @@ def test_a_study_uses_every_new_plugin(extended: Checkout) -> None:
     assert (made / "figures" / "dots.png").is_file()
     assert (made / "figures" / "dots.csv").read_text().count("echo") == 3
     assert {path.stem for path in (made / "vectors").iterdir()} == {"pages", "echo"}
+    sure = read_table(made / "tables" / "single.certainty.parquet").to_pandas()
+    assert list(sure.coefficient) == [-1, 0, 1] and sure.certainty.between(0, 1).all()
+    assert sure.certainty.nunique() == 3

@@ -17,7 +17,7 @@ from snakesteer.plan.graph import Graph
 from snakesteer.study import references, study_file
 from snakesteer.study.depth import at_depth
 from snakesteer.study.entries import Layers, Name, Names
-from snakesteer.study.figures import FIGURES, Figure, Shown, WithIntervals
+from snakesteer.study.figures import FIGURES, Drawn, Figure, Shown, WithIntervals
 from snakesteer.study.schema import Study
 
 
@@ -41,7 +41,7 @@ class Ladder(WithIntervals):
     rungs: Layers
 
     layered: ClassVar = ("rungs",)
-    draws: ClassVar = {"of": "single", "beside": "skill"}
+    draws: ClassVar = {"of": Drawn("two_choice", "single"), "beside": Drawn("next_token")}
 
     def settings(self, study: Shown) -> dict[str, Any]:
         return {"steep": True}
@@ -75,7 +75,13 @@ def test_a_new_kind_is_planned_and_described_by_its_class(monkeypatch: pytest.Mo
     [
         (
             {"of": ["grid"]},
-            "figures.up.of names sweeps.grid, a grid sweep; it needs a single sweep.",
+            "figures.up.of names sweeps.grid, which is two_choice of vectors alone; it needs "
+            "two_choice of vectors alone with chosen multipliers.",
+        ),
+        (
+            {"beside": "grid"},
+            "figures.up.beside names sweeps.grid, which is two_choice of vectors alone; it needs "
+            "next_token.",
         ),
         (
             {"beside": "coed"},

@@ -272,6 +272,13 @@ def test_tradeoff_names_and_separates_several_sweeps():
     assert labels == ["Layer 2\n(Code)", "Layer 2\n(Py)", "Layer 2+4\n(Code)", "Layer 10\n(Code)"]
 
 
+def test_tradeoff_names_the_vectors_of_one_sweep():
+    both = pd.concat([skill(layers=("2",)), skill(layers=("2",), vector="mine")])
+    figure, _ = figure_and_numbers("tradeoff", Inputs(skill=both), {})
+    labels = [line.get_label() for line in figure.axes[0].lines if line.get_label()[0] != "_"]
+    assert labels == ["Layer 2\n(Text code)", "Layer 2\n(Mine)"]
+
+
 @pytest.mark.parametrize(
     ("titles", "name"),
     [({}, "Layer 2\n(permuted)"), ({"permuted": "Shuffled at 2"}, "Shuffled at 2")],

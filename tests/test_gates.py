@@ -16,6 +16,7 @@ from snakesteer.measures.next_token_settings import Stopping
 from snakesteer.storage.points import Points
 from snakesteer.sweeps import runner
 from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.runner import Asked
 from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, measure_gates
 from snakesteer.vectors import control, difference
 from snakesteer.vectors.samples import Samples
@@ -68,18 +69,18 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
     points = Points()  # so that coefficient 0 is evaluated once
 
     def text_left(vector: np.ndarray, layer: int) -> float:
+        corpora = {
+            kind: next_token.read_corpus(
+                model.tokenizer, kind, pairs(kind, "validation"), [], max_tokens=MAX_TOKENS
+            )
+            for kind in KINDS
+        }
+        part = (layer, vector[layer])
         (table,) = runner.run(
             model,
-            next_token,
-            [Steering("own", ((layer, vector[layer]),), (tuple(COEFFICIENTS),), KINDS)],
-            {
-                kind: next_token.read_corpus(
-                    model.tokenizer, kind, pairs(kind, "validation"), [], max_tokens=MAX_TOKENS
-                )
-                for kind in KINDS
-            },
+            [Asked("tokens", next_token, corpora, Stopping(stop=0.6))],
+            [Steering("own", (part,), tuple(COEFFICIENTS), {"tokens": KINDS})],
             batch_tokens=BATCH_TOKENS,
-            stopping=Stopping(stop=0.6),
             points=points,
         )
         return other_at(table, 0.6)

@@ -97,12 +97,10 @@ def small(files: dict[str, str]) -> dict[str, Any]:
         "sweeps": {
             **dict.fromkeys(PAPER.sweeps),
             "code": {
-                "kind": "skill",
                 "model": "llama-2-7b",
-                "inject": "code",
-                "layers": [31],
-                "corpora": ["code"],
+                "inject": {"vector": "code", "layers": [31]},
                 "coefficients": [0, 1],
+                "measures": {"next_token": {"corpora": ["code"]}},
             },
         },
     }

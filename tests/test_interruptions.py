@@ -36,6 +36,7 @@ from snakesteer.storage.points import Points
 from snakesteer.sweeps import chunks, runner
 from snakesteer.sweeps.injections import Steering
 from snakesteer.sweeps.job import Precision
+from snakesteer.sweeps.runner import Asked
 
 torch.set_num_threads(1)
 
@@ -68,14 +69,11 @@ def skill(
     corpora = {"many": spoken(model, 12), "few": spoken(model, 5)}
     (table,) = runner.run(
         model,
-        next_token,
-        [Steering("noise", ((1, noise()),), (coefficients,), ("many", "few"))],
-        corpora,
+        [Asked("tokens", next_token, corpora, stopping, precision=precision)],
+        [Steering("noise", ((1, noise()),), coefficients, {"tokens": ("many", "few")})],
         batch_tokens=64,
         kept_bytes=20_000,
         points=Points(folder / "points"),
-        stopping=stopping,
-        precision=precision,
     )
     write_table(folder / "out.parquet", table, {})
 
@@ -91,17 +89,15 @@ def behaviours(
         for name, count in (("bold", 10), ("shy", 4))
     }
     steerings = [
-        Steering("a", ((1, noise()),), (coefficients,), ("bold", "shy")),
-        Steering("b", ((2, noise()),), ((1.0,), (-1.0, -2.0)), ("shy",)),
+        Steering("a", ((1, noise()),), coefficients, {"answers": ("bold", "shy")}),
+        Steering("b", ((2, noise()),), (1.0, -1.0, -2.0), {"answers": ("shy",)}),
     ]
     tables = runner.run(
         model,
-        two_choice,
+        [Asked("answers", two_choice, prompts, stopping)],
         steerings,
-        prompts,
         batch_tokens=99,
         kept_bytes=20_000,
-        stopping=stopping,
         points=Points(folder / "points"),
     )
     write_table(folder / "out.parquet", pa.concat_tables(tables), {})
@@ -155,7 +151,7 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tally:
         (next_token, "rows", point, point_of),
         (two_choice, "rows", point, point_of),
         (extraction, "of_documents", point, lambda _model, documents: documents.names),
-        (chunks, "prepare", shared_pass, lambda *_: ""),
+        (chunks, "batches_of", shared_pass, lambda *_: ""),
     ):
         monkeypatch.setattr(module, name, tally.of(kind, getattr(module, name), describe))
     monkeypatch.setattr(extraction, "SHARD_BYTES", 2 * 4 * 32 * 4)
@@ -310,9 +306,9 @@ def points_of(
         "rule": "sweep",
         "threads": 1,
         "output": [str(tmp_path / "sweeps" / "a.parquet")],
-        "params": SimpleNamespace(settings={"dtype": "float32", "batch_tokens": "auto"}, code=code),
+        "params": SimpleNamespace(settings={"dtype": "float32", "batch_tokens": "auto"}),
     }
-    return job_points(SimpleNamespace(**given), model, batch_tokens).folder
+    return job_points(SimpleNamespace(**given), model, batch_tokens, code).folder
 
 
 def test_other_code_batches_or_devices_find_no_points(

@@ -133,7 +133,10 @@ def test_every_setting_of_a_source_is_tried() -> None:
 
 def test_what_a_precision_is_planned_with_changes_the_keys_of_its_sweeps(tmp_path: Path) -> None:
     one, *others = (
-        planned({"sweeps": {"code": {"precision": 0.01, **given}}}, tmp_path)
+        planned(
+            {"sweeps": {"code": {"measures": {"next_token": {"precision": 0.01, **given}}}}},
+            tmp_path,
+        )
         for given in ({}, {"pilot": 64}, {"precision_by": "coefficient"})
     )
     sweeps = [("sweep", f"code.layer-{layer}") for layer in range(0, 35, 5)]

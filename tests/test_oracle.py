@@ -21,6 +21,7 @@ from snakesteer.measures import next_token, two_choice
 from snakesteer.prompts.skip_tokens import most_frequent
 from snakesteer.sweeps import runner
 from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.runner import Asked
 from snakesteer.vectors import contrast, difference
 from snakesteer.vectors.samples import Samples
 
@@ -83,23 +84,21 @@ def spread(both: Both) -> float:
 def test_skill_sweep(both, path, layers, record_property):
     corpora = {"prose": tiny.documents(9), "more": tiny.documents(12)[9:]}
     skip = most_frequent(both.model.tokenizer, [tiny.PROSE], max_tokens=30, count=5)
-    (found,) = runner.run(
-        both.model,
-        next_token,
-        [Steering("own", tuple(parts(both, layers)), (tuple(COEFFICIENTS),), tuple(corpora))],
-        {
-            name: next_token.read_corpus(
-                both.model.tokenizer,
-                name,
-                documents,
-                skip if name == "prose" else [],
-                max_tokens=30,
-            )
-            for name, documents in corpora.items()
-        },
-        batch_tokens=64,
-        path=path,
+    read = {
+        name: next_token.read_corpus(
+            both.model.tokenizer,
+            name,
+            documents,
+            skip if name == "prose" else [],
+            max_tokens=30,
+        )
+        for name, documents in corpora.items()
+    }
+    steering = Steering(
+        "own", tuple(parts(both, layers)), tuple(COEFFICIENTS), {"tokens": tuple(corpora)}
     )
+    asked = [Asked("tokens", next_token, read)]
+    (found,) = runner.run(both.model, asked, [steering], batch_tokens=64, path=path)
     table = found.to_pylist()
     given = [
         (coefficient, corpus, name, text)
@@ -131,9 +130,10 @@ def test_behaviour_sweep(both, path, layers, record_property):
         for name, questions in behaviours.items()
     }
     steering = Steering(
-        "own", tuple(parts(both, layers)), (tuple(COEFFICIENTS),), tuple(behaviours)
+        "own", tuple(parts(both, layers)), tuple(COEFFICIENTS), {"answers": tuple(behaviours)}
     )
-    (found,) = runner.run(both.model, two_choice, [steering], prompts, batch_tokens=150, path=path)
+    asked = [Asked("answers", two_choice, prompts)]
+    (found,) = runner.run(both.model, asked, [steering], batch_tokens=150, path=path)
     given = itertools.product(COEFFICIENTS, behaviours.items())
     rows = iter(found.to_pylist())
     steered = [(layer, torch.tensor(vector)) for layer, vector in parts(both, layers)]

@@ -29,8 +29,9 @@ from snakesteer.plan import models as plans
 from snakesteer.plan.artefacts import Artefact
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.resources import Size
-from snakesteer.study import coefficients as along
 from snakesteer.study import schema, study_file
+from snakesteer.study.designs import AloneDesign, CombinedDesign
+from snakesteer.study.measures import NextToken
 from snakesteer.sweeps.job import SweepJob
 
 PAPER = REPOSITORY / "config" / "paper.yaml"
@@ -48,7 +49,9 @@ def test_stopping_and_coefficients_visit_just_the_published_ones(paper: schema.S
     for name, entry in paper.published.sweeps.items():
         sweep = paper.sweeps[name.removeprefix("published-")]
         table = pq.read_table(REPOSITORY / "resources" / "published" / f"{name}.parquet")
-        if not isinstance(entry, schema.PublishedSkill) or not sweep.stopping or not table:
+        if not isinstance(entry, schema.PublishedSkill) or not table:
+            continue
+        if not accuracy(sweep).stopping:
             continue
         rows = table.to_pandas()
         for _, curve in rows[rows["role"] == "target"].groupby("layer"):
@@ -69,20 +72,33 @@ def test_stopping_visits_just_the_published_ends_of_the_trials(paper: schema.Stu
     assert ends["file"].nunique() == 2
     for (_, name, layer), curve in ends.groupby(["file", "sweep", "layer"]):
         sweep = paper.sweeps[name]
-        layers = [[layer] if isinstance(layer, int) else layer for layer in sweep.layers]
-        assert layer in map(layer_label, layers)
-        accuracy = (curve["hits"] / curve["tokens"]).set_axis(curve["coefficient"])
-        relative = (accuracy / accuracy[0]).to_dict()
+        assert layer in steered_layers(sweep)
+        shares = (curve["hits"] / curve["tokens"]).set_axis(curve["coefficient"])
+        relative = (shares / shares[0]).to_dict()
         end = [coefficient for coefficient in sorted(relative) if coefficient]
         assert visited(sweep, relative, end[0]) == end
 
 
-def visited(sweep: schema.SkillSweep, relative: Mapping[float, float], start: float) -> list[float]:
+def accuracy(sweep: schema.SweepEntry) -> NextToken:
+    """The one measure of a sweep, of next tokens."""
+    (measure,) = sweep.measures.values()
+    assert isinstance(measure, NextToken)
+    return measure
+
+
+def steered_layers(sweep: schema.SweepEntry) -> set[str]:
+    """The labels of the layers that a sweep is at, one at a time or sets of them."""
+    assert isinstance(sweep.inject, AloneDesign | CombinedDesign)
+    layers = [layer if isinstance(layer, list) else [layer] for layer in sweep.inject.layers]
+    return set(map(layer_label, layers))
+
+
+def visited(sweep: schema.SweepEntry, relative: Mapping[float, float], start: float) -> list[float]:
     """The coefficients that early stopping visits from `start` on if the first corpus's relative
     top-1 accuracies are these.
     """
-    coefficients = along.coefficients(sweep.coefficients)
-    stopping = SkillStopping(**sweep.stopping.model_dump())
+    coefficients = sweep.values
+    stopping = SkillStopping(**accuracy(sweep).stopping.model_dump())
     place, found = coefficients.index(start), []
     while place < len(coefficients):
         found.append(coefficients[place])
@@ -107,27 +123,36 @@ def test_values_are_the_authors(paper: schema.Study) -> None:
         assert control.operands() == {"of": [skill]}
         assert control.settings() == {"method": "control", "how": "operands", "seed": 13}
         for name in (skill, f"{skill}-permuted"):
-            assert (sweeps[name].model, sweeps[name].inject) == ("llama-2-7b", name)
-            assert sweeps[name].corpora == [skill, "text"]
-        assert sweeps[skill].layers == [0, 5, 10, 15, 20, 25, 30]
-        assert sweeps[f"{skill}-layers"].layers == [[10, 15]]
-        assert sweeps[f"{skill}-permuted"].layers == [15]
-    skills = [name for name, sweep in sweeps.items() if sweep.kind == "skill"]
+            assert (sweeps[name].model, sweeps[name].inject.named) == ("llama-2-7b", [name])
+            assert accuracy(sweeps[name]).corpora == [skill, "text"]
+        assert sweeps[skill].inject.layers == [0, 5, 10, 15, 20, 25, 30]
+        assert sweeps[f"{skill}-layers"].inject.layers == [[10, 15]]
+        assert sweeps[f"{skill}-permuted"].inject.layers == [15]
+    assert {name for name, sweep in sweeps.items() if len(sweep.measures) > 1} == set()
+    skills = [name for name, sweep in sweeps.items() if "next_token" in sweep.measures]
     assert {
-        (sweeps[name].tokens, sweeps[name].skip, sweeps[name].skip_tokens) for name in skills
+        (asked.tokens, asked.skip, asked.skip_tokens)
+        for asked in (accuracy(sweeps[name]) for name in skills)
     } == {(500_000, 50, "fixed")}
     assert {paper.activations[name].documents for name in paper.corpora} == {5000}
     grid, simultaneous = sweeps["grid"], sweeps["simultaneous"]
-    assert grid.multipliers == [1, 2, 3, 5, 10, 20, 30, 40, 60, 80, 120, 200, 300]
-    assert (grid.stopping.collapse, grid.stopping.faulty) == (0.95, 10)
-    assert simultaneous.inject == dict(zip(paper.behaviours, range(11, 16), strict=True))
-    scalars = along.coefficients(simultaneous.coefficients)
+    magnitudes = grid.coefficients.magnitudes
+    assert magnitudes == [1, 2, 3, 5, 10, 20, 30, 40, 60, 80, 120, 200, 300]
+    stopping = grid.measures["two_choice"].stopping
+    assert (stopping.collapse, stopping.faulty) == (0.95, 10)
+    together = simultaneous.inject.together
+    assert together == dict(zip(paper.behaviours, range(11, 16), strict=True))
+    scalars = simultaneous.values
     assert (len(scalars), scalars[0], min(scalars), max(scalars)) == (81, 0, -2, 2)
     assert paper.choices["multipliers"].max_faulty == 0.05
-    assert (sweeps["combined"].combine, sweeps["combined"].weighted) == (
-        ["mean", "sum"],
-        [False, True],
-    )
+    combined = sweeps["combined"].inject
+    assert (combined.combine, combined.weighted) == (["mean", "sum"], [False, True])
+    splits = {
+        name: sweep.measures["two_choice"].split
+        for name, sweep in sweeps.items()
+        if name not in skills
+    }
+    assert splits.pop("grid") == "validation" and set(splits.values()) == {"test"}
     assert sweeps["alignment-tax"].inject == simultaneous.inject
     chat = {name for name, sweep in sweeps.items() if sweep.model == "llama-2-7b-chat"}
     assert chat == {name for name in sweeps if not name.startswith(("code", "python"))}
@@ -139,10 +164,10 @@ def test_values_are_the_authors(paper: schema.Study) -> None:
         asked = behaviour.model_dump()
         assert (asked["questions"], asked["train"], asked["validation"]) == (1000, 500, 200)
         assert asked["seed"] == 13
-    formats = {"skill": "float32", "simultaneous": "bfloat16"}
-    by_kind = {name: formats.get(sweep.kind, "float16") for name, sweep in sweeps.items()}
+    by_measure = {name: "float32" if name in skills else "float16" for name in sweeps}
     assert {name: sweep.vector_dtype for name, sweep in sweeps.items()} == {
-        **by_kind,
+        **by_measure,
+        "simultaneous": "bfloat16",
         "alignment-tax": "bfloat16",
     }
     assert {name: sweep.dtype for name, sweep in sweeps.items()} == {
@@ -151,7 +176,8 @@ def test_values_are_the_authors(paper: schema.Study) -> None:
     }
     plan = Plan(paper, REPOSITORY)
     for name in skills:
-        assert all(job.settings["asked"]["max_tokens"] == 4096 for job in plan.sweeps[name])
+        for job in plan.sweeps[name]:
+            assert [asked["max_tokens"] for asked in job.settings["measures"]] == [4096]
     given = study_file.read(PAPER)
     assert {model["dtype"] for model in given["models"].values()} == {"bfloat16"}
     for figure, key, value in (
@@ -224,19 +250,22 @@ def test_sweeps_and_published_sweeps_are_of_one_shape(paper: schema.Study) -> No
             if theirs not in paper.published.sweeps:
                 continue
             sweep, published = paper.sweeps[ours], paper.published.sweeps[theirs]
-            assert sweep.kind == published.kind
+            assert paper.tabled[ours].measure == published.measure
             if isinstance(published, schema.PublishedSkill):
-                assert sweep.corpora == published.corpora
+                assert accuracy(sweep).corpora == published.corpora
+            else:
+                assert paper.tabled[ours].kind == published.kind
             if isinstance(published, schema.PublishedSimultaneous):
-                assert list(sweep.inject.values()) == published.layers
+                assert list(sweep.inject.together.values()) == published.layers
             path = REPOSITORY / "resources" / "published" / f"{theirs}.parquet"
             rows = pq.read_table(path).to_pandas()
-            if len(rows) and sweep.kind != "simultaneous":
-                layers = [layer if isinstance(layer, list) else [layer] for layer in sweep.layers]
-                assert set(rows["layer"]) - {""} == set(map(layer_label, layers))
-            if len(rows) and sweep.kind in ("grid", "single", "combined"):
+            if len(rows) and sweep.inject.design != "together":
+                assert set(rows["layer"]) - {""} == steered_layers(sweep)
+            if len(rows) and published.kind in ("grid", "single", "combined"):
                 vectors = (
-                    paper.chosen_vectors(sweep.choice) if sweep.kind != "grid" else sweep.vectors
+                    paper.chosen_vectors(sweep.choice)
+                    if published.kind != "grid"
+                    else sweep.inject.vectors
                 )
                 assert set(rows["behaviour"]) == {paper.behaviour_of(v) for v in vectors}
 
@@ -303,7 +332,7 @@ def test_the_whole_study_is_planned_without_network_and_weights(
         "mean": 4,
         "vector": 9,
         "study_vector": 9,
-        "sweep": 36,
+        "sweep": 32,
         "choice": 2,
         "table": 13,
         "study_published": 11,
@@ -314,7 +343,7 @@ def test_the_whole_study_is_planned_without_network_and_weights(
         "study": 1,
         "all": 1,
         "usage": 1,
-        "total": 145,
+        "total": 141,
     }
 
 
@@ -358,18 +387,19 @@ def test_another_model_takes_a_few_lines(
     path = tmp_path / "mine.yaml"
     path.write_text(MINE.format(folder=PAPER.parent, revision="a" * 40, layers=n_layers))
     plan = Plan(study_file.load(path), REPOSITORY)
-    steered = {
-        name: [list(read(SweepJob, job.settings).layers) for job in jobs]
-        for name, jobs in plan.sweeps.items()
-    }
+    steered: dict[str, list[list[int]]] = {}
+    for name, jobs in plan.sweeps.items():
+        placed = [list(*own.values()) for job in jobs for own in layers_of(job) if len(own) == 1]
+        steered[name] = [layers for i, layers in enumerate(placed) if layers not in placed[:i]]
     assert steered["code"] == steered["python"] == [[layer] for layer in skill]
     assert steered["grid"] == [[layer] for layer in grid]
-    assert plan.sweeps["code"][0].settings["asked"]["max_tokens"] == 2048
+    (asked,) = plan.sweeps["code"][0].settings["measures"]
+    assert asked["max_tokens"] == 2048
     if n_layers == 32:
         paper = Plan(study_file.load(PAPER), REPOSITORY)
         for name, jobs in plan.sweeps.items():
-            placed = [layers_of(job) for job in paper.sweeps[name]]
-            assert [layers_of(job) for job in jobs] == placed
+            theirs = [layers_of(job) for job in paper.sweeps[name]]
+            assert [layers_of(job) for job in jobs] == theirs
 
 
 def layers_of(job: Artefact) -> list[Mapping[str, tuple[int, ...]]]:
@@ -401,9 +431,9 @@ def reduced(paper: schema.Study, folder: Path) -> dict[str, Any]:
     The hub's repositories keep names and commits; two sweeps are run with resamples as well. The
     sweeps of code visit all of the paper's coefficients.
     """
-    sizes: dict[str, Any] = {"tokens": 100, "max_tokens": 64}
-    skill = [name for name, sweep in paper.sweeps.items() if sweep.kind == "skill"]
-    python = [name for name in skill if paper.sweeps[name].corpora[0] == "python"]
+    sizes: dict[str, Any] = {"measures": {"next_token": {"tokens": 100, "max_tokens": 64}}}
+    skill = [name for name, sweep in paper.sweeps.items() if "next_token" in sweep.measures]
+    python = [name for name in skill if accuracy(paper.sweeps[name]).corpora[0] == "python"]
     resampled = {"resamples": 2}
     points = {"coefficients": {"points": 9}}
     return {
@@ -471,7 +501,9 @@ def finished(paper: schema.Study, tmp_path_factory: pytest.TempPathFactory) -> C
 def test_every_figure_table_and_scorecard_of_the_paper_is_made(finished: Checkout) -> None:
     results = finished.folder / "results" / "paper"
     paper = study_file.load(finished.folder / "tests" / "reduced.yaml")
-    whole, sizes = study_file.load(PAPER), {"tokens", "max_tokens", "coefficients", "resamples"}
+    whole = study_file.load(PAPER)
+    sizes = {"coefficients": True, "resamples": True}
+    sizes |= {"measures": {"next_token": {"tokens", "max_tokens"}}}
     assert set(paper.figures) == set(whole.figures) and set(paper.sweeps) == set(whole.sweeps)
     for name, sweep in whole.sweeps.items():
         assert paper.sweeps[name].model_dump(exclude=sizes) == sweep.model_dump(exclude=sizes)
@@ -479,11 +511,10 @@ def test_every_figure_table_and_scorecard_of_the_paper_is_made(finished: Checkou
         assert len((results / "figures" / f"{name}.csv").read_text().splitlines()) > 1
     for name, sweep in paper.sweeps.items():
         table = pq.read_table(results / "tables" / f"{name}.parquet").to_pandas()
-        if isinstance(sweep, schema.SkillSweep):
-            assert set(table["corpus"]) == set(sweep.corpora)
-            layers = [[layer] if isinstance(layer, int) else layer for layer in sweep.layers or []]
-            labels = {"+".join(map(str, layer)) for layer in layers} or {"11+12+13+14+15"}
-            assert set(table["layer"]) == labels
+        if "next_token" in sweep.measures:
+            assert set(table["corpus"]) == set(accuracy(sweep).corpora)
+            own = name != "alignment-tax"
+            assert set(table["layer"]) == (steered_layers(sweep) if own else {"11+12+13+14+15"})
         else:
             assert set(table["behaviour"]) == set(paper.behaviours)
             assert set(table["split"]) == {"validation" if name == "grid" else "test"}

@@ -18,8 +18,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 WRONG = {
     "a layer outside the model": (
-        {"sweeps": {"code": {"layers": [8]}}},
-        "sweeps.code.layers names layer 8, but models.miniature has 8 layers (0 to 7)",
+        {"sweeps": {"code": {"inject": {"layers": [8]}}}},
+        "sweeps.code.inject.layers names layer 8, but models.miniature has 8 layers (0 to 7)",
     ),
     "an absent model": (
         {"models": {"miniature": {"source": "resources/models/minature"}}},

@@ -19,6 +19,8 @@ from snakesteer.measures.two_choice import outcome
 from snakesteer.measures.two_choice_settings import Stopping as GridStopping
 from snakesteer.papers.vectors import read_activations
 from snakesteer.study import study_file
+from snakesteer.study.coefficients import Magnitudes
+from snakesteer.study.measures import TwoChoice
 
 AUTHORS = REPOSITORY.parent / "shared" / "published"
 pytestmark = pytest.mark.skipif(not AUTHORS.is_dir(), reason="needs ../shared/published")
@@ -169,7 +171,10 @@ def test_outcomes_of_the_published_answers_are_the_published_ones() -> None:
 
 def test_the_stopping_rules_of_the_grid_visit_just_the_published_multipliers() -> None:
     grid = study_file.load(PAPER).sweeps["grid"]
-    stopping = GridStopping(**grid.stopping.model_dump())
+    asked = grid.measures["two_choice"]
+    assert isinstance(asked, TwoChoice) and asked.stopping
+    assert isinstance(grid.coefficients, Magnitudes)
+    stopping = GridStopping(**asked.stopping.model_dump())
     columns = [
         (column, steering(name)[behaviour]["default"]["responses"][:200])
         for behaviour in BEHAVIOURS
@@ -180,7 +185,7 @@ def test_the_stopping_rules_of_the_grid_visit_just_the_published_multipliers() -
     for column, unsteered in columns:
         cells = {float(key.split("_")[1]): cell for key, cell in column.items()}
         visited = []
-        for multiplier in grid.multipliers:
+        for multiplier in grid.coefficients.magnitudes:
             visited.append(multiplier)
             cell = cells[multiplier]
             if not stopping.advance(cell["responses"], cell["faulty"], unsteered):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,21 @@ from snakesteer.study.entries import Entry
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 
 SMALL_STUDY = study_file.load(SMALL)
-ENTRIES = {
-    type(entry).__name__: set(type(entry).model_fields)
-    for section in type(SMALL_STUDY).model_fields
-    for given in [getattr(SMALL_STUDY, section)]
-    for entry in (given.values() if isinstance(given, dict) else [given])
-    if isinstance(entry, Entry)
-}
+
+
+def entries_in(given: Any) -> Iterator[Entry]:
+    """An entry, or those in a mapping, and all that are inside of them."""
+    if isinstance(given, dict):
+        for item in given.values():
+            yield from entries_in(item)
+    if isinstance(given, Entry):
+        yield given
+        for field in type(given).model_fields:
+            yield from entries_in(getattr(given, field))
+
+
+ENTRIES = {type(entry).__name__: set(type(entry).model_fields) for entry in entries_in(SMALL_STUDY)}
+del ENTRIES["Study"]
 
 _FIGURE = "figure study"
 _SAMPLES = "samples samples_page catalogue usage study"
@@ -49,14 +57,14 @@ _BASE_MODEL = (
 )
 _SWEEPS_OF_MODEL = "sweep*3 table*3 figure*2 scorecard catalogue usage study"
 _CHAT_MODEL = (
-    "activations*2 vector*2 study_vector*2 sweep*6 choice samples "
+    "activations*2 vector*2 study_vector*2 sweep*5 choice samples "
     "samples_page table*5 figure*5 catalogue usage study"
 )
 _QUESTIONS = (
-    "questions activations vector study_vector sweep*6 choice table*5 "
+    "questions activations vector study_vector sweep*5 choice table*5 "
     "figure*5 catalogue usage study"
 )
-_GRID = "sweep*4 choice table*3 figure*3 catalogue usage study"
+_GRID = "sweep*3 choice table*3 figure*3 catalogue usage study"
 _SINGLE = f"sweep figure*2 {_TABLE}"
 _BEHAVIOUR = f"sweep figure {_TABLE}"
 
@@ -73,6 +81,11 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "models.miniature.batch_tokens": (1024, _BASE_MODEL),
     "models.miniature.compile": (True, _SWEEPS_OF_MODEL),
     "models.miniature.kept_gb": (0.5, _SWEEPS_OF_MODEL),
+    "models.miniature.job_tokens": (1, "study"),
+    "models.miniature-chat.job_tokens": (
+        1,
+        "sweep*4 choice table*3 figure*3 catalogue usage study",
+    ),
     "models.miniature.layers": (8, "study"),
     "models.miniature.context": (512, "study"),
     "models.miniature.parameters": (1, "study"),
@@ -112,8 +125,8 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "sweeps.code.title": ("Code", "study"),
     "sweeps.code-permuted.title": ("Control", _FIGURE),
     "sweeps.code.path": ("plain", _CODE_SWEEP),
-    "sweeps.code.inject": ("python", _CODE_SWEEP),
-    "sweeps.code.layers": ([3, 4], _CODE_SWEEP),
+    "sweeps.code.inject.vector": ("python", _CODE_SWEEP),
+    "sweeps.code.inject.layers": ([3, 4], _CODE_SWEEP),
     "sweeps.code.coefficients": ([0, 1], _CODE_SWEEP),
     "sweeps.code.transfer": (True, "study"),
     "sweeps.grid.transfer": (True, "study"),
@@ -121,47 +134,50 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "sweeps.combined.transfer": (True, "study"),
     "sweeps.simultaneous.transfer": (True, "study"),
     "samples.chat.transfer": (True, "study"),
-    "sweeps.alignment-tax.corpora": (["text"], f"skip_tokens {_ONE_SKILL}"),
-    "sweeps.code.tokens": (700, _CODE_SWEEP),
-    "sweeps.code.paired": (False, _CODE_SWEEP),
-    "sweeps.code-permuted.precision": (0.1, _CODE_SWEEP),
-    "sweeps.code-permuted.precision_by": ("curve", _CODE_SWEEP),
-    "sweeps.code-permuted.pilot": (3, _CODE_SWEEP),
-    "sweeps.code.max_tokens": (64, f"skip_tokens*2 {_CODE_SWEEP}"),
-    "sweeps.code.skip": (10, f"skip_tokens*2 {_CODE_SWEEP}"),
-    "sweeps.code.skip_tokens": ("authors", f"skip_tokens*2 {_CODE_SWEEP}"),
+    "sweeps.alignment-tax.measures.next_token.corpora": (["text"], f"skip_tokens {_ONE_SKILL}"),
+    "sweeps.code.measures.next_token.tokens": (700, _CODE_SWEEP),
+    "sweeps.code.measures.next_token.paired": (False, _CODE_SWEEP),
+    "sweeps.code-permuted.measures.next_token.precision": (0.1, _CODE_SWEEP),
+    "sweeps.code-permuted.measures.next_token.precision_by": ("curve", _CODE_SWEEP),
+    "sweeps.code-permuted.measures.next_token.pilot": (3, _CODE_SWEEP),
+    "sweeps.code.measures.next_token.max_tokens": (64, f"skip_tokens*2 {_CODE_SWEEP}"),
+    "sweeps.code.measures.next_token.skip": (10, f"skip_tokens*2 {_CODE_SWEEP}"),
+    "sweeps.code.measures.next_token.skip_tokens": ("authors", f"skip_tokens*2 {_CODE_SWEEP}"),
     "sweeps.code.dtype": ("bfloat16", _CODE_SWEEP),
     "sweeps.code.vector_dtype": ("float16", _CODE_SWEEP),
     "sweeps.code.resamples": (2, f"resampled_vectors {_CODE_SWEEP}"),
-    "sweeps.code.stopping": (False, _CODE_SWEEP),
-    "sweeps.code.stopping.leap": (4, _CODE_SWEEP),
+    "sweeps.code.measures.next_token.stopping": (False, _CODE_SWEEP),
+    "sweeps.code.measures.next_token.stopping.stop": (0.1, _CODE_SWEEP),
+    "sweeps.code.measures.next_token.stopping.leap_below": (0.2, _CODE_SWEEP),
+    "sweeps.code.measures.next_token.stopping.leap": (4, _CODE_SWEEP),
     "sweeps.grid.path": ("plain", _GRID),
     "sweeps.grid.dtype": ("bfloat16", _GRID),
     "sweeps.grid.vector_dtype": ("float16", _GRID),
-    "sweeps.grid.resamples": (2, f"resampled_vectors*2 sweep*2 figure {_TABLE}"),
-    "sweeps.grid.vectors": (["wealth-seeking", "myopia"], _GRID),
-    "sweeps.grid.layers": (
+    "sweeps.grid.resamples": (2, f"resampled_vectors*2 sweep figure {_TABLE}"),
+    "sweeps.grid.inject.vectors": (["wealth-seeking", "myopia"], _GRID),
+    "sweeps.grid.inject.layers": (
         [3, 4, 5],
         "sweep*3 choice table*3 figure*3 catalogue usage study",
     ),
-    "sweeps.grid.multipliers": ([0.5, 2], _GRID),
-    "sweeps.grid.stopping.collapse": (0.9, _GRID),
-    "sweeps.grid.stopping.faulty": (5, _GRID),
-    "sweeps.single.layers": ([3], _SINGLE),
-    "sweeps.single.split": ("validation", _SINGLE),
+    "sweeps.grid.coefficients.magnitudes": ([0.5, 2], _GRID),
+    "sweeps.grid.measures.two_choice.stopping.collapse": (0.9, _GRID),
+    "sweeps.grid.measures.two_choice.stopping.faulty": (5, _GRID),
+    "sweeps.single.inject.layers": ([3], _SINGLE),
+    "sweeps.single.measures.two_choice.split": ("validation", _SINGLE),
+    "sweeps.single.measures.two_choice.behaviours": (["myopia"], _SINGLE),
     "sweeps.single.path": ("plain", _SINGLE),
     "sweeps.single.dtype": ("bfloat16", _SINGLE),
     "sweeps.single.vector_dtype": ("float16", _SINGLE),
     "sweeps.single.resamples": (2, f"resampled_vectors*2 {_SINGLE}"),
-    "sweeps.combined.layers": ([3], _BEHAVIOUR),
-    "sweeps.combined.combine": (["mean"], _BEHAVIOUR),
-    "sweeps.combined.weighted": ([True], _BEHAVIOUR),
-    "sweeps.combined.split": ("validation", _BEHAVIOUR),
+    "sweeps.combined.inject.layers": ([3], _BEHAVIOUR),
+    "sweeps.combined.inject.combine": (["mean"], _BEHAVIOUR),
+    "sweeps.combined.inject.weighted": ([True], _BEHAVIOUR),
+    "sweeps.combined.measures.two_choice.split": ("validation", _BEHAVIOUR),
     "sweeps.combined.path": ("plain", _BEHAVIOUR),
     "sweeps.combined.dtype": ("bfloat16", _BEHAVIOUR),
     "sweeps.combined.vector_dtype": ("float16", _BEHAVIOUR),
     "sweeps.combined.resamples": (2, f"resampled_vectors*2 {_BEHAVIOUR}"),
-    "sweeps.simultaneous.split": ("validation", _BEHAVIOUR),
+    "sweeps.simultaneous.measures.two_choice.split": ("validation", _BEHAVIOUR),
     "sweeps.simultaneous.path": ("plain", _BEHAVIOUR),
     "sweeps.simultaneous.dtype": ("bfloat16", _BEHAVIOUR),
     "sweeps.simultaneous.vector_dtype": ("float16", _BEHAVIOUR),
@@ -214,13 +230,15 @@ TIED = {
     "DifferenceVector": {"method"},
     "ContrastVector": {"method", "of"},
     "ControlVector": {"method"},
-    "SkillSweep": {"kind", "model"},
-    "GridSweep": {"kind", "model", "split"},
-    "SingleSweep": {"kind", "model", "choice"},
-    "CombinedSweep": {"kind", "model", "choice"},
-    "SimultaneousSweep": {"kind", "model", "inject", "coefficients"},
+    "SweepEntry": {"model"},
+    "AloneDesign": {"design", "operator"},
+    "TogetherDesign": {"design", "operator", "together"},
+    "CombinedDesign": {"design", "operator"},
+    "Chosen": {"choice"},
+    "NextToken": {"measure"},
+    "TwoChoice": {"measure"},
     "Choice": {"grid", "multipliers"},
-    "Samples": {"model"},
+    "Samples": {"model", "operator"},
     "TradeoffFigure": {"intervals", "kind"},
     "HeatmapFigure": {"kind", "sweep"},
     "SingleFigure": {"intervals", "kind", "sweep"},
@@ -234,11 +252,13 @@ def test_every_setting_is_tried() -> None:
     """Of every kind of entry that the small study has; a title or caption once for all figures."""
     tried: dict[str, set[str]] = defaultdict(set)
     for setting in SETTINGS:
-        section, name, *inside = setting.split(".")
-        entry = getattr(SMALL_STUDY, section)
-        tried[type(entry if section == "statistics" else entry[name]).__name__].add(
-            name if section == "statistics" else inside[0]
-        )
+        place: Any = SMALL_STUDY
+        for name in setting.split("."):
+            if isinstance(place, Entry):
+                tried[type(place).__name__].add(name)
+                place = getattr(place, name)
+            elif isinstance(place, dict):
+                place = place[name]
     for kind, fields in ENTRIES.items():
         missing = fields - tried[kind] - TIED.get(kind, set())
         if kind.endswith("Figure") and kind != "TradeoffFigure":

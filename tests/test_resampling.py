@@ -16,11 +16,14 @@ from checkout import SMALL
 from snakesteer.core import plugins
 from snakesteer.core.errors import StudyError
 from snakesteer.measures import next_token
+from snakesteer.measures.next_token_settings import Stopping
 from snakesteer.plan.plan import Plan
 from snakesteer.storage.files import read_rows, read_tensors, write_tensors
 from snakesteer.study import study_file
 from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.job import Precision
 from snakesteer.sweeps.resampled import again, joined
+from snakesteer.sweeps.runner import Asked
 from snakesteer.tables.next_token import Curve, skill_table
 from snakesteer.tables.two_choice import Part, behaviour_table
 from snakesteer.tables.vector_intervals import with_intervals
@@ -111,18 +114,25 @@ def test_activations_that_are_not_finite_make_no_resamples() -> None:
 
 
 def test_resamples_are_evaluated_where_the_sweep_itself_was() -> None:
-    rows = pd.DataFrame(skill_rows({0: 40, 2: 20}, injection="one"))
+    rows = pd.DataFrame(skill_rows({0: 40, 2: 20}, injection="one", measure="tokens"))
     base = pa.Table.from_pandas(
         pd.concat([rows, rows[rows.coefficient == 2].assign(injection="two")])
     )
-    given = [Steering(name, (), ((0.0, 1.0), (2.0,)), ("code",)) for name in ("one", "two")]
+    sources = {"tokens": ("code",)}
+    given = [Steering(name, (), (0.0, 1.0, 2.0), sources) for name in ("one", "two")]
     read = {
         "code": next_token.Corpus(["a", "c", "b"], [[1], [2], [3]], (7,)),
         "text": next_token.Corpus(["a"], [[1]], ()),
     }
-    steerings, samples = again(next_token, given, read, base)
-    assert [steering.runs for steering in steerings] == [((0.0,), (2.0,)), ((2.0,),)]
-    assert samples == {
+    measures = [
+        Asked("tokens", next_token, read, Stopping(), precision=Precision(0.1, 2)),
+        Asked("others", next_token, read),
+    ]
+    (measure, none), steerings = again(measures, given, base)
+    assert [steering.coefficients for steering in steerings] == [(0.0, 2.0), (2.0,)]
+    assert measure.stopping is measure.precision is None
+    assert none.samples["code"].names == []
+    assert measure.samples == {
         "code": next_token.Corpus(["a", "b"], [[1], [3]], (7,)),
         "text": next_token.Corpus([], [], ()),
     }

@@ -39,12 +39,14 @@ def changed(artefact: Artefact, **settings: Any) -> Artefact:
 
 def asked(sweep: Artefact, **settings: Any) -> Artefact:
     """The sweep with other settings of its measure."""
-    return changed(sweep, asked={**sweep.settings["asked"], **settings})
+    (measure,) = sweep.settings["measures"]
+    return changed(sweep, measures=[{**measure, **settings}])
 
 
 def skill(plan: Plan) -> Artefact:
-    """A job of a sweep of two corpora."""
-    return plan.sweeps["code"][0]
+    """A job of a sweep of two corpora, at one layer."""
+    (job,) = plan.sweeps["code-permuted"]
+    return job
 
 
 @pytest.mark.parametrize("stage", sorted(RUNS_A_MODEL | OTHERS))
@@ -90,7 +92,7 @@ def test_questions_of_a_prepared_file_are_taken_for_as_many_as_the_authors_drew(
 def test_more_work_takes_longer(plan: Plan) -> None:
     """A curve of the paper's size: hours on one GPU, not minutes and not weeks."""
     (injected,) = skill(plan).settings["injections"]
-    injections = [{**injected, "runs": [[0.0] * 37]}]
+    injections = [{**injected, "coefficients": [0.0] * 37}]
     sweep = changed(asked(skill(plan), tokens=None, max_tokens=4096), injections=injections)
     assert tokens(sweep) == 37 * 2 * 48 * 4096
     assert tokens(asked(sweep, tokens=1000)) == 37 * 2 * 1000
@@ -107,8 +109,8 @@ def test_tokens_of_the_other_stages(plan: Plan) -> None:
     assert tokens(documents) == 400 * 128
     assert tokens(changed(documents, documents=10)) == 10 * 128
     assert tokens(questions) == 2 * 500 * 256
-    assert tokens(made["grid.layer-1"]) == 200 * 5 * 11 * 256
-    assert tokens(made["single.layer-3"]) == 300 * 5 * 3 * 256
+    assert tokens(made["grid.layers-1-3-5"]) == 3 * 200 * 5 * 11 * 256
+    assert tokens(made["single.layers-3-5"]) == 2 * 300 * 5 * 3 * 256
     with pytest.raises(ValueError, match="vector runs no model"):
         tokens(plan.artefacts("vector")[0])
 

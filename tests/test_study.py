@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from conftest import REPOSITORY
@@ -19,6 +20,15 @@ from snakesteer.study.vectors import Vector
 
 MINIATURE = REPOSITORY / "config" / "miniature.yaml"
 SWEEPS = study_file.read(MINIATURE)["sweeps"]
+NEXT_TOKEN = "sweeps.code.measures.next_token"
+TWO_CHOICE = "sweeps.grid.measures.two_choice"
+MAGNITUDES = "sweeps.grid.coefficients.magnitudes"
+
+
+def asked(sweep: str, resamples: int | None = None, **changes: Any) -> dict[str, Any]:
+    """Other settings of a sweep's measure of next tokens, and resamples of its vectors."""
+    measure = SWEEPS[sweep]["measures"]["next_token"]
+    return {"measures": {"next_token": measure | changes}, "resamples": resamples}
 
 
 @pytest.fixture
@@ -42,24 +52,91 @@ def test_every_study_in_config_is_valid() -> None:
         assert study_file.load(path).name == path.stem
 
 
+def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
+    """Those that extend another one as they are when that is merged in; and no misspelt one is."""
+    schema = jsonschema.Draft202012Validator(json.loads(reference.json_schema()))
+    for path in (REPOSITORY / "config").glob("*.yaml"):
+        schema.validate(study_file.read(path))
+    for sweep in (
+        {"inject": {"vectr": "code"}},
+        {"measures": {"next_token": {"corpra": ["code"]}}},
+    ):
+        wrong = study_file.merge(study_file.read(MINIATURE), {"sweeps": {"code": sweep}})
+        assert not schema.is_valid(wrong)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
         ("sweeps.code.coefficents", [0, 1], ["sweeps.code.coefficents", "`coefficients`"]),
         ("modles", {}, ["modles", "`models`"]),
-        ("sweeps.code", {"model": "miniature"}, ["`sweeps.code.kind` is missing"]),
+        *(
+            (f"sweeps.code.{key}", [1], [f"`sweeps.code.{key}`; it belongs under `{place}`."])
+            for key, place in (
+                ("layers", "inject"),
+                ("operator", "inject"),
+                ("magnitudes", "coefficients"),
+                ("corpora", "measures"),
+            )
+        ),
+        ("sweeps.code", {"model": "miniature"}, ["`sweeps.code.inject` is missing"]),
         ("corpora.text", {"train": 9}, ["`corpora.text.source` is missing"]),
-        ("sweeps.code.stopping", {"leep": 1}, ["sweeps.code.stopping.leep", "`leap`"]),
+        (
+            f"{NEXT_TOKEN}.stopping",
+            {"leep": 1},
+            ["sweeps.code.measures.next_token.stopping.leep", "`leap`"],
+        ),
         ("sweeps.code.model", "minature", ["sweeps.code.model", "minature", "`miniature`"]),
-        ("sweeps.code.inject", "coed", ["sweeps.code.inject", "coed", "`code`"]),
-        ("sweeps.code.coefficients", [1, 2], ["sweeps.code.coefficients", "no 0"]),
+        ("sweeps.code.inject.vector", "coed", ["sweeps.code.inject", "coed", "`code`"]),
+        ("sweeps.code.inject.vectors", ["python"], ["sweeps.code.inject", "vector and vectors"]),
+        ("sweeps.grid.inject", {"layers": [1]}, ["sweeps.grid", "inject names no vector"]),
+        ("sweeps.code.coefficients", [1, 2], ["sweeps.code", "coefficients has no 0", "add it"]),
         ("sweeps.code.coefficients", [0, 1, 1], ["sweeps.code.coefficients", "twice"]),
         ("sweeps.code.coefficients", [0, "one"], ["sweeps.code.coefficients", "one"]),
-        ("sweeps.code.kind", "skil", ["sweeps.code.kind", "skill", "grid"]),
-        ("sweeps.code.layers", None, ["sweeps.code", "layers"]),
-        ("sweeps.code.layers", [-1], ["sweeps.code.layers", "-1"]),
-        ("sweeps.grid.split", "test", ["choices.multipliers.grid", "validation"]),
-        ("choices.multipliers.grid", "code", ["choices.multipliers.grid", "skill"]),
+        (
+            "sweeps.code.inject.design",
+            "alon",
+            ["sweeps.code.inject.design", "alone, together, combined", "`alone`"],
+        ),
+        (
+            "sweeps.code.measures",
+            {"next_tokn": {"corpora": ["code"]}},
+            ["sweeps.code.measures.next_tokn.measure", "two_choice", "`next_token`"],
+        ),
+        ("sweeps.code.measures", {}, ["sweeps.code.measures", "at least 1"]),
+        (
+            "sweeps.code.measures",
+            {"_a": {"measure": "next_token", "corpora": ["code"]}},
+            ["sweeps.code.measures._a", "'_a'", "underscores"],
+        ),
+        ("sweeps.code.inject.layers", None, ["sweeps.code", "layers"]),
+        ("sweeps.code.inject.layers", [-1], ["sweeps.code.inject.layers", "-1"]),
+        (f"{TWO_CHOICE}.split", "test", ["choices.multipliers.grid", "validation"]),
+        (
+            "sweeps.grid.coefficients",
+            [0, 1],
+            ["choices.multipliers.grid", "magnitudes", "one sign"],
+        ),
+        (
+            f"{TWO_CHOICE}.behaviours",
+            ["myopia"],
+            [
+                "choices.multipliers.grid",
+                "sweeps.grid",
+                "each vector's own",
+                "leave behaviours out",
+            ],
+        ),
+        (
+            "choices.multipliers.grid",
+            "code",
+            ["choices.multipliers.grid", "sweeps.code", "next_token", "it needs two_choice"],
+        ),
+        (
+            "choices.multipliers.grid",
+            "simultaneous",
+            ["choices.multipliers.grid", "two_choice of vectors together", "of vectors alone"],
+        ),
         ("activations.text.documents", 10**6, ["activations.text.documents", "corpora.text"]),
         ("activations.text.behaviour", "myopia", ["activations.text", "either"]),
         (
@@ -74,16 +151,26 @@ def test_every_study_in_config_is_valid() -> None:
         ),
         ("sweeps.code.title", "\ud83d", ["`sweeps.code.title`: '\\ud83d' is half of a character"]),
         ("behaviours.myopia.train", 990, ["behaviours.myopia", "990", "test split"]),
-        ("sweeps.code.pilot", 16, ["sweeps.code", "pilot", "`precision`"]),
+        (f"{NEXT_TOKEN}.pilot", 16, [NEXT_TOKEN, "pilot", "`precision`"]),
         (
-            "sweeps.code.precision_by",
+            f"{NEXT_TOKEN}.precision_by",
             "coefficient",
-            ["sweeps.code", "precision_by", "`precision`"],
+            [NEXT_TOKEN, "precision_by", "`precision`"],
         ),
         (
             "sweeps.code",
-            SWEEPS["code"] | {"precision": 0.1, "precision_by": "coefficient", "resamples": 3},
-            ["sweeps.code", "resamples", "same documents", "precision_by"],
+            SWEEPS["code"] | asked("code", precision=0.1, precision_by="coefficient", resamples=3),
+            ["sweeps.code", "measures.next_token: resamples", "same documents", "precision_by"],
+        ),
+        (
+            "sweeps.code",
+            SWEEPS["code"] | asked("code", paired=False, resamples=3),
+            ["sweeps.code", "measures.next_token: resamples", "same documents", "paired is false"],
+        ),
+        (
+            NEXT_TOKEN,
+            asked("code", paired=False, precision=0.1)["measures"]["next_token"],
+            ["sweeps.code", "measures.next_token: precision", "same documents", "paired is false"],
         ),
         (
             "choices.multipliers",
@@ -101,21 +188,68 @@ def test_every_study_in_config_is_valid() -> None:
             {"source": "resources/models/miniature", "compile": True, "device_map": "auto"},
             ["models.miniature", "compile", "device_map", "auto"],
         ),
-        ("figures.general-coding.sweeps", ["grid"], ["figures.general-coding", "grid"]),
+        (
+            "figures.general-coding.sweeps",
+            ["grid"],
+            ["figures.general-coding", "sweeps.grid", "two_choice", "it needs next_token."],
+        ),
         ("figures.grid-search.behaviour", "myopic", ["figures.grid-search", "`myopia`"]),
         ("samples.chat.vector", "nothing", ["samples.chat.vector", "nothing"]),
         ("name", "a study", ["name", "a study", "hyphens"]),
         ("name", "-study", ["name", "-study", "after the first"]),
         ("name", "cache", ["cache"]),
-        ("sweeps.grid.multiplierz", [1], ["`sweeps.grid.multiplierz`", "`multipliers`"]),
-        ("sweeps.grid.multipliers", [1, 1], ["sweeps.grid.multipliers", "1.0 twice"]),
-        ("sweeps.grid.multipliers", [float("inf")], ["sweeps.grid.multipliers", "finite"]),
-        ("sweeps.code.layers", [3, 3], ["sweeps.code.layers", "twice"]),
-        ("sweeps.code.layers", [[2, 2]], ["sweeps.code.layers", "twice"]),
-        ("sweeps.code.corpora", ["code", "code"], ["sweeps.code.corpora", "twice"]),
+        (
+            "sweeps.grid.coefficients.magnitudez",
+            [1],
+            ["`sweeps.grid.coefficients.magnitudez`", "`magnitudes`"],
+        ),
+        ("sweeps.grid.coefficients.magnitudes", [1, 1], [MAGNITUDES, "1.0 twice"]),
+        ("sweeps.grid.coefficients.magnitudes", [float("inf")], [MAGNITUDES, "finite"]),
+        ("sweeps.grid.coefficients.magnitudes", [-1], [MAGNITUDES, "greater than 0", "-1"]),
+        ("sweeps.code.inject.layers", [3, 3], ["sweeps.code.inject.layers", "twice"]),
+        ("sweeps.code.inject.layers", [[2, 2]], ["sweeps.code.inject.layers", "twice"]),
+        (f"{NEXT_TOKEN}.corpora", ["code", "code"], [f"{NEXT_TOKEN}.corpora", "twice"]),
         ("sweeps.code.model", "miniature-chat", ["sweeps.code.model", "vectors.code"]),
-        ("sweeps.combined.weighted", [True, True], ["sweeps.combined.weighted", "twice"]),
-        ("sweeps.single.split", "train", ["sweeps.single.split", "validation"]),
+        (
+            "sweeps.combined.inject.weighted",
+            [True, True],
+            ["sweeps.combined.inject.weighted", "twice"],
+        ),
+        (
+            "sweeps.single.measures.two_choice.split",
+            "train",
+            ["sweeps.single.measures.two_choice.split", "validation"],
+        ),
+        (
+            "sweeps.single.coefficients.choice",
+            "multiplier",
+            ["sweeps.single.coefficients.choice", "`multipliers`"],
+        ),
+        (
+            "sweeps.single.inject.vectors",
+            ["code"],
+            ["sweeps.single.inject", "choices.multipliers", "some of myopia, wealth-seeking"],
+        ),
+        (
+            "sweeps.combined.coefficients",
+            [0, 1],
+            ["sweeps.combined", "`coefficients: {choice: NAME}`"],
+        ),
+        (
+            "sweeps.simultaneous.coefficients",
+            {"choice": "multipliers"},
+            ["sweeps.simultaneous", "several together", "give a list"],
+        ),
+        (
+            "sweeps.code.inject.operator",
+            "ad",
+            ["sweeps.code.inject.operator", "no ad among the operators add", "did you mean add?"],
+        ),
+        (
+            "samples.chat.operator",
+            "xxxxxx",
+            ["samples.chat.operator", "no xxxxxx among the operators add", "; correct it"],
+        ),
         ("activations.text.model", "miniature-chat", ["vectors.code", "one model"]),
         ("behaviours.myopia.questions", 9000, ["behaviours.myopia.questions", "4000"]),
         (
@@ -134,12 +268,18 @@ def test_every_study_in_config_is_valid() -> None:
             {"start": 0, "stop": 2, "points": 3, "spacing": "logarithmic"},
             ["sweeps.simultaneous.coefficients", "logarithmic"],
         ),
-        (
-            "sweeps.code.coefficients",
-            {"start": -2, "stop": 2, "points": 9},
-            ["sweeps.code", "stopping", "-1.5 comes after -2"],
+        *(
+            (
+                "sweeps.code",
+                SWEEPS["code"] | asked("code", **given) | {"coefficients": along_both},
+                ["sweeps.code", "measures.next_token: stopping", words, "a sweep for each sign"],
+            )
+            for along_both in ([0, -1, 1], {"start": -2, "stop": 2, "points": 9})
+            for given, words in (
+                ({"precision": 0.1}, "precision is given"),
+                ({"paired": False}, "paired is false"),
+            )
         ),
-        ("sweeps.code.coefficients", [0, -1, 1], ["sweeps.code", "stopping", "1 comes after -1"]),
         (
             "sweeps.alignment-tax.coefficients",
             {"start": 1, "stop": 1 + 1e-13, "points": 3},
@@ -148,7 +288,7 @@ def test_every_study_in_config_is_valid() -> None:
         ("activations.myopia.max_tokens", 64, ["activations.myopia", "max_tokens", "remove it"]),
         (
             "sweeps.code",
-            SWEEPS["code"] | {"skip": 7, "skip_tokens": "authors"},
+            SWEEPS["code"] | asked("code", skip=7, skip_tokens="authors"),
             ["sweeps.code", "skip is 7", "skip_tokens is authors", "remove one"],
         ),
         ("vectors.code.seed", -1, ["vectors.code.seed", "-1"]),
@@ -168,7 +308,8 @@ def test_every_study_in_config_is_valid() -> None:
         ("sweeps.alignment-tax.coefficients", [0, 1], ["figures.simultaneous-steering.tax"]),
         (
             "sweeps.alignment-tax",
-            SWEEPS["alignment-tax"] | {"precision": 0.1, "precision_by": "coefficient"},
+            SWEEPS["alignment-tax"]
+            | asked("alignment-tax", precision=0.1, precision_by="coefficient"),
             ["figures.simultaneous-steering.tax", "sweeps.alignment-tax", "other documents"],
         ),
     ],
@@ -255,10 +396,10 @@ def test_a_vectors_method_may_be_implied() -> None:
             "those of a behaviour; use `method: difference` for them.",
         ),
         (
-            "sweeps.grid.vectors",
+            "sweeps.grid.inject.vectors",
             ["code"],
-            "vectors.code is not made of a behaviour, which a behaviour sweep needs; name a vector "
-            "of the method contrast.",
+            "vectors.code is not made of a behaviour, whose questions would be asked; name the "
+            "`behaviours` of the measure, or a vector of the method contrast.",
         ),
     ],
 )
@@ -294,19 +435,43 @@ FILES = {"files": ["a.jsonl"]}
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
-        ("sweeps.code.layers", 3, "layers` is 3; give 'all' or a list in brackets, as [3]."),
-        ("sweeps.code.layers", "al", "layers` is 'al'; give 'all' or a list in brackets."),
-        ("sweeps.code.layers", ["3"], "layers.0` is '3'; give a number or a list in brackets."),
-        ("sweeps.grid.layers", 0.5, "layers` is 0.5; give 'all' or a list in brackets, as [0.5]."),
-        ("sweeps.single.layers", 3, "layers` is 3; give a list in brackets, as [3]."),
+        ("sweeps.code.inject.layers", 3, "layers` is 3; give 'all' or a list in brackets, as [3]."),
+        ("sweeps.code.inject.layers", "al", "layers` is 'al'; give 'all' or a list in brackets."),
+        (
+            "sweeps.code.inject.layers",
+            ["3"],
+            "`sweeps.code.inject.layers.0` is '3'; give a number or a list in brackets.",
+        ),
+        (
+            "sweeps.grid.inject.layers",
+            0.5,
+            "layers` is 0.5; give 'all' or a list in brackets, as [0.5].",
+        ),
+        (
+            "sweeps.combined.inject.layers",
+            3,
+            "layers` is 3; give 'all' or a list in brackets, as [3].",
+        ),
+        ("sweeps.code.inject", "code", "`sweeps.code.inject` is 'code'; give keys with values."),
+        (
+            "sweeps.code.measures",
+            ["next_token"],
+            "`sweeps.code.measures` is a list; give keys with values.",
+        ),
+        (
+            "sweeps.code.measures.next_token",
+            None,
+            "`sweeps.code.measures.next_token` is empty; give keys with values.",
+        ),
+        ("sweeps.grid.coefficients.magnitudes", 1, "is 1; give a list in brackets, as [1]."),
         ("figures.grid-search.layers", 3, "layers` is 3; give a list in brackets, as [3]."),
-        ("sweeps.code.corpora", "code", "corpora` is 'code'; give a list in brackets."),
+        (f"{NEXT_TOKEN}.corpora", "code", "corpora` is 'code'; give a list in brackets."),
         (
             "sweeps.code.coefficients",
             3,
             "coefficients` is 3; give keys with values or a list in brackets, as [3].",
         ),
-        ("sweeps.code.stopping", True, "stopping` is true; give keys with values or false."),
+        (f"{NEXT_TOKEN}.stopping", True, "stopping` is true; give keys with values or false."),
         ("corpora.text.train", "eighty", "train` is 'eighty'; give a whole number."),
         ("corpora.text.train", 1.5, "train` is 1.5; give a whole number."),
         ("corpora.text.train", None, "train` is empty; give a whole number."),
@@ -399,7 +564,10 @@ def test_what_is_merged_in_may_be_replaced(tmp_path: Path) -> None:
 
 
 def test_every_pattern_of_the_schema_has_its_sentence() -> None:
-    patterns = re.findall(r'"pattern": (".+")', reference.json_schema())
+    """Of values, and of the names of entries."""
+    schema = reference.json_schema()
+    patterns = re.findall(r'"pattern": (".+")', schema)
+    patterns += re.findall(r'"patternProperties": \{\s*(".+"): \{', schema)
     assert set(map(json.loads, patterns)) == mistakes.OTHERWISE.keys()
 
 
@@ -423,16 +591,215 @@ def test_extends_overrides_key_by_key(tmp_path: Path) -> None:
     )
     base, changed = study_file.load(MINIATURE), study_file.load(variant)
     assert changed.name == "variant"
-    assert changed.sweeps["code"].coefficients == [0, 1]  # type: ignore[union-attr]
+    assert changed.sweeps["code"].coefficients == [0, 1]
     assert changed.sweeps["python"] == base.sweeps["python"]
     assert set(base.figures) - set(changed.figures) == {"python-ability"}
 
 
+@pytest.mark.parametrize("along_both", [[0, -1, 1], [3, 0, -1, 1], {"magnitudes": [1, 2]}])
+def test_a_curve_may_end_on_either_side_of_0(data: dict[str, Any], along_both: Any) -> None:
+    """In whatever order its coefficients are given; only the checks above take one curve."""
+    for name in ("code", "grid"):
+        sweep = study_file.parse(at(data, f"sweeps.{name}.coefficients", along_both)).sweeps[name]
+        (measure,) = sweep.measures.values()
+        assert measure.ends_early and sweep.values and sweep.values[0] == 0
+        assert min(sweep.values) < 0 < max(sweep.values)
+
+
+def test_what_a_measure_does_not_say(data: dict[str, Any]) -> None:
+    """Questions of the test split, every coefficient, each vector's own behaviour."""
+    at(data, "sweeps.simultaneous.measures", {"two_choice": {}})
+    at(data, "sweeps.alignment-tax.measures", {"next_token": {"corpora": ["all"]}})
+    sweeps = study_file.parse(data).sweeps
+    asked = sweeps["simultaneous"].measures["two_choice"].model_dump()
+    assert (asked["split"], asked["stopping"], asked["behaviours"]) == ("test", False, None)
+    accuracy = sweeps["alignment-tax"].measures["next_token"].model_dump()
+    assert (accuracy["tokens"], accuracy["paired"], accuracy["stopping"]) == (500_000, True, False)
+
+
+def test_the_variant_of_the_readme_is_valid(tmp_path: Path) -> None:
+    text = (REPOSITORY / "README.md").read_text()
+    (block,) = re.findall(r"    # config/mine.yaml\n((?:    .*\n)+)", text)
+    variant = tmp_path / "mine.yaml"
+    lines = re.sub("^    ", "", block, flags=re.M)
+    variant.write_text(lines.replace("miniature.yaml", str(MINIATURE)))
+    sweep = study_file.load(variant).sweeps["code"]
+    assert (sweep.inject.named, sweep.values) == (["code"], (0, 1, 2, 3))
+
+
 def test_stopping_can_be_switched_off_in_a_variant(data: dict[str, Any]) -> None:
-    over = {"sweeps": {"grid": {"stopping": False}, "code": {"stopping": False}}}
+    stopping = {"stopping": False}
+    over = {
+        "sweeps": {
+            "grid": {"measures": {"two_choice": stopping}},
+            "code": {"measures": {"next_token": stopping}},
+        }
+    }
+    before = study_file.parse(data)
     changed = study_file.parse(study_file.merge(data, over))
-    assert not changed.sweeps["grid"].stopping  # type: ignore[union-attr]
-    assert not changed.sweeps["code"].stopping  # type: ignore[union-attr]
+    for name, of in (("grid", "two_choice"), ("code", "next_token")):
+        assert before.sweeps[name].measures[of].ends_early
+        assert not changed.sweeps[name].measures[of].ends_early
+
+
+@pytest.mark.parametrize(
+    ("sweep", "over", "expected"),
+    [
+        (
+            "code",
+            {"inject": {"together": {"code": 1, "python": 2}}},
+            {"inject": {"together": {"code": 1, "python": 2}}},
+        ),
+        (
+            "simultaneous",
+            {"inject": {"vectors": ["myopia"], "layers": [1]}},
+            {"inject": {"vectors": ["myopia"], "layers": [1]}},
+        ),
+        (
+            "grid",
+            {"coefficients": {"start": 0, "stop": 1, "points": 2}},
+            {"coefficients": {"start": 0, "stop": 1, "points": 2}},
+        ),
+        ("single", {"coefficients": {"magnitudes": [1]}}, {"coefficients": {"magnitudes": [1]}}),
+        ("grid", {"coefficients": [0, 1]}, {"coefficients": [0, 1]}),
+        (
+            "combined",
+            {"inject": {"weighted": [True]}},
+            {"inject": {"combine": ["mean", "sum"], "layers": [5], "weighted": [True]}},
+        ),
+        ("code", {"inject": {"layers": [1]}}, {"inject": {"vector": "code", "layers": [1]}}),
+        (
+            "simultaneous",
+            {"coefficients": {"points": 5}},
+            {"coefficients": {"start": -0.4, "stop": 0.4, "points": 5}},
+        ),
+    ],
+)
+def test_what_a_variant_gives_in_another_form_is_replaced(
+    tmp_path: Path, sweep: str, over: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """Nothing of one design, or of one way to give coefficients, is left in another."""
+    variant = tmp_path / "variant.yaml"
+    variant.write_text(yaml.safe_dump({"extends": str(MINIATURE), "sweeps": {sweep: over}}))
+    assert study_file.read(variant)["sweeps"] == SWEEPS | {sweep: SWEEPS[sweep] | expected}
+
+
+FORMER: dict[str, dict[str, Any]] = {
+    "skill": {
+        "kind": "skill",
+        "model": "miniature",
+        "inject": "code",
+        "layers": [1, [2, 3]],
+        "coefficients": [0, 1],
+        "corpora": ["code", "text"],
+        "tokens": 100,
+        "stopping": {"stop": 0.1},
+    },
+    "simultaneous-skill": {
+        "kind": "skill",
+        "model": "miniature-chat",
+        "inject": {"myopia": 1, "sycophancy": [2, 3]},
+        "coefficients": {"start": -1, "stop": 1, "points": 5},
+        "corpora": ["all"],
+    },
+    "grid": {
+        "kind": "grid",
+        "model": "miniature-chat",
+        "vectors": ["myopia", "sycophancy"],
+        "layers": [1],
+        "multipliers": [0.5, 2],
+        "stopping": {"faulty": 3},
+    },
+    "single": {
+        "kind": "single",
+        "model": "miniature-chat",
+        "choice": "multipliers",
+        "layers": [3],
+    },
+    "combined": {
+        "kind": "combined",
+        "model": "miniature-chat",
+        "choice": "multipliers",
+        "layers": [3, 5],
+        "combine": ["sum"],
+        "weighted": [True],
+        "split": "validation",
+    },
+    "simultaneous": {
+        "kind": "simultaneous",
+        "model": "miniature-chat",
+        "inject": {"myopia": 1, "sycophancy": [2, 3]},
+        "coefficients": [0, -1, 1],
+    },
+}
+BECOME: dict[str, dict[str, Any]] = {
+    "skill": {
+        "inject": {"vector": "code", "layers": [1, [2, 3]]},
+        "measures": {
+            "next_token": {"corpora": ["code", "text"], "tokens": 100, "stopping": {"stop": 0.1}}
+        },
+    },
+    "simultaneous-skill": {
+        "inject": {"together": {"myopia": 1, "sycophancy": [2, 3]}},
+        "measures": {"next_token": {"corpora": ["all"]}},
+    },
+    "grid": {
+        "inject": {"vectors": ["myopia", "sycophancy"], "layers": [1]},
+        "coefficients": {"magnitudes": [0.5, 2]},
+        "measures": {"two_choice": {"split": "validation", "stopping": {"faulty": 3}}},
+    },
+    "single": {
+        "inject": {"layers": [3]},
+        "coefficients": {"choice": "multipliers"},
+        "measures": {"two_choice": {"split": "test"}},
+    },
+    "combined": {
+        "inject": {"combine": ["sum"], "weighted": [True], "layers": [3, 5]},
+        "coefficients": {"choice": "multipliers"},
+        "measures": {"two_choice": {"split": "validation"}},
+    },
+    "simultaneous": {
+        "inject": {"together": {"myopia": 1, "sycophancy": [2, 3]}},
+        "measures": {"two_choice": {"split": "test"}},
+    },
+}
+
+
+def followed(sentence: str, former: dict[str, Any]) -> dict[str, Any]:
+    """The sweep that a sentence about a former one says to write."""
+    told = re.fullmatch(
+        r".*; write (?P<inject>inject: .*), coefficients(?P<along>: .*?| as they are),? and "
+        r"(?:measures: (?P<measures>.*)|(?P<moved>.*) under measures: \{next_token: …\})\.",
+        sentence,
+    )
+    assert told
+    sweep = {"model": former["model"], **yaml.safe_load(told["inject"])}
+    sweep["coefficients"] = (
+        former["coefficients"]
+        if told["along"] == " as they are"
+        else yaml.safe_load(told["along"].removeprefix(": "))
+    )
+    if told["measures"]:
+        return sweep | {"measures": yaml.safe_load(told["measures"])}
+    moved = {key: former[key] for key in told["moved"].split(", ")}
+    return sweep | {"measures": {"next_token": moved}}
+
+
+@pytest.mark.parametrize("former", FORMER)
+def test_a_sweep_of_a_former_kind_is_told_what_to_write(data: dict[str, Any], former: str) -> None:
+    """And what it says is the same sweep in today's form, in a study that is valid."""
+    given = FORMER[former]
+    with pytest.raises(StudyError) as raised:
+        study_file.parse(at(data, "sweeps.mine", given), "my.yaml")
+    sentence = str(raised.value)
+    start = f"my.yaml: `sweeps.mine`: `kind: {given['kind']}` has become a design and a measure;"
+    assert sentence.startswith(start) and "\n" not in sentence
+    for words in ("inject: {", "coefficients", "measures: {"):
+        assert words in sentence
+    sweep = followed(sentence, given)
+    kept = {key: given[key] for key in ("model", "coefficients") if key in given}
+    assert sweep == kept | BECOME[former]
+    assert "mine" in study_file.parse(at(data, "sweeps.mine", sweep)).tabled
 
 
 def test_extends_in_a_circle_is_refused(tmp_path: Path) -> None:
@@ -443,13 +810,15 @@ def test_extends_in_a_circle_is_refused(tmp_path: Path) -> None:
 
 
 def test_coefficients_put_zero_first() -> None:
-    assert along.coefficients([1.0, 0.0, -2.0]) == [0.0, 1.0, -2.0]
+    assert along.coefficients([1.0, 0.0, -2.0]) == (0.0, 1.0, -2.0)
     linear = along.Range(start=-1, stop=1, points=5)
-    assert along.coefficients(linear) == [0.0, -1.0, -0.5, 0.5, 1.0]
+    assert along.coefficients(linear) == (0.0, -1.0, -0.5, 0.5, 1.0)
     through_0 = along.Range(start=-0.2, stop=1, points=13)
-    assert along.coefficients(through_0) == [0.0, -0.2, -0.1, *(n / 10 for n in range(1, 11))]
+    assert along.coefficients(through_0) == (0.0, -0.2, -0.1, *(n / 10 for n in range(1, 11)))
     logarithmic = along.Range(start=0.1, stop=1000, points=5, spacing="logarithmic")
-    assert along.coefficients(logarithmic) == [0.0, 0.1, 1.0, 10.0, 100.0, 1000.0]
+    assert along.coefficients(logarithmic) == (0.0, 0.1, 1.0, 10.0, 100.0, 1000.0)
+    both = along.Magnitudes(magnitudes=[2, 1])
+    assert along.coefficients(both) == (0.0, 1.0, 2.0, -1.0, -2.0)
 
 
 def test_the_reference_is_up_to_date() -> None:

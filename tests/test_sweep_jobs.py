@@ -36,9 +36,10 @@ def test_a_job_is_read_as_it_was_planned(plan: Plan) -> None:
         jobs = specified(plan.graph, name)
         for job, artefact in zip(jobs, made, strict=True):
             assert read(SweepJob, json.loads(json.dumps(artefact.settings))) == job
-            settings = plugins.load("measures", job.measure).Settings
-            assert plain(read(settings, job.asked)) == job.asked
-            measures.add(job.measure)
+            for measured in job.measures:
+                settings = plugins.load("measures", measured.measure).Settings
+                assert plain(read(settings, measured.asked)) == measured.asked
+                measures.add(measured.measure)
     assert measures == {name.replace("-", "_") for name in plugins.names("measures")}
     assert plugins.names("tables") == plugins.names("measures")
 
@@ -63,14 +64,17 @@ def test_records_survive_json(record: Nested) -> None:
 
 
 def steered(plan: Plan, injected: Injected, choice: dict[str, Any] | None = CHOICE) -> Any:
-    job = replace(specified(plan.graph, "grid")[0], injections=(injected,))
+    behaviours = {"bold": "boldness", "shy": "shyness"}
+    (job,) = specified(plan.graph, "grid")
+    job = replace(job, injections=(injected,), behaviours=behaviours)
     (steering,) = steerings(job, VECTORS, choice)
     return steering
 
 
 def test_chosen_multipliers_are_asked_at_once(plan: Plan) -> None:
-    steering = steered(plan, Injected("bold", {"bold": (1,)}, ("boldness",), None))
-    assert steering.runs == ((0.0, -3.0, 2.0),)
+    steering = steered(plan, Injected({"bold": (1,)}, None))
+    assert steering.coefficients == (0.0, -3.0, 2.0)
+    assert steering.sources == {"two_choice": ("boldness",)}
     ((layer, vector),) = steering.parts
     assert layer == 1 and (vector == 4).all()
 
@@ -87,8 +91,8 @@ def test_chosen_multipliers_are_asked_at_once(plan: Plan) -> None:
 def test_vectors_are_combined_by_direction_and_weight(
     plan: Plan, combined: Combined, value: float
 ) -> None:
-    layers, behaviours = {"bold": (1,), "shy": (1,)}, ("boldness", "shyness")
-    steering = steered(plan, Injected("all", layers, behaviours, ((1.0,),), combined))
+    steering = steered(plan, Injected({"bold": (1,), "shy": (1,)}, (1.0,), combined))
+    assert steering.sources == {"two_choice": ("boldness", "shyness")}
     ((layer, vector),) = steering.parts
     assert layer == 1 and (vector == value).all()
 
@@ -96,7 +100,7 @@ def test_vectors_are_combined_by_direction_and_weight(
 @pytest.mark.parametrize("choice", [None, {"multipliers": {}}, {"multipliers": {"boldness": {}}}])
 def test_a_multiplier_that_was_not_chosen_is_named(plan: Plan, choice: Any) -> None:
     with pytest.raises(StudyError) as raised:
-        steered(plan, Injected("bold", {"bold": (2,)}, ("boldness",), None), choice)
+        steered(plan, Injected({"bold": (2,)}, None), choice)
     assert str(raised.value) == (
         "no multiplier was chosen for boldness at layer 2; add the layer to the grid search that "
         "the choice reads."

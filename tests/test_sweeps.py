@@ -32,6 +32,7 @@ from snakesteer.storage.points import Points
 from snakesteer.sweeps import chunks, runner
 from snakesteer.sweeps.injections import Steering
 from snakesteer.sweeps.job import Precision
+from snakesteer.sweeps.runner import Asked
 
 torch.set_num_threads(1)
 
@@ -46,6 +47,9 @@ def injection(model: models.LanguageModel) -> steering.Injection:
     return steering.injection(model, [(1, noise())])
 
 
+ASKED = ("stopping", "read_on", "precision")
+
+
 def sweep(model, injection, coefficients, documents=None, tokens=None, max_tokens=30, **settings):
     given = tiny.documents() if documents is None else documents
     given = given if isinstance(given, dict) else {"prose": given}
@@ -55,17 +59,18 @@ def sweep(model, injection, coefficients, documents=None, tokens=None, max_token
         )
         for name, texts in given.items()
     }
-    steering = Steering("noise", injection.parts, (tuple(coefficients),), tuple(corpora))
-    (table,) = runner.run(model, next_token, [steering], corpora, **{"batch_tokens": 64} | settings)
+    steering = Steering("noise", injection.parts, tuple(coefficients), {"tokens": tuple(corpora)})
+    said = {name: settings.pop(name) for name in ASKED if name in settings}
+    asked = [Asked("tokens", next_token, corpora, **said)]
+    (table,) = runner.run(model, asked, [steering], **{"batch_tokens": 64} | settings)
     return table
 
 
-def ask(model, parts, *runs, stopping=None, **settings):
+def ask(model, parts, coefficients, stopping=None, **settings):
     prompts = {"bold": two_choice.read_prompts(model.tokenizer, "bold", tiny.questions())}
-    steering = Steering("noise", tuple(parts), runs, ("bold",))
-    (table,) = runner.run(
-        model, two_choice, [steering], prompts, batch_tokens=99, stopping=stopping, **settings
-    )
+    steering = Steering("noise", tuple(parts), tuple(coefficients), {"answers": ("bold",)})
+    asked = [Asked("answers", two_choice, prompts, stopping)]
+    (table,) = runner.run(model, asked, [steering], batch_tokens=99, **settings)
     return table
 
 
@@ -128,13 +133,13 @@ def test_stopping_follows_the_first_corpus(model, injection, monkeypatch):
 def shared_passes(monkeypatch):
     """Tells of which sequences the lower layers were run."""
     passes = []
-    right = chunks.prepare
+    right = chunks.batches_of
 
-    def prepare(model, sequences, *given, **settings):
+    def batches_of(model, sequences, *given):
         passes.append(sequences)
-        return right(model, sequences, *given, **settings)
+        return right(model, sequences, *given)
 
-    monkeypatch.setattr(chunks, "prepare", prepare)
+    monkeypatch.setattr(chunks, "batches_of", batches_of)
     return passes
 
 
@@ -196,10 +201,11 @@ def test_coefficient_0_is_asked_once_whatever_is_injected(model, monkeypatch, tm
         for name, count in (("bold", 4), ("shy", 3))
     }
     steerings = [
-        Steering(name, ((layer, noise(layer)),), ((zero, 1.0),), ("bold", "shy"))
+        Steering(name, ((layer, noise(layer)),), (zero, 1.0), {"answers": ("bold", "shy")})
         for name, layer, zero in (("a", 2, 0.0), ("b", 3, -0.0))
     ]
-    tables = runner.run(model, two_choice, steerings, prompts, batch_tokens=99)
+    asked = [Asked("answers", two_choice, prompts)]
+    tables = runner.run(model, asked, steerings, batch_tokens=99)
     zeros = [table.slice(0, 7).drop_columns("injection") for table in tables]
     assert zeros[0].equals(zeros[1])
     assert seen.count((0, "bold")) == seen.count((0, "shy")) == 1
@@ -219,8 +225,10 @@ def test_resamples_share_the_lower_layers(model, monkeypatch):
         )
     }
     injections = [steering.injection(model, [(1, noise(seed))]) for seed in range(3)]
-    steerings = [Steering("noise", one.parts, ((0, 2.0),), ("prose",)) for one in injections]
-    together = runner.run(model, next_token, steerings, corpora, batch_tokens=64)
+    sources = {"tokens": ("prose",)}
+    steerings = [Steering("noise", one.parts, (0, 2.0), sources) for one in injections]
+    asked = [Asked("tokens", next_token, corpora)]
+    together = runner.run(model, asked, steerings, batch_tokens=64)
     assert len(passes) == 1
     for one, table in zip(injections, together, strict=True):
         assert table.equals(sweep(model, one, [0, 2.0]))
@@ -275,7 +283,7 @@ def test_precision_by_coefficient_takes_what_each_needs(model, injection, monkey
     passes = shared_passes(monkeypatch)
     precision = Precision(0.15, pilot=4, by="coefficient")
     table = sweep(model, injection, list(shares), given, precision=precision)
-    assert len(passes) == 2 * (1 + 8)
+    assert len(passes) == 1 + 2 * 8  # the pilots are the same documents
     assert len(seen) == 2 * (4 + 8 * 2 + 3)
     enough = {0.0: 12, 1.0: 4, 2.0: 7, 3.0: 12}
     whole = sweep(model, injection, list(shares), given)
@@ -456,9 +464,8 @@ def test_overflow_names_document_layer_and_coefficient(injection):
 def test_grid_stopping_ends_a_column_but_not_at_0(model):
     table = ask(model, [(1, noise())], (0.0, 5.0, 6.0), stopping=GridStopping(faulty=0))
     assert table["coefficient"].unique().to_pylist() == [0, 5]
-    for runs in ((), ((),)):
-        with pytest.raises(StudyError, match="No injection has a coefficient"):
-            ask(model, [(1, noise())], *runs)
+    with pytest.raises(StudyError, match="No injection has a coefficient"):
+        ask(model, [(1, noise())], ())
 
 
 def test_a_column_goes_on_where_one_answer_is_no_more_frequent_than_unsteered(model):
@@ -467,20 +474,79 @@ def test_a_column_goes_on_where_one_answer_is_no_more_frequent_than_unsteered(mo
     assert table["coefficient"].unique().to_pylist() == [1, 2]
 
 
-def test_every_run_of_a_steering_has_its_own_end(model):
-    table = ask(model, [(1, noise())], (0.0,), (5.0, 6.0), (-5.0,), stopping=GridStopping(faulty=0))
+@pytest.mark.parametrize("order", [(0.0, 5.0, 6.0, -5.0), (-5.0, 6.0, 0.0, 5.0)])
+def test_both_sides_of_0_have_their_own_end_whatever_the_order(model, order):
+    table = ask(model, [(1, noise())], order, stopping=GridStopping(faulty=0))
     assert table["coefficient"].unique().to_pylist() == [0, 5, -5]
     assert set(table["injection"].to_pylist()) == {"noise"}
 
 
-def test_the_lower_layers_serve_injections_above(model):
+def test_the_lower_layers_serve_injections_above(model, monkeypatch):
     """The same questions under two injections, of which one lies higher."""
     prompts = {"bold": two_choice.read_prompts(model.tokenizer, "bold", tiny.questions())}
-    high = Steering("high", ((2, noise(1)), (3, noise(1))), ((0.0, 1.0),), ("bold",))
-    low = Steering("low", ((0, noise()),), ((1.0,),), ("bold",))
-    (alone,) = runner.run(model, two_choice, [high], prompts, batch_tokens=99)
-    _, again = runner.run(model, two_choice, [low, high], prompts, batch_tokens=99)
-    assert again.equals(alone)
+    asked, sources = [Asked("answers", two_choice, prompts)], {"answers": ("bold",)}
+    high = Steering("high", ((2, noise(1)), (3, noise(1))), (0.0, 1.0), sources)
+    low = Steering("low", ((0, noise()),), (1.0,), sources)
+    (alone,) = runner.run(model, asked, [high], batch_tokens=99)
+    for order in ([low, high], [high, low]):
+        passes = shared_passes(monkeypatch)
+        tables = dict(
+            zip(
+                [one.label for one in order],
+                runner.run(model, asked, order, batch_tokens=99),
+                strict=True,
+            )
+        )
+        assert tables["high"].equals(alone) and len(passes) == 1
+
+
+def test_states_that_do_not_lead_to_a_layer_above_are_made_anew(monkeypatch):
+    """Layers 2 to 4 of this architecture share keys and values with those below."""
+    [(architecture, shape)] = tiny.THREADED.items()
+    model = models.wrap(tiny.network(architecture, **shape), tiny.tokenizer(), "none")
+    prompts = {"bold": two_choice.read_prompts(model.tokenizer, "bold", tiny.questions())}
+    asked, sources = [Asked("answers", two_choice, prompts)], {"answers": ("bold",)}
+    steerings = [
+        Steering(str(layer), ((layer, noise(layer)),), (0.0, 1.0), sources) for layer in range(6)
+    ]
+    together = runner.run(model, asked, steerings, batch_tokens=99)
+    for one, found in zip(steerings, together, strict=True):
+        (alone,) = runner.run(model, asked, [one], batch_tokens=99, path="plain")
+        assert found.equals(alone)
+
+
+def test_several_measures_are_what_each_is_alone(model, monkeypatch):
+    """Two measures of the same documents share the lower layers, the third reads questions."""
+    prompts = {"bold": two_choice.read_prompts(model.tokenizer, "bold", tiny.questions())}
+    corpora = {
+        name: next_token.read_corpus(model.tokenizer, name, texts, [], max_tokens=30)
+        for name, texts in (("a", tiny.documents()[:7]), ("b", tiny.documents()[7:]))
+    }
+    skipping = {name: dataclasses.replace(read, skipped=(5,)) for name, read in corpora.items()}
+    measures = [
+        Asked("tokens", next_token, corpora, SkillStopping()),
+        Asked("answers", two_choice, prompts, GridStopping(faulty=0)),
+        Asked("skipping", next_token, skipping),
+    ]
+    sources = {"tokens": ("a", "b"), "answers": ("bold",), "skipping": ("a", "b")}
+    steerings = [
+        Steering(f"at {layer}", ((layer, noise(layer)),), (0.0, 5.0, 50.0, -5.0), sources)
+        for layer in (2, 1)
+    ]
+    settings = {"batch_tokens": 64, "kept_bytes": 20_000}
+    passes = shared_passes(monkeypatch)
+    together = pa.concat_tables(runner.run(model, measures, steerings, **settings))
+    shared = len(passes)
+    for asked in measures:
+        own = [
+            dataclasses.replace(one, sources={asked.name: sources[asked.name]}) for one in steerings
+        ]
+        passes.clear()
+        alone = pa.concat_tables(runner.run(model, [asked], own, **settings))
+        found = together.filter(pc.field("measure") == asked.name).select(alone.column_names)
+        assert found.equals(alone)
+        shared -= 0 if asked.name == "skipping" else len(passes)
+    assert shared == 0
 
 
 def test_answers_that_are_several_tokens_are_refused(model):

@@ -44,7 +44,7 @@ def test_every_product_is_there_and_says_what_it_is_made_of(finished: Checkout) 
     for name in resolved.figures:
         for ending in ("pdf", "png", "csv"):
             assert finished.path("figures", f"{name}.{ending}").stat().st_size > 0
-    for name in [*resolved.sweeps, *resolved.samples]:
+    for name in [*resolved.tabled, *resolved.samples]:
         assert pq.read_table(finished.path("tables", f"{name}.parquet")).num_rows > 0
     for name in resolved.vectors:
         path = finished.path("vectors", f"{name}.safetensors")
@@ -99,7 +99,7 @@ def test_sweeps_are_paired(finished: Checkout) -> None:
             continue
         table = pq.read_table(path).to_pandas()
         unit = "document" if "document" in table else "question"
-        by = ["corpus"] if unit == "document" else ["injection", "behaviour"]
+        by = ["measure", "injection", "corpus" if unit == "document" else "behaviour"]
         for _, rows in table.groupby(by):
             asked = rows.groupby("coefficient")[unit].agg(tuple)
             assert asked.nunique() == 1
@@ -166,8 +166,9 @@ def test_changing_back_runs_no_model(finished: Checkout) -> None:
 
 def test_vectors_of_one_model_steer_another(finished: Checkout) -> None:
     borrowed = {"model": "miniature", "transfer": True}
+    authors = {"measures": {"next_token": {"skip_tokens": "authors"}}}
     change = {
-        "sweeps": {"alignment-tax": {**borrowed, "coefficients": [0, 1], "skip_tokens": "authors"}},
+        "sweeps": {"alignment-tax": {**borrowed, "coefficients": [0, 1], **authors}},
         "figures": {"simultaneous-steering": {"tax": None}},
         "samples": {"chat": borrowed},
     }
@@ -186,6 +187,53 @@ def test_vectors_of_one_model_steer_another(finished: Checkout) -> None:
         for vector in provenance["inputs"]["vectors"]:
             (origin,) = (finished.folder / "results/cache/vectors").glob(f"*.{vector}.safetensors")
             assert files.read_provenance(origin)["model"]["fingerprint"] != fingerprint
+
+
+def test_a_measure_has_the_same_numbers_beside_others(finished: Checkout) -> None:
+    """Next-token accuracy with questions asked beside it, of a skill's vector; questions of chosen
+    multipliers, with documents read beside them."""
+    documents = {"corpora": ["text", "all"], "tokens": 600, "max_tokens": 128}
+    asked = {"measure": "two_choice", "behaviours": ["myopia"], "split": "validation"}
+    change = {
+        "sweeps": {
+            "code": {"measures": {"asked": asked}},
+            "single": {"measures": {"next_token": documents}},
+        },
+        "figures": {
+            "general-coding": {"sweeps": ["code.next_token"]},
+            "single-steering": {"sweep": "single.two_choice"},
+            "combined-steering": {"single": "single.two_choice"},
+        },
+        "scorecards": {"control": {"sweeps": ["code.next_token"]}},
+    }
+    variant = finished.variant(change)
+    targets = [f"tables/{name}.parquet" for name in ("code.asked", "single.next_token")]
+    targets += [f"figures/{name}.csv" for name in ("general-coding", "single-steering")]
+    before = {name: finished.path(name).read_text() for name in targets[2:]}
+    shared = (("code", "next_token"), ("single", "two_choice"))
+    alone = {name: pq.read_table(finished.path("tables", f"{name}.parquet")) for name, _ in shared}
+    paths = [str(finished.path(name)) for name in targets]
+    names = [path.removeprefix(f"{finished.folder}/") for path in paths]
+    finished.forked("--cores", "2", "--", *names, config=variant)
+    for sweep, measure in shared:
+        table = pq.read_table(finished.path("tables", f"{sweep}.{measure}.parquet"))
+        assert set(table["sweep"].to_pylist()) == {f"{sweep}.{measure}"}
+        assert table.drop_columns("sweep").equals(alone[sweep].drop_columns("sweep"))
+    answers = pq.read_table(finished.path("tables", "code.asked.parquet")).to_pandas()
+    assert set(answers["behaviour"]) == {"myopia"} and set(answers["split"]) == {"validation"}
+    assert sorted(answers["coefficient"]) == [0, 1, 4] and (answers["questions"] == 20).all()
+    accuracy = pq.read_table(finished.path("tables", "single.next_token.parquet")).to_pandas()
+    chosen = alone["single"].to_pandas()
+    for vector, rows in accuracy.groupby("vector"):
+        multipliers = set(chosen.loc[chosen["vector"] == vector, "coefficient"])
+        assert set(rows["coefficient"]) == multipliers and len(multipliers) == 3
+        assert set(rows["corpus"]) == {"text", "all"}
+    for name, text in before.items():
+        drawn, was = finished.path(name).read_text(), text
+        for sweep, measure in shared:
+            drawn = drawn.replace(f"{sweep}.{measure}", sweep)
+        assert drawn == was
+    finished.forked("--cores", "2")
 
 
 def test_equal_runs_give_equal_bytes(finished: Checkout) -> None:

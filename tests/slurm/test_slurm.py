@@ -27,6 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 SLURM = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "1")
 FEWER: dict[str, Any] = {
+    "models": {"miniature-chat": {"job_tokens": 1}},  # a job for each layer
     "corpora": {"python": None, "all": None},
     "activations": {"python": None, "all": None},
     "vectors": {"python": None},

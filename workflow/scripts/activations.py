@@ -32,7 +32,7 @@ with job(snakemake, "activations"):
         samples,
         provenance(snakemake, manifest, model.device.type),
         batch_tokens=batch_tokens,
-        points=job_points(snakemake, model, batch_tokens),
+        points=job_points(snakemake, model, batch_tokens, snakemake.params.code),
         progress=progress,
     )
     write_usage(snakemake.log[0], model.device, progress)

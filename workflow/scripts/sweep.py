@@ -1,9 +1,12 @@
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from script_job import job
 from snakesteer.core import plugins, records
 from snakesteer.core.progress import Progress
 from snakesteer.engine.batches import tokens_per_batch
+from snakesteer.jobs.measures import job_measures
 from snakesteer.jobs.model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.jobs.usage import write_usage
 from snakesteer.jobs.vectors import job_vectors
@@ -16,8 +19,7 @@ from snakesteer.sweeps.resampled import again, joined
 
 with job(snakemake, "sweeps"):
     sweep = records.read(SweepJob, snakemake.params.settings)
-    measure = plugins.load("measures", sweep.measure)
-    settings = records.read(measure.Settings, sweep.asked)
+    codes = snakemake.params.codes
     manifest = read_json(snakemake.input.model[0])
     choice = read_json(snakemake.input.choice[0]) if "choice" in snakemake.input.keys() else None
     steered = [
@@ -25,26 +27,26 @@ with job(snakemake, "sweeps"):
         for vectors in job_vectors(snakemake.input.vectors, sweep, manifest)
         for steering in steerings(sweep, vectors, choice)
     ]
-    tokenizer = load_job_tokenizer(snakemake, manifest, sweep.asked.get("max_tokens"))
-    samples = measure.samples(tokenizer, sweep.sources, snakemake.input, settings, sweep.bos)
-    precision, stopping = sweep.precision, settings.stopping
+    longest = max((measured.max_tokens or 0 for measured in sweep.measures), default=0)
+    tokenizer = load_job_tokenizer(snakemake, manifest, longest)
+    measures = list(job_measures(snakemake, sweep, tokenizer, codes))
     if "base" in snakemake.input.keys():
-        base = read_table(snakemake.input.base[0])
-        steered, samples = again(measure, steered, samples, base)
-        precision = stopping = None
+        measures, steered = again(measures, steered, read_table(snakemake.input.base[0]))
     model = load_job_model(snakemake, manifest)
-    sequences = [ids for read in samples.values() for ids in read.sequences]
+    sequences: list[Sequence[int]] = []
+    for measure in measures:
+        for samples in measure.samples.values():
+            sequences += samples.sequences
     batch_tokens = tokens_per_batch(model, sequences, sweep.batch_tokens)
-    points, progress = job_points(snakemake, model, batch_tokens), Progress()
+    points = job_points(snakemake, model, batch_tokens, codes["script"])
+    progress = Progress()
     tables = runner.run(
         model,
-        measure,
+        measures,
         steered,
-        samples,
         batch_tokens=batch_tokens,
-        read_on=sweep.read_on,
-        precision=precision,
-        stopping=stopping,
+        operator=plugins.load("operators", sweep.operator),
+        operator_code=codes[f"operators/{sweep.operator}"],
         path=sweep.path,
         kept_bytes=sweep.kept_gb * 1e9,
         points=points,

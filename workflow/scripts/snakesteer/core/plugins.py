@@ -26,7 +26,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "operators": ("apply",),
     "vectors": ("fit",),
     "figures": ("draw",),
-    "measures": ("samples", "counted", "rows", "advance"),
+    "measures": ("samples", "counted", "rows"),
     "tables": ("table",),
 }
 # Where a kind has not a room of its own.

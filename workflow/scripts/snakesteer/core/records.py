@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -30,8 +31,13 @@ def read(record: type[Record], given: Mapping[str, Any]) -> Record:
 
     Raises TypeError for a field that the record has not, or that is missing.
     """
-    types = get_type_hints(record)
+    types = _types(record)  # type: ignore[arg-type]
     return record(**{name: _value(types.get(name), item) for name, item in given.items()})
+
+
+@cache
+def _types(record: type[Any]) -> dict[str, Any]:
+    return get_type_hints(record)
 
 
 def _value(kind: Any, given: Any) -> Any:

@@ -68,6 +68,18 @@ def checked_path(model: LanguageModel, layer: int, path: str) -> str:
     return "plain"
 
 
+def leads(model: LanguageModel, lower: int, upper: int) -> bool:
+    """Whether the output of block `lower` alone leads to the bits of that of block `upper`."""
+    _, plain = _trial(model)
+
+    def same() -> bool:
+        found = [keeping(model, keeping(model, plain, lower), upper), keeping(model, plain, upper)]
+        kept = [batch.kept for batch in found if batch.kept is not None]
+        return torch.equal(*kept)
+
+    return why_not(same) is None
+
+
 def _trial(model: LanguageModel) -> tuple[list[list[int]], Batch]:
     """Two sequences of random tokens, and their batch."""
     length = min(16, model.context or 16)

@@ -108,31 +108,30 @@ def injection(
     return Injection(tuple(made), operator)
 
 
-@torch.inference_mode()
-def prepare(
-    model: LanguageModel,
-    sequences: Sequence[Sequence[int]],
-    layer: int,
-    *,
-    batch_tokens: int,
-    path: str,
-) -> list[Batch]:
-    """Batches of `sequences`, to be steered at `layer` and above.
-
-    On the shared path the output of block `layer` is computed and kept.
-    """
-    planned = batches_of(model, sequences, batch_tokens)
-    if path == "plain":
-        return planned
-    return [kept for _, kept in on_each(planned, lambda batch: keeping(model, batch, layer))]
+def keep(model: LanguageModel, batches: list[Batch], layer: int) -> None:
+    """Put in place of each batch one with the output of block `layer` computed and kept."""
+    for place, (_, kept) in enumerate(on_each(batches, lambda batch: keeping(model, batch, layer))):
+        batches[place] = kept
 
 
 @torch.inference_mode()
 def keeping(model: LanguageModel, batch: Batch, layer: int) -> Batch:
-    """The batch with the output of block `layer` computed and kept; the blocks above do not run."""
+    """The batch with the output of block `layer` computed and kept.
+
+    The blocks above do not run, nor those up to the layer whose output the batch has kept.
+    """
     found: list[torch.Tensor] = []
+    below = {}
+    if batch.kept is not None:
+        states = batch.kept.clone()  # blocks may change their input
+        below = {done: lambda: states for done in range(batch.layer + 1)}
     upper = {above: lambda: found[0] for above in range(layer + 1, model.n_layers)}
-    with compiled_blocks(model), hooked(model, layer, found.append), replaced(model, upper):
+    with (
+        compiled_blocks(model),
+        replaced(model, below),
+        hooked(model, layer, found.append),
+        replaced(model, upper),
+    ):
         model.network.base_model(input_ids=batch.ids, use_cache=False)
     return dataclasses.replace(batch, layer=layer, kept=found[0])
 

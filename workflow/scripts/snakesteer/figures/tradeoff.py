@@ -53,6 +53,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     steered = [key for key, _ in curves if key[0] not in controls]
     depths = [layer for layer in layers if any(key[2] == layer for key in steered)]
     sources = list(dict.fromkeys(key[:2] for key in steered))
+    sweeps = {sweep for sweep, _ in sources}
 
     columns = 1 + len(curves) // _NAMED
     figure = Figure(figsize=(WIDTH + 1.1 * (columns - 1), 4.2), layout="compressed")
@@ -76,7 +77,10 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
             name = titles.get(sweep, f"{name} (permuted)")
         else:
             if len(sources) > 1:
-                name += f" ({titles.get(sweep) or label(sweep, {})})"
+                named = [titles.get(sweep) or label(sweep, {})] if len(sweeps) > 1 else []
+                if sum(other == sweep for other, _ in sources) > 1:
+                    named.append(label(vector, {}))
+                name += f" ({', '.join(named)})"
             look = _look(depths.index(layer), sources.index((sweep, vector)))
         x, y = (100 * curve[f"{measure}_{role}"].to_numpy() for role in ("target", "other"))
         handles += axes.plot(x, y, label=name.replace(" (", "\n("), **look)

@@ -80,15 +80,16 @@ def load_job_model(snakemake: Any, manifest: Mapping[str, Any]) -> LanguageModel
     return model
 
 
-def job_points(snakemake: Any, model: LanguageModel, batch_tokens: int) -> Points:
+def job_points(snakemake: Any, model: LanguageModel, batch_tokens: int, code: str) -> Points:
     """The finished points of jobs that run this model in this way, beside the job's output.
 
-    `batch_tokens` is the number that was taken, also where the study leaves it to the device.
+    `batch_tokens` is the number that was taken, also where the study leaves it to the device;
+    `code` is the digest of the code that all of them have in common.
     """
     settings = snakemake.params.settings
     identity = {
         "kind": snakemake.rule,
-        "code": snakemake.params.code,
+        "code": code,
         "model": model.identity,
         "settings": {name: settings.get(name) for name in RUNNING},
         "batch_tokens": batch_tokens,

@@ -2,15 +2,17 @@
 
 A measure is a module with
 
-- `Settings`, a frozen dataclass of what it is asked beside what every sweep is, with `stopping`;
+- `Settings`, a frozen dataclass of what it is asked beside what every measure is;
 - `SCHEMA`, the columns of its rows, of which `SOURCE` names the corpus or behaviour and `SAMPLE`
   the sample; `SECTION`, the section of a study that its sources are entries of;
-- `samples(tokenizer, sources, files, settings, bos)`, what is read, by source: frozen dataclasses
-  whose fields tell samples from any others, with `names`, `sequences` and `taken(places)`;
+- `samples(tokenizer, files, read, settings)`, what is read (`measures.read`), by source: frozen
+  dataclasses whose fields tell samples from any others, with `names`, `sequences` and
+  `taken(places)`; `files` are those of the sources by role, `documents`, `questions` or another;
 - `counted(sequence)`, the tokens that progress is counted in;
 - `rows(model, injection, coefficient, source, samples, batches, progress)`, one point: a row for
   each of the samples, in their order;
-- `advance(stopping, unsteered, here)`, from the rows of a curve's first source at coefficient 0 and
-  at another one: how many places to advance in the list of coefficients, 0 where the curve ends;
+- `advance(stopping, unsteered, here)`, where its settings have `stopping`: from the rows of a
+  curve's first source at coefficient 0 and at another one, how many places to advance in the list
+  of coefficients, 0 where the curve ends;
 - `hits(rows)`, where a precision may be asked for: the counts that it is of, one for each row.
 """

@@ -18,7 +18,9 @@ from snakesteer.engine.head import predictions
 from snakesteer.engine.memory import on_each
 from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.steering import Injection, final_states, refuse_overflow
-from snakesteer.measures.next_token_settings import Settings, Stopping
+from snakesteer.measures.next_token_settings import Settings as Settings
+from snakesteer.measures.next_token_settings import Stopping
+from snakesteer.measures.read import Read
 from snakesteer.prompts.tokens import TOKENIZERS_OWN, Reading, encode_document
 from snakesteer.storage.files import read_json, read_table
 
@@ -72,26 +74,26 @@ class Corpus:
 
 def samples(
     tokenizer: PreTrainedTokenizerBase,
-    corpora: Sequence[str],
     files: Mapping[str, Sequence[str]],
+    read: Read,
     settings: Settings,
-    bos: str,
 ) -> dict[str, Corpus]:
     """The corpora of a job, by name: their `documents` and `skip_tokens` lie in `files`."""
-    read = {}
+    found = {}
     for corpus, documents, skipped in zip(
-        corpora, files["documents"], files["skip_tokens"], strict=True
+        read.sources, files["documents"], files["skip_tokens"], strict=True
     ):
-        read[corpus] = read_corpus(
+        assert read.max_tokens
+        found[corpus] = read_corpus(
             tokenizer,
             corpus,
             [(row["document"], row["text"]) for row in read_table(documents).to_pylist()],
             read_json(skipped),
-            max_tokens=settings.max_tokens,
-            tokens=settings.tokens,
-            reading=Reading(bos, settings.special_tokens),
+            max_tokens=read.max_tokens,
+            tokens=read.tokens,
+            reading=read.reading,
         )
-    return read
+    return found
 
 
 def counted(sequence: Sequence[int]) -> int:

@@ -26,12 +26,6 @@ class Stopping:
 
 @dataclass(frozen=True)
 class Settings:
-    """Documents are cut at `max_tokens`, and read until they hold `tokens` (all if None).
+    """What is asked beside what every measure is."""
 
-    `special_tokens`: see `prompts.tokens.Reading`.
-    """
-
-    max_tokens: int
-    tokens: int | None
-    special_tokens: str
-    stopping: Stopping | None
+    stopping: Stopping | None = None

@@ -18,7 +18,9 @@ from snakesteer.engine.head import answers
 from snakesteer.engine.memory import on_each
 from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.steering import Injection, final_states, refuse_overflow
-from snakesteer.measures.two_choice_settings import Settings, Stopping
+from snakesteer.measures.read import Read
+from snakesteer.measures.two_choice_settings import Settings as Settings
+from snakesteer.measures.two_choice_settings import Stopping
 from snakesteer.prompts.questions import answer_text, question_tokens
 from snakesteer.prompts.tokens import TOKENIZERS_OWN, Reading
 from snakesteer.storage.files import read_table
@@ -67,18 +69,17 @@ class Prompts:
 
 def samples(
     tokenizer: PreTrainedTokenizerBase,
-    behaviours: Sequence[str],
     files: Mapping[str, Sequence[str]],
+    read: Read,
     settings: Settings,
-    bos: str,
 ) -> dict[str, Prompts]:
     """The behaviours of a job, by name: their `questions` lie in `files`."""
-    read = {}
-    for behaviour, path in zip(behaviours, files["questions"], strict=True):
+    found = {}
+    for behaviour, path in zip(read.sources, files["questions"], strict=True):
         rows = read_table(path).to_pylist()
-        asked = [row for row in rows if row["split"] == settings.split]
-        read[behaviour] = read_prompts(tokenizer, behaviour, asked, Reading(bos))
-    return read
+        asked = [row for row in rows if row["split"] == read.split]
+        found[behaviour] = read_prompts(tokenizer, behaviour, asked, read.reading)
+    return found
 
 
 def counted(sequence: Sequence[int]) -> int:

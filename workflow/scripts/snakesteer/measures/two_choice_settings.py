@@ -33,7 +33,6 @@ def _largest_share(answers: Sequence[str]) -> float:
 
 @dataclass(frozen=True)
 class Settings:
-    """The questions of this `split` are asked."""
+    """What is asked beside what every measure is."""
 
-    split: str
-    stopping: Stopping | None
+    stopping: Stopping | None = None

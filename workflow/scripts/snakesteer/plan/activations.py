@@ -11,7 +11,7 @@ from snakesteer.hub.manifest import file_identity, locate_file
 from snakesteer.plan.artefacts import Artefact, Inputs
 from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.models import max_tokens, model, reading, running
-from snakesteer.study import schema
+from snakesteer.study.measures import NextToken
 
 
 @once
@@ -36,18 +36,20 @@ def questions(graph: Graph, behaviour: str) -> Artefact:
     return graph.make("questions", behaviour, entry)
 
 
-def skip_tokens(graph: Graph, corpus: str, sweep: schema.SkillSweep, longest: int) -> Artefact:
-    """The tokens of a corpus that a skill sweep leaves out, its documents cut at `longest`."""
+def skip_tokens(
+    graph: Graph, corpus: str, read_by: str, measure: NextToken, longest: int
+) -> Artefact:
+    """The tokens of a corpus that a measure leaves out, its documents cut at `longest`."""
     return graph.make(
         "skip_tokens",
         corpus,
         {
-            "skip": sweep.skip,
+            "skip": measure.skip,
             "max_tokens": longest,
-            "method": sweep.skip_tokens,
-            **reading(graph.study.models[sweep.model]),
+            "method": measure.skip_tokens,
+            **reading(graph.study.models[read_by]),
         },
-        {"model": [model(graph, sweep.model)], "documents": [(documents(graph, corpus), 0)]},
+        {"model": [model(graph, read_by)], "documents": [(documents(graph, corpus), 0)]},
     )
 
 
@@ -58,7 +60,7 @@ def activations(graph: Graph, name: str) -> Artefact:
     settings: dict[str, Any] = running(graph.study.models[entry.model])
     if entry.corpus:
         source = ("documents", (documents(graph, entry.corpus), 0))
-        most = max_tokens(graph, f"activations.{name}", entry)
+        most = max_tokens(graph, f"activations.{name}", entry.model, entry.max_tokens)
         settings |= {"documents": entry.documents, "max_tokens": most}
         settings |= reading(graph.study.models[entry.model])
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -26,20 +26,26 @@ class Stage:
     plugins: Mapping[str, str] = field(default_factory=dict)
 
     def plugins_of(self, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """The plugins that settings of this stage name, one or a list by key, as (kind, name)."""
+        """The plugins that settings of this stage name, each as (kind, name)."""
         found = []
         for path, kind in self.plugins.items():
-            named: Any = settings
-            for key in path.split("."):
-                named = named.get(key, {})
-            found += [(kind, name) for name in ([named] if isinstance(named, str) else named)]
-        return found
+            found += [(kind, name) for name in _named(settings, path.split("."))]
+        return list(dict.fromkeys(found))
 
     def paths(self, name: str, key: str) -> list[str]:
         """One path per ending; `{}` in an ending stands for name and key."""
         return [
             f"{CACHE}/{self.folder}/{ending.format(name=name, key=key)}" for ending in self.endings
         ]
+
+
+def _named(settings: Any, path: Sequence[str]) -> list[str]:
+    """The texts at a path of keys, of all items where there is a list on the way."""
+    if isinstance(settings, list):
+        return [name for item in settings for name in _named(item, path)]
+    if not path:
+        return [settings] if isinstance(settings, str) else []
+    return _named(settings.get(path[0], []), path[1:]) if isinstance(settings, Mapping) else []
 
 
 METHODS = {"method": "vectors", "of.method": "vectors"}  # `of`: the vector of a control
@@ -57,9 +63,13 @@ STAGES = {
     "mean": Stage("vectors", ("{name}-mean.{key}.safetensors",)),
     "vector": Stage("vectors", ("{name}.{key}.safetensors",), METHODS),
     "resampled_vectors": Stage("vectors", ("{name}-resampled.{key}.safetensors",), METHODS),
-    "sweep": Stage("sweeps", ("{name}.{key}.parquet",), {"measure": "measures"}),
+    "sweep": Stage(
+        "sweeps",
+        ("{name}.{key}.parquet",),
+        {"measures.measure": "measures", "operator": "operators"},
+    ),
     "choice": Stage("choices", ("{name}.{key}.json",)),
-    "samples": Stage("samples", ("{name}.{key}.parquet",)),
+    "samples": Stage("samples", ("{name}.{key}.parquet",), {"operator": "operators"}),
     "published_source": Stage("published", ("{name}.{key}.json",)),
     "published_table": Stage("published", ("{name}.{key}.parquet",)),
     "published_vector": Stage("vectors", ("{name}-published.{key}.safetensors",)),

@@ -123,15 +123,19 @@ def _count(plan: Plan, artefact: Artefact) -> Count:
 def _evaluated(artefact: Artefact, size: Size, reading: Reading) -> float:
     """The share of the whole model that a token's pass evaluates, over all coefficients.
 
-    On the shared path the layers up to the injection are evaluated once for all at which the same
+    On the shared path the layers up to the injections are evaluated once for all at which the same
     documents are read, or the same behaviour's questions asked.
     """
-    settings = artefact.settings
-    if settings.get("path") != "shared" or settings["read_on"]:
+    if artefact.stage != "sweep":
         return 1.0
-    below = 1 + read(SweepJob, settings).layers[0]
+    job = read(SweepJob, artefact.settings)
+    if job.path != "shared" or any(measured.read_on for measured in job.measures):
+        return 1.0
     whole = size.layers + HEAD_LAYERS
-    return (below + reading.points * (whole - below)) / (reading.points * whole)
+    weights = [injected.points for injected in job.injections]
+    shared = [1 + injected.lowest for injected in job.injections]
+    below = sum(map(math.prod, zip(weights, shared, strict=True))) / sum(weights)
+    return (max(shared) + reading.points * (whole - below)) / (reading.points * whole)
 
 
 def _bytes(artefact: Artefact, size: Size | None) -> float:

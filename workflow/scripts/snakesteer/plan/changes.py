@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from snakesteer.core.errors import StudyError
 from snakesteer.plan.artefacts import STAGES
@@ -20,6 +21,7 @@ from snakesteer.plan.plan import Plan
 from snakesteer.reports.differences import differences
 from snakesteer.storage.catalogue import read_catalogue
 from snakesteer.storage.files import read_provenance
+from snakesteer.study.schema import Study
 
 SHOWN = 12
 NAMED = 3  # changed files or packages of one entry
@@ -48,6 +50,13 @@ def changes(plan: Plan) -> list[str]:
         return []
     if not isinstance(before, dict):
         return []
+    try:
+        Study.model_validate(before)
+    except ValidationError:
+        return [
+            f"{plan.path('study.yaml')} is of another version of snakesteer; what that made stays, "
+            "and `make prune` lists what of it is used no more"
+        ]
     rows: Rows = []
     with contextlib.suppress(OSError, StudyError):
         rows = read_catalogue(plan.path("artefacts.csv"))

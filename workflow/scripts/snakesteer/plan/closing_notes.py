@@ -17,7 +17,8 @@ from snakesteer.plan.artefacts import LOGS
 from snakesteer.plan.plan import Plan
 from snakesteer.reports.published import closing_lines, read_series
 from snakesteer.storage.files import read_table
-from snakesteer.study.schema import SkillSweep
+from snakesteer.study.measures import NextToken
+from snakesteer.study.tables import Table
 from snakesteer.sweeps.unqualified import unqualified_in
 
 
@@ -77,14 +78,17 @@ def short_corpora(plan: Plan) -> list[str]:
     A sweep with a precision takes as many as it needs.
     """
     held: dict[tuple[str, int, int], list[str]] = {}
-    for name, sweep in plan.study.sweeps.items():
-        made = [path for artefact in plan.sweeps[name] for path in artefact.paths]
-        there = next(filter(os.path.exists, made), None)
-        if not there or not isinstance(sweep, SkillSweep) or sweep.precision is not None:
+    for name, table in plan.study.tabled.items():
+        if not isinstance(table, Table) or not isinstance(table.measured, NextToken):
             continue
-        for corpus, tokens in _unsteered_tokens(there).items():
-            if tokens < sweep.tokens:
-                held.setdefault((corpus, tokens, sweep.tokens), []).append(f"sweeps.{name}")
+        sweep, measure = name.split(".")[0], table.measured
+        made = [path for artefact in plan.sweeps[sweep] for path in artefact.paths]
+        there = next(filter(os.path.exists, made), None)
+        if not there or measure.precision is not None:
+            continue
+        for corpus, tokens in _unsteered_tokens(there, table.of).items():
+            if tokens < measure.tokens:
+                held.setdefault((corpus, tokens, measure.tokens), []).append(f"sweeps.{name}")
     return [
         f"corpora.{corpus}.validation holds {tokens:,} of the {asked:,} tokens that "
         f"{' and '.join(sweeps)} should read; raise it, or lower `tokens`."
@@ -92,13 +96,14 @@ def short_corpora(plan: Plan) -> list[str]:
     ]
 
 
-def _unsteered_tokens(path: str) -> dict[str, int]:
-    """Tokens of each corpus in a raw skill sweep, as evaluated at coefficient 0."""
+def _unsteered_tokens(path: str, measure: str) -> dict[str, int]:
+    """Tokens of each corpus in a raw sweep, as one injection was evaluated at coefficient 0."""
     try:
-        raw = read_table(path).select(["coefficient", "corpus", "tokens"])
+        raw = read_table(path).select(["measure", "injection", "coefficient", "corpus", "tokens"])
     except StudyError:  # the job that reads a damaged file names it
         return {}
-    at_0 = (
-        raw.filter(pc.field("coefficient") == 0).group_by("corpus").aggregate([("tokens", "sum")])
-    )
-    return {row["corpus"]: row["tokens_sum"] for row in at_0.to_pylist()}
+    at_0 = raw.filter((pc.field("coefficient") == 0) & (pc.field("measure") == measure))
+    if at_0.num_rows:
+        at_0 = at_0.filter(pc.field("injection") == at_0["injection"][0])
+    summed = at_0.group_by("corpus").aggregate([("tokens", "sum")])
+    return {row["corpus"]: row["tokens_sum"] for row in summed.to_pylist()}

@@ -34,27 +34,26 @@ INERT = frozenset(
 )
 
 
-def code_digest(script: Path, plugins: Iterable[Path] = ()) -> str:
-    """Hex digest over the import closure of `script` and `plugins`, files in the script's folder
-    or below it."""
+def code_digest(files: Iterable[Path], root: Path) -> str:
+    """Hex digest over the import closure of files in the folder `root` of scripts, or below it."""
     digest = hashlib.sha256()
-    for path in sorted(closure(script, plugins)):
+    for path in sorted(closure(files, root)):
         canonical = _read(path, path.stat().st_mtime_ns).canonical
-        digest.update(f"{path.relative_to(script.parent)}\n{canonical}\n".encode())
+        digest.update(f"{path.relative_to(root)}\n{canonical}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def closure(script: Path, plugins: Iterable[Path] = ()) -> frozenset[Path]:
-    """The script, the plugins, and all project modules they import, directly or indirectly, but for
-    those that are inert."""
-    inert = {script.parent / module for module in INERT}
+def closure(files: Iterable[Path], root: Path) -> frozenset[Path]:
+    """The files and all project modules they import, directly or indirectly, but for those that are
+    inert."""
+    inert = {root / module for module in INERT}
     seen: set[Path] = set()
-    waiting = [script, *plugins]
+    waiting = [*files]
     while waiting:
         path = waiting.pop()
         if path not in seen and path not in inert:
             seen.add(path)
-            waiting.extend(_imported(path, path.stat().st_mtime_ns, script.parent))
+            waiting.extend(_imported(path, path.stat().st_mtime_ns, root))
     return frozenset(seen)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,8 @@ def compare(results: Path, repository: Path, first: str, second: str) -> Path:
         if one.entry != "name" and not one.entry.startswith(("figures.", "scorecards."))
     ]
     cards, refused, notes = [], [], []
-    sweeps = [study.get("sweeps", {}) for study in studies]
-    shared = [sweep for sweep in sweeps[0] if sweep in sweeps[1]]
+    ours, theirs = map(_tabled, studies)
+    shared = [sweep for sweep in ours if sweep in theirs]
     for sweep in shared:
         tables = [_table(results, name, sweep) for name in names]
         for name in names:
@@ -84,6 +85,15 @@ def _ran(results: Path, name: str) -> dict[str, Any]:
             "run it first, or name another."
         )
     return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def _tabled(study: Mapping[str, Any]) -> list[str]:
+    """The tables of a study's sweeps, each under one of its measures."""
+    found = []
+    for name, sweep in study.get("sweeps", {}).items():
+        of = list(sweep.get("measures", {}))
+        found += [name] if len(of) < 2 else [f"{name}.{measure}" for measure in of]
+    return found
 
 
 def _table(results: Path, name: str, sweep: str) -> pd.DataFrame:

@@ -50,6 +50,13 @@ class Graph:
         artefact = Artefact(stage, name, settings, given, code)
         return self.made.setdefault((stage, name, artefact.key), artefact)
 
+    def codes(self, artefact: Artefact) -> dict[str, str]:
+        """The digests of the code behind an artefact: of its script alone, and of each plugin."""
+        found = {"script": script_code(self, artefact.stage)}
+        for kind, name in STAGES[artefact.stage].plugins_of(artefact.settings):
+            found[f"{kind}/{name}"] = plugin_code(self, kind, name)
+        return found
+
     def path(self, *parts: str) -> str:
         """A path in the study's own folder."""
         return "/".join(["results", self.study.name, *parts])
@@ -78,4 +85,11 @@ def script_code(graph: Graph, script: str, *named: tuple[str, str]) -> str:
     """The digest of a script's code and of the plugins it loads, (kind, name) each."""
     scripts = graph.repository / "workflow" / "scripts"
     files = [plugins.file_of(kind, name, scripts / "snakesteer") for kind, name in named]
-    return code_digest(scripts / f"{script}.py", files)
+    return code_digest([scripts / f"{script}.py", *files], scripts)
+
+
+@once
+def plugin_code(graph: Graph, kind: str, name: str) -> str:
+    """The digest of a plugin's own code."""
+    scripts = graph.repository / "workflow" / "scripts"
+    return code_digest([plugins.file_of(kind, name, scripts / "snakesteer")], scripts)

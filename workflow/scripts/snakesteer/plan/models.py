@@ -22,7 +22,7 @@ from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.resources import Size
 from snakesteer.study import schema
 from snakesteer.study.models import HUB
-from snakesteer.study.sweeps import Run
+from snakesteer.study.sweeps import SweepEntry
 
 MAX_TOKENS = 4096
 
@@ -108,7 +108,7 @@ def _size_of(place: Path) -> Size:
     return Size.of(place)
 
 
-def running(model: schema.Model, sweep: Run | None = None) -> dict[str, Any]:
+def running(model: schema.Model, sweep: SweepEntry | None = None) -> dict[str, Any]:
     """Settings of a run of the model that determine its numbers."""
     settings: dict[str, Any] = {
         "dtype": model.dtype,
@@ -129,22 +129,21 @@ def reading(model: schema.Model) -> dict[str, str]:
     return {"bos": model.bos, "special_tokens": model.special_tokens}
 
 
-def max_tokens(graph: Graph, entry: str, of: schema.Activations | schema.SkillSweep) -> int:
+def max_tokens(graph: Graph, entry: str, model: str, given: int | None) -> int:
     """Where documents are cut, checked against the model's context."""
-    model = graph.study.models[of.model]
-    if model.revision:
-        most = model.context
+    if graph.study.models[model].revision:
+        most = graph.study.models[model].context
     else:
-        with naming(f"models.{of.model}.source"):
-            most = context(folder(graph, of.model))
-    if of.max_tokens is None:
+        with naming(f"models.{model}.source"):
+            most = context(folder(graph, model))
+    if given is None:
         return MAX_TOKENS if most is None else min(MAX_TOKENS, most)
-    if most is not None and of.max_tokens > most:
+    if most is not None and given > most:
         raise StudyError(
-            f"{entry}.max_tokens is {of.max_tokens}, but models.{of.model} reads at most "
+            f"{entry}.max_tokens is {given}, but models.{model} reads at most "
             f"{most} tokens; lower it."
         )
-    return of.max_tokens
+    return given
 
 
 def layer_sets(graph: Graph, entry: str, model: str, given: Any) -> list[list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from snakesteer.plan import products, published
 from snakesteer.plan.artefacts import LOGS, Artefact
 from snakesteer.plan.graph import Graph, script_code
 from snakesteer.plan.models import layers, size
-from snakesteer.plan.resources import RUNS_A_MODEL, Site, request
+from snakesteer.plan.resources import RUNS_A_MODEL, Request, Site, request
 from snakesteer.plan.sweeps import resampled_jobs, samples, sweep_jobs
 from snakesteer.plan.vectors import mean, vector
 from snakesteer.study import schema
 from snakesteer.study.depth import at_depth
 from snakesteer.study.references import check_layers
+from snakesteer.study.tables import Table
 
 
 class Plan:
@@ -39,7 +41,11 @@ class Plan:
         self.sweeps = {name: sweep_jobs(graph, name) for name in study.sweeps}
         self.resampled_sweeps = {name: resampled_jobs(graph, name) for name in study.sweeps}
         self.samples = {name: samples(graph, name) for name in study.samples}
-        self.tables = {name: products.table(graph, name) for name in study.sweeps}
+        self.tables = {
+            name: products.table(graph, name)
+            for name, table in study.tabled.items()
+            if isinstance(table, Table)
+        }
         self.published = published.tables(graph) if study.published else {}
         self.figures = {name: products.figure(graph, name) for name in study.figures}
         self.scorecards = {name: products.scorecard(graph, name) for name in study.scorecards}
@@ -66,15 +72,26 @@ class Plan:
         """A params function for the rule that makes a stage: the digest of the code it runs."""
         return lambda wildcards: self._made(stage, wildcards).code
 
+    def codes(self, stage: str) -> Callable[[Any], Mapping[str, str]]:
+        """A params function for the rule that makes a stage: the digests of its script's code and
+        of its plugins', each by itself."""
+        return lambda wildcards: self.graph.codes(self._made(stage, wildcards))
+
     def resources(self, stage: str, site: Site) -> dict[str, Callable[..., int | str]]:
         """What a job of a stage asks of a cluster, for the rule's `resources`."""
 
-        def asked(name: str) -> Callable[..., int | str]:
+        @cache
+        def requested(name: str, key: str, attempt: int) -> Request:
+            artefact = self.graph.made[stage, name, key]
+            model_size = size(self.graph, artefact)
+            assert model_size
+            return request(artefact, model_size, site, attempt)
+
+        def asked(resource: str) -> Callable[..., int | str]:
             def of(wildcards: Any, attempt: int) -> int | str:
-                artefact = self._made(stage, wildcards)
-                model_size = size(self.graph, artefact)
-                assert model_size
-                asks: int | str = getattr(request(artefact, model_size, site, attempt), name)
+                asks: int | str = getattr(
+                    requested(wildcards.name, wildcards.key, attempt), resource
+                )
                 return asks
 
             return of

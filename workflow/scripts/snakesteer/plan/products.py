@@ -11,17 +11,14 @@ from snakesteer.plan.graph import Graph, script_code
 from snakesteer.plan.models import layer_sets
 from snakesteer.plan.sweeps import choice, described, resampled_jobs, sweep_jobs
 from snakesteer.plan.vectors import mean, vector
-from snakesteer.study import schema
 
 
 def table(graph: Graph, name: str) -> Product:
-    """The table of a sweep."""
-    sweep = graph.study.sweeps[name]
-    settings = {"sweep": name, **described(graph, name)}
-    inputs = {"sweeps": sweep_jobs(graph, name), "resampled": resampled_jobs(graph, name)}
-    if isinstance(sweep, schema.SingleSweep) or (
-        isinstance(sweep, schema.CombinedSweep) and any(sweep.weighted)
-    ):
+    """The table of a sweep under one of its measures."""
+    of_sweep, settings = name.split(".")[0], {"sweep": name, **described(graph, name)}
+    inputs = {"sweeps": sweep_jobs(graph, of_sweep), "resampled": resampled_jobs(graph, of_sweep)}
+    sweep = graph.study.sweeps[of_sweep]
+    if sweep.choice and sweep.inject.uses_multipliers:
         inputs["choice"] = [choice(graph, sweep.choice)]
     return Product(
         name,

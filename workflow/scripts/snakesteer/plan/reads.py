@@ -22,7 +22,7 @@ from snakesteer.hub.http import is_address
 from snakesteer.plan.artefacts import Artefact
 from snakesteer.plan.resources import QUESTION_TOKENS, questions_in, samples
 from snakesteer.storage.files import read_table
-from snakesteer.sweeps.job import SweepJob
+from snakesteer.sweeps.job import Measured, SweepJob
 
 DOCUMENT_BYTES = 4000
 CHARACTERS = 4  # a token, where its tokenizer is not there
@@ -117,23 +117,36 @@ def _activations(made: Artefact, texts: Texts, count: Count, _ends: bool) -> Rea
 
 def _sweep(made: Artefact, texts: Texts, count: Count, ends: bool) -> Reading:
     job = read(SweepJob, made.settings)
-    each: dict[str, float] = {}
-    for questions, _ in made.inputs.get("questions", ()):
-        number = questions_in(questions.settings, job.asked["split"])
-        each[questions.name] = number * texts.mean_question(questions, count)
-    for documents, file in made.inputs.get("documents", ()):
-        length = texts.mean_document(documents, file, job.asked["max_tokens"], count)
-        number = documents.settings["validation"]
-        if ends and job.precision:
-            number = min(number, job.precision.pilot)
-        budget = job.asked["tokens"] or job.read_on or math.inf
-        each[documents.name] = min(number * length, budget)
-    tokens, points = 0.0, 0
-    for injected in job.injections:
-        here = injected.least_points if ends and job.asked["stopping"] else injected.points
-        tokens += here * sum(each[source] for source in injected.sources)
-        points += here * len(injected.sources)
-    return Reading((job.resamples or 1) * tokens, points / len(job.sources))
+    tokens, points, sources = 0.0, 0, 0
+    for measured in job.measures:
+        each = _by_source(made, measured, texts, count, ends)
+        sources += len(measured.sources)
+        for injected in job.injections:
+            here = injected.least_points if ends and measured.ends_early else injected.points
+            read_here = job.sources(injected, measured)
+            tokens += here * sum(each[source] for source in read_here)
+            points += here * len(read_here)
+    return Reading((job.resamples or 1) * tokens, points / sources)
+
+
+def _by_source(
+    made: Artefact, measured: Measured, texts: Texts, count: Count, ends: bool
+) -> dict[str, float]:
+    """Tokens of each source of a measure at one coefficient."""
+    each = []
+    for place in measured.files.get("questions", ()):
+        questions, _ = made.inputs["questions"][place]
+        number = questions_in(questions.settings, measured.split)
+        each.append(number * texts.mean_question(questions, count))
+    for place in measured.files.get("documents", ()):
+        documents, file = made.inputs["documents"][place]
+        assert measured.max_tokens
+        length = texts.mean_document(documents, file, measured.max_tokens, count)
+        number = documents.settings[measured.split]
+        if ends and measured.precision:
+            number = min(number, measured.precision.pilot)
+        each.append(min(number * length, measured.tokens or measured.read_on or math.inf))
+    return dict(zip(measured.sources, each, strict=True))
 
 
 def _samples(made: Artefact, _texts: Texts, count: Count, ends: bool) -> Reading:

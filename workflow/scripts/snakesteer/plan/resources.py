@@ -12,7 +12,7 @@ import contextlib
 import math
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from snakesteer.core.errors import StudyError
 from snakesteer.core.records import read
 from snakesteer.hub.manifest import layers_and_width
 from snakesteer.storage.files import ROWS_AT_ONCE
-from snakesteer.sweeps.job import SweepJob
+from snakesteer.sweeps.job import Measured, SweepJob
 
 if TYPE_CHECKING:
     from snakesteer.plan.artefacts import Artefact
@@ -238,28 +238,36 @@ def tokens(artefact: Artefact) -> int:
             longest = settings["max_tokens"] if "documents" in artefact.inputs else QUESTION_TOKENS
             return samples(artefact) * longest
         case "sweep":
-            job = read(SweepJob, settings)
-            most = dict(zip(job.sources, _most_by_source(artefact, job), strict=True))
-            points = sum(
-                most[source] * injected.points
-                for injected in job.injections
-                for source in injected.sources
-            )
-            return points * (job.resamples or 1)
+            return most_tokens(read(SweepJob, settings), artefact.inputs)
         case "samples":
             prompts = len(settings["prompts"]) * len(settings["coefficients"])
             return prompts * settings["tokens"] * QUESTION_TOKENS
     raise ValueError(f"{artefact.stage} runs no model")
 
 
-def _most_by_source(artefact: Artefact, job: SweepJob) -> list[int]:
-    """Tokens of each source of a sweep, at most, at one coefficient."""
-    if "questions" in artefact.inputs:
-        asked = (questions_in(one, job.asked["split"]) for one in _sources(artefact, "questions"))
-        return [QUESTION_TOKENS * questions for questions in asked]
-    longest, budget = job.asked["max_tokens"], job.asked["tokens"] or job.read_on or math.inf
-    held = (longest * corpus["validation"] for corpus in _sources(artefact, "documents"))
-    return [min(budget, tokens) for tokens in held]
+def most_tokens(job: SweepJob, inputs: Mapping[str, Sequence[Any]]) -> int:
+    """Tokens that the job of a sweep reads at most; `inputs` are its artefacts by role."""
+    total = 0
+    for measured in job.measures:
+        most = dict(zip(measured.sources, _most_by_source(measured, inputs), strict=True))
+        for injected in job.injections:
+            read_here = sum(most[source] for source in job.sources(injected, measured))
+            total += injected.points * read_here
+    return total * (job.resamples or 1)
+
+
+def _most_by_source(measured: Measured, inputs: Mapping[str, Sequence[Any]]) -> list[int]:
+    """Tokens of each source of a measure, at most, at one coefficient."""
+    most = []
+    for place in measured.files.get("questions", ()):
+        behaviour, _ = inputs["questions"][place]
+        most.append(QUESTION_TOKENS * questions_in(behaviour.settings, measured.split))
+    for place in measured.files.get("documents", ()):
+        corpus, _ = inputs["documents"][place]
+        assert measured.max_tokens
+        held = measured.max_tokens * corpus.settings[measured.split]
+        most.append(min(measured.tokens or measured.read_on or held, held))
+    return most
 
 
 def _of_model_job(artefact: Artefact, model: Size, site: Site) -> tuple[int, float, float]:

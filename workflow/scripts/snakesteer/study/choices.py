@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from snakesteer.study.entries import Entry, LayerKey, Name, Number, Share
+from snakesteer.study.entries import Entry, LayerKey, Name, Number, Share, TableName
 
 MAX_FAULTY = 0.05
 
@@ -21,7 +21,11 @@ class Multipliers(Entry):
 class Choice(Entry):
     """Multipliers for vectors at layers: picked from a grid search by a rule, or given."""
 
-    grid: Name | None = Field(None, description="A grid sweep on the validation split.")
+    grid: TableName | None = Field(
+        None,
+        description="A sweep of vectors alone, with coefficients of both signs, that asks the "
+        "questions of the validation split.",
+    )
     max_faulty: Share = Field(
         MAX_FAULTY, description="Cells with a larger share of faulty answers are not chosen."
     )

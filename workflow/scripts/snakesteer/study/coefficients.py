@@ -1,13 +1,14 @@
-"""Injection coefficients, given one by one or as a range."""
+"""Injection coefficients: given one by one, as a range, for both signs, or by a choice."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import difflib
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from snakesteer.study.entries import Entry, Number, Numbers
+from snakesteer.study.entries import Distinct, Entry, Name, Number, Numbers, Some
 
 
 class Range(Entry):
@@ -48,10 +49,41 @@ class Range(Entry):
         return values if 0.0 in values else [0.0, *values]
 
 
-Coefficients = Numbers | Range
+class Magnitudes(Entry):
+    """Coefficients of both signs: each magnitude added and subtracted."""
+
+    magnitudes: Annotated[list[Annotated[Number, Field(gt=0)]], Some, Distinct]
 
 
-def coefficients(given: list[float] | Range) -> list[float]:
+class Chosen(Entry):
+    """What a choice has for each vector and layer: 0, a multiplier to add, one to subtract."""
+
+    choice: Name
+
+
+def _form(given: Any) -> str:
+    keys = given if isinstance(given, dict) else getattr(type(given), "model_fields", {})
+    for key in keys:
+        if meant := difflib.get_close_matches(str(key), ["magnitudes", "choice"], n=1):
+            return meant[0]
+    return "range"
+
+
+Coefficients = (
+    Numbers
+    | Annotated[
+        Annotated[Range, Tag("range")]
+        | Annotated[Magnitudes, Tag("magnitudes")]
+        | Annotated[Chosen, Tag("choice")],
+        Discriminator(_form),
+    ]
+)
+
+
+def coefficients(given: list[float] | Range | Magnitudes) -> tuple[float, ...]:
     """The coefficients in the order of the sweep, 0 first."""
+    if isinstance(given, Magnitudes):
+        magnitudes = sorted(given.magnitudes)
+        return (0.0, *magnitudes, *(-magnitude for magnitude in magnitudes))
     values = given.values() if isinstance(given, Range) else given
-    return [0.0, *(value + 0.0 for value in values if value != 0)]
+    return (0.0, *(value + 0.0 for value in values if value != 0))

@@ -32,22 +32,13 @@ def at_depth(study: schema.Study, layers_of: Callable[[str], int]) -> schema.Stu
     model's depth is not known.
     """
 
-    def resolved(
-        section: str,
-        entries: Mapping[str, Layered],
-        models_of: Callable[[Layered], list[str | None]],
-    ) -> dict[str, Layered]:
-        numbered = {}
-        for name, entry in entries.items():
-            models = models_of(entry)
-            numbers = {}
-            for field in entry.layered:
-                given = getattr(entry, field, None)
-                if given is not None:
-                    place = _Place(f"{section}.{name}.{field}", models, layers_of)
-                    numbers[field] = _numbers(given, place)
-            numbered[name] = entry.model_copy(update=numbers)
-        return numbered
+    def numbered(entry: Layered, name: str, models: list[str | None]) -> Layered:
+        numbers = {}
+        for field in entry.layered:
+            given = getattr(entry, field, None)
+            if given is not None:
+                numbers[field] = _numbers(given, _Place(f"{name}.{field}", models, layers_of))
+        return entry.model_copy(update=numbers)
 
     def choice(name: str, entry: schema.Choice) -> schema.Choice:
         multipliers: dict[str, dict[int | float, schema.Multipliers]] = {}
@@ -65,9 +56,22 @@ def at_depth(study: schema.Study, layers_of: Callable[[str], int]) -> schema.Stu
 
     return study.model_copy(
         update={
-            "sweeps": resolved("sweeps", study.sweeps, lambda sweep: [sweep.model]),
-            "samples": resolved("samples", study.samples, lambda samples: [samples.model]),
-            "figures": resolved("figures", study.figures, lambda figure: figure.models(study)),
+            "sweeps": {
+                name: sweep.model_copy(
+                    update={
+                        "inject": numbered(sweep.inject, f"sweeps.{name}.inject", [sweep.model])
+                    }
+                )
+                for name, sweep in study.sweeps.items()
+            },
+            "samples": {
+                name: numbered(entry, f"samples.{name}", [entry.model])
+                for name, entry in study.samples.items()
+            },
+            "figures": {
+                name: numbered(figure, f"figures.{name}", figure.models(study))
+                for name, figure in study.figures.items()
+            },
             "choices": {name: choice(name, entry) for name, entry in study.choices.items()},
         }
     )

@@ -43,6 +43,12 @@ Some = Field(min_length=1)
 NAME = r"^[A-Za-z0-9][A-Za-z0-9-]*$"
 Name = Annotated[str, Field(pattern=NAME)]
 Names = Annotated[list[Name], Some, Distinct]
+MEASURE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+MeasureName = Annotated[str, Field(pattern=MEASURE_NAME)]
+# A table: of a sweep, or of one of its measures, SWEEP.MEASURE.
+TABLE_NAME = r"^[A-Za-z0-9][A-Za-z0-9-]*(\.[A-Za-z0-9][A-Za-z0-9_-]*)?$"
+TableName = Annotated[str, Field(pattern=TABLE_NAME)]
+TableNames = Annotated[list[TableName], Some, Distinct]
 Count = Annotated[int, Field(ge=1), _NoTruth]
 Seed = Annotated[int, Field(ge=0), _NoTruth]
 

@@ -7,20 +7,22 @@ the plugin of its kind, `figures/<kind>.py`.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self, get_args
 
 from pydantic import Field, model_validator
 
 from snakesteer.core.errors import StudyError
 from snakesteer.study.activations import Activations
-from snakesteer.study.entries import Count, Entry, Layers, LayerSet, Name, Names
+from snakesteer.study.designs import TogetherDesign
+from snakesteer.study.entries import Count, Entry, Layers, LayerSet, Name, TableName, TableNames
+from snakesteer.study.measures import NextToken, TwoChoice
 from snakesteer.study.published import (
     Published,
     PublishedSimultaneous,
     PublishedSkill,
     PublishedSweep,
 )
-from snakesteer.study.sweeps import GridSweep, SimultaneousSweep, SkillSweep, Sweep
+from snakesteer.study.tables import Table
 from snakesteer.study.vectors import Vector
 
 
@@ -33,13 +35,24 @@ class Shown(Protocol):
     def vectors(self) -> Mapping[str, Vector]: ...
     @property
     def published(self) -> Published | None: ...
-    @property
-    def tabled(self) -> Mapping[str, Sweep | PublishedSweep]: ...
+    def table(self, name: str) -> Table | PublishedSweep: ...
     def title_of(self, section: Literal["corpora", "behaviours"], name: str) -> str | None: ...
-    def titles_of(self, sweep: str) -> Mapping[str, str | None]: ...
+    def titles_of(self, table: str) -> Mapping[str, str | None]: ...
     def model_of(self, vector: str) -> str: ...
     def behaviour_of(self, vector: str) -> str: ...
-    def collapse_of(self, sweep: str) -> float: ...
+    def collapse_of(self, table: str) -> float: ...
+
+
+class Drawn(NamedTuple):
+    """What a table must be of to be drawn: a measure, and a kind of steering unless it is any."""
+
+    measure: str
+    kind: str | None = None
+
+
+def _model(table: Table | PublishedSweep) -> str | None:
+    """The model that a table is of; None for published results."""
+    return table.sweep.model if isinstance(table, Table) else None
 
 
 class Figure(Entry):
@@ -53,8 +66,8 @@ class Figure(Entry):
     )
 
     layered: ClassVar = ("layers",)
-    # Fields that name sweeps, with the kind that these must be of. The first has the figure's own.
-    draws: ClassVar[Mapping[str, str]] = {}
+    # Fields that name sweeps, with what these must be of. The first has the figure's own.
+    draws: ClassVar[Mapping[str, Drawn]] = {}
     # Fields that name entries of other sections, with the section.
     names: ClassVar[Mapping[str, str]] = {}
     # Whether any one of the tables is enough to draw it, and not the first alone.
@@ -83,7 +96,7 @@ class Figure(Entry):
 
     def models(self, study: Shown) -> list[str | None]:
         """The models whose layers it names; None among them for published results."""
-        return [getattr(study.tabled[name], "model", None) for name in self.drawn]
+        return [_model(study.table(name)) for name in self.drawn]
 
     def tables(self, study: Shown) -> list[str]:
         """The tables that it is drawn from."""
@@ -138,8 +151,8 @@ class TradeoffFigure(WithIntervals):
     """Relative accuracy on one corpus against another, a line per layer."""
 
     kind: Literal["tradeoff"]
-    sweeps: Names
-    controls: list[Name] = Field([], description="Sweeps drawn as controls.")
+    sweeps: TableNames
+    controls: list[TableName] = Field([], description="Sweeps drawn as controls.")
     layers: list[LayerSet] | None = Field(None, description="All of the sweeps' if left out.")
     measure: Literal["top1", "top10", "kept_top1", "kept_top10"] = Field(
         "top1",
@@ -147,19 +160,20 @@ class TradeoffFigure(WithIntervals):
     )
     limits: tuple[float, float] | None = Field(None, description="Both axes, in per cent.")
 
-    draws: ClassVar = {"sweeps": "skill", "controls": "skill"}
+    draws: ClassVar = {"sweeps": Drawn("next_token"), "controls": Drawn("next_token")}
     any_table: ClassVar = True
 
     def check(self, entry: str, study: Shown) -> None:
         corpora = {}
         for name in self.drawn:
-            sweep = study.tabled[name]
-            assert isinstance(sweep, SkillSweep | PublishedSkill)
-            corpora[tuple(sweep.corpora)] = name
-            if len(sweep.corpora) != 2:
+            table = study.table(name)
+            of = table.measured if isinstance(table, Table) else table
+            assert isinstance(of, NextToken | PublishedSkill)
+            corpora[tuple(of.corpora)] = name
+            if len(of.corpora) != 2:
                 raise StudyError(
-                    f"{entry} needs two corpora to plot one against the other, but "
-                    f"sweeps.{name}.corpora names {len(sweep.corpora)}."
+                    f"{entry} needs two corpora to plot one against the other, but the corpora of "
+                    f"sweeps.{name} are {len(of.corpora)}."
                 )
         if len(corpora) > 1:
             raise StudyError(
@@ -171,7 +185,7 @@ class TradeoffFigure(WithIntervals):
     def settings(self, study: Shown) -> dict[str, Any]:
         titles = {}
         for name in [*(self.sweeps if len(self.sweeps) > 1 else []), *self.controls]:
-            if title := getattr(study.tabled[name], "title", None):
+            if title := getattr(study.table(name), "title", None):
                 titles[name] = title
         return {"titles": titles}
 
@@ -187,18 +201,17 @@ class HeatmapFigure(OfQuestions):
     """Grid search: layers across, multipliers down."""
 
     kind: Literal["heatmap"]
-    sweep: Name
+    sweep: TableName
     behaviour: Name | None = Field(None, description="One behaviour; all if left out.")
     direction: Literal["add", "subtract"] | None = Field(None, description="Both if left out.")
     layers: Layers | None = None
 
-    draws: ClassVar = {"sweep": "grid"}
+    draws: ClassVar = {"sweep": Drawn("two_choice", "grid")}
     names: ClassVar = {"behaviour": "behaviours"}
 
     def check(self, entry: str, study: Shown) -> None:
-        sweep = study.tabled[self.sweep]
-        if isinstance(sweep, GridSweep) and self.behaviour:
-            searched = [study.behaviour_of(vector) for vector in sweep.vectors]
+        if isinstance(study.table(self.sweep), Table) and self.behaviour:
+            searched = list(study.titles_of(self.sweep))
             if self.behaviour not in searched:
                 raise StudyError(
                     f"{entry}.behaviour names {self.behaviour}, which sweeps.{self.sweep} does "
@@ -206,16 +219,20 @@ class HeatmapFigure(OfQuestions):
                 )
 
     def settings(self, study: Shown) -> dict[str, Any]:
-        sweep = study.tabled[self.sweep]
-        stopping = isinstance(sweep, GridSweep) and sweep.stopping
-        return super().settings(study) | ({"max_faulty": stopping.faulty} if stopping else {})
+        table = study.table(self.sweep)
+        settings = super().settings(study)
+        if isinstance(table, Table):
+            assert isinstance(table.measured, TwoChoice)
+            if table.measured.stopping:
+                settings["max_faulty"] = table.measured.stopping.faulty
+        return settings
 
     def rows(self) -> dict[str, str]:
         return {"direction": self.direction} if self.direction else {}
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
-        sweep = study.tabled[self.sweep]
-        runs_on = isinstance(sweep, GridSweep) and not sweep.stopping
+        table = study.table(self.sweep)
+        runs_on = isinstance(table, Table) and not table.measured.ends_early
         return [] if runs_on else ["The cell at which a column ended is marked."]
 
 
@@ -223,22 +240,25 @@ class SingleFigure(WithIntervals, OfQuestions):
     """Matching score by default, added and subtracted."""
 
     kind: Literal["single"]
-    sweep: Name
+    sweep: TableName
     layers: Layers | None = None
 
-    draws: ClassVar = {"sweep": "single"}
+    draws: ClassVar = {"sweep": Drawn("two_choice", "single")}
 
 
 class CombinedFigure(WithIntervals, OfQuestions):
     """Matching score under combined vectors, beside single steering."""
 
     kind: Literal["combined"]
-    sweep: Name
-    single: Name
+    sweep: TableName
+    single: TableName
     layers: Layers | None = None
     max_faulty: int = Field(10, description="Bars with more faulty answers are not drawn.")
 
-    draws: ClassVar = {"sweep": "combined", "single": "single"}
+    draws: ClassVar = {
+        "sweep": Drawn("two_choice", "combined"),
+        "single": Drawn("two_choice", "single"),
+    }
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         return [] if self.single in absent else ["Lines give single steering."]
@@ -248,22 +268,26 @@ class SimultaneousFigure(WithIntervals, OfQuestions):
     """Matching scores along the global coefficient, with the alignment tax."""
 
     kind: Literal["simultaneous"]
-    sweep: Name
-    tax: Name | None = None
+    sweep: TableName
+    tax: TableName | None = None
     max_faulty: int = Field(5, description="Points with more faulty answers are not drawn.")
 
-    draws: ClassVar = {"sweep": "simultaneous", "tax": "skill"}
+    draws: ClassVar = {
+        "sweep": Drawn("two_choice", "simultaneous"),
+        "tax": Drawn("next_token"),
+    }
 
     def check(self, entry: str, study: Shown) -> None:
         sweep, tax = self._own_results(study)
         if sweep is None or tax is None:
             return  # published results do not say what was asked for
-        if tax.coefficients != sweep.coefficients:
+        if tax.sweep.coefficients != sweep.sweep.coefficients:
             raise StudyError(
                 f"{entry}.tax names sweeps.{self.tax}, which has other coefficients than "
                 f"sweeps.{self.sweep}; make `coefficients` equal."
             )
-        if tax.precision_by == "coefficient":
+        assert isinstance(tax.measured, NextToken)
+        if tax.measured.precision_by == "coefficient":
             raise StudyError(
                 f"{entry}.tax draws accuracies, which sweeps.{self.tax} takes over other documents "
                 "at every coefficient (`precision_by: coefficient`); take precision_by out there."
@@ -271,19 +295,19 @@ class SimultaneousFigure(WithIntervals, OfQuestions):
 
     def check_layers(self, entry: str, study: Shown) -> None:
         sweep, tax = self._own_results(study)
-        if sweep and tax and tax.inject != sweep.inject:
+        if sweep and tax and tax.sweep.inject != sweep.sweep.inject:
             raise StudyError(
                 f"{entry}.tax names sweeps.{self.tax}, which injects something else than "
                 f"sweeps.{self.sweep}; make `inject` equal."
             )
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
-        sweep, tax = study.tabled[self.sweep], study.tabled[self.tax] if self.tax else None
+        sweep, tax = study.table(self.sweep), study.table(self.tax) if self.tax else None
         layers = f"Layers: {_own_layers(sweep)}."
         if tax is None or self.tax in absent:
             return [layers]
         said = ["Dotted: next-token accuracy on ordinary documents, the alignment tax.", layers]
-        models = [getattr(shown, "model", None) for shown in (sweep, tax)]
+        models = [_model(sweep), _model(tax)]
         if None not in models and len(set(models)) == 2:
             said.append(
                 f"The questions are put to {models[0]}, the alignment tax is that of {models[1]}."
@@ -295,21 +319,21 @@ class SimultaneousFigure(WithIntervals, OfQuestions):
             return super().items(absent)
         return "questions (Wilson), those of the alignment tax over documents (bootstrap)"
 
-    def _own_results(self, study: Shown) -> tuple[SimultaneousSweep | None, SkillSweep | None]:
+    def _own_results(self, study: Shown) -> tuple[Table | None, Table | None]:
         """The sweep and that of the alignment tax, each unless it is published or not there."""
-        sweep, tax = study.tabled[self.sweep], study.tabled[self.tax] if self.tax else None
+        sweep, tax = study.table(self.sweep), study.table(self.tax) if self.tax else None
         return (
-            sweep if isinstance(sweep, SimultaneousSweep) else None,
-            tax if isinstance(tax, SkillSweep) else None,
+            sweep if isinstance(sweep, Table) else None,
+            tax if isinstance(tax, Table) else None,
         )
 
 
-def _own_layers(sweep: Sweep | PublishedSweep) -> str:
-    assert isinstance(sweep, SimultaneousSweep | PublishedSimultaneous)
-    if isinstance(sweep, PublishedSimultaneous):
-        return ", ".join(map(str, sweep.layers))
+def _own_layers(table: Table | PublishedSweep) -> str:
+    if isinstance(table, PublishedSimultaneous):
+        return ", ".join(map(str, table.layers))
+    assert isinstance(table, Table) and isinstance(table.sweep.inject, TogetherDesign)
     said = []
-    for vector, given in sweep.inject.items():
+    for vector, given in table.sweep.inject.together.items():
         layers = given if isinstance(given, list) else [given]
         said.append(f"{' and '.join(map(str, layers))} ({vector})")
     return ", ".join(said)

@@ -9,18 +9,30 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from snakesteer.study.entries import NAME
+from snakesteer.study.coefficients import Chosen, Magnitudes, Range
+from snakesteer.study.designs import DESIGNS
+from snakesteer.study.entries import MEASURE_NAME, NAME, TABLE_NAME, Entry
+from snakesteer.study.measures import MEASURES
 from snakesteer.study.models import COMMIT, REPOSITORY
 from snakesteer.study.schema import SECTIONS, Study
-from snakesteer.study.sweeps import GridStopping, SkillStopping
 
 # What is said of a text that a pattern of the schema does not match.
 OTHERWISE = {
     NAME: "the name {!r} may have letters, digits and, after the first, hyphens only; change it.",
+    MEASURE_NAME: "the name {!r} may have letters, digits, and after the first one hyphens and "
+    "underscores only; change it.",
+    TABLE_NAME: "{!r} is no name of a sweep; give SWEEP, or SWEEP.MEASURE of one with several.",
     COMMIT: "{!r} is no commit; give its 40 hex digits.",
     REPOSITORY: "{!r} is no repository of the hub; give OWNER/NAME.",
 }
 
+
+# Where in a sweep keys stand that are not its own.
+INSIDE_A_SWEEP: dict[str, tuple[type[Entry], ...]] = {
+    "inject": DESIGNS,
+    "coefficients": (Range, Magnitudes, Chosen),
+    "measures": MEASURES,
+}
 
 A_LIST = "a list in brackets"
 # What a type of pydantic's errors is called here.
@@ -51,9 +63,7 @@ def sentence(error: ValidationError, origin: str) -> str:
     place = _place(problem["loc"])
     entry, kind = ".".join(place), problem["type"]
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(place[-1], _known_keys(problem["loc"]), n=1, cutoff=0.6)
-        hint = f"did you mean `{near[0]}`?" if near else "remove it."
-        return f"{origin}: unknown key `{entry}`; {hint}"
+        return f"{origin}: unknown key `{entry}`; {_instead(problem['loc'], place[-1])}"
     if kind == "missing" and isinstance(problem["loc"][-1], int):
         held = len(problem["input"])
         return f"{origin}: `{'.'.join(place[:-1])}` has {held} of its values only; add the others."
@@ -119,19 +129,37 @@ def _of_type(kind: str) -> bool:
 def _place(location: tuple[Any, ...]) -> list[str]:
     """A location as a reader's file has it, without the branches of unions pydantic puts in."""
     entry, rest = location[:2], location[2:]
-    if location[:1] in (("sweeps",), ("figures",), ("corpora",), ("behaviours",), ("vectors",)):
+    if location[:1] in (("figures",), ("corpora",), ("behaviours",), ("vectors",)):
         rest = rest[1:]
+    elif location[:1] == ("sweeps",) and rest[:1] == ("inject",):
+        rest = rest[:1] + rest[2:]
+    elif location[:1] == ("sweeps",) and rest[:1] == ("measures",):
+        rest = rest[:2] + rest[3:]
     elif location[:2] == ("published", "sweeps"):
         rest = rest[:1] + rest[2:]
-    branches = ("Range", "str", "int", "float", "Shuffle", "SkillStopping", "GridStopping")
-    prefixes = ("list[", "dict[", "constrained-", "function-", "literal[")
-    inside = [part for part in map(str, rest) if part not in (*branches, "[key]")]
-    return [*map(str, entry), *(part for part in inside if not part.startswith(prefixes))]
+    branches = ("str", "int", "float", "Shuffle", "SkillStopping", "GridStopping", "[key]")
+    prefixes = ("list[", "dict[", "constrained-", "function-", "literal[", "tagged-union[")
+    inside = []
+    for part in map(str, rest):
+        if part not in branches and not part.startswith(prefixes):
+            inside.append(part)
+    if inside[:1] == ["coefficients"] and inside[1:2] in (["range"], ["magnitudes"], ["choice"]):
+        inside.pop(1)
+    return [*map(str, entry), *inside]
+
+
+def _instead(location: tuple[Any, ...], key: str) -> str:
+    """What to do about a key that is not known at its place."""
+    if location[0] == "sweeps" and len(location) == 3:
+        for place, entries in INSIDE_A_SWEEP.items():
+            if any(key in entry.model_fields for entry in entries):
+                return f"it belongs under `{place}`."
+    known = [name for name in _known_keys(location) if name != key]
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return f"did you mean `{near[0]}`?" if near else "remove it."
 
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:
     if len(location) == 1:
         return [*Study.model_fields, "extends"]
-    if "stopping" in location:
-        return [*SkillStopping.model_fields, *GridStopping.model_fields]
     return [key for entry in SECTIONS.get(str(location[0]), ()) for key in entry.model_fields]

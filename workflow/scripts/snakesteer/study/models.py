@@ -98,10 +98,16 @@ class Model(Entry):
         "was cut short beginning anew where it takes another number than before. A batch that does "
         "not fit into memory is halved.",
     )
+    job_tokens: Count = Field(
+        10_000_000,
+        description="Injections of a sweep share a job, and with it the start, the loading and the "
+        "layers below, until the tokens that they read at most exceed this. Smaller jobs are more "
+        "at once on a cluster.",
+    )
     kept_gb: Annotated[float, Field(gt=0)] = Field(
         1.0,
         description="Bound on the hidden states kept for the coefficients of a sweep. Documents "
-        "are evaluated in blocks whose states it holds.",
+        "are evaluated in chunks whose states it holds.",
     )
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,8 @@ from snakesteer.study.models import COMMIT
 
 class PublishedSkill(Entry):
     """Published skill results, a file for each injected layer."""
+
+    measure: ClassVar = "next_token"
 
     kind: Literal["skill"]
     files: Annotated[list[str], Some, Distinct] = Field(
@@ -30,6 +32,8 @@ class PublishedSkill(Entry):
 class PublishedGrid(Entry):
     """Published grid search, a file for each sign."""
 
+    measure: ClassVar = "two_choice"
+
     kind: Literal["grid"]
     add: str
     subtract: str
@@ -38,12 +42,16 @@ class PublishedGrid(Entry):
 class PublishedSingle(Entry):
     """Published single steering."""
 
+    measure: ClassVar = "two_choice"
+
     kind: Literal["single"]
     file: str
 
 
 class PublishedCombined(Entry):
     """Published combined steering, a file for each way to combine."""
+
+    measure: ClassVar = "two_choice"
 
     kind: Literal["combined"]
     mean: str
@@ -52,6 +60,8 @@ class PublishedCombined(Entry):
 
 class PublishedSimultaneous(Entry):
     """Published simultaneous steering."""
+
+    measure: ClassVar = "two_choice"
 
     kind: Literal["simultaneous"]
     file: str

@@ -12,14 +12,14 @@ from pydantic_core import PydanticUndefined
 
 from snakesteer.study import schema
 from snakesteer.study.entries import Entry
-from snakesteer.study.sweeps import GridStopping, SkillStopping
 
 _INTRODUCTION = """# The study file
 
 One YAML file describes a study. Its sections hold named entries, and entries refer to each other by
 name. `extends: other.yaml` starts from another study, key by key; a key set to `null` is removed,
-and a model, corpus, behaviour, vector, sweep or figure that is given another `source`, `method` or
-`kind` is replaced as a whole. `layers` count decoder blocks from 0, and a layer's activation is
+and a model, corpus, behaviour, vector or figure that is given another `source`, `method` or `kind`
+is replaced as a whole, and so are `inject` and `coefficients` of a sweep that are given in another
+form. `layers` count decoder blocks from 0, and a layer's activation is
 that block's output. A layer with a decimal point is a fraction of the model's depth: 0.0 is the
 first, 1.0 the last, and in between stands the nearest one, of two equally near ones the lower (of
 32 layers 0.25 is layer 8, 0.5 layer 15); two fractions that are one layer are that layer once, and
@@ -32,6 +32,10 @@ This page is made from the schema in `workflow/scripts/snakesteer/study/` by
 """
 
 
+# Keys that the name of an entry or its other keys imply.
+IMPLIED = ("design", "measure")
+
+
 def json_schema() -> str:
     """The JSON Schema of a study file; `extends` is resolved before it applies."""
     made = schema.Study.model_json_schema()
@@ -40,7 +44,22 @@ def json_schema() -> str:
         "description": "Study file to start from, relative to this one.",
     }
     made["required"] = []
+    _allow_implied(made)
     return json.dumps(made, indent=1, sort_keys=True) + "\n"
+
+
+def _allow_implied(node: Any) -> None:
+    """Let every schema in a schema do without the keys that are implied."""
+    for item in node.values() if isinstance(node, dict) else node:
+        if isinstance(item, dict | list):
+            _allow_implied(item)
+    if not isinstance(node, dict):
+        return
+    if "required" in node:
+        node["required"] = [key for key in node["required"] if key not in IMPLIED]
+    if node.get("discriminator", {}).get("propertyName") in IMPLIED:
+        del node["discriminator"]
+        node["anyOf"] = node.pop("oneOf")
 
 
 def markdown() -> str:
@@ -48,21 +67,20 @@ def markdown() -> str:
     parts = [_INTRODUCTION]
     for section, entries in schema.SECTIONS.items():
         parts.append(f"\n## {section}\n")
-        for entry in entries:
-            parts.append(f"{_heading(entry)}{_sentence(entry)}\n\n{_fields(entry)}")
-    parts.append("\n## stopping\n")
-    for entry, of in ((SkillStopping, "skill"), (GridStopping, "grid")):
-        parts.append(f"### of a {of} sweep\n\n{_sentence(entry)}\n\n{_fields(entry)}")
+        for place, entry in enumerate(entries):
+            heading = _heading(entry, first=place == 0)
+            parts.append(f"{heading}{_sentence(entry)}\n\n{_fields(entry)}")
     return "\n".join(parts)
 
 
-def _heading(entry: type[Entry]) -> str:
-    """What tells an entry from the others of its section: its kind, source or method."""
-    for key in ("source", "kind", "method"):
+def _heading(entry: type[Entry], first: bool) -> str:
+    """What tells an entry from the others of its section: its kind, source or the like, or what
+    it is, unless it is the section's own."""
+    for key in ("source", "kind", "method", "design", "measure"):
         field = entry.model_fields.get(key)
         if field and len(get_args(field.annotation)) == 1:
             return f"### {key}: {get_args(field.annotation)[0]}\n\n"
-    return ""
+    return "" if first else f"### {_value(entry)}\n\n"
 
 
 def _sentence(entry: type[Entry]) -> str:
@@ -73,7 +91,8 @@ def _fields(entry: type[Entry]) -> str:
     lines = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
     for name, field in entry.model_fields.items():
         described = (field.description or "").replace("|", "\\|")
-        lines.append(f"| `{name}` | {_value(field.annotation)} | {_default(field)} | {described} |")
+        default = "implied" if name in IMPLIED and field.is_required() else _default(field)
+        lines.append(f"| `{name}` | {_value(field.annotation)} | {default} | {described} |")
     return "\n".join(lines) + "\n"
 
 

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from typing import assert_never, get_args
+from typing import get_args
 
 from snakesteer.core.errors import StudyError
 from snakesteer.study.activations import Activations
-from snakesteer.study.coefficients import Range
-from snakesteer.study.figures import Figure, WithIntervals
+from snakesteer.study.designs import AloneDesign, CombinedDesign
+from snakesteer.study.figures import Drawn, Figure, WithIntervals
+from snakesteer.study.measures import TwoChoice
 from snakesteer.study.published import PublishedSweep
 from snakesteer.study.samples import Samples
 from snakesteer.study.schema import Study
-from snakesteer.study.sweeps import (
-    CombinedSweep,
-    GridSweep,
-    Run,
-    SimultaneousSweep,
-    SingleSweep,
-    SkillSweep,
-    Sweep,
-)
+from snakesteer.study.sweeps import SweepEntry
+from snakesteer.study.tables import Table, tables_of
 from snakesteer.study.vectors import METHODS, VectorEntry
+
+# What a kind of steering is called.
+KINDS = {
+    "skill": "published skills",
+    "grid": "vectors alone",
+    "single": "vectors alone with chosen multipliers",
+    "combined": "vectors combined",
+    "simultaneous": "vectors together",
+}
 
 
 def check(study: Study) -> None:
@@ -42,7 +45,8 @@ def check(study: Study) -> None:
         _same_model(study, f"samples.{name}", samples, [samples.vector])
     for name, compared in study.scorecards.items():
         own = [sweep for sweep in compared.against if "/" not in sweep]
-        _known(study, f"scorecards.{name}", "sweeps", [*compared.sweeps, *own], study.tabled)
+        for table in [*compared.sweeps, *own]:
+            _known_table(study, f"scorecards.{name}", table)
     for name, figure in study.figures.items():
         _figure(study, f"figures.{name}", figure)
 
@@ -53,8 +57,8 @@ def check_layers(study: Study) -> None:
     Raises StudyError with one sentence for the first that does not hold.
     """
     for name, sweep in study.sweeps.items():
-        if isinstance(sweep, SingleSweep | CombinedSweep):
-            _has_multipliers(study, f"sweeps.{name}", sweep)
+        if sweep.choice:
+            _has_multipliers(study, f"sweeps.{name}", sweep, sweep.choice)
     for name, figure in study.figures.items():
         _layers(study, f"figures.{name}", figure)
         figure.check_layers(f"figures.{name}", study)
@@ -72,11 +76,30 @@ def _known(
             raise StudyError(f"{entry} names `{name}`, which is not in {section}; {hint}")
 
 
-def _is_of_kind(entry: str, name: str, sweep: Sweep | PublishedSweep, kind: str) -> None:
-    if sweep.kind != kind:
+def _known_table(study: Study, entry: str, name: str) -> Table | PublishedSweep:
+    """A table that an entry names is there."""
+    sweep = name.split(".")[0]
+    if sweep in study.sweeps and name not in study.tabled:
+        named = list(tables_of(sweep, study.sweeps[sweep]))
+        several = "several measures" if len(named) > 1 else "one measure"
         raise StudyError(
-            f"{entry} names sweeps.{name}, a {sweep.kind} sweep; it needs a {kind} sweep."
+            f"{entry} names sweeps.{name}, but sweeps.{sweep} has {several}; name "
+            f"{' or '.join(named)}."
         )
+    _known(study, entry, "sweeps", [name], study.tabled)
+    return study.table(name)
+
+
+def _table(study: Study, entry: str, name: str, drawn: Drawn) -> Table | PublishedSweep:
+    """A table that an entry names is there, and of what it must be."""
+    table = _known_table(study, entry, name)
+    if table.measure != drawn.measure or drawn.kind not in (table.kind, None):
+        kinds = " of ".join(filter(None, (drawn.measure, KINDS.get(drawn.kind or ""))))
+        raise StudyError(
+            f"{entry} names sweeps.{name}, which is {table.measure} of {KINDS[table.kind]}; it "
+            f"needs {kinds}."
+        )
+    return table
 
 
 def _activations(study: Study) -> None:
@@ -103,44 +126,61 @@ def _choices(study: Study) -> None:
         if choice.grid is None:
             vectors = choice.multipliers or {}
             _known(study, f"choices.{name}.multipliers", "vectors", vectors)
+            for vector in vectors:
+                if vector not in study.behaviours_of([vector]):
+                    raise StudyError(
+                        f"choices.{name}.multipliers names {vector}, which is not made of a "
+                        "behaviour; give its coefficients in the sweep instead."
+                    )
             _distinct_behaviours(study, f"choices.{name}.multipliers", vectors)
             continue
         entry = f"choices.{name}.grid"
-        _known(study, entry, "sweeps", [choice.grid])
-        grid = study.sweeps[choice.grid]
-        _is_of_kind(entry, choice.grid, grid, "grid")
-        if isinstance(grid, GridSweep) and grid.split == "test":
-            raise StudyError(
-                f"{entry} names sweeps.{choice.grid}, which reads the test split; "
-                "choose on the validation split."
-            )
+        grid = _table(study, entry, choice.grid, Drawn("two_choice", "grid"))
+        if not isinstance(grid, Table):
+            raise StudyError(f"{entry} names {choice.grid}, published results; name a sweep.")
+        _searches(entry, choice.grid, grid)
 
 
-def _sweep(study: Study, entry: str, sweep: Sweep) -> None:
+def _searches(entry: str, name: str, grid: Table) -> None:
+    """A grid is one that a choice can be made from."""
+    assert isinstance(grid.measured, TwoChoice)
+    if grid.measured.split == "test":
+        raise StudyError(
+            f"{entry} names sweeps.{name}, which reads the test split; "
+            "choose on the validation split."
+        )
+    values = grid.sweep.values or ()
+    if not min(values) < 0 < max(values):
+        raise StudyError(
+            f"{entry} names sweeps.{name}, whose coefficients are of one sign; give it "
+            "`{magnitudes: […]}`."
+        )
+    if grid.measured.behaviours is not None:
+        raise StudyError(
+            f"{entry} names sweeps.{name}, which names behaviours, and a choice takes each "
+            "vector's own; leave behaviours out there."
+        )
+
+
+def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
     _known(study, f"{entry}.model", "models", [sweep.model])
-    match sweep:
-        case SkillSweep() | SimultaneousSweep():
-            _known(study, f"{entry}.inject", "vectors", study.vectors_of(sweep))
-            _has_zero(entry, sweep.coefficients)
-        case GridSweep():
-            _known(study, f"{entry}.vectors", "vectors", sweep.vectors)
-        case SingleSweep() | CombinedSweep():
-            _known(study, f"{entry}.choice", "choices", [sweep.choice])
-            _searched(study, entry, sweep)
-        case _:
-            assert_never(sweep)
-    if isinstance(sweep, SkillSweep):
-        _known(study, f"{entry}.corpora", "corpora", sweep.corpora)
-    else:
-        _distinct_behaviours(study, entry, study.vectors_of(sweep))
-    _same_model(study, entry, sweep, study.vectors_of(sweep))
+    if sweep.choice:
+        _known(study, f"{entry}.coefficients.choice", "choices", [sweep.choice])
+        _searched(study, entry, sweep, sweep.choice)
+    _known(study, f"{entry}.inject", "vectors", sweep.inject.named or [])
+    vectors = study.vectors_of(sweep)
+    for name, measure in sweep.measures.items():
+        place = f"{entry}.measures.{name}"
+        _known(study, f"{place}.{measure.SECTION}", measure.SECTION, measure.sources or [])
+        if measure.sources is None:
+            _distinct_behaviours(study, place, vectors)
+    _same_model(study, entry, sweep, vectors)
 
 
 def _figure(study: Study, entry: str, figure: Figure) -> None:
-    for field, kind in figure.draws.items():
+    for field, drawn in figure.draws.items():
         for name in figure.named(field):
-            _known(study, f"{entry}.{field}", "sweeps", [name], study.tabled)
-            _is_of_kind(f"{entry}.{field}", name, study.tabled[name], kind)
+            _table(study, f"{entry}.{field}", name, drawn)
     for field, section in figure.names.items():
         published = getattr(study.published, section, ())
         _known(study, f"{entry}.{field}", section, figure.named(field), published)
@@ -206,7 +246,8 @@ def _operand(study: Study, entry: str, vector: VectorEntry, operand: str) -> Non
 
 def _resamples(study: Study, entry: str, figure: WithIntervals) -> None:
     for name in figure.drawn:
-        if not getattr(study.tabled[name], "resamples", None):
+        table = study.table(name)
+        if not isinstance(table, Table) or not table.sweep.resamples:
             raise StudyError(
                 f"{entry}.intervals is {figure.intervals}, but sweeps.{name} has no resamples of "
                 "its vectors; give it `resamples`, or leave intervals out."
@@ -217,17 +258,22 @@ def _layers(study: Study, entry: str, figure: Figure) -> None:
     """A figure of matching scores by layer has layers of its sweep; published results say theirs
     themselves."""
     for name in figure.own:
-        sweep = study.tabled[name]
-        if isinstance(sweep, GridSweep | SingleSweep | CombinedSweep) and sweep.layers != "all":
+        table = study.table(name)
+        if not isinstance(table, Table):
+            continue
+        design = table.sweep.inject
+        if isinstance(design, AloneDesign | CombinedDesign) and design.layers != "all":
             for layer in getattr(figure, "layers", None) or []:
-                if layer not in sweep.layers:
+                if layer not in design.layers:
                     raise StudyError(
                         f"{entry}.layers names layer {layer}, which sweeps.{name} does not have; "
                         "add it there."
                     )
 
 
-def _same_model(study: Study, entry: str, steered: Run | Samples, vectors: Iterable[str]) -> None:
+def _same_model(
+    study: Study, entry: str, steered: SweepEntry | Samples, vectors: Iterable[str]
+) -> None:
     for vector in vectors:
         origin = study.model_of(vector)
         if origin != steered.model and not steered.transfer:
@@ -247,28 +293,47 @@ def _enough_documents(study: Study, entry: str, activations: Activations) -> Non
             )
 
 
-def _searched(study: Study, entry: str, sweep: SingleSweep | CombinedSweep) -> None:
-    grid = study.choices[sweep.choice].grid
-    if grid and (searched := study.sweeps[grid].model) != sweep.model:
-        raise StudyError(
-            f"{entry}.model is {sweep.model}, but choices.{sweep.choice} picks from sweeps.{grid}, "
-            f"which steers {searched}; search on {sweep.model}, too."
-        )
+def _searched(study: Study, entry: str, sweep: SweepEntry, choice: str) -> None:
+    """The vectors of a choice are those that the sweep names, searched on the model it steers."""
+    chosen = study.chosen_vectors(choice)
+    for vector in sweep.inject.named or []:
+        if vector not in chosen:
+            raise StudyError(
+                f"{entry}.inject names {vector}, for which choices.{choice} has no multipliers; "
+                f"name some of {', '.join(chosen)}, or none for all."
+            )
+    if grid := study.choices[choice].grid:
+        table = study.table(grid)
+        assert isinstance(table, Table)
+        if table.sweep.model != sweep.model:
+            raise StudyError(
+                f"{entry}.model is {sweep.model}, but choices.{choice} picks from sweeps.{grid}, "
+                f"which steers {table.sweep.model}; search on {sweep.model}, too."
+            )
 
 
-def _has_multipliers(study: Study, entry: str, sweep: SingleSweep | CombinedSweep) -> None:
-    choice = study.choices[sweep.choice]
-    for layer in sweep.layers:
-        lacks = f"{entry}.layers names layer {layer}, for which choices.{sweep.choice} has no"
-        if choice.grid is None:
-            for vector, layers in (choice.multipliers or {}).items():
+def _has_multipliers(study: Study, entry: str, sweep: SweepEntry, choice: str) -> None:
+    assert isinstance(sweep.inject, AloneDesign | CombinedDesign)
+    entry, given = f"{entry}.inject.layers", study.choices[choice]
+    if sweep.inject.layers == "all":
+        raise StudyError(f"{entry} is all, but multipliers are chosen by layer; name the layers.")
+    for layer in sweep.inject.layers:
+        lacks = f"{entry} names layer {layer}, for which choices.{choice} has no"
+        if given.grid is None:
+            for vector, layers in (given.multipliers or {}).items():
+                if isinstance(layer, list):
+                    raise StudyError(
+                        f"{entry} names layers {layer} together, but choices.{choice} gives "
+                        "multipliers by single layers; name these."
+                    )
                 if layer not in layers:
                     raise StudyError(f"{lacks} multipliers of {vector}; add them there.")
             continue
-        grid = study.sweeps[choice.grid]
-        assert isinstance(grid, GridSweep)
-        if grid.layers != "all" and layer not in grid.layers:
-            raise StudyError(f"{lacks} multipliers; add it to the layers of sweeps.{choice.grid}.")
+        grid = study.table(given.grid)
+        assert isinstance(grid, Table) and isinstance(grid.sweep.inject, AloneDesign)
+        searched = grid.sweep.inject.layers
+        if searched != "all" and layer not in searched:
+            raise StudyError(f"{lacks} multipliers; add it to the layers of sweeps.{given.grid}.")
 
 
 def _distinct_behaviours(study: Study, entry: str, vectors: Iterable[str]) -> None:
@@ -276,11 +341,3 @@ def _distinct_behaviours(study: Study, entry: str, vectors: Iterable[str]) -> No
     for behaviour in set(behaviours):
         if behaviours.count(behaviour) > 1:
             raise StudyError(f"{entry} names two vectors of the behaviour {behaviour}; keep one.")
-
-
-def _has_zero(entry: str, given: list[float] | Range) -> None:
-    if isinstance(given, list) and 0 not in given:
-        raise StudyError(
-            f"{entry}.coefficients has no 0, the unsteered model that all else is relative to; "
-            "add it."
-        )

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from snakesteer.study.designs import Operator
 from snakesteer.study.entries import TRANSFER, Count, Distinct, Entry, Layer, Name, Numbers, Some
 
 
@@ -16,6 +17,7 @@ class Samples(Entry):
     vector: Name
     transfer: bool = Field(False, description=TRANSFER)
     layer: Layer
+    operator: Operator = Field("add", description="How states change; `add`: coefficient × vector.")
     coefficients: Numbers
     prompts: Annotated[list[str], Some, Distinct]
     tokens: Count = 40

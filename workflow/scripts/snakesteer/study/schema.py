@@ -6,7 +6,7 @@ Its entries have names and refer to each other by name (`references`); how a fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -18,6 +18,7 @@ from snakesteer.study.behaviours import (
     Behaviour,
 )
 from snakesteer.study.choices import Choice, Multipliers
+from snakesteer.study.coefficients import Magnitudes, Range
 from snakesteer.study.corpora import (
     CORPORA,
     Corpus,
@@ -26,8 +27,16 @@ from snakesteer.study.corpora import (
     HubSplit,
     Shuffle,
 )
+from snakesteer.study.designs import DESIGNS
 from snakesteer.study.entries import Count, Entry, Name, Seed, Titled
 from snakesteer.study.figures import FIGURES, AnyFigure
+from snakesteer.study.measures import (
+    MEASURES,
+    GridStopping,
+    MeasureEntry,
+    SkillStopping,
+    TwoChoice,
+)
 from snakesteer.study.models import Model
 from snakesteer.study.published import (
     Published,
@@ -40,15 +49,8 @@ from snakesteer.study.published import (
 )
 from snakesteer.study.samples import Samples
 from snakesteer.study.scorecards import Scorecard
-from snakesteer.study.sweeps import (
-    CombinedSweep,
-    GridStopping,
-    GridSweep,
-    SimultaneousSweep,
-    SingleSweep,
-    SkillSweep,
-    Sweep,
-)
+from snakesteer.study.sweeps import Sweep, SweepEntry
+from snakesteer.study.tables import Table, tables_of
 from snakesteer.study.vectors import METHODS, Vector
 from snakesteer.tables.bootstrap import RESAMPLES, SEED
 
@@ -89,10 +91,19 @@ class Study(Entry):
         return self
 
     @property
-    def tabled(self) -> dict[str, Sweep | PublishedSweep]:
+    def tabled(self) -> dict[str, Table | PublishedSweep]:
         """Everything that becomes a table for figures: own sweeps and published ones, by name."""
-        published = self.published.sweeps if self.published else {}
-        return {**self.sweeps, **published}
+        found: dict[str, Table | PublishedSweep] = {}
+        for name, sweep in self.sweeps.items():
+            found |= tables_of(name, sweep)
+        return found | (self.published.sweeps if self.published else {})
+
+    def table(self, name: str) -> Table | PublishedSweep:
+        """What becomes the table of this name, which is one of `tabled`."""
+        if self.published and name in self.published.sweeps:
+            return self.published.sweeps[name]
+        sweep = name.split(".")[0]
+        return tables_of(sweep, self.sweeps[sweep])[name]
 
     def title_of(self, section: Literal["corpora", "behaviours"], name: str) -> str | None:
         """The title of a corpus or behaviour, of this study or as the published section has it."""
@@ -102,28 +113,26 @@ class Study(Entry):
         published: Mapping[str, Titled] = getattr(self.published, section, {})
         return published[name].title if name in published else None
 
-    def titles_of(self, sweep: str) -> dict[str, str | None]:
-        """The corpora or behaviours that a sweep is over, with their titles."""
-        entry = self.tabled[sweep]
-        if isinstance(entry, SkillSweep | PublishedSkill):
+    def titles_of(self, table: str) -> dict[str, str | None]:
+        """The corpora or behaviours that a table is over, with their titles."""
+        entry = self.table(table)
+        if isinstance(entry, Table):
+            names = self.sources_of(entry.sweep, entry.measured)
+            return {name: self.title_of(entry.measured.SECTION, name) for name in names}
+        if isinstance(entry, PublishedSkill):
             return {name: self.title_of("corpora", name) for name in entry.corpora}
-        if sweep in self.sweeps:
-            behaviours = map(self.behaviour_of, self.vectors_of(self.sweeps[sweep]))
-            return {name: self.behaviours[name].title for name in behaviours}
         published = self.published.behaviours if self.published else {}
         return {name: behaviour.title for name, behaviour in published.items()}
 
-    def vectors_of(self, sweep: Sweep) -> list[str]:
+    def vectors_of(self, sweep: SweepEntry) -> list[str]:
         """The vectors that a sweep injects."""
-        match sweep:
-            case SkillSweep(inject=str() as vector):
-                return [vector]
-            case SkillSweep() | SimultaneousSweep():
-                return list(sweep.inject)
-            case GridSweep():
-                return sweep.vectors
-            case SingleSweep() | CombinedSweep():
-                return self.chosen_vectors(sweep.choice)
+        return sweep.inject.named or self.chosen_vectors(sweep.choice or "")
+
+    def sources_of(self, sweep: SweepEntry, measure: MeasureEntry) -> list[str]:
+        """The corpora or behaviours that a measure of a sweep is on."""
+        if measure.sources is not None:
+            return measure.sources
+        return list(dict.fromkeys(map(self.behaviour_of, self.vectors_of(sweep))))
 
     def operands_of(self, vector: str) -> dict[str, list[str]]:
         """The activations that a vector is made of, by role; of a control, those of its vector."""
@@ -143,15 +152,24 @@ class Study(Entry):
             )
         return models.pop()
 
+    def behaviours_of(self, vectors: Iterable[str]) -> dict[str, str]:
+        """The behaviours whose activations made vectors, of those that are made of one."""
+        found = {}
+        for vector in vectors:
+            for made in self._activations_of(vector):
+                if made.behaviour:
+                    found[vector] = made.behaviour
+        return found
+
     def behaviour_of(self, vector: str) -> str:
         """The behaviour whose activations made a vector."""
-        for made in self._activations_of(vector):
-            if made.behaviour:
-                return made.behaviour
-        raise StudyError(
-            f"vectors.{vector} is not made of a behaviour, which a behaviour sweep needs; name a "
-            "vector of the method contrast."
-        )
+        found = self.behaviours_of([vector])
+        if not found:
+            raise StudyError(
+                f"vectors.{vector} is not made of a behaviour, whose questions would be asked; "
+                "name the `behaviours` of the measure, or a vector of the method contrast."
+            )
+        return found[vector]
 
     def _activations_of(self, vector: str) -> list[Activations]:
         named = self.operands_of(vector).values()
@@ -162,24 +180,24 @@ class Study(Entry):
         entry = self.choices[choice]
         if entry.grid is None:
             return list(entry.multipliers or {})
-        grid = self.sweeps[entry.grid]
-        assert isinstance(grid, GridSweep)
-        return grid.vectors
+        grid = self.table(entry.grid)
+        assert isinstance(grid, Table)
+        return self.vectors_of(grid.sweep)
 
-    def collapse_of(self, sweep: str) -> float:
-        """The share of one answer above which a behaviour sweep shows mode collapse.
+    def collapse_of(self, table: str) -> float:
+        """The share of one answer above which a table shows mode collapse.
 
-        A grid search says it in its stopping, and single and combined steering go by the grid of
-        their choice; it is the default where there is no grid or its stopping is off.
+        The measure's stopping says it, and steering with the multipliers of a choice goes by the
+        grid of that; it is the default where there is no grid or its stopping is off.
         """
-        match self.tabled[sweep]:
-            case GridSweep(stopping=GridStopping(collapse=share)):
-                return share
-            case SingleSweep(choice=choice) | CombinedSweep(choice=choice):
-                grid = self.choices[choice].grid
-                return self.collapse_of(grid) if grid else GridStopping().collapse
-            case _:
-                return GridStopping().collapse
+        entry = self.table(table)
+        if isinstance(entry, Table):
+            if isinstance(entry.measured, TwoChoice) and entry.measured.stopping:
+                return entry.measured.stopping.collapse
+            grid = self.choices[entry.sweep.choice].grid if entry.sweep.choice else None
+            if grid:
+                return self.collapse_of(grid)
+        return GridStopping().collapse
 
 
 SECTIONS: dict[str, tuple[type[Entry], ...]] = {
@@ -188,7 +206,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     "behaviours": BEHAVIOURS,
     "activations": (Activations,),
     "vectors": METHODS,
-    "sweeps": (SkillSweep, GridSweep, SingleSweep, CombinedSweep, SimultaneousSweep),
+    "sweeps": (SweepEntry, *DESIGNS, Range, Magnitudes, *MEASURES, SkillStopping, GridStopping),
     "choices": (Choice, Multipliers),
     "samples": (Samples,),
     "published": (

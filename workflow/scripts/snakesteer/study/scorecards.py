@@ -6,14 +6,14 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from snakesteer.study.entries import Distinct, Entry, Names, Some
+from snakesteer.study.entries import Distinct, Entry, Some, TableNames
 
 
 class Scorecard(Entry):
     """Two sets of sweeps over the same figure, compared curve by curve: published against one's
     own, or one setting against another."""
 
-    sweeps: Names = Field(description="Sweeps of this study, its own or published ones.")
+    sweeps: TableNames = Field(description="Sweeps of this study, its own or published ones.")
     against: Annotated[list[str], Some, Distinct] = Field(
         description="As many sweeps to compare them with, in the same order; `STUDY/SWEEP` is one "
         "of another study that was run in the same folder."

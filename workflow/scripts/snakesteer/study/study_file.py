@@ -26,8 +26,20 @@ TAGS = {
     "corpora": "source",
     "behaviours": "source",
     "vectors": "method",
-    "sweeps": "kind",
     "figures": "kind",
+}
+# The keys of each form of what a sweep holds; what is given in another form is another.
+FORMS: dict[str, tuple[frozenset[str], ...]] = {
+    "inject": (
+        frozenset({"vector", "vectors"}),
+        frozenset({"together"}),
+        frozenset({"combine", "weighted"}),
+    ),
+    "coefficients": (
+        frozenset({"start", "stop", "points", "spacing"}),
+        frozenset({"magnitudes"}),
+        frozenset({"choice"}),
+    ),
 }
 
 
@@ -56,9 +68,9 @@ def resolve(data: Mapping[str, Any], folder: Path, seen: tuple[Path, ...] = ()) 
 
 
 def _without_replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """The base without the entries to which `over` gives another source, method or kind, and of
-    which nothing holds for that: the size of another model, keys that another kind does not
-    know."""
+    """The base without the entries to which `over` gives another source, method or kind, and
+    without what of a sweep it gives in another form: nothing holds for that, as the size of another
+    model, or keys that another kind does not know."""
     kept = dict(base)
     for section, tag in TAGS.items():
         entries, others = base.get(section), over.get(section)
@@ -74,7 +86,33 @@ def _without_replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[
                 if not isinstance(entry, Mapping)
                 or tags.get(name, entry.get(tag)) == entry.get(tag)
             }
+    entries, others = base.get("sweeps"), over.get("sweeps")
+    if isinstance(entries, Mapping) and isinstance(others, Mapping):
+        kept["sweeps"] = {
+            name: _in_the_same_form(entry, others.get(name)) for name, entry in entries.items()
+        }
     return kept
+
+
+def _in_the_same_form(entry: Any, over: Any) -> Any:
+    """A sweep without what `over` gives in another form."""
+    if not isinstance(entry, Mapping) or not isinstance(over, Mapping):
+        return entry
+    kept = dict(entry)
+    for key in FORMS.keys() & entry.keys() & over.keys():
+        before, after = _form(key, entry[key]), _form(key, over[key])
+        if before and after and before != after:
+            del kept[key]
+    return kept
+
+
+def _form(key: str, given: Any) -> frozenset[str] | None:
+    """The form in which a sweep's `inject` or `coefficients` are given, by its keys."""
+    if isinstance(given, Mapping):
+        for form in FORMS[key]:
+            if form & given.keys():
+                return form
+    return None
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,77 +1,38 @@
-"""The sweeps of a study: what is injected, and what is measured."""
+"""The sweeps of a study: a design, the coefficients along it, and what is measured."""
 
 from __future__ import annotations
 
-import itertools
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from snakesteer.core.dtypes import Dtype
-from snakesteer.measures import next_token_settings, two_choice_settings
-from snakesteer.study.coefficients import Coefficients, coefficients
-from snakesteer.study.entries import (
-    CUT,
-    TRANSFER,
-    Count,
-    Distinct,
-    Entry,
-    Layers,
-    LayerSet,
-    Name,
-    Names,
-    Number,
-    OwnLayers,
-    Share,
-    Some,
-)
-
-PILOT = 32
+from snakesteer.study.coefficients import Chosen, Coefficients, coefficients
+from snakesteer.study.designs import CombinedDesign, Design, TogetherDesign
+from snakesteer.study.entries import TRANSFER, Entry, Name
+from snakesteer.study.measures import Measures
 
 
-SKIP = 50
+class SweepEntry(Entry):
+    """A design × its measures, on one model.
 
-
-class SkillStopping(Entry):
-    """Early stopping of a skill sweep (paper, code of the skill experiments).
-
-    Judged on the sweep's first corpus, relative to its top-1 accuracy at coefficient 0, from where
-    the coefficients must grow in one direction.
+    With one measure its table has the sweep's name, with several there is one for each, named
+    `SWEEP.MEASURE`, which figures, choices and scorecards name.
     """
 
-    stop: Share = Field(
-        next_token_settings.Stopping.stop,
-        description="Below this relative accuracy the curve ends.",
-    )
-    leap_below: Share = Field(
-        next_token_settings.Stopping.leap_below,
-        description="Below this, several coefficients are skipped.",
-    )
-    leap: Count = Field(
-        next_token_settings.Stopping.leap,
-        description="Places to advance in the list below `leap_below`.",
-    )
-
-
-class GridStopping(Entry):
-    """When a column of a grid search ends (paper, code of the grid search)."""
-
-    collapse: Share = Field(
-        two_choice_settings.Stopping.collapse,
-        description="More than this share of one answer is mode collapse: the cell is not chosen, "
-        "and tables and figures mark it, also in sweeps of a choice from here. The column ends if "
-        "the share is also larger than that of any answer unsteered.",
-    )
-    faulty: Annotated[int, Field(ge=0)] = Field(
-        two_choice_settings.Stopping.faulty,
-        description="Ends after more than this many faulty answers.",
-    )
-
-
-class Run(Entry):
-    """What every sweep says about running the model."""
-
     model: Name
+    inject: Design
+    coefficients: Coefficients = Field(
+        description="A list with 0 in it; a range, `{start: …, stop: …, points: …}`; "
+        "`{magnitudes: […]}`, each added and subtracted; or `{choice: NAME}`, the multipliers of "
+        "a choice. With `stopping` they are visited from 0 outward."
+    )
+    measures: Measures = Field(
+        description="By name; `measure` says which, and may be left out where the name is it."
+    )
+    title: str | None = Field(
+        None, description="Name in trade-off figures, as a control or beside other sweeps."
+    )
     path: Literal["shared", "plain"] = Field(
         "shared",
         description="`shared`: layers below the injection run once for all coefficients; "
@@ -94,169 +55,110 @@ class Run(Entry):
         "are there. Tables get intervals over vectors (`…_vector_low`, `…_vector_high`).",
     )
 
-    layered: ClassVar = ("layers", "inject")
+    @property
+    def choice(self) -> str | None:
+        """The choice that its coefficients are from."""
+        return self.coefficients.choice if isinstance(self.coefficients, Chosen) else None
 
+    @property
+    def values(self) -> tuple[float, ...] | None:
+        """Its coefficients, 0 first; None where a choice has them.
 
-class SkillSweep(Run):
-    """Next-token accuracy on corpora along injection coefficients."""
+        Combined vectors have one, 1, beside 0 where that is asked for.
+        """
+        if isinstance(self.inject, CombinedDesign):
+            relative = any(measure.RELATIVE for measure in self.measures.values())
+            return (0.0, 1.0) if relative else (1.0,)
+        if isinstance(self.coefficients, Chosen):
+            return None
+        return coefficients(self.coefficients)
 
-    kind: Literal["skill"]
-    title: str | None = Field(
-        None, description="Name in trade-off figures, as a control or beside other sweeps."
-    )
-    inject: Name | OwnLayers = Field(
-        description="A vector, injected at each of `layers`; or several, each with its layer."
-    )
-    layers: Literal["all"] | Annotated[list[LayerSet], Some, Distinct] | None = Field(
-        None, description="One curve per layer, or per set of layers steered together."
-    )
-    coefficients: Coefficients
-    corpora: Names = Field(
-        description="Validation splits evaluated; the first is the one steered away from."
-    )
-    tokens: Count = Field(
-        500_000, description="Tokens per coefficient and corpus, about; with `precision`, at most."
-    )
-    paired: bool = Field(
-        True,
-        description="Evaluate the same documents at every coefficient, so that comparisons are "
-        "paired; `false` reads on from coefficient to coefficient, as the authors do, which takes "
-        "as many more documents and is less precise.",
-    )
-    precision: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None,
-        description="Half-width of the 95 % interval that the relative top-1 accuracy shall have "
-        "on every corpus at every coefficient visited, paired over documents. Only as many "
-        "documents are evaluated as that takes.",
-    )
-    precision_by: Literal["curve", "coefficient"] = Field(
-        "curve",
-        description="`curve`: the same documents at every coefficient, as many as the one that "
-        "takes most; `coefficient`: at each the first ones, as many as it takes itself, held "
-        "against the same ones at 0, which takes far fewer tokens where a curve begins.",
-    )
-    pilot: Annotated[int, Field(ge=2)] = Field(
-        PILOT,
-        description="Documents per corpus that `precision` is planned with; with `stopping`, they "
-        "alone decide which coefficients are visited.",
-    )
-    max_tokens: Count | None = Field(None, description=CUT)
-    skip: Count = Field(SKIP, description="Most frequent tokens left out of the `kept` measures.")
-    skip_tokens: Literal["fixed", "authors"] = Field(
-        "fixed",
-        description="`fixed`: leave out the `skip` most frequent tokens of the corpus's training "
-        "split; `authors`: what their filter does, which compares with the token id 1 instead.",
-    )
-    stopping: SkillStopping | Literal[False] = Field(
-        False, description="`{}` stops early as in the paper; `false` evaluates every coefficient."
-    )
+    @property
+    def kind(self) -> str:
+        """What its tables call it: grid, single, combined or simultaneous steering."""
+        if isinstance(self.inject, TogetherDesign):
+            return "simultaneous"
+        if isinstance(self.inject, CombinedDesign):
+            return "combined"
+        return "single" if self.choice else "grid"
 
     @model_validator(mode="after")
-    def _paired_where_it_has_to_be(self) -> Self:
-        for name in ("precision", "resamples"):
-            if not self.paired and getattr(self, name):
-                raise ValueError(
-                    f"{name} compares the same documents, but paired is false; remove one of them"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _stops_away_from_0(self) -> Self:
-        values = coefficients(self.coefficients)
-        for before, after in itertools.pairwise(values) if self.stopping else ():
-            if before * after < 0 or abs(after) < abs(before):
-                raise ValueError(
-                    "stopping ends a curve where its accuracy is lost, so coefficients must grow "
-                    f"from 0 in one direction, but {after:g} comes after {before:g}; order them "
-                    "so, take a sweep for each sign, or set stopping to false"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _with_a_precision_only(self) -> Self:
-        if self.precision is None:
-            for name, given in (
-                ("pilot", self.pilot != PILOT),
-                ("precision_by", self.precision_by != "curve"),
-            ):
-                if given:
-                    raise ValueError(
-                        f"{name} is for `precision`, which is missing; add it, or remove {name}"
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _as_many_as_the_authors(self) -> Self:
-        if self.skip_tokens == "authors" and self.skip != SKIP:
+    def _from_a_choice_or_not(self) -> Self:
+        design = self.inject.design
+        if design == "together" and self.choice:
             raise ValueError(
-                f"skip is {self.skip}, but skip_tokens is authors, whose filter counts no tokens; "
-                "remove one of them"
+                "coefficients are those of a choice, which has them for one vector at one layer, "
+                "but inject has several together; give a list"
             )
+        if design == "combined" and not self.choice:
+            raise ValueError(
+                "inject combines the vectors of a choice, and coefficients name none; give "
+                "`coefficients: {choice: NAME}`"
+            )
+        if self.inject.named is None and not self.choice:
+            raise ValueError("inject names no vector; give it `vector` or `vectors`")
         return self
 
     @model_validator(mode="after")
-    def _resampled_on_the_same_documents(self) -> Self:
-        if self.resamples and self.precision_by == "coefficient":
+    def _measured_along_them(self) -> Self:
+        if isinstance(self.coefficients, list) and 0 not in self.coefficients:
             raise ValueError(
-                "resamples takes the same documents at every coefficient, but precision_by is "
-                "coefficient; remove one of them"
+                "coefficients has no 0, the unsteered model that all else is relative to; add it"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _layers_once(self) -> Self:
-        if isinstance(self.inject, str) == (self.layers is None):
-            raise ValueError(
-                "layers belongs to a single injected vector; a mapping names each vector's layer"
-            )
+        for name, measure in self.measures.items():
+            try:
+                measure.check(self.values or (0.0, -1.0, 1.0), self.resamples)
+            except ValueError as error:
+                raise ValueError(f"measures.{name}: {error}") from None
         return self
 
 
-class GridSweep(Run):
-    """Grid search on a split: each vector on its own behaviour, layers by multipliers by sign."""
+# What the keys of a sweep of each former kind have become.
+FORMER = {
+    "skill": "inject: {{vector: {inject}, layers: {layers}}}, coefficients as they are, and "
+    "{rest} under measures: {{next_token: …}}",
+    "grid": "inject: {{vectors: {vectors}, layers: {layers}}}, coefficients: {{magnitudes: "
+    "{multipliers}}}, and measures: {{two_choice: {{split: {split}, stopping: {stopping}}}}}",
+    "single": "inject: {{layers: {layers}}}, coefficients: {{choice: {choice}}}, and measures: "
+    "{{two_choice: {{split: {split}}}}}",
+    "combined": "inject: {{combine: {combine}, layers: {layers}}}, coefficients: {{choice: "
+    "{choice}}}, and measures: {{two_choice: {{split: {split}}}}}",
+    "simultaneous": "inject: {{together: {inject}}}, coefficients as they are, and measures: "
+    "{{two_choice: {{split: {split}}}}}",
+}
+_OF_A_MEASURE = (
+    *("corpora", "tokens", "paired", "precision", "precision_by", "pilot", "max_tokens"),
+    *("skip", "skip_tokens", "stopping"),
+)
 
-    kind: Literal["grid"]
-    vectors: Names
-    layers: Literal["all"] | Layers
-    multipliers: Annotated[list[Annotated[Number, Field(gt=0)]], Some, Distinct]
-    split: Literal["validation", "test"] = "validation"
-    stopping: GridStopping | Literal[False] = Field(
-        GridStopping(), description="`false` evaluates every cell."
+
+def _of_today(entry: Any) -> Any:
+    """The entry, unless it is of a form that studies had."""
+    if not isinstance(entry, dict) or entry.get("kind") not in FORMER:
+        return entry
+    kind = entry["kind"]
+    said = FORMER[kind]
+    if kind == "skill" and isinstance(entry.get("inject"), dict):
+        said = said.replace("{{vector: {inject}, layers: {layers}}}", "{{together: {inject}}}")
+    if "weighted" in entry:
+        said = said.replace("{combine}", "{combine}, weighted: {weighted}")
+    given = {"split": "validation" if kind == "grid" else "test"}
+    given |= {"stopping": "{}", "combine": "[mean, sum]"}
+    given |= {key: _flow(value) for key, value in entry.items()}
+    given["rest"] = ", ".join(key for key in _OF_A_MEASURE if key in entry) or "corpora"
+    blank = dict.fromkeys(("inject", "layers", "vectors", "multipliers", "choice"), "…")
+    raise ValueError(
+        f"`kind: {kind}` has become a design and a measure; write {said.format(**blank | given)}"
     )
 
 
-class SingleSweep(Run):
-    """Single steering: default, add and subtract, with chosen multipliers."""
-
-    kind: Literal["single"]
-    choice: Name
-    layers: Layers
-    split: Literal["validation", "test"] = "test"
-
-
-class CombinedSweep(Run):
-    """All vectors of a choice combined into one, added and subtracted, on all behaviours."""
-
-    kind: Literal["combined"]
-    choice: Name
-    layers: Layers
-    combine: Annotated[list[Literal["mean", "sum"]], Some, Distinct] = ["mean", "sum"]
-    weighted: Annotated[list[bool], Some, Distinct] = Field(
-        [False, True], description="Without and with the chosen multipliers as weights."
-    )
-    split: Literal["validation", "test"] = "test"
+def _flow(value: Any) -> str:
+    """A value as YAML in one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class SimultaneousSweep(Run):
-    """Several vectors at their own layers, all times one global coefficient."""
-
-    kind: Literal["simultaneous"]
-    inject: OwnLayers = Field(description="Each vector's layer.")
-    coefficients: Coefficients
-    split: Literal["validation", "test"] = "test"
-
-
-Sweep = Annotated[
-    SkillSweep | GridSweep | SingleSweep | CombinedSweep | SimultaneousSweep,
-    Field(discriminator="kind"),
-]
+Sweep = Annotated[SweepEntry, BeforeValidator(_of_today)]

@@ -22,19 +22,53 @@ class _Twice(Exception):
     """A key with the two lines in which it stands."""
 
 
-class _Loader(yaml.SafeLoader):
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
+DEEPEST = 100
+
+
+def _load(text: str, kind: Any) -> Any:
+    depth = 0
+    for event in yaml.parse(text, kind):  # what follows goes down by recursion, also in C
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"lists and mappings lie more than {DEEPEST} deep")
+    loader = kind(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _refuse_twice(loader, node, set())
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _quickly(text: str) -> Any:
+    """As the fast parser in C reads it; the one in Python says better what is wrong."""
+    try:
+        return _load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return _load(text, yaml.SafeLoader)
+
+
+def _refuse_twice(loader: Any, node: yaml.Node, seen: set[int]) -> None:
+    """Raise _Twice for a mapping that has a key twice, in a node or below it."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    below = list(node.value) if isinstance(node, yaml.SequenceNode) else []
+    if isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
+        for key, value in node.value:
+            below.append(value)
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 # As text: 3 and "3" are one key of a study.
-                named = str(self.construct_object(key))
+                named, line = str(loader.construct_object(key)), key.start_mark.line + 1
                 if named in lines:
                     raise _Twice(named, lines[named], line)
                 lines[named] = line
-        return node
+    for one in below:
+        _refuse_twice(loader, one, seen)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -45,7 +79,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     text = _text(path)
     try:
-        data = yaml.load(text, _Loader)
+        data = _quickly(text)
     except _Twice as twice:
         key, first, second = twice.args
         where = f"in lines {first} and {second}" if first != second else f"in line {first}"

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, Self
 
-from snakesteer.engine.batches import MOST_PADDING, Batch
+from snakesteer.engine.batches import MOST_PADDING, Batch, batches_of
 from snakesteer.engine.models import LanguageModel
-from snakesteer.engine.steering import prepare
+from snakesteer.engine.probe import checked_path, leads
+from snakesteer.engine.steering import keep
 from snakesteer.storage.points import digest
 
 KEPT_BYTES = 1e9
@@ -35,8 +36,9 @@ class Samples(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Consecutive samples of one corpus or behaviour."""
+    """Consecutive samples of one corpus or behaviour, as the measure of this name reads them."""
 
+    measure: str
     source: str
     samples: Samples
 
@@ -45,9 +47,14 @@ class Chunk:
         """What tells these samples from any others."""
         return digest(*vars(self.samples).values())
 
+    def shares(self, other: Chunk) -> bool:
+        """Whether the tokens of both are the same."""
+        return self is other or self.samples.sequences == other.samples.sequences
+
 
 def chunks_of(
     model: LanguageModel,
+    measure: str,
     samples: Mapping[str, Samples],
     places: Mapping[str, range],
     kept_bytes: float,
@@ -70,34 +77,69 @@ def chunks_of(
             held += states
         for start, end in itertools.pairwise([*starts, some.stop]):
             if start < end:
-                chunks.append(Chunk(source, given.taken(range(start, end))))
+                chunks.append(Chunk(measure, source, given.taken(range(start, end))))
     return chunks
+
+
+def sharing(chunks: Sequence[Chunk]) -> list[list[Chunk]]:
+    """The chunks, those of the same tokens together."""
+    groups: list[list[Chunk]] = []
+    for chunk in chunks:
+        for group in groups:
+            if group[0].shares(chunk):
+                group.append(chunk)
+                break
+        else:
+            groups.append([chunk])
+    return groups
 
 
 @dataclass
 class Prepared:
-    """The batches of the chunk that is being measured, steered at `layer` and above.
+    """The batches of the chunk that is being measured, with the states of one layer kept.
 
-    Only one chunk's states are kept at a time. `path` is the checked one, see `engine.steering`.
+    Only one chunk's states are kept at a time; they go up from layer to layer, and chunks of the
+    same tokens share them. `path` is what the study asks for, see `engine.steering`.
     """
 
     model: LanguageModel
-    layer: int
     batch_tokens: int
     path: str
+    _paths: dict[int, str] = field(default_factory=dict)
+    _steps: dict[tuple[int, int], bool] = field(default_factory=dict)
     _chunk: Chunk | None = None
+    _layer: int = -1
     _batches: list[Batch] = field(default_factory=list)
 
-    def batches(self, chunk: Chunk) -> list[Batch]:
-        """The chunk's batches, its shared pass run unless it was the last one asked for."""
-        if self._chunk is not chunk:
-            self._batches = []
-            self._batches = prepare(
-                self.model,
-                chunk.samples.sequences,
-                self.layer,
-                batch_tokens=self.batch_tokens,
-                path=self.path,
-            )
-            self._chunk = chunk
+    def path_at(self, layer: int) -> str:
+        """The path that is exact for injections at this layer and above."""
+        if layer not in self._paths:
+            self._paths[layer] = checked_path(self.model, layer, self.path)
+        return self._paths[layer]
+
+    def batches(self, chunk: Chunk, layer: int) -> list[Batch]:
+        """The chunk's batches, to be steered at `layer` and above.
+
+        The blocks up to there run unless the states that are kept have passed them.
+        """
+        kept = layer if self.path_at(layer) == "shared" else -1
+        if self._chunk is None or not self._chunk.shares(chunk) or not self._leads_to(kept):
+            self._batches = []  # before others take their place
+            self._batches = batches_of(self.model, chunk.samples.sequences, self.batch_tokens)
+            self._layer = -1
+        self._chunk = chunk
+        if self._layer < kept:
+            keep(self.model, self._batches, layer)
+            self._layer = kept
         return self._batches
+
+    def _leads_to(self, kept: int) -> bool:
+        """Whether the states that are kept are those of this layer, or lead to them."""
+        if kept < self._layer:
+            return False
+        if self._layer in (-1, kept):
+            return True
+        step = (self._layer, kept)
+        if step not in self._steps:
+            self._steps[step] = leads(self.model, *step)
+        return self._steps[step]

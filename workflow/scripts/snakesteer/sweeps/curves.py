@@ -6,6 +6,7 @@ A point is one coefficient of one curve on one chunk of samples.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,61 +17,78 @@ from snakesteer.core.errors import Overflow
 from snakesteer.engine.steering import Injection
 from snakesteer.sweeps.chunks import Chunk
 
+Advance = Callable[[pa.Table, pa.Table], int]
+"""(first source at coefficient 0, first source at another one) ->
+how many places to advance in the list of coefficients; 0 ends the curve. None visits them all."""
+
 
 @dataclass(frozen=True)
 class Curve:
-    """An injection and the coefficients it is evaluated at, on the samples of `sources`.
+    """An injection and the coefficients it is evaluated at, by a measure, on samples of `sources`.
 
-    The first source alone decides where the curve ends.
+    The first source alone decides where the curve ends, by `advance`.
     """
 
     injection: Injection
     coefficients: tuple[float, ...]
+    measure: str
     sources: tuple[str, ...]
+    advance: Advance | None = None
 
     @cached_property
     def identity(self) -> str:
         """What tells its injection from any other."""
         return self.injection.digest()
 
+    @property
+    def layer(self) -> int:
+        """The lowest layer that it changes."""
+        return self.injection.layers[0]
+
+    def begins_on(self, chunk: Chunk) -> bool:
+        """Whether the chunk is of its first source."""
+        return (chunk.measure, chunk.source) == (self.measure, self.sources[0])
+
+    def goes_on_to(self, chunk: Chunk) -> bool:
+        """Whether the chunk is of another one of its sources."""
+        return chunk.measure == self.measure and chunk.source in self.sources[1:]
+
 
 Measure = Callable[[Curve, Chunk, float], pa.Table]
 """Measures one point. It must remember what it measured: a point may be asked for twice."""
 
-Advance = Callable[[pa.Table, pa.Table], int]
-"""(first source at coefficient 0, first source at another one) ->
-how many places to advance in the list of coefficients; 0 ends the curve. None visits them all."""
-
 
 def visited(
-    curves: Sequence[Curve], chunks: Sequence[Chunk], measure: Measure, advance: Advance | None
+    curves: Sequence[Curve], chunks: Sequence[Sequence[Chunk]], measure: Measure
 ) -> list[list[float]]:
     """Measure the curves on the chunks; returns the coefficients that each curve visits.
+
+    Chunks of the same tokens stand together.
 
     Which they are is a function of the points alone: the rule is replayed over all chunks of the
     curve's first source together. On the way there a chunk follows those before it, and goes ahead
     where it alone would go on. So points may be measured that no curve visits in the end, but a
     chunk that is prepared measures all that is known to be wanted of it, and is prepared again only
     for coefficients that a later one has shown to be wanted. A chunk that overflows ahead of the
-    others goes no further; the job ends on that if the curve comes there.
+    others goes no further; the job ends on that if the curve comes there. On each chunk the curves
+    that change a lower layer come first.
     """
-    walks = [
-        Walk(
-            curve, [chunk for chunk in chunks if chunk.source == curve.sources[0]], measure, advance
-        )
-        for curve in curves
-    ]
+    walks = []
+    for curve in curves:
+        first = filter(curve.begins_on, itertools.chain.from_iterable(chunks))
+        walks.append(Walk(curve, list(first), measure))
+    upwards = sorted(range(len(curves)), key=lambda number: curves[number].layer)
     wanted = [[0] for _ in curves]
-    for chunk in chunks:
-        for number, walk in enumerate(walks):
-            if chunk.source == walk.curve.sources[0]:
-                wanted[number] = walk.ahead(chunk, wanted[number])
+    for shared in chunks:
+        for number in upwards:
+            for chunk in filter(curves[number].begins_on, shared):
+                wanted[number] = walks[number].ahead(chunk, wanted[number])
     ended = [walk.together(places) for walk, places in zip(walks, wanted, strict=True)]
-    for chunk in chunks:
-        for curve, coefficients in zip(curves, ended, strict=True):
-            if chunk.source in curve.sources[1:]:
-                for coefficient in coefficients:
-                    measure(curve, chunk, coefficient)
+    for shared in chunks:
+        for number in upwards:
+            for chunk in filter(curves[number].goes_on_to, shared):
+                for coefficient in ended[number]:
+                    measure(curves[number], chunk, coefficient)
     return ended
 
 
@@ -81,7 +99,6 @@ class Walk:
     curve: Curve
     chunks: Sequence[Chunk]
     measure: Measure
-    advance: Advance | None
 
     def ahead(self, chunk: Chunk, wanted: Sequence[int]) -> list[int]:
         """Measure a chunk at the places wanted, and on from the last as it alone would go on.
@@ -126,9 +143,9 @@ class Walk:
         coefficient = self.curve.coefficients[place]
         here = pa.concat_tables([self._point(chunk, place) for chunk in chunks])
         step = 1
-        if self.advance and coefficient != 0:
+        if self.curve.advance and coefficient != 0:
             unsteered = [self.measure(self.curve, chunk, 0.0) for chunk in chunks]
-            step = self.advance(pa.concat_tables(unsteered), here)
+            step = self.curve.advance(pa.concat_tables(unsteered), here)
         following = place + step
         return following if step and following < len(self.curve.coefficients) else None
 
@@ -137,5 +154,5 @@ class Walk:
 
     def _passing_over(self) -> contextlib.AbstractContextManager[None]:
         """Passes over an overflow of one chunk where all of them may end the curve before it."""
-        undecided = self.advance and len(self.chunks) > 1
+        undecided = self.curve.advance and len(self.chunks) > 1
         return contextlib.suppress(Overflow) if undecided else contextlib.nullcontext()

@@ -23,14 +23,14 @@ Choice = Mapping[str, Any]
 class Steering:
     """One injection and how it is evaluated.
 
-    `parts` are (0-based layer, vector [hidden]); `runs` are lists of coefficients, each with
-    early stopping of its own; `sources` are the corpora or behaviours it is evaluated on.
+    `parts` are (0-based layer, vector [hidden]); `sources` are, by measure, the corpora or
+    behaviours it is evaluated on.
     """
 
     label: str
     parts: Parts
-    runs: tuple[tuple[float, ...], ...]
-    sources: tuple[str, ...]
+    coefficients: tuple[float, ...]
+    sources: Mapping[str, tuple[str, ...]]
 
 
 def steerings(
@@ -42,25 +42,30 @@ def steerings(
     and layer, where an injection asks for them. Raises StudyError where it has none.
     """
     for injected in job.injections:
-        runs = injected.runs
-        if runs is None:
-            ((layer,),) = injected.layers.values()
-            cell = _chosen(choice, injected.sources[0], layer)
-            runs = ((0.0, cell["subtract"], cell["add"]),)
-        yield Steering(injected.label, _parts(injected, vectors, choice), runs, injected.sources)
+        coefficients = injected.coefficients
+        if coefficients is None:
+            ((vector, (layer,)),) = injected.layers.items()
+            cell = _chosen(choice, job.behaviours[vector], layer)
+            coefficients = (0.0, cell["subtract"], cell["add"])
+        sources = {measured.name: job.sources(injected, measured) for measured in job.measures}
+        yield Steering(
+            injected.label, _parts(job, injected, vectors, choice), coefficients, sources
+        )
 
 
-def _parts(injected: Injected, vectors: Mapping[str, np.ndarray], choice: Choice | None) -> Parts:
+def _parts(
+    job: SweepJob, injected: Injected, vectors: Mapping[str, np.ndarray], choice: Choice | None
+) -> Parts:
     if injected.combined:
-        return (_combined(injected, injected.combined, vectors, choice),)
-    return tuple(
-        (layer, vectors[name][layer])
-        for name, layers in injected.layers.items()
-        for layer in layers
-    )
+        return (_combined(job, injected, injected.combined, vectors, choice),)
+    parts = []
+    for name, layers in injected.layers.items():
+        parts += [(layer, vectors[name][layer]) for layer in layers]
+    return tuple(parts)
 
 
 def _combined(
+    job: SweepJob,
     injected: Injected,
     combined: Combined,
     vectors: Mapping[str, np.ndarray],
@@ -68,12 +73,12 @@ def _combined(
 ) -> tuple[int, np.ndarray]:
     """All vectors at one layer as one; subtracting takes negatives or negative multipliers."""
     ((layer,),) = set(injected.layers.values())
-    if combined.weighted:
-        weights = [
-            _chosen(choice, behaviour, layer)[combined.direction] for behaviour in injected.sources
-        ]
-    else:
-        weights = [1.0 if combined.direction == "add" else -1.0] * len(injected.layers)
+    weights = []
+    for name in injected.layers:
+        if combined.weighted:
+            weights.append(_chosen(choice, job.behaviours[name], layer)[combined.direction])
+        else:
+            weights.append(1.0 if combined.direction == "add" else -1.0)
     return layer, combine([vectors[name][layer] for name in injected.layers], combined.how, weights)
 
 

@@ -12,7 +12,7 @@ from snakesteer.core.labels import injection_label
 from snakesteer.core.records import read
 
 Direction = Literal["add", "subtract"]
-ALL = "all"  # the label of several vectors
+ALL = "all"  # the name of several vectors
 
 
 @dataclass(frozen=True)
@@ -28,23 +28,37 @@ class Combined:
 
 @dataclass(frozen=True)
 class Injected:
-    """One injection and how it is evaluated.
+    """One injection: the 0-based `layers` of each vector, and the coefficients along it.
 
-    `layers` are 0-based, by vector; `sources` the corpora or behaviours it is evaluated on. `runs`
-    are lists of coefficients, each with early stopping of its own; None stands for 0 and the two
-    multipliers that a choice has for the vector.
+    None stands for 0 and the two multipliers that a choice has for the vector.
     """
 
-    label: str
     layers: Mapping[str, tuple[int, ...]]
-    sources: tuple[str, ...]
-    runs: tuple[tuple[float, ...], ...] | None
+    coefficients: tuple[float, ...] | None
     combined: Combined | None = None
+
+    @property
+    def what(self) -> str:
+        """What is injected, whatever the layer."""
+        if self.combined is None:
+            return self.vector
+        weighted = " weighted" if self.combined.weighted else ""
+        return f"{self.combined.how}{weighted} {self.combined.direction}"
+
+    @property
+    def label(self) -> str:
+        """What tells it from the others of its sweep."""
+        return f"{self.what} at {self.layer}"
 
     @property
     def layer(self) -> str:
         """The label of its layers."""
         return injection_label(self.layers)
+
+    @property
+    def lowest(self) -> int:
+        """The lowest of its layers."""
+        return min(layer for layers in self.layers.values() for layer in layers)
 
     @property
     def vector(self) -> str:
@@ -54,14 +68,14 @@ class Injected:
     @property
     def points(self) -> int:
         """How many points it has on each source."""
-        return 3 if self.runs is None else sum(map(len, self.runs))
+        return 3 if self.coefficients is None else len(self.coefficients)
 
     @property
     def least_points(self) -> int:
-        """How many it has if every run ends at its first coefficient but 0."""
-        if self.runs is None:
+        """How many it has if its curve ends at the first coefficient on either side of 0."""
+        if self.coefficients is None:
             return self.points
-        return sum(min(len(run), 2 if run[0] == 0 else 1) for run in self.runs)
+        return len({(value > 0) - (value < 0) for value in self.coefficients})
 
 
 @dataclass(frozen=True)
@@ -85,18 +99,47 @@ class Precision:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A measure of a sweep, by the `name` it has there, and which samples it reads.
+
+    `sources` are all corpora or behaviours that it reads; with `own` each injection is measured on
+    those of its vectors, else on all. `files` are the places of their files among the job's inputs,
+    by role. Of each source's `split` as many samples are read as hold `tokens` (all if None),
+    documents cut at `max_tokens`; with `read_on` every coefficient has other samples, of so many
+    tokens. `asked` is the measure's own `Settings`, plain.
+    """
+
+    name: str
+    measure: str
+    sources: tuple[str, ...]
+    own: bool
+    files: Mapping[str, tuple[int, ...]]
+    split: str
+    asked: Mapping[str, Any]
+    tokens: int | None = None
+    max_tokens: int | None = None
+    special_tokens: str = "token"
+    read_on: int | None = None
+    precision: Precision | None = None
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether a curve may end before its last coefficient."""
+        return bool(self.asked.get("stopping"))
+
+
+@dataclass(frozen=True)
 class SweepJob:
     """One job of a sweep: what is injected, what is measured, and how the model is run.
 
-    `asked` is the measure's own `Settings`, plain; `sources` are in the order of the job's inputs.
-    With `read_on` every coefficient has other samples, of so many tokens a source. With `resamples`
-    the vectors are so many of each.
+    `behaviours` are those of the vectors that are made of one. With `resamples` the vectors are so
+    many of each.
     """
 
-    measure: str
-    asked: Mapping[str, Any]
     injections: tuple[Injected, ...]
-    sources: tuple[str, ...]
+    operator: str
+    measures: tuple[Measured, ...]
+    behaviours: Mapping[str, str]
     dtype: Dtype
     attention: str
     device_map: str | None
@@ -106,8 +149,6 @@ class SweepJob:
     path: Literal["shared", "plain"]
     kept_gb: float
     compile: bool
-    read_on: int | None = None
-    precision: Precision | None = None
     transfer: bool = False
     resamples: int | None = None
 
@@ -119,10 +160,16 @@ class SweepJob:
     @property
     def layers(self) -> tuple[int, ...]:
         """All layers that are injected at, ascending."""
-        injected = {
-            layer for one in self.injections for layers in one.layers.values() for layer in layers
-        }
-        return tuple(sorted(injected))
+        found: set[int] = set()
+        for one in self.injections:
+            found.update(*one.layers.values())
+        return tuple(sorted(found))
+
+    def sources(self, injected: Injected, measured: Measured) -> tuple[str, ...]:
+        """What an injection is measured on."""
+        if not measured.own:
+            return measured.sources
+        return tuple(dict.fromkeys(self.behaviours[vector] for vector in injected.layers))
 
 
 def injections_of(settings: Mapping[str, Any]) -> list[tuple[Injected, ...]]:

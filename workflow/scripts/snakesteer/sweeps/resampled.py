@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from types import ModuleType
 
 import pyarrow as pa
 
-from snakesteer.sweeps.chunks import Samples
 from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.runner import Asked
 
 
 def again(
-    measure: ModuleType,
-    steerings: Iterable[Steering],
-    samples: Mapping[str, Samples],
-    base: pa.Table,
-) -> tuple[list[Steering], dict[str, Samples]]:
-    """The same injections at the coefficients, and the samples, that they have in `base`.
-
-    `base` is the sweep's own table.
+    measures: Sequence[Asked], steerings: Iterable[Steering], base: pa.Table
+) -> tuple[list[Asked], list[Steering]]:
+    """The same measures on the samples, and the same injections at the coefficients, that they
+    have in `base`, the sweep's own table; there is an injection for each measure.
     """
-    pairs = set(zip(base["injection"].to_pylist(), base["coefficient"].to_pylist(), strict=True))
-    at_these = []
-    for steering in steerings:
-        runs = (tuple(c for c in run if (steering.label, c) in pairs) for run in steering.runs)
-        at_these.append(replace(steering, runs=tuple(run for run in runs if run)))
-    columns = (base[column].to_pylist() for column in (measure.SOURCE, measure.SAMPLE))
+    columns = (base[name].to_pylist() for name in ("measure", "injection", "coefficient"))
     evaluated = set(zip(*columns, strict=True))
-    on_these = {}
-    for source, given in samples.items():
-        places = [place for place, name in enumerate(given.names) if (source, name) in evaluated]
-        on_these[source] = given.taken(places)
-    return at_these, on_these
+    repeated = []
+    for steering in steerings:
+        for name, sources in steering.sources.items():
+            coefficients = tuple(
+                coefficient
+                for coefficient in steering.coefficients
+                if (name, steering.label, coefficient) in evaluated
+            )
+            own = replace(steering, coefficients=coefficients, sources={name: sources})
+            repeated.append(own)
+    return [_on_the_same(measure, base) for measure in measures], repeated
+
+
+def _on_the_same(measure: Asked, base: pa.Table) -> Asked:
+    columns = ("measure", measure.plugin.SOURCE, measure.plugin.SAMPLE)
+    read = set(zip(*(base[name].to_pylist() for name in columns), strict=True))
+    samples = {}
+    for source, given in measure.samples.items():
+        places = []
+        for place, name in enumerate(given.names):
+            if (measure.name, source, name) in read:
+                places.append(place)
+        samples[source] = given.taken(places)
+    return replace(measure, samples=samples, stopping=None, precision=None)
 
 
 def joined(tables: Sequence[pa.Table], resamples: int) -> pa.Table:

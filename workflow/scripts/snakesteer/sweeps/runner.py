@@ -16,141 +16,228 @@ import pyarrow.compute as pc
 from snakesteer.core.errors import StudyError
 from snakesteer.core.progress import Progress
 from snakesteer.engine.models import LanguageModel
-from snakesteer.engine.probe import checked_path
+from snakesteer.engine.operators import add
 from snakesteer.engine.steering import injection
 from snakesteer.storage.points import Points
-from snakesteer.sweeps.chunks import KEPT_BYTES, Chunk, Prepared, Samples, chunks_of
+from snakesteer.sweeps.chunks import (
+    KEPT_BYTES,
+    Chunk,
+    Prepared,
+    Samples,
+    chunks_of,
+    sharing,
+)
 from snakesteer.sweeps.curves import Advance, Curve, visited
 from snakesteer.sweeps.injections import Steering
 from snakesteer.sweeps.job import Precision
 from snakesteer.sweeps.precision import documents_needed
 
 INJECTION = pa.field("injection", pa.string())
+MEASURE = pa.field("measure", pa.string())
 
 Places = Mapping[str, range]
 """Which samples of each source, by their places in it."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A measure of a sweep by its `name` there, and the samples of each source that it reads.
+
+    `measures` says what the plugin is; `code` tells what it does from any other. With `read_on`
+    every coefficient visited has other samples, the next ones that hold so many tokens. With a
+    `precision`, only as many of each source's samples are evaluated as it takes at the coefficients
+    visited, and the pilot's samples decide which those are.
+    """
+
+    name: str
+    plugin: ModuleType
+    samples: Mapping[str, Samples]
+    stopping: Any = None
+    read_on: int | None = None
+    precision: Precision | None = None
+    code: str = ""
+
+    @property
+    def advance(self) -> Advance | None:
+        """The rule by which its curves end early."""
+        return partial(self.plugin.advance, self.stopping) if self.stopping else None
+
+    def tokens(self, samples: Samples) -> int:
+        """How many tokens samples count for."""
+        return sum(map(self.plugin.counted, samples.sequences))
+
+    def of(self, source: str, table: pa.Table) -> pa.Table:
+        """The rows of one source."""
+        return table.filter(pc.field(self.plugin.SOURCE) == source)
+
+
 def run(
     model: LanguageModel,
-    measure: ModuleType,
+    measures: Sequence[Asked],
     steerings: Sequence[Steering],
-    samples: Mapping[str, Samples],
     *,
     batch_tokens: int,
-    read_on: int | None = None,
-    precision: Precision | None = None,
-    stopping: Any = None,
+    operator: ModuleType = add,
+    operator_code: str = "",
     path: str = "shared",
     kept_bytes: float = KEPT_BYTES,
     points: Points | None = None,
     progress: Progress | None = None,
 ) -> list[pa.Table]:
-    """Measure under every injection and coefficient (`measures` says what a measure is).
+    """Measure under every injection and coefficient.
 
-    The lower layers run once for all of them, up to the lowest layer of any. The first source of a
-    steering decides where its runs end by the measure's `stopping`, which coefficient 0 never
-    triggers. With `read_on`, every coefficient visited has other samples, the next ones that hold
-    so many tokens. With a `precision`, only as many of each source's samples are evaluated as it
-    takes at the coefficients visited, and the pilot's samples decide which those are. `path`: see
-    `engine.steering`. `kept_bytes` bounds the states kept at a time, and so the chunk of samples
-    that a point is about; `points` are those there already.
+    The lower layers run once for all of them: the states of one layer are kept, and go up to the
+    next one that is injected at. The first source of a steering decides where it ends by the
+    measure's `stopping`, which coefficient 0 never triggers, on either side of 0 by itself. `path`:
+    see `engine.steering`. `kept_bytes` bounds the states kept at a time, and so the chunk of
+    samples that a point is about; `points` are those there already.
 
-    Returns a table for each steering, a row per run, coefficient, source and sample, in this order:
-    the measure's columns, and `injection` (the steering's label). Raises StudyError when there is
-    no coefficient to evaluate; when, with `read_on` or a `precision`, a run does not begin with 0;
-    when there are no next samples; for a sample beyond the model's context, and for NaN or
-    infinity.
+    Returns a table for each steering, a row per measure, coefficient, source and sample, in this
+    order: the columns of all measures, of which each fills its own, `injection` (the steering's
+    label) and `measure` (the name). Raises StudyError when there is no coefficient to evaluate;
+    when, with `read_on` or a `precision`, a curve does not begin with 0; when there are no next
+    samples; for a sample beyond the model's context, and for NaN or infinity.
     """
     curves, owners = [], []
+    by_name = {measure.name: measure for measure in measures}
     for number, steering in enumerate(steerings):
-        steered = injection(model, steering.parts)
-        for coefficients in filter(None, steering.runs):
-            owners.append(number)
-            curves.append(Curve(steered, tuple(map(float, coefficients)), steering.sources))
+        steered = injection(model, steering.parts, operator.apply)
+        for name, sources in steering.sources.items():
+            advance = by_name[name].advance
+            for coefficients in _runs(steering.coefficients, advance is not None):
+                owners.append((number, name))
+                curves.append(Curve(steered, coefficients, name, sources, advance))
     if not curves:
         raise StudyError("No injection has a coefficient to ask under; name at least one of each.")
-    if (read_on or precision) and any(curve.coefficients[0] != 0 for curve in curves):
-        raise StudyError("Coefficients that others are held against must begin with 0: add it.")
-    lowest = min(curve.injection.layers[0] for curve in curves)
-    prepared = Prepared(model, lowest, batch_tokens, checked_path(model, lowest, path))
+    prepared = Prepared(model, batch_tokens, path)
     sweep = _Sweep(
-        measure, samples, prepared, kept_bytes, points or Points(), progress or Progress()
+        by_name,
+        prepared,
+        kept_bytes,
+        points or Points(),
+        progress or Progress(),
+        operator_code,
     )
-    sweep.progress.start(sweep.most_tokens(curves, read_on))
-    advance = partial(measure.advance, stopping) if stopping else None
-    every = {source: range(len(given.sequences)) for source, given in samples.items()}
-    if read_on:
-        measured = [_read_on(sweep, curve, read_on, advance) for curve in curves]
-    elif precision:
-        measured = _precise(sweep, curves, every, precision, advance)
-    else:
-        measured = sweep.tables(curves, every, advance)
+    sweep.progress.start(sweep.most_tokens(curves))
+    measured = sweep.curves(curves)
     sweep.progress.finish()
     tables = []
     for number, steering in enumerate(steerings):
-        own = [table for table, owner in zip(measured, owners, strict=True) if owner == number]
-        table = pa.concat_tables([measure.SCHEMA.empty_table(), *own])
-        labels = pa.array([steering.label] * table.num_rows, INJECTION.type)
-        tables.append(table.append_column(INJECTION, labels))
+        parts = []
+        for measure in measures:
+            owned = (number, measure.name)
+            own = [table for table, of in zip(measured, owners, strict=True) if of == owned]
+            table = pa.concat_tables([measure.plugin.SCHEMA.empty_table(), *own])
+            for column, label in ((INJECTION, steering.label), (MEASURE, measure.name)):
+                labels = pa.array([label] * table.num_rows, column.type)
+                table = table.append_column(column, labels)
+            parts.append(table)
+        tables.append(pa.concat_tables(parts, promote_options="default"))
     return tables
+
+
+def _runs(coefficients: Sequence[float], ends_early: bool) -> list[tuple[float, ...]]:
+    """The coefficients in lists that end by themselves: where one may end early and they have both
+    signs, 0, those above it and those below it, the nearest first."""
+    given = tuple(map(float, coefficients))
+    runs = [given]
+    if ends_early:
+        outward = sorted(given, key=abs)
+        zero, above, below = (
+            tuple(value for value in outward if (value > 0) - (value < 0) == sign)
+            for sign in (0, 1, -1)
+        )
+        runs = [zero, above, below] if above and below else [tuple(outward)]
+    return [run for run in runs if run]
 
 
 @dataclass(frozen=True)
 class _Sweep:
     """What all points of a sweep have in common."""
 
-    measure: ModuleType
-    samples: Mapping[str, Samples]
+    measures: Mapping[str, Asked]
     prepared: Prepared
     kept_bytes: float
     points: Points
     progress: Progress
+    operator_code: str
 
-    def tokens(self, samples: Samples) -> int:
-        return sum(map(self.measure.counted, samples.sequences))
-
-    def most_tokens(self, curves: Sequence[Curve], read_on: int | None) -> int:
+    def most_tokens(self, curves: Sequence[Curve]) -> int:
         """How many tokens all points count for, if no curve ends early."""
-        each = {source: read_on or self.tokens(given) for source, given in self.samples.items()}
-        return sum(
-            each[source] * len(curve.coefficients) for curve in curves for source in curve.sources
-        )
+        most = 0
+        for curve in curves:
+            asked = self.measures[curve.measure]
+            for source in curve.sources:
+                each = asked.read_on or asked.tokens(asked.samples[source])
+                most += each * len(curve.coefficients)
+        return most
 
-    def tables(
-        self, curves: Sequence[Curve], places: Places, advance: Advance | None
-    ) -> list[pa.Table]:
-        """A table for each curve: the rows of every coefficient that it visits, source by source,
-        in the order of the samples at these places."""
-        chunks = chunks_of(self.prepared.model, self.samples, places, self.kept_bytes)
+    def curves(self, curves: Sequence[Curve]) -> list[pa.Table]:
+        """The table of each curve: the curves of all measures whose samples are fixed are measured
+        together, chunk by chunk, each of the others by itself."""
+        for curve in curves:
+            asked = self.measures[curve.measure]
+            if (asked.read_on or asked.precision) and curve.coefficients[0] != 0:
+                raise StudyError(
+                    "Coefficients that others are held against must begin with 0: add it."
+                )
+        fixed = [curve for curve in curves if not self.measures[curve.measure].read_on]
+        pilots = {}
+        for name, asked in self.measures.items():
+            pilots[name] = {
+                source: range(len(given.sequences)) for source, given in asked.samples.items()
+            }
+            if asked.precision:
+                for source, every in pilots[name].items():
+                    pilots[name][source] = every[: asked.precision.pilot]
+        together = iter(self.tables(fixed, pilots))
         tables = []
-        for curve, coefficients in zip(
-            curves, visited(curves, chunks, self.point, advance), strict=True
-        ):
-            parts = [
-                self.point(curve, chunk, coefficient)
-                for coefficient in coefficients
-                for source in curve.sources
-                for chunk in chunks
-                if chunk.source == source
-            ]
+        for curve in curves:
+            asked = self.measures[curve.measure]
+            if asked.read_on:
+                tables.append(_read_on(self, curve, asked, asked.read_on))
+            elif asked.precision:
+                tables.append(_precise(self, curve, asked, asked.precision, next(together)))
+            else:
+                tables.append(next(together))
+        return tables
+
+    def tables(self, curves: Sequence[Curve], places: Mapping[str, Places]) -> list[pa.Table]:
+        """A table for each curve: the rows of every coefficient that it visits, source by source,
+        in the order of the samples at these places, by measure."""
+        chunks = []
+        for name, some in places.items():
+            samples = self.measures[name].samples
+            model = self.prepared.model
+            chunks += chunks_of(model, name, samples, some, self.kept_bytes)
+        tables = []
+        found = visited(curves, sharing(chunks), self.point)
+        for curve, coefficients in zip(curves, found, strict=True):
+            parts = []
+            for coefficient in coefficients:
+                for source in curve.sources:
+                    for chunk in chunks:
+                        if (chunk.measure, chunk.source) == (curve.measure, source):
+                            parts.append(self.point(curve, chunk, coefficient))
             tables.append(pa.concat_tables(parts))
         return tables
 
     def point(self, curve: Curve, chunk: Chunk, coefficient: float) -> pa.Table:
         """The rows of one point, measured unless they are there."""
         coefficient += 0.0  # there is one zero
+        asked = self.measures[chunk.measure]
         point = {
-            "path": self.prepared.path,
-            "injection": curve.identity if coefficient else None,
+            "path": self.prepared.path_at(curve.layer),
+            "injection": [curve.identity, self.operator_code] if coefficient else None,
+            "measure": [asked.plugin.__name__, asked.code],
             "source": chunk.source,
             "samples": chunk.content,
             "coefficient": coefficient,
         }
 
         def rows() -> pa.Table:
-            batches = self.prepared.batches(chunk)
-            return self.measure.rows(
+            batches = self.prepared.batches(chunk, curve.layer)
+            return asked.plugin.rows(
                 self.prepared.model,
                 curve.injection,
                 coefficient,
@@ -161,15 +248,11 @@ class _Sweep:
             )
 
         return self.points.table(
-            point, rows, lambda: self.progress.skip(self.tokens(chunk.samples))
+            point, rows, lambda: self.progress.skip(asked.tokens(chunk.samples))
         )
 
-    def of(self, source: str, table: pa.Table) -> pa.Table:
-        """The rows of one source."""
-        return table.filter(pc.field(self.measure.SOURCE) == source)
 
-
-def _read_on(sweep: _Sweep, curve: Curve, tokens: int, advance: Advance | None) -> pa.Table:
+def _read_on(sweep: _Sweep, curve: Curve, asked: Asked, tokens: int) -> pa.Table:
     """The table of a curve whose every coefficient has other samples (paper: skill sweep)."""
     read = dict.fromkeys(curve.sources, 0)
     tables: list[pa.Table] = []
@@ -177,30 +260,30 @@ def _read_on(sweep: _Sweep, curve: Curve, tokens: int, advance: Advance | None) 
     while place < len(curve.coefficients):
         coefficient = curve.coefficients[place]
         places = {
-            source: _next_samples(sweep, source, start, tokens, coefficient)
+            source: _next_samples(asked, source, start, tokens, coefficient)
             for source, start in read.items()
         }
         read = {source: some.stop for source, some in places.items()}
-        tables += sweep.tables([replace(curve, coefficients=(coefficient,))], places, None)
+        here = replace(curve, coefficients=(coefficient,), advance=None)
+        tables += sweep.tables([here], {asked.name: places})
         step = 1
-        if advance and coefficient != 0:
-            unsteered, here = (sweep.of(curve.sources[0], tables[at]) for at in (0, -1))
-            step = advance(unsteered, here)
+        if curve.advance and coefficient != 0:
+            step = curve.advance(*(asked.of(curve.sources[0], tables[at]) for at in (0, -1)))
         if not step:
             break
         place += step
     return pa.concat_tables(tables)
 
 
-def _next_samples(sweep: _Sweep, source: str, start: int, tokens: int, coefficient: float) -> range:
+def _next_samples(asked: Asked, source: str, start: int, tokens: int, coefficient: float) -> range:
     """The samples from `start` on that hold so many tokens."""
-    sequences = sweep.samples[source].sequences
+    sequences = asked.samples[source].sequences
     held = 0
     for place in range(start, len(sequences)):
-        held += sweep.measure.counted(sequences[place])
+        held += asked.plugin.counted(sequences[place])
         if held >= tokens:
             return range(start, place + 1)
-    measure = sweep.measure
+    measure = asked.plugin
     raise StudyError(
         f"{measure.SECTION}.{source} has no {measure.SAMPLE}s left for coefficient "
         f"{coefficient:g}: its {len(sequences)} are read, {tokens:,} tokens at every coefficient; "
@@ -209,55 +292,48 @@ def _next_samples(sweep: _Sweep, source: str, start: int, tokens: int, coefficie
 
 
 def _precise(
-    sweep: _Sweep,
-    curves: Sequence[Curve],
-    every: Places,
-    precision: Precision,
-    advance: Advance | None,
-) -> list[pa.Table]:
-    """Each curve's table, over as many of `every` source's samples as the precision takes.
+    sweep: _Sweep, curve: Curve, asked: Asked, precision: Precision, piloted: pa.Table
+) -> pa.Table:
+    """A curve's table, over as many of its sources' samples as the precision takes.
 
-    After the pilot the samples are taken in steps, each by the coefficients that go so far.
+    After the pilot, whose table is there, the samples are taken in steps, each by the coefficients
+    that go so far.
     """
-    pilot = {source: some[: precision.pilot] for source, some in every.items()}
-    tables = sweep.tables(curves, pilot, advance)
-    coefficients = [table["coefficient"].unique().to_pylist() for table in tables]
-    parts = [[table] for table in tables]
-    for source, some in every.items():
-        ends = _ends(sweep, precision, tables, source, len(some))
+    coefficients = piloted["coefficient"].unique().to_pylist()
+    parts = [piloted]
+    for source in curve.sources:
+        available = len(asked.samples[source].sequences)
+        ends = _ends(sweep, asked, precision, asked.of(source, piloted), source, available)
         most = max(ends.values())
         step = most if precision.by == "curve" else precision.step
-        for start in range(len(pilot[source]), most, step):
-            further = []
-            for curve, own in zip(curves, coefficients, strict=True):
-                going = tuple(coefficient for coefficient in own if ends[coefficient] > start)
-                further.append(replace(curve, coefficients=going, sources=(source,)))
+        for start in range(min(precision.pilot, available), most, step):
+            going = tuple(coefficient for coefficient in coefficients if ends[coefficient] > start)
+            further = replace(curve, coefficients=going, sources=(source,), advance=None)
             places = {source: range(start, min(start + step, most))}
-            for part, table in zip(parts, sweep.tables(further, places, None), strict=True):
-                part.append(table)
-    return [
-        _in_order(pa.concat_tables(part), {sweep.measure.SOURCE: [*every], "coefficient": own})
-        for part, own in zip(parts, coefficients, strict=True)
-    ]
+            parts += sweep.tables([further], {asked.name: places})
+    orders = {asked.plugin.SOURCE: curve.sources, "coefficient": coefficients}
+    return _in_order(pa.concat_tables(parts), orders)
 
 
 def _ends(
-    sweep: _Sweep, precision: Precision, pilot: Sequence[pa.Table], source: str, available: int
+    sweep: _Sweep,
+    asked: Asked,
+    precision: Precision,
+    pilot: pa.Table,
+    source: str,
+    available: int,
 ) -> dict[float, int]:
     """By coefficient of the pilot, how many samples of a source the precision takes."""
-    ends: dict[float, int] = {}
-    for table in pilot:
-        here = sweep.of(source, table)
-        hits = {
-            coefficient: sweep.measure.hits(here.filter(pc.field("coefficient") == coefficient))
-            for coefficient in here["coefficient"].unique().to_pylist()
-        }
-        for coefficient, steered in hits.items():
-            needed = documents_needed(steered, hits[0.0], precision.half_width)
-            ends[coefficient] = max(ends.get(coefficient, 0), needed)
+    hits = {}
+    for coefficient in pilot["coefficient"].unique().to_pylist():
+        hits[coefficient] = asked.plugin.hits(pilot.filter(pc.field("coefficient") == coefficient))
+    ends = {
+        coefficient: documents_needed(steered, hits[0.0], precision.half_width)
+        for coefficient, steered in hits.items()
+    }
     most, piloted = max(ends.values()), min(precision.pilot, available)
     sweep.progress.note(
-        f"precision {precision.half_width:g} takes {most} {sweep.measure.SAMPLE}s of {source}, by "
+        f"precision {precision.half_width:g} takes {most} {asked.plugin.SAMPLE}s of {source}, by "
         f"a pilot of {piloted}"
         + (f"; the budget holds only {available}" if most > available else "")
     )

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from snakesteer.core.errors import StudyError
-from snakesteer.sweeps.job import injections_of
 from snakesteer.tables.bootstrap import RESAMPLES, SEED, percentile_interval, resampled_accuracies
+from snakesteer.tables.raw import by_injection
 from snakesteer.tables.vector_intervals import HIGH, LOW, vector_interval
 
 # Accuracy -> (column of its counts of hits, column of the tokens they are counted over).
@@ -43,7 +43,7 @@ SKILL_COLUMNS = [
 
 @dataclass(frozen=True)
 class Curve:
-    """One injection of a skill sweep: its vector, layer label and raw skill sweep table.
+    """One injection of a sweep: what is injected, its layer label and its raw table.
 
     `resampled` is the raw table of the same sweep with resamples of its vectors (`resample`).
     """
@@ -62,12 +62,10 @@ def table(
 
     `settings` have `sweep`, its `target` and `statistics`, and the injections of all `jobs`.
     """
-    curves = []
-    for job, own, again in zip(
-        injections_of(settings), raw, resampled or [None] * len(raw), strict=True
-    ):
-        for injected in job:
-            curves.append(Curve(injected.vector, injected.layer, own, again))
+    curves = [
+        Curve(injected.what, injected.layer, own, again)
+        for injected, own, again in by_injection(settings, raw, resampled)
+    ]
     return skill_table(settings["sweep"], settings["target"], curves, **settings["statistics"])
 
 

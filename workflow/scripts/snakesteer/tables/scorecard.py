@@ -130,6 +130,11 @@ def _same_kind(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
     for table in (ours, theirs):
         if table.empty:
             raise StudyError("a scorecard was given an empty table; compare sweeps with results.")
+        if not {"role", "kind"}.intersection(table):
+            raise StudyError(
+                "a scorecard compares next_token or two_choice, and was given a table of another "
+                "measure; leave that sweep out."
+            )
     names = f"{_name(ours)} and {_name(theirs)}"
     kinds = ["skill" if "role" in table else str(table["kind"].iloc[0]) for table in (ours, theirs)]
     if kinds[0] != kinds[1]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from snakesteer.sweeps.job import injections_of
 from snakesteer.tables.intervals import mean_interval, wilson_interval
+from snakesteer.tables.raw import by_injection
 from snakesteer.tables.vector_intervals import HIGH, LOW, vector_interval
 
 BEHAVIOUR_COLUMNS = [
@@ -69,27 +69,23 @@ def table(
     `settings` have `sweep`, its `kind`, `split` and `collapse`, and the injections of all `jobs`.
     """
     parts = []
-    for job, own, again in zip(
-        injections_of(settings), raw, resampled or [None] * len(raw), strict=True
-    ):
-        for injected in job:
-            combined = injected.combined
-            part = Part(
-                kind=settings["kind"],
-                vector=injected.vector,
-                layer=injected.layer,
-                split=settings["split"],
-                raw=own[own["injection"] == injected.label],
-                resampled=(None if again is None else again[again["injection"] == injected.label]),
+    for injected, own, again in by_injection(settings, raw, resampled):
+        part = Part(
+            kind=settings["kind"],
+            vector=injected.vector,
+            layer=injected.layer,
+            split=settings["split"],
+            raw=own,
+            resampled=again,
+        )
+        if combined := injected.combined:
+            part = replace(
+                part,
+                direction=combined.direction,
+                combine=combined.how,
+                weighted=combined.weighted,
             )
-            if combined:
-                part = replace(
-                    part,
-                    direction=combined.direction,
-                    combine=combined.how,
-                    weighted=combined.weighted,
-                )
-            parts.append(part)
+        parts.append(part)
     return behaviour_table(settings["sweep"], parts, settings["collapse"])
 
 

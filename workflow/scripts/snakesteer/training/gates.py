@@ -19,6 +19,7 @@ from snakesteer.measures.two_choice_settings import Stopping
 from snakesteer.storage.points import Points
 from snakesteer.sweeps import runner
 from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.runner import Asked
 from snakesteer.vectors import contrast
 from snakesteer.vectors.samples import Samples
 
@@ -106,7 +107,7 @@ def measure_gates(
                 cell.layer,
                 behaviour,
                 records["test"],
-                [(0.0, cell.coefficient)],
+                (0.0, cell.coefficient),
                 None,
                 points,
             )
@@ -129,9 +130,9 @@ def _column(
     multipliers: Sequence[float],
     points: Points,
 ) -> list[Score]:
-    runs = [(0.0, *(-value for value in multipliers)), tuple(multipliers)]
+    both_signs = (0.0, *(-value for value in multipliers), *multipliers)
     asked = records["validation"]
-    return _scores(model, vector, layer, behaviour, asked, runs, Stopping(), points)
+    return _scores(model, vector, layer, behaviour, asked, both_signs, Stopping(), points)
 
 
 def _scores(
@@ -140,21 +141,15 @@ def _scores(
     layer: int,
     behaviour: str,
     questions: list[dict[str, str]],
-    runs: Sequence[tuple[float, ...]],
+    coefficients: tuple[float, ...],
     stopping: Stopping | None,
     points: Points,
 ) -> list[Score]:
-    steering = Steering("own", ((layer, vector[layer]),), tuple(runs), (behaviour,))
+    sources = {"answers": (behaviour,)}
+    steering = Steering("own", ((layer, vector[layer]),), coefficients, sources)
     prompts = {behaviour: two_choice.read_prompts(model.tokenizer, behaviour, questions)}
-    (table,) = runner.run(
-        model,
-        two_choice,
-        [steering],
-        prompts,
-        batch_tokens=BATCH_TOKENS,
-        stopping=stopping,
-        points=points,
-    )
+    answers = Asked("answers", two_choice, prompts, stopping)
+    (table,) = runner.run(model, [answers], [steering], batch_tokens=BATCH_TOKENS, points=points)
     return [
         Score(
             layer,

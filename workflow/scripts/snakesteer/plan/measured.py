@@ -1,0 +1,72 @@
+"""What the measures of a sweep are asked, and what they read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from snakesteer.plan.activations import documents, questions, skip_tokens
+from snakesteer.plan.artefacts import Artefact, Inputs
+from snakesteer.plan.graph import Graph, once
+from snakesteer.plan.models import max_tokens
+from snakesteer.study.measures import NextToken, OnBehaviours, OnCorpora
+from snakesteer.sweeps.job import Measured
+
+
+@once
+def measured(graph: Graph, name: str) -> tuple[tuple[Measured, ...], Inputs]:
+    """The measures of a sweep, and the files that they read, each once, by role."""
+    sweep, found = graph.study.sweeps[name], []
+    files: Inputs = {}
+    for of, entry in sweep.measures.items():
+        sources = graph.study.sources_of(sweep, entry)
+        place = f"sweeps.{name}.measures.{of}"
+        if isinstance(entry, OnCorpora):
+            one = _on_corpora(graph, place, sweep.model, of, entry, files)
+        else:
+            assert isinstance(entry, OnBehaviours)
+            asked = [(questions(graph, behaviour), 0) for behaviour in sources]
+            one = Measured(
+                name=of,
+                measure=entry.measure,
+                sources=tuple(sources),
+                own=entry.sources is None,
+                files={"questions": _places(files, "questions", asked)},
+                split=entry.split,
+                asked=entry.settings(),
+            )
+        found.append(one)
+    return tuple(found), files
+
+
+def _on_corpora(
+    graph: Graph, place: str, model: str, of: str, entry: OnCorpora, files: Inputs
+) -> Measured:
+    longest = max_tokens(graph, place, model, entry.max_tokens)
+    roles = {"documents": [(documents(graph, corpus), 1) for corpus in entry.corpora]}
+    if isinstance(entry, NextToken):
+        left_out = [skip_tokens(graph, corpus, model, entry, longest) for corpus in entry.corpora]
+        roles["skip_tokens"] = [(made, 0) for made in left_out]
+    return Measured(
+        name=of,
+        measure=entry.measure,
+        sources=tuple(entry.corpora),
+        own=False,
+        files={role: _places(files, role, made) for role, made in roles.items()},
+        split="validation",
+        asked=entry.settings(),
+        tokens=entry.tokens if entry.paired else None,
+        max_tokens=longest,
+        special_tokens=graph.study.models[model].special_tokens,
+        read_on=None if entry.paired else entry.tokens,
+        precision=entry.planned,
+    )
+
+
+def _places(files: Inputs, role: str, made: Iterable[tuple[Artefact, int]]) -> tuple[int, ...]:
+    """The places of files among those of a role, where each stands once."""
+    of_role, places = files.setdefault(role, []), []
+    for one in made:
+        if one not in of_role:
+            of_role.append(one)
+        places.append(of_role.index(one))
+    return tuple(places)
