@@ -1,5 +1,5 @@
 rule activations:
-    """Block outputs at the last token, of all layers, for every document or answer."""
+    """States of all layers at the places that the study names, for every text or answer."""
     input:
         unpack(PLAN.inputs("activations")),
     output:

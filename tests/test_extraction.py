@@ -11,7 +11,7 @@ import tiny
 import torch
 
 from snakesteer.core.progress import Progress
-from snakesteer.engine import both_answers, extraction, models, steering
+from snakesteer.engine import both_answers, extraction, models, steering, texts
 from snakesteer.prompts.questions import QuestionTokens
 from snakesteer.storage.files import read_provenance, stack_tensors, write_tensors
 from snakesteer.storage.points import Points
@@ -68,7 +68,7 @@ def test_all_shards_are_captured_the_same_way(monkeypatch, capsys):
         QuestionTokens(prompt, *pair)
         for prompt, pair in zip(PROMPTS, ANSWERS.tolist(), strict=True)
     ]
-    questions = extraction.Questions(list("abcd"), tokens)
+    questions = texts.Questions(list("abcd"), tokens)
     monkeypatch.setattr(extraction, "SHARD_BYTES", 2 * 4 * 32 * 4)
     parts = extraction.shards(model, questions, batch_tokens=100)
     assert len(parts) == 2
@@ -116,7 +116,7 @@ def test_a_cache_that_does_not_serve_falls_back(llama, monkeypatch, capsys):
 
 def test_an_interrupted_extraction_goes_on(llama, monkeypatch, tmp_path):
     monkeypatch.setattr(extraction, "SHARD_BYTES", 5 * 4 * 32 * 4)
-    documents = extraction.read_documents(llama.tokenizer, tiny.documents(12), 30)
+    documents = texts.read_documents(llama.tokenizer, tiny.documents(12), 30)
     points = Points(tmp_path)
     parts = extraction.shards(llama, documents, batch_tokens=64)
     assert len(parts) == 3

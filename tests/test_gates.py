@@ -9,7 +9,8 @@ from conftest import REPOSITORY
 
 from snakesteer.corpora import drawing
 from snakesteer.engine import models
-from snakesteer.engine.extraction import of_documents, read_documents
+from snakesteer.engine.extraction import of_documents
+from snakesteer.engine.texts import read_documents
 from snakesteer.hub.manifest import manifest
 from snakesteer.measures import next_token
 from snakesteer.measures.next_token_settings import Stopping

@@ -24,7 +24,7 @@ import tiny
 import torch
 
 from snakesteer.core.errors import StudyError
-from snakesteer.engine import extraction, models
+from snakesteer.engine import extraction, models, texts
 from snakesteer.hub.manifest import manifest
 from snakesteer.jobs.job import job
 from snakesteer.jobs.model import job_points
@@ -104,7 +104,7 @@ def behaviours(
 
 
 def extracted(model: models.LanguageModel, folder: Path) -> None:
-    documents = extraction.read_documents(model.tokenizer, tiny.documents(), 30)
+    documents = texts.read_documents(model.tokenizer, tiny.documents(), 30)
     extraction.extract(
         folder / "out.safetensors",
         model,

@@ -15,7 +15,7 @@ from conftest import REPOSITORY
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import oracle
-from snakesteer.engine import extraction, models
+from snakesteer.engine import extraction, models, texts
 from snakesteer.hub.manifest import manifest
 from snakesteer.measures import next_token, two_choice
 from snakesteer.prompts.skip_tokens import most_frequent
@@ -62,7 +62,7 @@ def both(
     folder: Path = request.param or tiny.folder(tmp_path_factory.mktemp("model"))
     model = models.load(folder, manifest(folder), device="cpu")
     network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    documents = extraction.read_documents(model.tokenizer, tiny.documents(), 30)
+    documents = texts.read_documents(model.tokenizer, tiny.documents(), 30)
     found = extraction.of_documents(model, documents, batch_tokens=64)
     half = len(found) // 2
     roles = {"add": found[:half], "subtract": found[half:]}
@@ -185,7 +185,7 @@ def test_skill_vector(both):
 
 def test_contrast_vector(both):
     questions = tiny.questions()
-    read = extraction.read_questions(both.model.tokenizer, questions)
+    read = texts.read_questions(both.model.tokenizer, questions)
     found = extraction.of_questions(both.model, read, batch_tokens=150)
     answers = Samples({role: tensor.numpy() for role, tensor in found.items()})
     vector = contrast.fit({"of": [answers]}, {})

@@ -27,7 +27,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_plugins_of_each_kind() -> None:
     assert plugins.names("corpora") == ["files", "hub", "installed"]
     assert plugins.names("readers") == ["json-records", "parquet", "separated", "text"]
-    assert plugins.names("behaviours") == ["generated", "model-written-evals", "prepared"]
+    assert plugins.names("behaviours") == ["generated", "model-written-evals", "pairs", "prepared"]
     assert plugins.names("vectors") == ["contrast", "control", "difference"]
     for kind in plugins.KINDS:
         for name in plugins.names(kind):

@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerFast
 from snakesteer.core.errors import Overflow, StudyError
 from snakesteer.core.progress import Progress
 from snakesteer.engine import batches as batching
-from snakesteer.engine import extraction, head, memory, models, steering
+from snakesteer.engine import head, memory, models, steering, texts
 from snakesteer.measures import continuation, next_token, two_choice
 from snakesteer.measures.next_token_settings import Stopping as SkillStopping
 from snakesteer.measures.two_choice_settings import Stopping as GridStopping
@@ -611,12 +611,12 @@ def test_the_token_of_a_choice_is_that_choice_however_it_is_decoded():
 
 def test_empty_inputs_are_refused(model):
     for read, word in (
-        (lambda: extraction.read_documents(model.tokenizer, [], 8), "no training documents"),
+        (lambda: texts.read_documents(model.tokenizer, [], 8), "no training documents"),
         (
-            lambda: extraction.read_documents(model.tokenizer, [("a", "mill"), ("b", "")], 8),
+            lambda: texts.read_documents(model.tokenizer, [("a", "mill"), ("b", "")], 8),
             "document b has fewer than two tokens",
         ),
-        (lambda: extraction.read_questions(model.tokenizer, []), "no training questions"),
+        (lambda: texts.read_questions(model.tokenizer, []), "no training questions"),
         (
             lambda: two_choice.read_prompts(model.tokenizer, "bold", []),
             "behaviours.bold has no",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ def split_questions(
 
 
 def table(settings: Mapping[str, Any], repository: str | Path = "") -> pa.Table:
-    """The table of one behaviour: `question`, `split`, `prompt`, `matching`, `not_matching`.
+    """The table of one behaviour: `question`, `split`, `prompt`, `matching`, `not_matching`, and of
+    pairs `system_matching` and `system_not_matching`.
 
     Settings: those of the source, and `train`, `validation`, `seed` and `shuffled_before` of the
     split.
@@ -58,5 +59,7 @@ def table(settings: Mapping[str, Any], repository: str | Path = "") -> pa.Table:
         settings.get("shuffled_before", ()),
     )
     rows = [{"split": name, **asdict(question)} for name, question in split]
-    columns = ["question", "split", "prompt", "matching", "not_matching"]
-    return pa.Table.from_pylist(rows).select(columns)
+    columns = [field.name for field in fields(split[0][1])]
+    columns.insert(1, "split")
+    schema = pa.schema([(column, pa.string()) for column in columns])
+    return pa.Table.from_pylist(rows, schema)

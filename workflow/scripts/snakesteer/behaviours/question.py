@@ -18,3 +18,15 @@ class Question:
     prompt: str
     matching: str
     not_matching: str
+
+
+@dataclass(frozen=True)
+class Pair(Question):
+    """Two texts of which the first shows a behaviour, and the second does not.
+
+    `prompt` is what both share, and `matching` and `not_matching` are what follows it, which may be
+    empty; without a prompt they are whole texts. The sides may have system prompts of their own.
+    """
+
+    system_matching: str | None
+    system_not_matching: str | None

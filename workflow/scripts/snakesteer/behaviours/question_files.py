@@ -101,11 +101,17 @@ def _record(content: Any, place: str) -> dict[str, str]:
 def _read(file: str, repository: str | Path) -> str:
     """The text of a file on this machine, or at an address."""
     try:
-        if not is_address(file):
-            return locate_file(file, repository).read_text(encoding="utf-8-sig")
-        return fetch(file).decode("utf-8-sig")
+        return content(file, repository).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise StudyError(f"{file} is not UTF-8 text ({error.reason}); get it again.") from None
+
+
+def content(file: str, repository: str | Path) -> bytes:
+    """What a file on this machine holds, or one at an address."""
+    if not is_address(file):
+        return locate_file(file, repository).read_bytes()
+    try:
+        return fetch(file)
     except urllib.error.HTTPError as error:
         remedy = "wait and run again" if busy(error.code) else "check commit and path"
         raise StudyError(

@@ -51,8 +51,9 @@ def documents(
     repository: str | Path = "",
     apart: Collection[str] = frozenset(),
 ) -> pa.Table:
-    """The table (`document`, `text`) of a split of a corpus, `train` or `validation`, without
-    documents whose text is one of `apart`, those of the training split.
+    """The table (`document`, `text`, and of instructions `completion`) of a split of a corpus,
+    `train` or `validation`, without documents whose text is one of `apart`, those of the training
+    split.
 
     Raises StudyError if it has no document, or fewer than the entry asks for.
     """
@@ -67,5 +68,5 @@ def documents(
             f"{split} asks for {settings[split]} documents, but the source {settings['source']} "
             f"has {len(drawn)}{after}{others}; {remedy}."
         )
-    ids, texts = zip(*drawn, strict=True)
-    return pa.table({"document": pa.array(ids), "text": pa.array(texts)})
+    columns = [pa.array(column) for column in zip(*drawn, strict=True)]
+    return pa.table(columns, names=["document", "text", "completion"][: len(columns)])

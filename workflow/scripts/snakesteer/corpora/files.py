@@ -44,9 +44,9 @@ def documents(
     workers: int,
     repository: str | Path,
     apart: Collection[str] = frozenset(),
-) -> list[tuple[str, str]]:
-    """The documents of a split as (id, text), in the order of `records.draw`, without those whose
-    text is one of `apart`.
+) -> list[tuple[str, ...]]:
+    """The documents of a split as `records.draw` gives them, without those whose text is one of
+    `apart`.
 
     Raises StudyError naming file and line or record for what is not as it should be.
     """

@@ -52,9 +52,9 @@ def documents(
     workers: int,
     repository: str | Path,
     apart: Collection[str] = frozenset(),
-) -> list[tuple[str, str]]:
-    """The documents of a split as (id, text), in the order of `records.draw`, without those whose
-    text is one of `apart`.
+) -> list[tuple[str, ...]]:
+    """The documents of a split as `records.draw` gives them, without those whose text is one of
+    `apart`.
 
     Only as much of each file is fetched as the documents take, and single records that are none
     are passed over. Raises StudyError for what the hub refuses, and naming file and line or record

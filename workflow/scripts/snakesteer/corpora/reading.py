@@ -52,7 +52,7 @@ def read(
     """The records of a file by the ending of its name; a file of another ending than those of
     records is one document, in the field `text`. A byte order mark is left out.
 
-    Settings: `field` and `filter`, whose columns alone are read of a Parquet file, and
+    Settings: those of `records.fields_of`, whose columns alone are read of a Parquet file, and
     `final_newline`. `spoilt` decides on a single record that is none. Raises StudyError, with file
     and line, for what is damaged or cut short, for two columns of one name, and for JSON in a file
     that is one document.

@@ -35,53 +35,49 @@ def draw(
     patience: int | None = None,
     spoilt: Spoilt = refuse,
     apart: Collection[str] = frozenset(),
-) -> list[tuple[str, str]]:
-    """The first `count` documents as (id, text), after passing over `skip`; fewer if there are no
-    more.
+) -> list[tuple[str, ...]]:
+    """The first `count` documents as (id, text), or with a field for completions (id, text,
+    completion), after passing over `skip`; fewer if there are no more.
 
-    Settings: `field`, `filter`, `min_characters` and `shuffle` of the study. Records are shuffled
-    first and filtered then, as by the authors. Texts of fewer characters are no documents, and
-    `spoilt` decides on those that are no Unicode. An id is the document's number in that order.
-    Records whose text is null, and documents whose text is one of `apart`, are skipped, and their
-    number is logged. Raises StudyError for a field that a record does not have or that is no text,
-    and if of all records, or of the first `patience`, none passes the filter or has a text.
+    Settings: `field`, `completion`, `filter`, `min_characters` and `shuffle` of the study. Records
+    are shuffled first and filtered then, as by the authors. Texts of fewer characters are no
+    documents, nor are those with an empty completion, and `spoilt` decides on those that are no
+    Unicode. An id is the document's number in that order. Records whose text is null, and documents
+    whose text is one of `apart`, are skipped, and their number is logged. Raises StudyError for a
+    field that a record does not have or that is no text, and if of all records, or of the first
+    `patience`, none passes the filter or has a text.
     """
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, ...]] = []
     refused, empty, again, passed = 0, 0, 0, 0
     values: Counter[str] = Counter()
     condition = settings["filter"]
     for seen, (place, record) in enumerate(in_order(shards, settings["shuffle"]), 1):
         if condition and not _passes(condition, record, place):
             refused += 1
-            value = repr(_value(record, condition["field"], place, "filter.field"))
+            value = repr(value_of(record, condition["field"], place, "filter.field"))
             if value in values or len(values) < COUNTED:
                 values[value] += 1
             if refused + empty == seen == patience:
                 break
             continue
-        text = _value(record, settings["field"], place, "field")
-        if text is None:
+        texts = _texts(record, place, settings)
+        if texts is None:
             empty += 1
             if refused + empty == seen == patience:
                 break
             continue
-        if not isinstance(text, str):
-            raise StudyError(
-                f"the field {settings['field']} of {place} is {kind_of(text)}, not text; name in "
-                "`field` the field that holds the documents' text."
-            )
-        if len(text) < settings["min_characters"]:
+        if len(texts[0]) < settings["min_characters"] or "" in texts:
             continue
-        if half := half_a_character(text):
+        if half := next(filter(None, map(half_a_character, texts)), None):
             spoilt(f"{place} is no Unicode text ({half} is half of a character)")
             continue
         passed += 1
         if passed <= skip:
             continue
-        if text in apart:
+        if texts[0] in apart:
             again += 1
             continue
-        found.append((f"{passed - 1:06d}", text))
+        found.append((f"{passed - 1:06d}", *texts))
         if len(found) == count:
             break
     if empty:
@@ -100,6 +96,37 @@ def draw(
             f"have {common}: filter for one of those."
         )
     return found
+
+
+def _texts(record: Mapping[str, Any], place: str, settings: Mapping[str, Any]) -> list[str] | None:
+    """The text of a record, and its completion if there is a field for it; None if one is null."""
+    texts = []
+    for key in ("field", "completion"):
+        if settings.get(key):
+            texts.append(text_of(record, settings[key], place, key, "the documents' text"))
+    return None if None in texts else [text for text in texts if text is not None]
+
+
+def text_of(record: Mapping[str, Any], field: str, place: str, key: str, holds: str) -> str | None:
+    """The text in a field, which the study names by `key` and which `holds` it; None for null.
+
+    Raises StudyError for a field that the record does not have, or that is no text.
+    """
+    text = value_of(record, field, place, key)
+    if text is None or isinstance(text, str):
+        return text
+    raise StudyError(
+        f"the field {field} of {place} is {kind_of(text)}, not text; name in `{key}` the field "
+        f"that holds {holds}."
+    )
+
+
+def fields_of(settings: Mapping[str, Any]) -> list[str]:
+    """The fields of records that settings name: `field`, `completion` and `fields`, and that of the
+    filter."""
+    named = [settings.get("field"), settings.get("completion"), *settings.get("fields", ())]
+    condition = settings["filter"]
+    return [*filter(None, named), *([condition["field"]] if condition else [])]
 
 
 def refuse_shared(
@@ -159,13 +186,13 @@ def _places(generator: np.random.Generator, buffer: int) -> Iterator[int]:
 
 
 def _passes(condition: Mapping[str, Any], record: Mapping[str, Any], place: str) -> bool:
-    value = _value(record, condition["field"], place, "filter.field")
+    value = value_of(record, condition["field"], place, "filter.field")
     if condition["equal"] is not None:
         return bool(value == condition["equal"])
     return bool(value != condition["not_equal"])
 
 
-def _value(record: Mapping[str, Any], field: str, place: str, key: str) -> Any:
+def value_of(record: Mapping[str, Any], field: str, place: str, key: str) -> Any:
     """A field's value; `a.b` is b in a, unless there is a field of the name `a.b`, and None if a is
     null."""
     value: Any = record

@@ -8,16 +8,20 @@ from collections.abc import Sequence
 
 import torch
 
+from snakesteer.engine import sites
 from snakesteer.engine.batches import Batch, batches_of, pad, refuse_unknown
 from snakesteer.engine.memory import on_each
 from snakesteer.engine.models import LanguageModel
-from snakesteer.engine.steering import capture, last_outputs, reading, refuse_broken
+from snakesteer.engine.steering import Spots, at, capture, read_at, reading, refuse_broken
 from snakesteer.engine.trials import agree, why_not
 
 
 @torch.inference_mode()
 def shares_prompts(
-    model: LanguageModel, prompts: Sequence[Sequence[int]], answers: torch.Tensor
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    answers: torch.Tensor,
+    site: str = sites.OUTPUT,
 ) -> bool:
     """Whether `capture_answers` may compute these prompts `once`; the log says if it may not.
 
@@ -38,9 +42,9 @@ def shares_prompts(
         ids = batch.ids.clone()
         ids[torch.arange(len(ids), device=ids.device), batch.lengths - 1] = others
         alone = (batch, dataclasses.replace(batch, ids=ids))
-        expected = torch.stack([last_outputs(model, side) for side in alone], dim=1)
+        expected = torch.stack([read_at(model, side, Spots(site)) for side in alone], dim=1)
         most = 1e-3 if model.dtype == torch.float32 else 0.05
-        return agree(_both_outputs(model, batch, others), expected, most)
+        return agree(_both_outputs(model, batch, others, site), expected, most)
 
     reason = why_not(lambda: all(agree for _, agree in on_each(trial, same)))
     if reason:
@@ -62,6 +66,7 @@ def capture_answers(
     *,
     batch_tokens: int,
     once: bool,
+    site: str = sites.OUTPUT,
 ) -> torch.Tensor:
     """Activations of all layers at the last token of prompt + answer, for two answers a prompt.
 
@@ -74,12 +79,17 @@ def capture_answers(
     if not once:
         sides = (first, _answered(prompts, answers[:, 1]))
         return torch.stack(
-            [capture(model, side, names, batch_tokens=batch_tokens) for side in sides], dim=1
+            [
+                capture(model, side, names, batch_tokens=batch_tokens, spots=Spots(site))
+                for side in sides
+            ],
+            dim=1,
         )
     found = torch.empty((len(prompts), 2, model.n_layers, model.hidden), dtype=model.dtype)
 
     def both(batch: Batch) -> torch.Tensor:
-        return _both_outputs(model, batch, answers[list(batch.samples), 1].to(model.device))
+        others = answers[list(batch.samples), 1].to(model.device)
+        return _both_outputs(model, batch, others, site)
 
     for batch, read in on_each(batches_of(model, first, batch_tokens), both):
         found[list(batch.samples)] = read.cpu()
@@ -92,17 +102,19 @@ def _answered(prompts: Sequence[Sequence[int]], answers: torch.Tensor) -> list[l
     return [[*ids, answer] for ids, answer in zip(prompts, answers.tolist(), strict=True)]
 
 
-def _both_outputs(model: LanguageModel, batch: Batch, others: torch.Tensor) -> torch.Tensor:
-    """Outputs of all blocks at the last token and at `others` [batch] in its place.
+def _both_outputs(
+    model: LanguageModel, batch: Batch, others: torch.Tensor, site: str = sites.OUTPUT
+) -> torch.Tensor:
+    """What all blocks have at a site at the last token, and at `others` [batch] in its place.
 
     Returns [batch, 2, n_layers, hidden].
     """
     rows = torch.arange(len(batch.samples), device=model.device)
     last = batch.lengths - 1
-    with reading(model, rows, last) as first:
+    with reading(model, at(rows, last), site) as first:
         cache = model.network.base_model(input_ids=batch.ids, use_cache=True).past_key_values
     prompt = torch.arange(batch.ids.shape[1], device=model.device) < last[:, None]
-    with reading(model, rows, torch.zeros_like(last)) as second:
+    with reading(model, at(rows, torch.zeros_like(last)), site) as second:
         model.network.base_model(
             input_ids=others[:, None],
             attention_mask=torch.cat([prompt, torch.ones_like(prompt[:, :1])], dim=1).long(),

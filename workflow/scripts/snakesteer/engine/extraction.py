@@ -1,61 +1,25 @@
-"""Activations of all layers at the last token, of documents and of answered questions."""
+"""Activations of all layers of texts, at the places of each that are read."""
 
 from __future__ import annotations
 
 import errno
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from snakesteer.core.errors import StudyError
 from snakesteer.core.progress import Progress
 from snakesteer.engine.both_answers import capture_answers, shares_prompts
 from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.steering import capture
-from snakesteer.prompts.questions import QuestionTokens, question_tokens
-from snakesteer.prompts.tokens import TOKENIZERS_OWN, Reading, encode_document
+from snakesteer.engine.texts import Documents, Pairs, Questions, Samples
 from snakesteer.storage.files import stack_tensors
 from snakesteer.storage.points import Points, digest
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
 SHARD_BYTES = 2**26
-
-
-@dataclass(frozen=True)
-class Documents:
-    """Documents as tokens, cut at the study's length; `names` are for messages."""
-
-    names: list[str]
-    sequences: list[list[int]]
-
-
-@dataclass(frozen=True)
-class Questions:
-    """Questions as tokens; `names` are for messages."""
-
-    names: list[str]
-    tokens: list[QuestionTokens]
-
-    @property
-    def sequences(self) -> list[list[int]]:
-        """Prompt and matching answer."""
-        return [[*item.prompt, item.matching] for item in self.tokens]
-
-    @property
-    def prompts(self) -> list[list[int]]:
-        """What the answers are put behind."""
-        return [item.prompt for item in self.tokens]
-
-    @property
-    def answers(self) -> torch.Tensor:
-        """Token ids of the matching and the other answer, [n_questions, 2]."""
-        return torch.tensor([(item.matching, item.not_matching) for item in self.tokens])
 
 
 @dataclass(frozen=True)
@@ -67,58 +31,41 @@ class Shard:
     capture: Callable[[], dict[str, torch.Tensor]]
 
 
-def read_documents(
-    tokenizer: PreTrainedTokenizerBase,
-    documents: Sequence[tuple[str, str]],
-    max_tokens: int,
-    reading: Reading = TOKENIZERS_OWN,
-) -> Documents:
-    """Tokens of (id, text) documents, cut at `max_tokens`.
-
-    Raises StudyError for an empty list and for a document of fewer than two tokens.
-    """
-    if not documents:
-        raise StudyError("The corpus has no training documents; name one that has.")
-    sequences = [
-        encode_document(tokenizer, name, text, max_tokens, reading) for name, text in documents
-    ]
-    return Documents([f"document {name}" for name, _ in documents], sequences)
-
-
-def read_questions(
-    tokenizer: PreTrainedTokenizerBase,
-    questions: Sequence[Mapping[str, str]],
-    reading: Reading = TOKENIZERS_OWN,
-) -> Questions:
-    """Tokens of questions (`question` id, `prompt`, `matching`, `not_matching`).
-
-    Raises StudyError for an empty list and a tokenizer that splits an answer.
-    """
-    if not questions:
-        raise StudyError("The behaviour has no training questions; name one that has.")
-    tokens = [question_tokens(tokenizer, question, reading) for question in questions]
-    return Questions([f"question {question['question']}" for question in questions], tokens)
-
-
 def of_documents(model: LanguageModel, documents: Documents, *, batch_tokens: int) -> torch.Tensor:
-    """Activations at the last token of each document (paper: skill vectors).
+    """Activations of each document, at its last token by default (paper: skill vectors).
 
-    Returns [n_documents, n_layers, hidden] in the model's dtype. Raises StudyError for a NaN or
+    Returns [n_documents, n_layers, hidden], or where each of several positions is read
+    [n_documents, positions, n_layers, hidden], in the model's dtype. Raises StudyError for a NaN or
     infinite activation and a document beyond the model's context.
     """
-    return capture(model, documents.sequences, documents.names, batch_tokens=batch_tokens)
+    return capture(
+        model,
+        documents.sequences,
+        documents.names,
+        batch_tokens=batch_tokens,
+        spots=documents.spots,
+    )
 
 
 def of_questions(
-    model: LanguageModel, questions: Questions, *, batch_tokens: int
+    model: LanguageModel, questions: Questions | Pairs, *, batch_tokens: int
 ) -> dict[str, torch.Tensor]:
-    """Activations at the last token of prompt + answer (paper: behaviours).
+    """Activations of both sides, at the last token of prompt + answer by default (paper:
+    behaviours).
 
-    Returns `matching` and `not_matching`, each [n_questions, n_layers, hidden] in the model's
-    dtype. Raises as `of_documents` does.
+    Returns `matching` and `not_matching`, each as `of_documents` does, and raises the same.
     """
-    once = shares_prompts(model, questions.prompts, questions.answers)
+    if isinstance(questions, Pairs):
+        return _of_pairs(model, questions, batch_tokens)
+    once = shares_prompts(model, questions.prompts, questions.answers, questions.site)
     return _of_questions(model, questions, batch_tokens, once)
+
+
+def _of_pairs(model: LanguageModel, pairs: Pairs, batch_tokens: int) -> dict[str, torch.Tensor]:
+    return {
+        "matching": of_documents(model, pairs.matching, batch_tokens=batch_tokens),
+        "not_matching": of_documents(model, pairs.not_matching, batch_tokens=batch_tokens),
+    }
 
 
 def _of_questions(
@@ -131,6 +78,7 @@ def _of_questions(
         questions.names,
         batch_tokens=batch_tokens,
         once=once,
+        site=questions.site,
     )
     return {"matching": both[:, 0].contiguous(), "not_matching": both[:, 1].contiguous()}
 
@@ -138,7 +86,7 @@ def _of_questions(
 def extract(
     path: str | Path,
     model: LanguageModel,
-    samples: Documents | Questions,
+    samples: Samples,
     provenance: Mapping[str, Any],
     *,
     batch_tokens: int,
@@ -182,39 +130,59 @@ def extract(
     progress.finish()
 
 
-def shards(
-    model: LanguageModel, samples: Documents | Questions, *, batch_tokens: int
-) -> list[Shard]:
+def shards(model: LanguageModel, samples: Samples, *, batch_tokens: int) -> list[Shard]:
     """The samples in shards of about `SHARD_BYTES`, so that an extraction can be cut short.
 
     All of them are captured the same way; raises as `shares_prompts` does.
     """
-    size = model.n_layers * model.hidden * model.dtype.itemsize
+    size = model.n_layers * model.hidden * model.dtype.itemsize * _places(samples)
     count = max(1, SHARD_BYTES // size)
     parts = [slice(start, start + count) for start in range(0, len(samples.names), count)]
     if isinstance(samples, Documents):
-        return [_shard_of_documents(model, samples, some, batch_tokens) for some in parts]
-    once = shares_prompts(model, samples.prompts, samples.answers)
+        return [_shard_of_documents(model, samples.part(some), batch_tokens) for some in parts]
+    if isinstance(samples, Pairs):
+        return [_shard_of_pairs(model, samples, some, batch_tokens) for some in parts]
+    once = shares_prompts(model, samples.prompts, samples.answers, samples.site)
     return [_shard_of_questions(model, samples, some, batch_tokens, once) for some in parts]
 
 
-def _shard_of_documents(
-    model: LanguageModel, samples: Documents, some: slice, batch_tokens: int
-) -> Shard:
-    part = Documents(samples.names[some], samples.sequences[some])
+def _places(samples: Samples) -> int:
+    """How many places of a text are kept."""
+    texts = samples.matching if isinstance(samples, Pairs) else samples
+    if isinstance(texts, Questions) or texts.spots.taken != "each" or not texts.spots.places:
+        return 1
+    return len(texts.spots.places[0])
+
+
+def _shard_of_documents(model: LanguageModel, part: Documents, batch_tokens: int) -> Shard:
     return Shard(
-        digest(part.sequences),
+        digest(*_content(part)),
         sum(map(len, part.sequences)),
         lambda: {"activations": of_documents(model, part, batch_tokens=batch_tokens)},
+    )
+
+
+def _shard_of_pairs(model: LanguageModel, samples: Pairs, some: slice, batch_tokens: int) -> Shard:
+    part = Pairs(samples.matching.part(some), samples.not_matching.part(some))
+    return Shard(
+        digest(_content(part.matching), _content(part.not_matching)),
+        sum(map(len, part.sequences)),
+        lambda: _of_pairs(model, part, batch_tokens),
     )
 
 
 def _shard_of_questions(
     model: LanguageModel, samples: Questions, some: slice, batch_tokens: int, once: bool
 ) -> Shard:
-    part = Questions(samples.names[some], samples.tokens[some])
+    part = Questions(samples.names[some], samples.tokens[some], samples.site)
     return Shard(
-        digest(part.prompts, part.answers.tolist(), once),
+        digest(part.prompts, part.answers.tolist(), once, part.site),
         sum(map(len, part.sequences)),
         lambda: _of_questions(model, part, batch_tokens, once),
     )
+
+
+def _content(texts: Documents) -> list[Any]:
+    spots = texts.spots
+    read = [list(places) for places in spots.places or ()]
+    return [texts.sequences, spots.site, read, spots.taken]

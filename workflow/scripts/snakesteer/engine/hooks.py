@@ -41,11 +41,19 @@ def replaced(
     return forwards(model, {layer: forward(states) for layer, states in returns.items()})
 
 
-@contextlib.contextmanager
 def hooked(
     model: LanguageModel, layer: int, act: Callable[[torch.Tensor], torch.Tensor | None]
-) -> Iterator[None]:
+) -> contextlib.AbstractContextManager[None]:
     """Calls `act` with the states of block `layer`; what it returns, if anything, replaces them."""
+    return after(model.blocks[layer], act)
+
+
+@contextlib.contextmanager
+def after(
+    module: torch.nn.Module, act: Callable[[torch.Tensor], torch.Tensor | None]
+) -> Iterator[None]:
+    """Calls `act` with the states that a module puts out; what it returns, if anything, replaces
+    them."""
 
     def hook(_module: torch.nn.Module, _args: Any, output: Any) -> Any:
         changed = act(states_of(output))
@@ -53,7 +61,29 @@ def hooked(
             return None
         return (changed, *output[1:]) if isinstance(output, (tuple, list)) else changed
 
-    handle = model.blocks[layer].register_forward_hook(hook)
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextlib.contextmanager
+def before(
+    module: torch.nn.Module, act: Callable[[torch.Tensor], torch.Tensor | None]
+) -> Iterator[None]:
+    """Calls `act` with the states that a module is given; what it returns, if anything, replaces
+    them."""
+
+    def hook(_module: torch.nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        changed = act(args[0] if args else named["hidden_states"])
+        if changed is None:
+            return None
+        if args:
+            return (changed, *args[1:]), named
+        return args, {**named, "hidden_states": changed}
+
+    handle = module.register_forward_pre_hook(hook, with_kwargs=True)
     try:
         yield
     finally:

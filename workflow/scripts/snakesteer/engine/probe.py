@@ -9,6 +9,7 @@ import sys
 import torch
 
 from snakesteer.core.errors import StudyError
+from snakesteer.engine import sites
 from snakesteer.engine.batches import Batch, batches_of
 from snakesteer.engine.head import logits_of
 from snakesteer.engine.hooks import hooked
@@ -78,6 +79,36 @@ def leads(model: LanguageModel, lower: int, upper: int) -> bool:
         return torch.equal(*kept)
 
     return why_not(same) is None
+
+
+@torch.inference_mode()
+def check_site(model: LanguageModel, site: str) -> None:
+    """Refuse (StudyError) a site that cannot be read in every block of this architecture.
+
+    Every block must have it as a module that is called once, with states of the residual stream's
+    shape; and what goes into a block must be what the one below puts out.
+    """
+    _, batch = _trial(model)
+    found: list[torch.Tensor] = []
+    outputs: list[torch.Tensor] = []
+    with contextlib.ExitStack() as reading:
+        for layer in range(model.n_layers):
+            keep = sites.hooked(model, layer, site, lambda states: found.append(states.clone()))
+            reading.enter_context(keep)
+            reading.enter_context(hooked(model, layer, outputs.append))
+        model.network.base_model(input_ids=batch.ids, use_cache=False)
+    expected = (*batch.ids.shape, model.hidden)
+    shapes = {tuple(states.shape) for states in found}
+    if len(found) != model.n_layers or shapes != {expected}:
+        raise StudyError(
+            f"site is {site}, but in {type(model.network).__name__} that is not one state of "
+            f"{model.hidden} values for each token and block; use the site output or input."
+        )
+    if site == sites.INPUT and not all(map(torch.equal, found[1:], outputs[:-1])):
+        raise StudyError(
+            f"site is {site}, but in {type(model.network).__name__} a block is not given what the "
+            "one below puts out; use the site output."
+        )
 
 
 def _trial(model: LanguageModel) -> tuple[list[list[int]], Batch]:

@@ -21,11 +21,13 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 
 from snakesteer.core.errors import Overflow, StudyError
+from snakesteer.engine import sites
 from snakesteer.engine.batches import Batch, batches_of
 from snakesteer.engine.compilation import compiled_blocks
 from snakesteer.engine.hooks import hooked, replaced
@@ -164,6 +166,63 @@ def final_states(
     return final[0]
 
 
+Pick = Callable[[torch.Tensor], torch.Tensor]
+"""What is taken of states [batch, tokens, hidden]: [batch, hidden] or [batch, places, hidden]."""
+
+
+@dataclass(frozen=True)
+class Spots:
+    """What is read of each sequence: at which `site`, at which `places` among its tokens.
+
+    `places` are for each sequence the numbers (0-based) of its tokens; of every sequence as many,
+    unless the mean over them is `taken`. With "one" there is one place, and with "each" the
+    activations have an axis of places. None is the last token.
+    """
+
+    site: str = sites.OUTPUT
+    places: Sequence[Sequence[int]] | None = None
+    taken: Literal["one", "each", "mean"] = "one"
+
+    def part(self, some: slice) -> Spots:
+        """Those of some of the sequences."""
+        return dataclasses.replace(self, places=self.places[some]) if self.places else self
+
+    def pick(self, batch: Batch) -> Pick:
+        """What is taken of the states of a batch."""
+        device = batch.ids.device
+        rows = torch.arange(len(batch.samples), device=device)
+        if self.places is None:
+            return at(rows, batch.lengths - 1)
+        chosen = [self.places[sample] for sample in batch.samples]
+        if self.taken == "one":
+            return at(rows, torch.tensor([place for [place] in chosen], device=device))
+        if self.taken == "each":
+            return at(rows[:, None], torch.tensor(chosen, device=device))
+        among = torch.zeros(batch.ids.shape, dtype=torch.bool, device=device)
+        for row, places in enumerate(chosen):
+            among[row, list(places)] = True
+        return mean_of(among)
+
+
+LAST = Spots()
+
+
+def at(rows: torch.Tensor, places: torch.Tensor) -> Pick:
+    """The states at places of rows, [batch] or [batch, places]."""
+    return lambda states: states[rows.to(states.device), places.to(states.device)]
+
+
+def mean_of(among: torch.Tensor) -> Pick:
+    """The mean over the tokens `among` [batch, tokens], summed in float32."""
+
+    def mean(states: torch.Tensor) -> torch.Tensor:
+        counted = among.to(states.device)[:, :, None]
+        total = states.float().masked_fill(~counted, 0).sum(dim=1)
+        return (total / counted.sum(dim=1)).to(states.dtype)
+
+    return mean
+
+
 @torch.inference_mode()
 def capture(
     model: LanguageModel,
@@ -171,15 +230,20 @@ def capture(
     names: Sequence[str],
     *,
     batch_tokens: int,
+    spots: Spots = LAST,
 ) -> torch.Tensor:
-    """Activations of all layers at each sequence's last token.
+    """Activations of all layers at the `spots` of each sequence, which is its last token's output.
 
-    Returns [n_sequences, n_layers, hidden] in the model's dtype, in memory of the host. Raises
-    StudyError naming the sample and the layer of an activation that is NaN or infinite.
+    Returns [n_sequences, n_layers, hidden], or where each of several places is taken [n_sequences,
+    places, n_layers, hidden], in the model's dtype, in memory of the host. Raises StudyError naming
+    the sample and the layer of an activation that is NaN or infinite.
     """
-    found = torch.empty((len(sequences), model.n_layers, model.hidden), dtype=model.dtype)
+    shape = [model.n_layers, model.hidden]
+    if spots.taken == "each" and spots.places:
+        shape.insert(0, len(spots.places[0]))
+    found = torch.empty((len(sequences), *shape), dtype=model.dtype)
     planned = batches_of(model, sequences, batch_tokens)
-    for batch, read in on_each(planned, lambda batch: last_outputs(model, batch)):
+    for batch, read in on_each(planned, lambda batch: read_at(model, batch, spots)):
         found[list(batch.samples)] = read.cpu()
     refuse_broken(found, names)
     return found
@@ -187,37 +251,40 @@ def capture(
 
 @contextlib.contextmanager
 def reading(
-    model: LanguageModel, rows: torch.Tensor, positions: torch.Tensor
+    model: LanguageModel, pick: Pick, site: str = sites.OUTPUT
 ) -> Iterator[list[torch.Tensor]]:
-    """The outputs [batch, hidden] of every block, in order, at one position of each row."""
+    """What is picked of the states at a site of every block, in order, on the model's device."""
     read: list[torch.Tensor] = []
 
     def keep(states: torch.Tensor) -> None:
-        place = (rows.to(states.device), positions.to(states.device))
-        read.append(states[place].to(rows.device))
+        read.append(pick(states).to(model.device))
 
     with contextlib.ExitStack() as changes:
         for layer in range(model.n_layers):
-            changes.enter_context(hooked(model, layer, keep))
+            changes.enter_context(sites.hooked(model, layer, site, keep))
         yield read
+
+
+def read_at(model: LanguageModel, batch: Batch, spots: Spots) -> torch.Tensor:
+    """What all blocks have at the spots of a batch, [batch, (places,) n_layers, hidden]."""
+    with reading(model, spots.pick(batch), spots.site) as read:
+        model.network.base_model(input_ids=batch.ids, use_cache=False)
+    return torch.stack(read, dim=-2)
 
 
 def last_outputs(model: LanguageModel, batch: Batch) -> torch.Tensor:
     """Outputs of all blocks at each sequence's last token, [batch, n_layers, hidden]."""
-    rows = torch.arange(len(batch.samples), device=model.device)
-    with reading(model, rows, batch.lengths - 1) as read:
-        model.network.base_model(input_ids=batch.ids, use_cache=False)
-    return torch.stack(read, dim=1)
+    return read_at(model, batch, LAST)
 
 
 def refuse_broken(found: torch.Tensor, names: Sequence[str]) -> None:
     """Raise StudyError naming the sample and the layer of an activation that is NaN or infinite.
 
-    `found` is [n_samples, n_layers, hidden].
+    `found` is [n_samples, n_layers, hidden], or [n_samples, places, n_layers, hidden].
     """
-    broken = (~torch.isfinite(found)).any(dim=2).nonzero()
+    broken = (~torch.isfinite(found)).any(dim=-1).nonzero()
     if len(broken):
-        sample, layer = broken[0].tolist()
+        sample, *_, layer = broken[0].tolist()
         raise StudyError(
             f"The activation of {names[sample]} at layer {layer} is NaN or infinite; "
             "try the model in another dtype."

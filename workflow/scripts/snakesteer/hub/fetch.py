@@ -22,6 +22,7 @@ from snakesteer.hub.http import busy
 from snakesteer.hub.manifest import (
     ADAPTER,
     ADAPTER_WEIGHTS,
+    CHAT_TEMPLATE,
     CONFIG,
     GENERATION,
     INDEX,
@@ -38,6 +39,7 @@ MODEL_FILES = (
     ADAPTER,
     ADAPTER_WEIGHTS,
     *TOKENIZER,
+    CHAT_TEMPLATE,
     GENERATION,
     "model*.safetensors",
 )

@@ -35,6 +35,7 @@ TOKENIZER = (
     "vocab.txt",
     "merges.txt",
 )
+CHAT_TEMPLATE = "chat_template.jinja"
 POINTER = b"version https://git-lfs"
 HASHED_BYTES = 64 * 2**20
 EXPERT = re.compile(r"(.*\.experts\.)(\d+)\.(.+)")
@@ -302,8 +303,8 @@ def _checked(folder: Path, adapter: str | Path | None) -> dict[str, Path]:
     tokenizer = [name for name in TOKENIZER if (folder / name).is_file()]
     if not tokenizer:
         raise StudyError(_absent(folder, TOKENIZER[0]))
-    names += [name for name in (INDEX, GENERATION) if (folder / name).is_file()]
-    summed = _sums(folder).keys() & {CONFIG, INDEX, GENERATION, *TOKENIZER}
+    names += [name for name in (INDEX, GENERATION, CHAT_TEMPLATE) if (folder / name).is_file()]
+    summed = _sums(folder).keys() & {CONFIG, INDEX, GENERATION, CHAT_TEMPLATE, *TOKENIZER}
     names = sorted({*names, *tokenizer, *summed})
     for name in names:
         if not (folder / name).is_file():

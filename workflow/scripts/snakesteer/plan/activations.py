@@ -18,6 +18,8 @@ from snakesteer.study.measures import NextToken
 def documents(graph: Graph, corpus: str) -> Artefact:
     """Both splits of a corpus: file 0 is the training split, file 1 the validation split."""
     entry = graph.study.corpora[corpus].model_dump(exclude={"title"})
+    if entry.get("completion") is None:
+        entry.pop("completion", None)
     with naming(f"corpora.{corpus}"):
         source = plugins.load("corpora", entry["source"])
         entry["identity"] = source.identity(entry, graph.repository)
@@ -33,6 +35,9 @@ def questions(graph: Graph, behaviour: str) -> Artefact:
     if "file" in entry and not is_address(entry["file"]):
         with naming(f"behaviours.{behaviour}.file"):
             entry["identity"] = file_identity(locate_file(entry["file"], graph.repository))
+    source = plugins.load("behaviours", entry["source"])
+    if hasattr(source, "readers"):
+        entry["readers"] = source.readers(entry)
     return graph.make("questions", behaviour, entry)
 
 
@@ -57,7 +62,9 @@ def skip_tokens(
 def activations(graph: Graph, name: str) -> Artefact:
     """Activations of a corpus's or a behaviour's training split."""
     entry = graph.study.activations[name]
-    settings: dict[str, Any] = running(graph.study.models[entry.model])
+    settings: dict[str, Any] = running(graph.study.models[entry.model]) | entry.where()
+    if form := graph.study.format_of(entry):
+        settings["format"] = form.settings()
     if entry.corpus:
         source = ("documents", (documents(graph, entry.corpus), 0))
         most = max_tokens(graph, f"activations.{name}", entry.model, entry.max_tokens)

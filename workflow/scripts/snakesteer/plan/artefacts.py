@@ -57,7 +57,11 @@ STAGES = {
         ("{name}-train.{key}.parquet", "{name}-validation.{key}.parquet"),
         {"source": "corpora", "readers": "readers"},
     ),
-    "questions": Stage("questions", ("{name}.{key}.parquet",), {"source": "behaviours"}),
+    "questions": Stage(
+        "questions",
+        ("{name}.{key}.parquet",),
+        {"source": "behaviours", "readers": "readers"},
+    ),
     "skip_tokens": Stage("skip_tokens", ("{name}.{key}.json",)),
     "activations": Stage("activations", ("{name}.{key}.safetensors",)),
     "mean": Stage("vectors", ("{name}-mean.{key}.safetensors",)),

@@ -146,6 +146,8 @@ def _bytes(artefact: Artefact, size: Size | None) -> float:
             return float(DOCUMENT_BYTES * (settings["train"] + settings["validation"]))
         case "activations" if size:
             each = size.layers * size.hidden * ITEM_BYTES[settings["dtype"]]
+            positions = settings.get("positions")
+            each *= len(positions) if isinstance(positions, list) else 1
             return float(samples(artefact) * each)
         case "mean" | "vector" | "resampled_vectors" if size:
             each = size.layers * size.hidden * ITEM_BYTES["float32"]

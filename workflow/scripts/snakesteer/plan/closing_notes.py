@@ -53,9 +53,11 @@ def notes(plan: Plan) -> list[str]:
 
 
 def logged(plan: Plan) -> list[str]:
-    """What jobs noted in their logs, each once: records left out, titles that no font shows."""
+    """What jobs noted in their logs, each once: records left out, system prompts that nobody gave,
+    titles that no font shows."""
     found: list[str] = []
-    for stage, section in (("documents", "corpora"), ("questions", "behaviours")):
+    sections = {"documents": "corpora", "questions": "behaviours", "activations": "activations"}
+    for stage, section in sections.items():
         for made in plan.artefacts(stage):
             log = f"{LOGS}/{stage}/{made.name}.{made.key}.log"
             found += [f"{section}.{made.name}: {sentence}" for sentence in noted(log)]

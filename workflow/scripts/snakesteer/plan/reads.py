@@ -79,7 +79,7 @@ class Texts:
             return []
         split = SPLITS[file]
         few = {**settings, split: SAMPLED, "shuffle": None}
-        return [text for _, text in files.documents(few, split, 1, self.repository)]
+        return [text for _, text, *_ in files.documents(few, split, 1, self.repository)]
 
 
 def counting(folder: Path | None) -> Count:

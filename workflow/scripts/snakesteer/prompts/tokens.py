@@ -152,11 +152,7 @@ def encode(
     `Reading` says. Raises StudyError where a BOS token is asked for and the tokenizer has none, and
     where special tokens shall be text and the tokenizer cannot read one so.
     """
-    as_text = reading.special_tokens == "text"
-    ids, before, behind = _own_call(tokenizer, text, as_text)
-    if as_text:
-        _refuse_special(tokenizer, text, ids[before : len(ids) - behind])
-    return _begun(tokenizer, ids, before, reading.bos)[:max_tokens]
+    return framed(tokenizer, text, reading)[0][:max_tokens]
 
 
 def encode_prompt(
@@ -166,8 +162,36 @@ def encode_prompt(
 
     The text of a special token is that token. Raises StudyError as `encode` does.
     """
-    ids, before, behind = _own_call(tokenizer, text)
-    return _begun(tokenizer, ids[: len(ids) - behind], before, reading.bos)
+    ids, _, end = framed(tokenizer, text, Reading(reading.bos))
+    return ids[:end]
+
+
+def encode_chat(
+    tokenizer: PreTrainedTokenizerBase, text: str, reading: Reading = TOKENIZERS_OWN
+) -> list[int]:
+    """Token ids of a rendered chat, around which the tokenizer puts nothing.
+
+    They are those of `apply_chat_template`, unless the reading asks for a BOS token that is not
+    there.
+    """
+    ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    return _begun(tokenizer, list(ids), 0, reading.bos)
+
+
+def framed(
+    tokenizer: PreTrainedTokenizerBase, text: str, reading: Reading = TOKENIZERS_OWN
+) -> tuple[list[int], int, int]:
+    """Token ids of a text, and which are its own: from the first place to before the second.
+
+    Around these is what the tokenizer puts there. Raises StudyError as `encode` does.
+    """
+    as_text = reading.special_tokens == "text"
+    ids, before, behind = _own_call(tokenizer, text, as_text)
+    if as_text:
+        _refuse_special(tokenizer, text, ids[before : len(ids) - behind])
+    begun = _begun(tokenizer, ids, before, reading.bos)
+    end = len(begun) - behind
+    return begun, end - (len(ids) - before - behind), end
 
 
 def encode_document(
@@ -182,12 +206,17 @@ def encode_document(
     Raises StudyError for fewer than two: none of them could be predicted.
     """
     ids = encode(tokenizer, text, max_tokens, reading)
+    refuse_short(name, ids)
+    return ids
+
+
+def refuse_short(name: str, ids: Sequence[int]) -> None:
+    """Refuse (StudyError) a document of fewer than two tokens."""
     if len(ids) < 2:
         raise StudyError(
             f"document {name} has fewer than two tokens, of which none can be predicted; leave it "
             "out, in corpora by a larger `min_characters`."
         )
-    return ids
 
 
 def _own_call(

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from snakesteer.study.entries import CUT, Count, Entry, Name
+from snakesteer.prompts.formats import PLAIN
+from snakesteer.study.entries import CUT, Count, Distinct, Entry, Name, Some
+from snakesteer.study.formats import Format
+
+FromEnd = Annotated[int, Field(le=-1, strict=True)]
+
+
+class Mean(Entry):
+    """Positions whose mean is read."""
+
+    mean: Literal["completion", "document"] = Field(
+        description="`completion`: the tokens of the completion or answer. `document`: all tokens "
+        "but those that the tokenizer puts around a text."
+    )
 
 
 class Activations(Entry):
-    """Residual-stream activations at the last token, of a corpus or of a behaviour."""
+    """Activations of all layers, of a corpus or of a behaviour."""
 
     model: Name
     corpus: Name | None = Field(None, description="Corpus whose training split is read.")
@@ -19,6 +32,28 @@ class Activations(Entry):
         None, description="Use the first documents only; all of the split if left out."
     )
     max_tokens: Count | None = Field(None, description=CUT)
+    format: Name | Format = Field(
+        PLAIN,
+        description="How texts become the model's input: `plain`, as they stand; `chat`, in the "
+        "chat template of the model's tokenizer; or the name of a format, or one as below.",
+    )
+    site: Literal["output", "input", "attention", "mlp"] = Field(
+        "output",
+        description="Where in a block: the residual stream after it (`output`) or before it "
+        "(`input`, of layer 0 what the embedding puts out), or what its attention or its "
+        "feed-forward network (`mlp`) puts out.",
+    )
+    positions: (
+        Literal["last", "letter", "after_instruction"]
+        | FromEnd
+        | Annotated[list[FromEnd], Some, Distinct]
+        | Mean
+    ) = Field(
+        "last",
+        description="Which tokens: the `last`; the k-th from the end, as -k; a list of those, "
+        "which gives the activations an axis of positions; the `letter` of a behaviour's answer; "
+        "every token `after_instruction`, an axis, too; or the mean over some.",
+    )
 
     @model_validator(mode="after")
     def _of_one_thing(self) -> Self:
@@ -28,4 +63,19 @@ class Activations(Entry):
             raise ValueError("documents is for a corpus; a behaviour uses its training questions")
         if self.behaviour and self.max_tokens:
             raise ValueError("max_tokens is for a corpus; questions are read whole; remove it")
+        if self.corpus and self.positions == "letter":
+            raise ValueError(
+                "positions is letter, which the answers of a behaviour have; use other positions "
+                "for a corpus"
+            )
         return self
+
+    @property
+    def several(self) -> bool:
+        """Whether they have an axis of positions."""
+        return isinstance(self.positions, list) or self.positions == "after_instruction"
+
+    def where(self) -> dict[str, Any]:
+        """Site and positions, as far as they are given otherwise than by default."""
+        fields = {"site", "positions"}
+        return self.model_dump(include=fields, exclude_defaults=True)

@@ -18,6 +18,11 @@ class BehaviourEntry(Entry):
     seed: Seed = Field(13, description="Seed of the draw and of the shuffle before the split.")
     title: str | None = Field(None, description="Name in figures.")
 
+    @property
+    def has_system(self) -> bool:
+        """Whether its two sides have system prompts."""
+        return False
+
 
 class DrawnBehaviour(BehaviourEntry):
     questions: Annotated[int, Field(ge=3)] = Field(
@@ -44,26 +49,11 @@ class GeneratedBehaviour(DrawnBehaviour):
     questions: Annotated[int, Field(ge=3, le=4000)] = Field(1000, description="Questions drawn.")
 
 
-class FileBehaviour(BehaviourEntry):
+class OfFile(BehaviourEntry):
     file: str = Field(
         description="A file (absolute, in the working directory, or in the repository; `~` is the "
         "home folder), or an address with the commit in it, as "
         "https://raw.githubusercontent.com/OWNER/NAME/COMMIT/PATH."
-    )
-    choices: tuple[str, str] = Field(
-        ("A", "B"), description="The two answers, in the order in which the prompt names them."
-    )
-    duplicates: Duplicates = Field(
-        "drop",
-        description="`drop`: a question that stands in the file several times counts once, before "
-        "any is drawn; the log says how many are dropped, and contradicting answers are refused. "
-        "`keep`: all, so that splits can share questions.",
-    )
-    shuffled_before: list[Annotated[int, Field(ge=0)]] = Field(
-        [],
-        description="Sizes of the lists that the same generator shuffled before this one. A script "
-        "that seeds once and then shuffles several files gives each an order that depends on how "
-        "many questions those before it held.",
     )
 
     @model_validator(mode="after")
@@ -81,6 +71,24 @@ class FileBehaviour(BehaviourEntry):
         )
 
 
+class FileBehaviour(OfFile):
+    choices: tuple[str, str] = Field(
+        ("A", "B"), description="The two answers, in the order in which the prompt names them."
+    )
+    duplicates: Duplicates = Field(
+        "drop",
+        description="`drop`: a question that stands in the file several times counts once, before "
+        "any is drawn; the log says how many are dropped, and contradicting answers are refused. "
+        "`keep`: all, so that splits can share questions.",
+    )
+    shuffled_before: list[Annotated[int, Field(ge=0)]] = Field(
+        [],
+        description="Sizes of the lists that the same generator shuffled before this one. A script "
+        "that seeds once and then shuffles several files gives each an order that depends on how "
+        "many questions those before it held.",
+    )
+
+
 class ModelWrittenBehaviour(FileBehaviour, DrawnBehaviour):
     """Questions of the model-written evals (an object a line or a JSON list: `question`,
     `answer_matching_behavior`, `answer_not_matching_behavior`), put into the paper's format."""
@@ -95,7 +103,47 @@ class PreparedBehaviour(FileBehaviour):
     source: Literal["prepared"]
 
 
+class PairsBehaviour(OfFile, DrawnBehaviour):
+    """Pairs of texts of which one shows the behaviour, in files of records: they differ in what
+    follows a prompt, in the system prompt, or, without a prompt, altogether."""
+
+    source: Literal["pairs"]
+    prompt: str | None = Field(
+        None, description="Field of the prompt that both share; left out where whole texts differ."
+    )
+    matching: str | None = Field(
+        None,
+        description="Field of the answer or completion that shows the behaviour, or without "
+        "`prompt` of the whole text; `a.b` is b in a.",
+    )
+    not_matching: str | None = Field(None, description="Field of the other one.")
+    system_matching: str | None = Field(
+        None, description="Field of the system prompt of the side that shows the behaviour."
+    )
+    system_not_matching: str | None = Field(None, description="Field of that of the other side.")
+
+    @property
+    def has_system(self) -> bool:
+        return self.system_matching is not None
+
+    @model_validator(mode="after")
+    def _of_two_sides(self) -> Self:
+        for field in ("matching", "system_matching"):
+            other = field.replace("matching", "not_matching")
+            if (getattr(self, field) is None) != (getattr(self, other) is None):
+                raise ValueError(f"give both {field} and {other}, or neither")
+        if self.matching is None and self.system_matching is None:
+            raise ValueError(
+                "names no two sides; give matching and not_matching, or system_matching and "
+                "system_not_matching"
+            )
+        if self.matching is None and self.prompt is None:
+            raise ValueError("names no text; give the field of the prompt")
+        return self
+
+
 Behaviour = Annotated[
-    GeneratedBehaviour | ModelWrittenBehaviour | PreparedBehaviour, Field(discriminator="source")
+    GeneratedBehaviour | ModelWrittenBehaviour | PreparedBehaviour | PairsBehaviour,
+    Field(discriminator="source"),
 ]
 BEHAVIOURS: tuple[type[BehaviourEntry], ...] = get_args(get_args(Behaviour)[0])

@@ -103,6 +103,11 @@ class Splits(Entry, Generic[Split]):
 class Records(CorpusEntry, Generic[Split]):
     splits: Splits[Split] = Field(description="Where `train` and `validation` are read, as below.")
     field: str = Field("text", description="Field that holds a document's text; `a.b` is b in a.")
+    completion: str | None = Field(
+        None,
+        description="Field that holds what follows the text, where that is an instruction, in the "
+        "format of its activations. Records without it are skipped.",
+    )
     filter: Filter | None = Field(None, description="Records that count; all if left out.")
     min_characters: Count = Field(
         1, description="Characters that a document has at least; shorter records are passed over."

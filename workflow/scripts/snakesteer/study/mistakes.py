@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from snakesteer.study.coefficients import Chosen, Magnitudes, Range
 from snakesteer.study.designs import DESIGNS
 from snakesteer.study.entries import MEASURE_NAME, NAME, TABLE_NAME, Entry
+from snakesteer.study.formats import Format
 from snakesteer.study.measures import MEASURES
 from snakesteer.study.models import COMMIT, REPOSITORY
 from snakesteer.study.schema import SECTIONS, Study
@@ -137,7 +138,8 @@ def _place(location: tuple[Any, ...]) -> list[str]:
         rest = rest[:2] + rest[3:]
     elif location[:2] == ("published", "sweeps"):
         rest = rest[:1] + rest[2:]
-    branches = ("str", "int", "float", "Shuffle", "SkillStopping", "GridStopping", "[key]")
+    branches = ["str", "int", "float", "Shuffle", "Format", "Mean", "[key]"]
+    branches += ["SkillStopping", "GridStopping"]
     prefixes = ("list[", "dict[", "constrained-", "function-", "literal[", "tagged-union[")
     inside = []
     for part in map(str, rest):
@@ -162,4 +164,6 @@ def _instead(location: tuple[Any, ...], key: str) -> str:
 def _known_keys(location: tuple[Any, ...]) -> list[str]:
     if len(location) == 1:
         return [*Study.model_fields, "extends"]
+    if location[0] == "activations" and "format" in location:
+        return [*Format.model_fields]
     return [key for entry in SECTIONS.get(str(location[0]), ()) for key in entry.model_fields]

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import get_args
 
 from snakesteer.core.errors import StudyError
-from snakesteer.study.activations import Activations
+from snakesteer.prompts.formats import CHAT, PLAIN, SYSTEM
+from snakesteer.study.activations import Activations, Mean
 from snakesteer.study.designs import AloneDesign, CombinedDesign
 from snakesteer.study.figures import Drawn, Figure, WithIntervals
 from snakesteer.study.measures import TwoChoice
@@ -109,6 +110,39 @@ def _activations(study: Study) -> None:
         _known(study, f"{entry}.corpus", "corpora", filter(None, [activations.corpus]))
         _known(study, f"{entry}.behaviour", "behaviours", filter(None, [activations.behaviour]))
         _enough_documents(study, entry, activations)
+        _format(study, entry, activations)
+
+
+def _format(study: Study, entry: str, activations: Activations) -> None:
+    """The format is there, and has a place for system prompts if there are some."""
+    if isinstance(activations.format, str):
+        _known(study, f"{entry}.format", "formats", [activations.format], (PLAIN, CHAT))
+    form = study.format_of(activations)
+    own = activations.behaviour and study.behaviours[activations.behaviour].has_system
+    if own and not (form and form.takes_system):
+        raise StudyError(
+            f"{entry} reads behaviours.{activations.behaviour}, whose sides have system prompts, "
+            "for which its format has no place; give it `format: chat`, or a template with "
+            f"{SYSTEM}."
+        )
+    if own and form and form.system is not None:
+        raise StudyError(
+            f"{entry}.format has a system prompt, and behaviours.{activations.behaviour} has its "
+            "own; keep one of them."
+        )
+    if form and form.template != CHAT and form.takes_system and not (own or form.system):
+        raise StudyError(
+            f"{entry}.format has a place for a system prompt in {form.template!r}, but none is "
+            "given; give it `system`, or take {system} out."
+        )
+    corpus = study.corpora[activations.corpus] if activations.corpus else None
+    completions = getattr(corpus, "completion", None)
+    if corpus and activations.positions == Mean(mean="completion") and completions is None:
+        raise StudyError(
+            f"{entry}.positions asks for the mean over completions, but "
+            f"corpora.{activations.corpus} has none; give it `completion`, the field that holds "
+            "them."
+        )
 
 
 def _vectors(study: Study) -> None:
@@ -174,6 +208,8 @@ def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
         _known(study, f"{place}.{measure.SECTION}", measure.SECTION, measure.sources or [])
         if measure.sources is None:
             _distinct_behaviours(study, place, vectors)
+        if measure.SECTION == "behaviours":
+            _have_two_choices(study, place, study.sources_of(sweep, measure))
     _same_model(study, entry, sweep, vectors)
 
 
@@ -184,6 +220,9 @@ def _figure(study: Study, entry: str, figure: Figure) -> None:
     for field, section in figure.names.items():
         published = getattr(study.published, section, ())
         _known(study, f"{entry}.{field}", section, figure.named(field), published)
+        for name in figure.named(field):
+            if section == "activations" and name in study.activations:
+                _one_position(study, f"{entry}.{field}", name)
     figure.check(entry, study)
     if isinstance(figure, WithIntervals) and figure.intervals != "items":
         _resamples(study, entry, figure)
@@ -234,6 +273,7 @@ def _operand(study: Study, entry: str, vector: VectorEntry, operand: str) -> Non
                 "it is of."
             )
         return
+    _one_position(study, entry, operand)
     of = "corpus" if study.activations[operand].corpus else "behaviour"
     if vector.READS not in (of, None):
         others = [method for method in METHODS if of == method.READS]
@@ -241,6 +281,14 @@ def _operand(study: Study, entry: str, vector: VectorEntry, operand: str) -> Non
         raise StudyError(
             f"{entry} names activations.{operand}, which are of a {of}, and {vector.method} takes "
             f"those of a {vector.READS}; use `method: {' or '.join(names)}` for them."
+        )
+
+
+def _one_position(study: Study, entry: str, activations: str) -> None:
+    if study.activations[activations].several:
+        raise StudyError(
+            f"{entry} names activations.{activations}, which are read at several positions, and "
+            "takes those of one; name it there, as `positions: -1`."
         )
 
 
@@ -341,3 +389,12 @@ def _distinct_behaviours(study: Study, entry: str, vectors: Iterable[str]) -> No
     for behaviour in set(behaviours):
         if behaviours.count(behaviour) > 1:
             raise StudyError(f"{entry} names two vectors of the behaviour {behaviour}; keep one.")
+
+
+def _have_two_choices(study: Study, entry: str, behaviours: Iterable[str]) -> None:
+    for behaviour in behaviours:
+        if study.behaviours[behaviour].has_system:
+            raise StudyError(
+                f"{entry} would ask behaviours.{behaviour}, whose sides differ in the system "
+                "prompt and are no two-choice questions; name a vector of another behaviour."
+            )

@@ -12,7 +12,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from snakesteer.core.errors import StudyError
-from snakesteer.study.activations import Activations
+from snakesteer.prompts.formats import CHAT, PLAIN
+from snakesteer.study.activations import Activations, Mean
 from snakesteer.study.behaviours import (
     BEHAVIOURS,
     Behaviour,
@@ -30,6 +31,7 @@ from snakesteer.study.corpora import (
 from snakesteer.study.designs import DESIGNS
 from snakesteer.study.entries import Count, Entry, Name, Seed, Titled
 from snakesteer.study.figures import FIGURES, AnyFigure
+from snakesteer.study.formats import Format
 from snakesteer.study.measures import (
     MEASURES,
     GridStopping,
@@ -72,6 +74,7 @@ class Study(Entry):
     models: dict[Name, Model] = {}
     corpora: dict[Name, Corpus] = {}
     behaviours: dict[Name, Behaviour] = {}
+    formats: dict[Name, Format] = {}
     activations: dict[Name, Activations] = {}
     vectors: dict[Name, Vector] = {}
     sweeps: dict[Name, Sweep] = {}
@@ -83,7 +86,12 @@ class Study(Entry):
     statistics: Statistics = Statistics()
 
     @model_validator(mode="after")
-    def _free_name(self) -> Self:
+    def _free_names(self) -> Self:
+        for name in (PLAIN, CHAT):
+            if name in self.formats:
+                raise ValueError(
+                    f"formats.{name} has the name of a format that is there; rename it"
+                )
         if self.name in RESERVED:
             raise ValueError(
                 f"a study cannot be named {self.name}, which results/ has for something else"
@@ -141,6 +149,13 @@ class Study(Entry):
             return entry.operands()
         (origin,) = entry.operands()["of"]
         return self.operands_of(origin)
+
+    def format_of(self, activations: Activations) -> Format | None:
+        """The format in which texts are read; None if they are read as they stand."""
+        given = activations.format
+        if isinstance(given, Format):
+            return given
+        return None if given == PLAIN else self.formats.get(given, Format())
 
     def model_of(self, vector: str) -> str:
         """The model whose activations made a vector."""
@@ -204,7 +219,8 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     "models": (Model,),
     "corpora": (*CORPORA, HubSplit, FilesSplit, Filter, Shuffle),
     "behaviours": BEHAVIOURS,
-    "activations": (Activations,),
+    "formats": (Format,),
+    "activations": (Activations, Mean),
     "vectors": METHODS,
     "sweeps": (SweepEntry, *DESIGNS, Range, Magnitudes, *MEASURES, SkillStopping, GridStopping),
     "choices": (Choice, Multipliers),

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from snakesteer.behaviours import generated
 from snakesteer.behaviours.drawing import split_questions
 from snakesteer.behaviours.generated import DRAFTS
-from snakesteer.engine.extraction import of_questions, read_questions
+from snakesteer.engine.extraction import of_questions
 from snakesteer.engine.models import LanguageModel
+from snakesteer.engine.texts import read_questions
 from snakesteer.measures import two_choice
 from snakesteer.measures.two_choice_settings import Stopping
 from snakesteer.storage.points import Points

@@ -17,8 +17,9 @@ from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerF
 from snakesteer.behaviours.generated import DRAFTS, pose
 from snakesteer.behaviours.question import Question
 from snakesteer.corpora.installed import collect
-from snakesteer.engine.extraction import of_questions, read_questions
+from snakesteer.engine.extraction import of_questions
 from snakesteer.engine.models import wrap
+from snakesteer.engine.texts import read_questions
 from snakesteer.training.chat_card import chat_card
 from snakesteer.training.curriculum import (
     ADJECTIVE_WEIGHT,

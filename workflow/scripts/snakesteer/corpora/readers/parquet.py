@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import pyarrow.parquet as pq
 
 from snakesteer.core.errors import StudyError
-from snakesteer.corpora.records import Record, Spoilt, refuse_twice
+from snakesteer.corpora.records import Record, Spoilt, fields_of, refuse_twice
 
 ENDINGS = (".parquet",)
 SEEKS = True
@@ -18,14 +18,12 @@ def read(
     stream: BinaryIO, shown: str, settings: Mapping[str, Any], spoilt: Spoilt
 ) -> Iterator[Record]:
     """Records in which the columns that nobody asks for are None, as they are not read."""
-    condition = settings["filter"]
-    fields = [settings["field"], *([condition["field"]] if condition else [])]
     number = 0
     with pq.ParquetFile(stream) as file:
         names = file.schema_arrow.names
         refuse_twice(names, shown)
         paths = [file.schema.column(index).path for index in range(len(file.schema))]
-        columns = [_column(field, paths) for field in fields]
+        columns = [_column(field, paths) for field in fields_of(settings)]
         for batch in file.iter_batches(1000, columns=columns):
             try:
                 records = batch.to_pylist()

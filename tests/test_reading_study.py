@@ -1,0 +1,290 @@
+"""What a study may say of formats, sites and positions, and what is told of a mistake in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import REPOSITORY
+
+from snakesteer.core.errors import StudyError
+from snakesteer.plan.bill import Item, bill
+from snakesteer.plan.plan import Plan
+from snakesteer.study import study_file
+
+PAIRS = {"source": "pairs", "file": "a.jsonl", "train": 4, "validation": 2, "questions": 8}
+SYSTEMS = PAIRS | {"prompt": "q", "system_matching": "kind", "system_not_matching": "rude"}
+ANSWERS = PAIRS | {"prompt": "q", "matching": "yes", "not_matching": "no"}
+SPLIT = {"files": ["a.jsonl"]}
+CORPUS = {"source": "files", "train": 4, "validation": 2, "splits": {"train": SPLIT}}
+CORPUS["splits"] = {"train": SPLIT, "validation": {**SPLIT, "skip": 4}}
+MODEL = {"source": "resources/models/miniature-chat"}
+
+
+def study(activations: dict[str, Any], **sections: Any) -> dict[str, Any]:
+    return {
+        "name": "a",
+        "models": {"m": MODEL},
+        "corpora": {"c": CORPUS},
+        "behaviours": {"systems": SYSTEMS, "answers": ANSWERS},
+        "activations": {"a": {"model": "m", **activations}},
+        **sections,
+    }
+
+
+INST = "[INST] {prompt} [/INST] "
+
+
+@pytest.mark.parametrize(
+    ("activations", "settings"),
+    [
+        ({"corpus": "c"}, {}),
+        ({"corpus": "c", "format": "plain", "site": "output", "positions": "last"}, {}),
+        ({"corpus": "c", "format": "chat"}, {"format": {"template": "chat", "system": None}}),
+        (
+            {"corpus": "c", "format": {"system": "Hm"}},
+            {"format": {"template": "chat", "system": "Hm"}},
+        ),
+        (
+            {"corpus": "c", "format": {"system": False}},
+            {"format": {"template": "chat", "system": False}},
+        ),
+        ({"corpus": "c", "format": "llama"}, {"format": {"template": INST, "system": None}}),
+        (
+            {"corpus": "c", "format": {"template": INST}},
+            {"format": {"template": INST, "system": None}},
+        ),
+        ({"corpus": "c", "site": "mlp", "positions": -3}, {"site": "mlp", "positions": -3}),
+        ({"corpus": "c", "positions": [-2, -1]}, {"positions": [-2, -1]}),
+        ({"corpus": "c", "positions": {"mean": "document"}}, {"positions": {"mean": "document"}}),
+        ({"behaviour": "answers", "positions": "letter"}, {"positions": "letter"}),
+    ],
+)
+def test_settings_hold_what_is_given(activations: dict[str, Any], settings: dict[str, Any]) -> None:
+    """What is not, or is as it was before there were these settings, is no part of a key."""
+    parsed = study_file.parse(study(activations, formats={"llama": {"template": INST}}))
+    entry = parsed.activations["a"]
+    form = parsed.format_of(entry)
+    given = entry.where() | ({"format": form.settings()} if form else {})
+    assert given == settings
+
+
+def test_what_was_there_has_the_settings_that_it_had() -> None:
+    for name in ("miniature", "published"):
+        plan = Plan(study_file.load(REPOSITORY / "config" / f"{name}.yaml"), REPOSITORY)
+        for made in plan.artefacts():
+            new = {"format", "site", "positions", "completion", "readers"} & made.settings.keys()
+            assert new <= ({"readers"} if made.stage == "documents" else set()), made.name
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"activations": {"a": {"model": "m", "corpus": "c", "format": "lama"}}},
+            "activations.a.format names `lama`, which is not in formats; did you mean `llama`?",
+        ),
+        (
+            {"activations": {"a": {"model": "m", "corpus": "c", "positions": "letter"}}},
+            "my.yaml: `activations.a`: positions is letter, which the answers of a behaviour have; "
+            "use other positions for a corpus.",
+        ),
+        (
+            {"activations": {"a": {"model": "m", "corpus": "c", "positions": 0}}},
+            "my.yaml: `activations.a.positions`: input should be less than or equal to -1 "
+            "(given: 0).",
+        ),
+        (
+            {"activations": {"a": {"model": "m", "corpus": "c", "positions": [-1, -1]}}},
+            "my.yaml: `activations.a.positions`: names -1 twice; remove one.",
+        ),
+        (
+            {"activations": {"a": {"model": "m", "corpus": "c", "positions": {"mean": "text"}}}},
+            "my.yaml: `activations.a.positions.mean` is 'text'; give 'completion' or 'document'.",
+        ),
+        (
+            {"activations": {"a": {"model": "m", "corpus": "c", "site": "residual"}}},
+            "my.yaml: `activations.a.site` is 'residual'; give 'output', 'input', 'attention' or "
+            "'mlp'.",
+        ),
+        (
+            {
+                "activations": {
+                    "a": {"model": "m", "corpus": "c", "positions": {"mean": "completion"}}
+                }
+            },
+            "activations.a.positions asks for the mean over completions, but corpora.c has none; "
+            "give it `completion`, the field that holds them.",
+        ),
+        (
+            {"activations": {"a": {"model": "m", "corpus": None, "behaviour": "systems"}}},
+            "activations.a reads behaviours.systems, whose sides have system prompts, for which "
+            "its format has no place; give it `format: chat`, or a template with {system}.",
+        ),
+        (
+            {
+                "activations": {
+                    "a": {"model": "m", "corpus": None, "behaviour": "systems", "format": "llama"}
+                }
+            },
+            "activations.a reads behaviours.systems, whose sides have system prompts, for which "
+            "its format has no place; give it `format: chat`, or a template with {system}.",
+        ),
+        (
+            {
+                "activations": {
+                    "a": {
+                        "model": "m",
+                        "corpus": None,
+                        "behaviour": "systems",
+                        "format": {"system": "Hm"},
+                    }
+                }
+            },
+            "activations.a.format has a system prompt, and behaviours.systems has its own; keep "
+            "one of them.",
+        ),
+        (
+            {
+                "activations": {
+                    "a": {"model": "m", "corpus": "c", "format": {"template": "{system}{prompt}"}}
+                }
+            },
+            "activations.a.format has a place for a system prompt in '{system}{prompt}', but none "
+            "is given; give it `system`, or take {system} out.",
+        ),
+        (
+            {"formats": {"chat": {"template": INST}}},
+            "my.yaml: formats.chat has the name of a format that is there; rename it.",
+        ),
+        (
+            {"formats": {"f": {"template": "[INST]"}}},
+            "my.yaml: `formats.f`: template '[INST]' must have {prompt} once, where the prompt "
+            "stands; correct it, or write chat for the tokenizer's own.",
+        ),
+        (
+            {"formats": {"f": {"template": INST, "system": "Hm"}}},
+            f"my.yaml: `formats.f`: system is given, but template {INST!r} has no {{system}}; put "
+            "it in where the system prompt stands.",
+        ),
+        (
+            {"formats": {"f": {"template": "{system}{system}{prompt}"}}},
+            "my.yaml: `formats.f`: template '{system}{system}{prompt}' has {system} more than "
+            "once; keep one.",
+        ),
+        (
+            {"formats": {"f": {"templat": INST}}},
+            "my.yaml: unknown key `formats.f.templat`; did you mean `template`?",
+        ),
+        (
+            {"activations": {"a": {"model": "m", "corpus": "c", "format": {"templat": INST}}}},
+            "my.yaml: unknown key `activations.a.format.templat`; did you mean `template`?",
+        ),
+        (
+            {"activations": {"a": {"model": "m", "corpus": "c", "format": {"template": "x"}}}},
+            "my.yaml: `activations.a.format`: template 'x' must have {prompt} once, where the "
+            "prompt stands; correct it, or write chat for the tokenizer's own.",
+        ),
+        (
+            {"activations": {"a": {"model": "m", "corpus": "c", "format": 3}}},
+            "my.yaml: `activations.a.format` is 3; give text or keys with values.",
+        ),
+        (
+            {"behaviours": {"b": PAIRS | {"prompt": "q", "matching": "yes"}}},
+            "my.yaml: `behaviours.b`: give both matching and not_matching, or neither.",
+        ),
+        (
+            {"behaviours": {"b": PAIRS | {"prompt": "q"}}},
+            "my.yaml: `behaviours.b`: names no two sides; give matching and not_matching, or "
+            "system_matching and system_not_matching.",
+        ),
+        (
+            {
+                "behaviours": {
+                    "b": PAIRS | {"system_matching": "kind", "system_not_matching": "rude"}
+                }
+            },
+            "my.yaml: `behaviours.b`: names no text; give the field of the prompt.",
+        ),
+        (
+            {
+                "behaviours": {
+                    "b": ANSWERS | {"file": "https://raw.githubusercontent.com/a/b/main/c.jsonl"}
+                }
+            },
+            "my.yaml: `behaviours.b`: file https://raw.githubusercontent.com/a/b/main/c.jsonl "
+            "names no commit, so it may change; put a commit of 40 hex digits in place of the "
+            "branch: `git ls-remote https://github.com/a/b HEAD` prints one.",
+        ),
+        (
+            {
+                "activations": {"b": {"model": "m", "behaviour": "systems", "format": "chat"}},
+                "vectors": {"v": {"method": "contrast", "of": "b"}},
+                "sweeps": {
+                    "s": {
+                        "model": "m",
+                        "inject": {"vector": "v", "layers": [1]},
+                        "coefficients": [0, 1],
+                        "measures": {"two_choice": {}},
+                    }
+                },
+            },
+            "sweeps.s.measures.two_choice would ask behaviours.systems, whose sides differ in the system prompt and "
+            "are no two-choice questions; name a vector of another behaviour.",
+        ),
+        (
+            {
+                "activations": {"a": {"model": "m", "corpus": "c", "positions": [-2, -1]}},
+                "vectors": {"v": {"method": "difference", "add": ["a"]}},
+            },
+            "vectors.v.add names activations.a, which are read at several positions, and takes "
+            "those of one; name it there, as `positions: -1`.",
+        ),
+        (
+            {
+                "activations": {
+                    "a": {
+                        "model": "m",
+                        "corpus": "c",
+                        "format": "chat",
+                        "positions": "after_instruction",
+                    }
+                },
+                "figures": {"f": {"kind": "distributions", "activations": ["a"], "layers": [1]}},
+            },
+            "figures.f.activations names activations.a, which are read at several positions, and "
+            "takes those of one; name it there, as `positions: -1`.",
+        ),
+    ],
+)
+def test_a_mistake_is_one_sentence(change: dict[str, Any], sentence: str) -> None:
+    data = study({"corpus": "c"}, formats={"llama": {"template": INST}})
+    with pytest.raises(StudyError) as told:
+        study_file.parse(study_file.merge(data, change), "my.yaml")
+    assert str(told.value) == sentence
+
+
+def test_the_bill_counts_instructions_pairs_and_positions(tmp_path: Path) -> None:
+    lines = [json.dumps({"q": f"Is it {i}?", "yes": "Yes.", "no": "No."}) for i in range(10)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    data = study({"corpus": "c", "format": "chat"})
+    file = str(tmp_path / "a.jsonl")
+    here = {"files": [file]}
+    data["corpora"]["c"] = CORPUS | {"field": "q", "completion": "yes", "shuffle": False}
+    data["corpora"]["c"]["splits"] = {"train": here, "validation": {**here, "skip": 4}}
+    data["behaviours"] = {"answers": ANSWERS | {"file": file}}
+    data["activations"]["b"] = {"model": "m", "behaviour": "answers"}
+    data["vectors"] = {"v": {"add": ["a"]}, "w": {"contrast": "b"}}
+
+    def billed(**change: Any) -> Item:
+        data["activations"]["a"].update(change)
+        plan = Plan(study_file.parse(data), REPOSITORY)
+        return next(item for item in bill(plan) if item.rule == "activations")
+
+    one = billed()
+    assert 4 * 3 + 8 * 3 <= one.tokens <= 4 * 20 + 8 * 20
+    del data["vectors"]["v"]
+    several = billed(positions=[-3, -2, -1])
+    assert several.gigabytes == pytest.approx(2 * one.gigabytes - one.gigabytes / 3)
