@@ -44,4 +44,4 @@ rule all:
             name=PLAN.scorecards,
             ending=["parquet", "html", "pdf", "png", "csv"],
         ),
-        expand(PLAN.path("vectors", "{name}.safetensors"), name=PLAN.study.vectors),
+        expand(PLAN.path("vectors", "{name}.safetensors"), name=PLAN.study_vectors),

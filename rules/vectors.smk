@@ -23,6 +23,30 @@ rule mean:
         "../workflow/scripts/mean.py"
 
 
+rule vector_file:
+    """A vector from a file of another tool, for the layers of its model."""
+    input:
+        unpack(PLAN.inputs("vector_file")),
+    output:
+        "results/cache/vectors/{name}-file.{key}.safetensors",
+    log:
+        "results/logs/vector_file/{name}.{key}.log",
+    benchmark:
+        "results/logs/vector_file/{name}.{key}.tsv"
+    wildcard_constraints:
+        key=PLAN.keys("vector_file"),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        settings=PLAN.settings("vector_file"),
+        code=PLAN.code("vector_file"),
+    message:
+        "steering vector {wildcards.name}: read its file"
+    script:
+        "../workflow/scripts/vector_file.py"
+
+
 rule vector:
     """A steering vector: a direction for every layer."""
     input:
@@ -73,10 +97,35 @@ rule resampled_vectors:
         "../workflow/scripts/resampled_vectors.py"
 
 
-rule study_vector:
-    """A steering vector under its name in the study."""
+rule drawn_vectors:
+    """A control drawn several times."""
     input:
-        lambda wildcards: PLAN.vectors[wildcards.name].paths,
+        unpack(PLAN.inputs("drawn_vectors")),
+    output:
+        "results/cache/vectors/{name}-draws.{key}.safetensors",
+    log:
+        "results/logs/drawn_vectors/{name}.{key}.log",
+    benchmark:
+        "results/logs/drawn_vectors/{name}.{key}.tsv"
+    wildcard_constraints:
+        key=PLAN.keys("drawn_vectors"),
+    conda:
+        ENVIRONMENT
+    resources:
+        **PLAN.resources("drawn_vectors", SITE),
+    params:
+        settings=PLAN.settings("drawn_vectors"),
+        code=PLAN.code("drawn_vectors"),
+    message:
+        "steering vector {wildcards.name}: draws"
+    script:
+        "../workflow/scripts/drawn_vectors.py"
+
+
+rule study_vector:
+    """A steering vector, or the draws of a control, under its name in the study."""
+    input:
+        lambda wildcards: PLAN.study_vectors[wildcards.name].paths,
     output:
         PLAN.path("vectors", "{name}.safetensors"),
     log:

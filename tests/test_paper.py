@@ -118,9 +118,9 @@ def test_values_are_the_authors(paper: schema.Study) -> None:
     sweeps = paper.sweeps
     for skill in ("code", "python"):
         vector, control = paper.vectors[skill], paper.vectors[f"{skill}-permuted"]
-        assert vector.operands() == {"add": ["text"], "subtract": [skill]}
+        assert vector.activations() == {"add": ["text"], "subtract": [skill]}
         assert vector.settings() == {"method": "difference", "dtype": "bfloat16"}
-        assert control.operands() == {"of": [skill]}
+        assert control.vectors() == {"of": [skill]}
         assert control.settings() == {"method": "control", "how": "operands", "seed": 13}
         for name in (skill, f"{skill}-permuted"):
             assert (sweeps[name].model, sweeps[name].inject.named) == ("llama-2-7b", [name])

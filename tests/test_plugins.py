@@ -28,7 +28,11 @@ def test_the_plugins_of_each_kind() -> None:
     assert plugins.names("corpora") == ["files", "hub", "installed"]
     assert plugins.names("readers") == ["json-records", "parquet", "separated", "text"]
     assert plugins.names("behaviours") == ["generated", "model-written-evals", "pairs", "prepared"]
-    assert plugins.names("vectors") == ["contrast", "control", "difference"]
+    methods = (
+        "combine contrast control difference file lda logistic own pca random-direction scaled "
+        "shuffled-labels"
+    )
+    assert plugins.names("vectors") == methods.split()
     for kind in plugins.KINDS:
         for name in plugins.names(kind):
             assert plugins.load(kind, name).__doc__

@@ -231,8 +231,8 @@ def test_what_was_there_has_the_settings_that_it_had() -> None:
                     }
                 },
             },
-            "sweeps.s.measures.two_choice would ask behaviours.systems, whose sides differ in the system prompt and "
-            "are no two-choice questions; name a vector of another behaviour.",
+            "sweeps.s.measures.two_choice would ask behaviours.systems, whose sides differ in the "
+            "system prompt and are no two-choice questions; name a vector of another behaviour.",
         ),
         (
             {

@@ -181,6 +181,30 @@ def test_a_time_limit_is_taken_as_slurm_writes_it(written: Any, minutes: float) 
     assert site(max_runtime=written) == Site(max_runtime=minutes)
 
 
+def test_a_method_that_solves_equations_asks_for_what_that_takes() -> None:
+    """500 pairs at 32 layers of 4,096: some minutes on a core, 100 resamples some hours."""
+    pairs = {"train": 500, "validation": 200, "questions": 1000}
+    data = study_file.merge(
+        study_file.read(REPOSITORY / "config" / "miniature.yaml"),
+        {
+            "behaviours": {"myopia": pairs},
+            "vectors": {
+                "probe": {"method": "logistic", "of": "myopia", "scale": "unit"},
+                "unlabelled": {"method": "control", "how": "labels", "of": "myopia"},
+            },
+        },
+    )
+    plan = Plan(study_file.parse(data), REPOSITORY)
+    contrast, probe, unlabelled = (
+        request(plan.vectors[name], LARGE, Site(), 1) for name in ("myopia", "probe", "unlabelled")
+    )
+    drawn = request(changed(plan.vectors["probe"], resamples=100), LARGE, Site(), 1)
+    assert contrast.runtime == 10 < probe.runtime < 20 < drawn.runtime < 8 * 60
+    assert contrast.mem_mb < probe.mem_mb < contrast.mem_mb + 300
+    # All activations in float32, and what the method makes of them.
+    assert 2 * 500 * 32 * 4096 * 8 / 1e6 <= unlabelled.mem_mb - contrast.mem_mb < 1200
+
+
 def test_a_time_limit_without_quotes_is_not_taken_for_minutes() -> None:
     given = yaml.safe_load("max_runtime: 12:00:00")
     with pytest.raises(StudyError) as raised:

@@ -17,19 +17,24 @@ LOGS = "results/logs"
 class Stage:
     """A kind of cached artefact: its folder under the cache and the endings of its files.
 
-    `plugins` says which settings name a plugin, and of which kind: {setting: kind}; `a.b` is the
-    setting b in a.
+    `plugins` says which settings name a plugin, and of which kind: {setting: kind}. `nested` are
+    settings that hold such settings themselves, one or a list of them.
     """
 
     folder: str
     endings: tuple[str, ...]
     plugins: Mapping[str, str] = field(default_factory=dict)
+    nested: tuple[str, ...] = ()
 
     def plugins_of(self, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
         """The plugins that settings of this stage name, each as (kind, name)."""
         found = []
         for path, kind in self.plugins.items():
             found += [(kind, name) for name in _named(settings, path.split("."))]
+        for setting in self.nested:
+            inside = settings.get(setting, [])
+            for each in [inside] if isinstance(inside, Mapping) else inside:
+                found += self.plugins_of(each)
         return list(dict.fromkeys(found))
 
     def paths(self, name: str, key: str) -> list[str]:
@@ -48,7 +53,8 @@ def _named(settings: Any, path: Sequence[str]) -> list[str]:
     return _named(settings.get(path[0], []), path[1:]) if isinstance(settings, Mapping) else []
 
 
-METHODS = {"method": "vectors", "of.method": "vectors"}  # `of`: the vector of a control
+METHODS = {"method": "vectors"}
+OTHERS = ("of", "vectors")  # of which a vector is made
 
 STAGES = {
     "model": Stage("models", ("{name}.{key}.json",)),
@@ -65,8 +71,10 @@ STAGES = {
     "skip_tokens": Stage("skip_tokens", ("{name}.{key}.json",)),
     "activations": Stage("activations", ("{name}.{key}.safetensors",)),
     "mean": Stage("vectors", ("{name}-mean.{key}.safetensors",)),
-    "vector": Stage("vectors", ("{name}.{key}.safetensors",), METHODS),
-    "resampled_vectors": Stage("vectors", ("{name}-resampled.{key}.safetensors",), METHODS),
+    "vector_file": Stage("vectors", ("{name}-file.{key}.safetensors",)),
+    "vector": Stage("vectors", ("{name}.{key}.safetensors",), METHODS, OTHERS),
+    "resampled_vectors": Stage("vectors", ("{name}-resampled.{key}.safetensors",), METHODS, OTHERS),
+    "drawn_vectors": Stage("vectors", ("{name}-draws.{key}.safetensors",), METHODS, OTHERS),
     "sweep": Stage(
         "sweeps",
         ("{name}.{key}.parquet",),

@@ -149,9 +149,9 @@ def _bytes(artefact: Artefact, size: Size | None) -> float:
             positions = settings.get("positions")
             each *= len(positions) if isinstance(positions, list) else 1
             return float(samples(artefact) * each)
-        case "mean" | "vector" | "resampled_vectors" if size:
+        case "mean" | "vector" | "resampled_vectors" | "drawn_vectors" if size:
             each = size.layers * size.hidden * ITEM_BYTES["float32"]
-            return float(settings.get("resamples", 1) * each)
+            return float(settings.get("resamples", settings.get("draws", 1)) * each)
         case "model" if size and "revision" in settings:
             return size.weights
     return 0.0

@@ -34,6 +34,8 @@ _READING = {
     "model": ("models", "files"),
     "documents": ("corpora", "identity"),
     "questions": ("behaviours", "identity"),
+    "vector": ("vectors", "identity"),
+    "vector_file": ("vectors", "identity"),
     "published_source": ("published", "files"),
 }
 

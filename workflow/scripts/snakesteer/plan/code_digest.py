@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from snakesteer.core import own_code
 from snakesteer.core.plugins import parsed
 
 PACKAGE = "snakesteer"
@@ -26,6 +27,7 @@ INERT = frozenset(
         "core/errors",
         "core/interruption",
         "core/notes",
+        "core/own_code",
         "core/plugins",
         "core/progress",
         "jobs/job",
@@ -40,6 +42,19 @@ def code_digest(files: Iterable[Path], root: Path) -> str:
     for path in sorted(closure(files, root)):
         canonical = _read(path, path.stat().st_mtime_ns).canonical
         digest.update(f"{path.relative_to(root)}\n{canonical}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def own_digest(path: Path, root: Path) -> str:
+    """Hex digest over a file of the study's author, what it imports from its own folder, and the
+    modules of this project under `root` that these import."""
+    digest = hashlib.sha256()
+    own = own_code.files(path)
+    ours = closure(own, root) - {*own}
+    for folder, paths in ((path.parent, own), (root, sorted(ours))):
+        for each in paths:
+            canonical = _read(each, each.stat().st_mtime_ns).canonical
+            digest.update(f"{each.relative_to(folder)}\n{canonical}\n".encode())
     return digest.hexdigest()[:16]
 
 

@@ -14,18 +14,20 @@ from snakesteer.plan.graph import Graph, script_code
 from snakesteer.plan.models import layers, size
 from snakesteer.plan.resources import RUNS_A_MODEL, Request, Site, request
 from snakesteer.plan.sweeps import resampled_jobs, samples, sweep_jobs
-from snakesteer.plan.vectors import mean, vector
+from snakesteer.plan.vectors import drawn_vectors, mean, vector
 from snakesteer.study import schema
 from snakesteer.study.depth import at_depth
 from snakesteer.study.references import check_layers
 from snakesteer.study.tables import Table
+from snakesteer.study.vectors import ControlVector
 
 
 class Plan:
     """All artefacts and products of one study.
 
     `vectors`, `sweeps`, `resampled_sweeps` and `samples` are cached artefacts by the name of their
-    entry, `tables`, `published`, `figures` and `scorecards` what is made of them.
+    entry, `tables`, `published`, `figures` and `scorecards` what is made of them; `study_vectors`
+    are the vectors with the draws of controls, which are named NAME-draws.
     """
 
     def __init__(self, study: schema.Study, repository: Path) -> None:
@@ -35,6 +37,10 @@ class Plan:
         self.repository = repository
         self.graph = graph = Graph(study, repository)
         self.vectors = {name: vector(graph, name) for name in study.vectors}
+        self.study_vectors = dict(self.vectors)
+        for name, made in study.vectors.items():
+            if isinstance(made, ControlVector) and (draws := made.draws):
+                self.study_vectors[f"{name}-draws"] = drawn_vectors(graph, name, draws)
         for name, entry in study.activations.items():
             if entry.corpus:
                 mean(graph, name)

@@ -15,27 +15,28 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from snakesteer.core.dtypes import ITEM_BYTES
 from snakesteer.core.errors import StudyError
 from snakesteer.core.records import read
 from snakesteer.hub.manifest import layers_and_width
+from snakesteer.plan.artefacts import STAGES, Artefact
 from snakesteer.storage.files import ROWS_AT_ONCE
 from snakesteer.sweeps.job import Measured, SweepJob
-
-if TYPE_CHECKING:
-    from snakesteer.plan.artefacts import Artefact
 
 RUNS_A_MODEL = frozenset({"activations", "sweep", "samples"})
 
 FLOPS = 4e13  # what one current data-centre GPU was seen to do in such runs, on the safe side
+CPU_FLOPS = 1e10  # of a core in double precision, on the safe side
 READ_BYTES = 2e8  # weights off a network file system, in bytes a second
 PROCESS_MB = 4000  # Python, torch and a GPU's context
 UNKNOWN_PARAMETERS = 8e9
 QUESTION_TOKENS = 256
 PREPARED_QUESTIONS = 1000  # in a prepared file; the study does not say how many
 STARTING_MINUTES = 10
+# Methods that solve equations at each layer -> operations, over samples × dimensions they span².
+SOLVING = {"pca": 15, "lda": 5, "logistic": 40}
 
 _GPUS = "set gpu_model to the kind of GPU and remove it"
 _DEFAULT = "write it under default-resources, as {}: \"'NAME'\""
@@ -220,7 +221,7 @@ def request(artefact: Artefact, model: Size, site: Site, attempt: int) -> Reques
     if artefact.stage in RUNS_A_MODEL:
         gpu, memory, minutes = _of_model_job(artefact, model, site)
     else:
-        gpu, memory, minutes = 0, _vectors_bytes(artefact, model), 0.0
+        gpu, (memory, minutes) = 0, _of_vectors_job(artefact, model)
     runtime = math.ceil((STARTING_MINUTES + minutes) * site.runtime_factor) * attempt
     return Request(
         0 if site.gpu_name else gpu,  # in the flags then
@@ -281,12 +282,27 @@ def _of_model_job(artefact: Artefact, model: Size, site: Site) -> tuple[int, flo
     return gpus if settings["device_map"] else 1, memory, seconds / 60
 
 
-def _vectors_bytes(artefact: Artefact, model: Size) -> float:
-    """Memory for vectors made of activations: of these some at a time, of each of them means."""
-    read = [made for inputs in artefact.inputs.values() for made, _ in inputs]
-    means = 2 * sum(made.stage == "activations" for made in read)
-    held = 2 * ROWS_AT_ONCE + 4 * means * artefact.settings.get("resamples", 1) if means else 0
-    return 8.0 * held * model.layers * model.hidden
+def _of_vectors_job(artefact: Artefact, model: Size) -> tuple[float, float]:
+    """Bytes and minutes for vectors made of activations.
+
+    Most methods read some at a time and keep means; of others, all samples of a layer are held, or
+    all there are.
+    """
+    made = [made for inputs in artefact.inputs.values() for made, _ in inputs]
+    activations = [each for each in made if each.stage == "activations"]
+    draws = artefact.settings.get("resamples", artefact.settings.get("draws", 1))
+    held = 2 * ROWS_AT_ONCE + 4 * 2 * len(activations) * draws if activations else 0
+    rows = sum(map(samples, activations))
+    named = {name for _, name in STAGES[artefact.stage].plugins_of(artefact.settings)}
+    if "shuffled-labels" in named:
+        held += rows
+    numbers, operations = held * model.layers * model.hidden, 0
+    if solving := SOLVING.keys() & named:
+        inside = min(rows, model.hidden)
+        numbers += 4 * rows * model.hidden + 3 * inside**2
+        steps = sum(SOLVING[name] for name in solving)
+        operations = steps * model.layers * draws * rows * inside**2
+    return 8.0 * numbers, operations / CPU_FLOPS / 60
 
 
 def samples(activations: Artefact) -> int:

@@ -78,6 +78,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 Numbers = Annotated[list[Number], Some, Distinct]
 
 # A number of a decoder block, or a fraction of the model's depth; see `depth`.

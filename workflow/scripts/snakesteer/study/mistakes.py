@@ -138,7 +138,7 @@ def _place(location: tuple[Any, ...]) -> list[str]:
         rest = rest[:2] + rest[3:]
     elif location[:2] == ("published", "sweeps"):
         rest = rest[:1] + rest[2:]
-    branches = ["str", "int", "float", "Shuffle", "Format", "Mean", "[key]"]
+    branches = ["str", "int", "float", "Shuffle", "Scale", "Format", "Mean", "[key]"]
     branches += ["SkillStopping", "GridStopping"]
     prefixes = ("list[", "dict[", "constrained-", "function-", "literal[", "tagged-union[")
     inside = []

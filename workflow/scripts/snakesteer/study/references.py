@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import get_args
 
 from snakesteer.core.errors import StudyError
@@ -17,7 +18,7 @@ from snakesteer.study.samples import Samples
 from snakesteer.study.schema import Study
 from snakesteer.study.sweeps import SweepEntry
 from snakesteer.study.tables import Table, tables_of
-from snakesteer.study.vectors import METHODS, VectorEntry
+from snakesteer.study.vectors import METHODS, ControlVector, FileVector, Scale, VectorEntry
 
 # What a kind of steering is called.
 KINDS = {
@@ -147,11 +148,23 @@ def _format(study: Study, entry: str, activations: Activations) -> None:
 
 def _vectors(study: Study) -> None:
     for name, vector in study.vectors.items():
-        for field, operands in vector.operands().items():
-            _known(study, f"vectors.{name}.{field}", vector.SECTION, operands)
-            for operand in operands:
-                _operand(study, f"vectors.{name}.{field}", vector, operand)
+        for field, named in vector.activations().items():
+            _known(study, f"vectors.{name}.{field}", "activations", named)
+            for activations in named:
+                _read(study, f"vectors.{name}.{field}", vector, field, activations)
+        for field, named in vector.vectors().items():
+            _known(study, f"vectors.{name}.{field}", "vectors", named)
+        if isinstance(vector.scale, Scale):
+            _known(study, f"vectors.{name}.scale", "vectors", vector.scale.vectors)
+        if isinstance(vector, ControlVector):
+            _control(study, f"vectors.{name}", vector)
+        if isinstance(vector, FileVector):
+            _known(study, f"vectors.{name}.model", "models", [vector.model])
+            _known(
+                study, f"vectors.{name}.behaviour", "behaviours", filter(None, [vector.behaviour])
+            )
     for name in study.vectors:
+        _not_of_itself(study, name)
         study.model_of(name)
 
 
@@ -245,6 +258,12 @@ def _names(study: Study) -> None:
                 f"{entry} and {written[table]} both write the table {table}; rename one."
             )
         written[table] = entry
+    for name, vector in study.vectors.items():
+        if isinstance(vector, ControlVector) and vector.draws and f"{name}-draws" in study.vectors:
+            raise StudyError(
+                f"vectors.{name}-draws and the draws of vectors.{name} both write "
+                f"{name}-draws.safetensors; rename one."
+            )
     for name in study.scorecards:
         if f"{name}-pairs" in study.scorecards:
             raise StudyError(
@@ -264,24 +283,62 @@ def _tables(study: Study) -> Iterator[tuple[str, str]]:
                 yield f"published.{section}.{name}", f"{name}{ending}"
 
 
-def _operand(study: Study, entry: str, vector: VectorEntry, operand: str) -> None:
-    """What a vector is made of is what its method takes."""
-    if vector.SECTION == "vectors":
-        if study.vectors[operand].SECTION == "vectors":
-            raise StudyError(
-                f"{entry} names vectors.{operand}, which is a control itself; name the vector that "
-                "it is of."
-            )
+def _read(study: Study, entry: str, vector: VectorEntry, field: str, activations: str) -> None:
+    """The activations of a vector are what its method reads there."""
+    _one_position(study, entry, activations)
+    of = "corpus" if study.activations[activations].corpus else "behaviour"
+    if vector.READS[field] == of:
         return
-    _one_position(study, entry, operand)
-    of = "corpus" if study.activations[operand].corpus else "behaviour"
-    if vector.READS not in (of, None):
-        others = [method for method in METHODS if of == method.READS]
-        names = [get_args(method.model_fields["method"].annotation)[0] for method in others]
+    says = f"{entry} names activations.{activations}, which are of a {of}, and {vector.method}"
+    if fields := [name for name, kind in vector.READS.items() if kind == of]:
+        raise StudyError(f"{says} takes those in {' and '.join(fields)}; name them there.")
+    other = next(method for method in METHODS if of in method.READS.values())
+    (name,) = get_args(other.model_fields["method"].annotation)
+    raise StudyError(
+        f"{says} takes those of a {vector.READS[field]}; use `method: {name}` for them."
+    )
+
+
+def _control(study: Study, entry: str, control: ControlVector) -> None:
+    """A control is of a vector that is no control, and that has what it shuffles."""
+    of = study.vectors[control.of]
+    if isinstance(of, ControlVector):
         raise StudyError(
-            f"{entry} names activations.{operand}, which are of a {of}, and {vector.method} takes "
-            f"those of a {vector.READS}; use `method: {' or '.join(names)}` for them."
+            f"{entry}.of names vectors.{control.of}, which is a control itself; name the vector "
+            "that it is of."
         )
+    roles = {role for role, named in of.activations().items() if named}
+    if control.how == "labels" and roles not in ({"of"}, {"add", "subtract"}):
+        raise StudyError(
+            f"{entry}.how is labels, but vectors.{control.of} is not made of two classes of "
+            "samples; set it to random or permuted."
+        )
+    if control.how == "operands" and of.scale:
+        raise StudyError(
+            f"{entry}.how is operands, which have no scale, but vectors.{control.of} has one; set "
+            "it to permuted, or name a vector without."
+        )
+
+
+def _not_of_itself(
+    study: Study, vector: str, scaled: bool = True, above: tuple[tuple[str, bool], ...] = ()
+) -> None:
+    """No vector is made of itself, be it by way of others or of their lengths."""
+    if (vector, scaled) in above:
+        ways = [name for name, _ in above if name != vector]
+        raise StudyError(
+            f"vectors.{vector} is made of itself"
+            + (f" by way of {' and '.join(dict.fromkeys(ways))}" if ways else "")
+            + "; name other vectors."
+        )
+    entry, above = study.vectors[vector], (*above, (vector, scaled))
+    if scaled:
+        _not_of_itself(study, vector, False, above)
+        for other in entry.scale.vectors if isinstance(entry.scale, Scale) else ():
+            _not_of_itself(study, other, False, above)
+    else:
+        for other in chain(*entry.vectors().values()):
+            _not_of_itself(study, other, True, above)
 
 
 def _one_position(study: Study, entry: str, activations: str) -> None:

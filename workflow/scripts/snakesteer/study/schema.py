@@ -7,6 +7,7 @@ Its entries have names and refer to each other by name (`references`); how a fil
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -53,7 +54,7 @@ from snakesteer.study.samples import Samples
 from snakesteer.study.scorecards import Scorecard
 from snakesteer.study.sweeps import Sweep, SweepEntry
 from snakesteer.study.tables import Table, tables_of
-from snakesteer.study.vectors import METHODS, Vector
+from snakesteer.study.vectors import METHODS, FileVector, Scale, Vector
 from snakesteer.tables.bootstrap import RESAMPLES, SEED
 
 
@@ -142,14 +143,6 @@ class Study(Entry):
             return measure.sources
         return list(dict.fromkeys(map(self.behaviour_of, self.vectors_of(sweep))))
 
-    def operands_of(self, vector: str) -> dict[str, list[str]]:
-        """The activations that a vector is made of, by role; of a control, those of its vector."""
-        entry = self.vectors[vector]
-        if entry.SECTION == "activations":
-            return entry.operands()
-        (origin,) = entry.operands()["of"]
-        return self.operands_of(origin)
-
     def format_of(self, activations: Activations) -> Format | None:
         """The format in which texts are read; None if they are read as they stand."""
         given = activations.format
@@ -158,8 +151,8 @@ class Study(Entry):
         return None if given == PLAIN else self.formats.get(given, Format())
 
     def model_of(self, vector: str) -> str:
-        """The model whose activations made a vector."""
-        models = {made.model for made in self._activations_of(vector)}
+        """The model whose activations made a vector, and the vectors by which it is scaled."""
+        models = self._models_of(vector)
         if len(models) > 1:
             raise StudyError(
                 f"vectors.{vector} is made from activations of {' and '.join(sorted(models))}; "
@@ -167,28 +160,51 @@ class Study(Entry):
             )
         return models.pop()
 
+    def _models_of(self, vector: str, scaled: bool = True) -> set[str]:
+        entry = self.vectors[vector]
+        if isinstance(entry, FileVector):
+            return {entry.model}
+        models = {self.activations[name].model for name in chain(*entry.activations().values())}
+        for name in chain(*entry.vectors().values()):
+            models |= self._models_of(name)
+        if scaled and isinstance(entry.scale, Scale):
+            for name in entry.scale.vectors:
+                models |= self._models_of(name, scaled=False)
+        return models
+
     def behaviours_of(self, vectors: Iterable[str]) -> dict[str, str]:
         """The behaviours whose activations made vectors, of those that are made of one."""
         found = {}
         for vector in vectors:
-            for made in self._activations_of(vector):
-                if made.behaviour:
-                    found[vector] = made.behaviour
+            behaviours = self._behaviours_of(vector)
+            if len(behaviours) == 1:
+                found[vector] = behaviours.pop()
         return found
 
     def behaviour_of(self, vector: str) -> str:
         """The behaviour whose activations made a vector."""
-        found = self.behaviours_of([vector])
-        if not found:
+        behaviours = sorted(self._behaviours_of(vector))
+        if len(behaviours) > 1:
+            raise StudyError(
+                f"vectors.{vector} is made of {' and '.join(behaviours)}; name the `behaviours` of "
+                "the measure, or a vector of one."
+            )
+        if not behaviours:
             raise StudyError(
                 f"vectors.{vector} is not made of a behaviour, whose questions would be asked; "
                 "name the `behaviours` of the measure, or a vector of the method contrast."
             )
-        return found[vector]
+        return behaviours[0]
 
-    def _activations_of(self, vector: str) -> list[Activations]:
-        named = self.operands_of(vector).values()
-        return [self.activations[operand] for operands in named for operand in operands]
+    def _behaviours_of(self, vector: str) -> set[str]:
+        entry = self.vectors[vector]
+        named = [self.activations[name] for name in chain(*entry.activations().values())]
+        behaviours = {made.behaviour for made in named if made.behaviour}
+        if isinstance(entry, FileVector) and entry.behaviour:
+            behaviours = {entry.behaviour}
+        for name in chain(*entry.vectors().values()):
+            behaviours |= self._behaviours_of(name)
+        return behaviours
 
     def chosen_vectors(self, choice: str) -> list[str]:
         """The vectors that a choice has multipliers for."""
@@ -221,7 +237,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     "behaviours": BEHAVIOURS,
     "formats": (Format,),
     "activations": (Activations, Mean),
-    "vectors": METHODS,
+    "vectors": (*METHODS, Scale),
     "sweeps": (SweepEntry, *DESIGNS, Range, Magnitudes, *MEASURES, SkillStopping, GridStopping),
     "choices": (Choice, Multipliers),
     "samples": (Samples,),

@@ -60,11 +60,25 @@ def read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 def resolve(data: Mapping[str, Any], folder: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Merge a study's data over the file it `extends`, looked up from `folder`."""
-    own = dict(data)
+    own = _beside(data, folder)
     base = own.pop("extends", None)
     if base is not None and not isinstance(base, str):
         raise StudyError(f"`extends` must name one study file, not {base!r}.")
     return merge(_without_replaced(read(folder / at_home(base), seen), own), own) if base else own
+
+
+def _beside(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A study's data with files of its vectors that lie in its own folder named from here."""
+    own = dict(data)
+    if not isinstance(own.get("vectors"), Mapping):
+        return own
+    vectors = dict(own["vectors"])
+    for name, entry in vectors.items():
+        for key in ("file", "method") if isinstance(entry, Mapping) else ():
+            given = entry.get(key)
+            if isinstance(given, str) and (folder / at_home(given)).is_file():
+                vectors[name] = {**vectors[name], key: str(folder / at_home(given))}
+    return own | {"vectors": vectors}
 
 
 def _without_replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,13 @@
+from script_job import job
+from snakesteer.core import plugins
+from snakesteer.storage.files import read_provenance, write_tensors
+from snakesteer.storage.provenance import derived
+from snakesteer.vectors.draws import drawn
+from snakesteer.vectors.samples import of_files
+
+with job(snakemake, "vectors"):
+    settings = snakemake.params.settings
+    provenance = derived(snakemake, [read_provenance(path) for path in snakemake.input])
+    method = plugins.load("vectors", settings["method"])
+    vectors = drawn(method.fit, of_files(dict(snakemake.input.items())), settings)
+    write_tensors(snakemake.output[0], {"vectors": vectors}, provenance)

@@ -1,0 +1,54 @@
+"""Fitting a layer at a time, for methods that need all samples of a layer at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from snakesteer.core.errors import StudyError
+from snakesteer.storage.layers import read_layer
+from snakesteer.vectors.rounding import finite
+from snakesteer.vectors.samples import Samples
+
+# Of the samples of one layer [n, hidden] and how often each counts in each draw [draws, n]:
+# a direction for each draw [draws, hidden], float64.
+Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def at_layer(samples: Samples, tensor: str, layer: int) -> np.ndarray:
+    """The activations of one layer, [n_samples, hidden] float64; StudyError for NaN or infinity."""
+    held = samples.held
+    read = (
+        read_layer(held, tensor, layer) if isinstance(held, str) else held[tensor][:, layer]
+    ).astype(np.float64)
+    if not np.isfinite(read).all():
+        raise StudyError(
+            f"An activation is NaN or infinite at layer {layer}; look at what the model reads, or "
+            "take another `dtype`."
+        )
+    return read
+
+
+def by_layer(
+    n_layers: int,
+    load: Callable[[int], np.ndarray],
+    counts: np.ndarray | None,
+    fit: Fit,
+) -> np.ndarray:
+    """Vectors [n_layers, hidden], or with counts [draws, n_layers, hidden], float32.
+
+    `load` gives the samples of a layer, which count once each without `counts` [draws, n]. Raises
+    StudyError where a vector is zero at every layer.
+    """
+    fitted = []
+    for layer in range(n_layers):
+        samples = load(layer)
+        fitted.append(fit(samples, np.ones((1, len(samples))) if counts is None else counts))
+    vectors = finite(np.stack(fitted, axis=1))
+    if not vectors.any(axis=(1, 2)).all():
+        raise StudyError(
+            "The samples show no direction at any layer, as they are alike; look at the tokens "
+            "whose activations are read."
+        )
+    return vectors[0] if counts is None else vectors
