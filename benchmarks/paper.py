@@ -126,7 +126,7 @@ def choice(made: Artefact) -> dict[str, Any]:
         for injected in job.injections:
             for behaviour in job.sources(injected, *job.measures):
                 chosen.setdefault(behaviour, {})[injected.layer] = cell
-    return {"rule": "Generated.", "multipliers": made.settings.get("multipliers") or chosen}
+    return {"rule": "Generated.", "multipliers": made.settings["multipliers"] or chosen}
 
 
 def generate(made: Artefact, n_layers: int, draw: np.random.Generator) -> None:

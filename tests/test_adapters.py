@@ -17,9 +17,11 @@ from safetensors.torch import load_file, save_file
 
 from checkout import SMALL
 from snakesteer.core.errors import StudyError
+from snakesteer.core.records import plain
 from snakesteer.engine import models
 from snakesteer.hub.manifest import content, manifest, verify
 from snakesteer.jobs.model import load_job_model
+from snakesteer.jobs.specified import ActivationsJob
 from snakesteer.plan import models as plans
 from snakesteer.plan.artefacts import Artefact
 from snakesteer.plan.plan import Plan
@@ -78,17 +80,17 @@ def test_an_adapter_is_merged(folder, adapter, beside):
 
 def test_a_job_merges_what_the_manifest_names(folder, adapter):
     made = {**manifest(folder, str(folder), adapter=adapter), "adapter": str(adapter)}
-    settings = {"dtype": "float32", "attention": "auto", "device_map": None}
+    asked = ActivationsJob("float32", "auto", None, 512, "tokenizer")
     job = SimpleNamespace(
         scriptdir=REPOSITORY / "workflow" / "scripts",
         input=SimpleNamespace(model=["m.json"]),
-        params=SimpleNamespace(settings=settings, code="0"),
+        params=SimpleNamespace(settings=plain(asked), code="0"),
         threads=1,
         rule="activations",
         wildcards={},
     )
     job.input.items = lambda: {}.items()
-    network = load_job_model(job, made).network
+    network = load_job_model(job, made, asked).network
     torch.testing.assert_close(logits(network), logits(tuned()), rtol=1e-5, atol=1e-5)
     assert provenance(job, made)["model"]["adapter"] == "adapter"
 

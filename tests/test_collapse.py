@@ -35,7 +35,7 @@ def test_a_grid_says_what_collapse_is_in_it_and_in_what_is_chosen_from_it(
     plan = planned(stopping)
     shares = {
         **{name: plan.tables[name].settings["collapse"] for name in ("grid", "single", "combined")},
-        "choice": plans.choice(plan.graph, "multipliers").settings["collapse"],
+        "choice": plans.choice(plan.graph, "multipliers").settings["picked"]["collapse"],
         **{
             name: plan.figures[name].settings["collapse"]
             for name in ("grid-search", "single-steering", "combined-steering")

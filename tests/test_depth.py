@@ -9,11 +9,12 @@ from conftest import REPOSITORY
 
 from checkout import SMALL
 from snakesteer.core.errors import StudyError
+from snakesteer.core.records import read
 from snakesteer.plan.plan import Plan
 from snakesteer.study import schema, study_file
 from snakesteer.study.depth import at_depth, layer_at
 from snakesteer.study.designs import AloneDesign
-from snakesteer.sweeps.job import injections_of
+from snakesteer.tables.job import TableJob
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_fractions_of_one_layer_are_that_layer_once() -> None:
     given = changed({"sweeps": {"code": at([0.5, 3, [0.4, 0.45], [0.3, 0.4], [3], [3, 2]])}})
     plan = Plan(given, REPOSITORY)
     assert layers_of(plan.study, "code") == [3, [2, 3]]
-    jobs = injections_of(plan.tables["code"].settings)
+    jobs = read(TableJob, plan.tables["code"].settings).jobs
     assert [injected.layer for job in jobs for injected in job] == ["3", "2+3"]
 
 

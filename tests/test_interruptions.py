@@ -28,6 +28,7 @@ from snakesteer.engine import extraction, models, texts
 from snakesteer.hub.manifest import manifest
 from snakesteer.jobs.job import job
 from snakesteer.jobs.model import job_points
+from snakesteer.jobs.specified import ActivationsJob
 from snakesteer.measures import next_token, two_choice
 from snakesteer.measures.next_token_settings import Stopping as SkillStopping
 from snakesteer.measures.two_choice_settings import Stopping as GridStopping
@@ -306,9 +307,9 @@ def points_of(
         "rule": "sweep",
         "threads": 1,
         "output": [str(tmp_path / "sweeps" / "a.parquet")],
-        "params": SimpleNamespace(settings={"dtype": "float32", "batch_tokens": "auto"}),
     }
-    return job_points(SimpleNamespace(**given), model, batch_tokens, code).folder
+    job = ActivationsJob("float32", "auto", None, "auto", "tokenizer")
+    return job_points(SimpleNamespace(**given), model, job, batch_tokens, code).folder
 
 
 def test_other_code_batches_or_devices_find_no_points(

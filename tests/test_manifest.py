@@ -22,6 +22,7 @@ from snakesteer.hub import manifest as manifests
 from snakesteer.hub.manifest import content, identity, layers_and_width, manifest, verify
 from snakesteer.jobs import model
 from snakesteer.jobs.model import load_job_tokenizer
+from snakesteer.jobs.specified import ActivationsJob
 from snakesteer.plan.plan import Plan
 from snakesteer.prompts.tokens import load_tokenizer
 from snakesteer.storage.provenance import provenance
@@ -233,11 +234,10 @@ def test_a_tokenizer_that_cannot_be_loaded_is_told(folder):
         load_tokenizer(folder)
 
 
-def job(**settings):
+def job():
     return SimpleNamespace(
         scriptdir=REPOSITORY / "workflow" / "scripts",
         input=SimpleNamespace(model=["m.json"]),
-        params=SimpleNamespace(settings=settings),
         threads=1,
     )
 
@@ -253,11 +253,11 @@ def test_a_model_that_leaves_no_room_to_run_it_is_told(folder, monkeypatch):
     def full(_model):
         raise torch.OutOfMemoryError("no")
 
-    settings = {"dtype": "float32", "attention": "auto", "device_map": None}
-    assert model.load_job_model(job(**settings), manifest(folder)).n_layers == 4
+    asked = ActivationsJob("float32", "auto", None, 512, "tokenizer")
+    assert model.load_job_model(job(), manifest(folder), asked).n_layers == 4
     monkeypatch.setattr(model, "check", full)
     with pytest.raises(StudyError, match="leaves no room on the device to run it in"):
-        model.load_job_model(job(**settings), manifest(folder))
+        model.load_job_model(job(), manifest(folder), asked)
 
 
 def planned(source: str) -> Plan:

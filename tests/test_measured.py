@@ -98,7 +98,8 @@ def test_figures_scorecards_and_choices_name_a_table_of_a_sweep_with_several() -
     assert compared == f"{tables}/code.next_token.parquet"
     chosen = choice(made.graph, "multipliers")
     assert [job for job, _ in chosen.inputs["grid"]] == made.sweeps["grid"]
-    assert (chosen.settings["of"], chosen.settings["measure"]) == ("two_choice", "two_choice")
+    grid = chosen.settings["picked"]["grid"]
+    assert (grid["of"], grid["measure"]) == ("two_choice", "two_choice")
     assert made.figures["grid-search"].settings["labels"].keys() == {"myopia", "wealth-seeking"}
 
 

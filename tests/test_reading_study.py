@@ -62,21 +62,27 @@ INST = "[INST] {prompt} [/INST] "
         ({"behaviour": "answers", "positions": "letter"}, {"positions": "letter"}),
     ],
 )
-def test_settings_hold_what_is_given(activations: dict[str, Any], settings: dict[str, Any]) -> None:
-    """What is not, or is as it was before there were these settings, is no part of a key."""
+def test_an_entry_holds_what_is_given(
+    activations: dict[str, Any], settings: dict[str, Any]
+) -> None:
     parsed = study_file.parse(study(activations, formats={"llama": {"template": INST}}))
     entry = parsed.activations["a"]
     form = parsed.format_of(entry)
-    given = entry.where() | ({"format": form.settings()} if form else {})
+    where = entry.model_dump(include={"site", "positions"}, exclude_defaults=True)
+    given = where | ({"format": form.settings()} if form else {})
     assert given == settings
 
 
-def test_what_was_there_has_the_settings_that_it_had() -> None:
+def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> None:
     for name in ("miniature", "published"):
         plan = Plan(study_file.load(REPOSITORY / "config" / f"{name}.yaml"), REPOSITORY)
         for made in plan.artefacts():
             new = {"format", "site", "positions", "completion", "readers"} & made.settings.keys()
-            assert new <= ({"readers"} if made.stage == "documents" else set()), made.name
+            if made.stage == "activations":
+                read = {"format": None, "site": "output", "positions": "last"}
+                assert {name: made.settings[name] for name in new} == read
+            else:
+                assert new <= ({"readers"} if made.stage == "documents" else set()), made.name
 
 
 @pytest.mark.parametrize(
@@ -154,6 +160,21 @@ def test_what_was_there_has_the_settings_that_it_had() -> None:
             },
             "activations.a.format has a place for a system prompt in '{system}{prompt}', but none "
             "is given; give it `system`, or take {system} out.",
+        ),
+        *(
+            (
+                {
+                    "behaviours": {"b": unanswered},
+                    "activations": {
+                        "a": {"model": "m", "corpus": None, "behaviour": "b", "format": "chat"}
+                        | {"positions": positions}
+                    },
+                },
+                "activations.a.positions asks for answers, but in behaviours.b none follow a "
+                "prompt; give it prompt, matching and not_matching, or use other positions.",
+            )
+            for unanswered in (SYSTEMS, PAIRS | {"matching": "yes", "not_matching": "no"})
+            for positions in ("letter", {"mean": "completion"})
         ),
         (
             {"formats": {"chat": {"template": INST}}},

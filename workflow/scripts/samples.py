@@ -1,7 +1,10 @@
 from script_job import job
+from snakesteer.core import plugins
 from snakesteer.core.progress import Progress
+from snakesteer.core.records import read
 from snakesteer.engine.steering import injection
 from snakesteer.jobs.model import load_job_model
+from snakesteer.jobs.specified import SamplesJob
 from snakesteer.jobs.usage import write_usage
 from snakesteer.measures import continuation
 from snakesteer.prompts.tokens import Reading
@@ -9,24 +12,22 @@ from snakesteer.storage.files import read_json, write_table
 from snakesteer.storage.provenance import provenance, read_vectors
 
 with job(snakemake, "samples"):
-    settings = snakemake.params.settings
+    asked = read(SamplesJob, snakemake.params.settings)
     manifest = read_json(snakemake.input.model[0])
     vectors = read_vectors(
-        [settings["vector"]],
-        snakemake.input.vectors,
-        manifest,
-        transfer=settings.get("transfer", False),
+        [asked.vector], snakemake.input.vectors, manifest, transfer=asked.transfer
     )
-    model = load_job_model(snakemake, manifest)
-    layer = settings["layer"]
+    operator = plugins.load("operators", asked.operator).apply
+    model = load_job_model(snakemake, manifest, asked)
+    part = (asked.layer, vectors[asked.vector][asked.layer])
     progress = Progress()
     table = continuation.run(
         model,
-        {name: injection(model, ((layer, vector[layer]),)) for name, vector in vectors.items()},
-        settings["coefficients"],
-        settings["prompts"],
-        tokens=settings["tokens"],
-        reading=Reading.of(settings),
+        {asked.vector: injection(model, [part], operator)},
+        asked.coefficients,
+        asked.prompts,
+        tokens=asked.tokens,
+        reading=Reading(asked.bos),
         progress=progress,
     )
     write_table(snakemake.output[0], table, provenance(snakemake, manifest, model.device.type))

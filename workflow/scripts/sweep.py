@@ -32,13 +32,13 @@ with job(snakemake, "sweeps"):
     measures = list(job_measures(snakemake, sweep, tokenizer, codes))
     if "base" in snakemake.input.keys():
         measures, steered = again(measures, steered, read_table(snakemake.input.base[0]))
-    model = load_job_model(snakemake, manifest)
+    model = load_job_model(snakemake, manifest, sweep)
     sequences: list[Sequence[int]] = []
     for measure in measures:
         for samples in measure.samples.values():
             sequences += samples.sequences
     batch_tokens = tokens_per_batch(model, sequences, sweep.batch_tokens)
-    points = job_points(snakemake, model, batch_tokens, codes["script"])
+    points = job_points(snakemake, model, sweep, batch_tokens, codes["script"])
     progress = Progress()
     tables = runner.run(
         model,

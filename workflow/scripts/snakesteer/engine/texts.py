@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -29,12 +29,6 @@ class What:
     form: Format = Format()
     site: str = OUTPUT
     positions: Positions = "last"
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> What:
-        """What a job's settings name; they name what is not the default."""
-        given = {key: settings[key] for key in ("site", "positions") if key in settings}
-        return cls(Format.of(settings.get("format")), **given)
 
     def shown(self, tokenizer: PreTrainedTokenizerBase, samples: Samples) -> dict[str, str]:
         """For the provenance: the first text in its format, up to the last token that is read."""

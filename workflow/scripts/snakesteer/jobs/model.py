@@ -17,6 +17,7 @@ from snakesteer.engine.probe import check
 from snakesteer.hub.manifest import context
 from snakesteer.hub.model_folder import adapter_folder, model_folder
 from snakesteer.jobs.job import repository
+from snakesteer.jobs.specified import Running
 from snakesteer.prompts.tokens import load_tokenizer, remarks
 from snakesteer.storage.points import Points
 
@@ -52,25 +53,24 @@ def _folder(snakemake: Any, manifest: Mapping[str, Any]) -> Path:
     return model_folder(manifest, repository(snakemake), snakemake.input.model[0])
 
 
-def load_job_model(snakemake: Any, manifest: Mapping[str, Any]) -> LanguageModel:
-    """Load and probe the manifest's model as the job's settings say, on the job's threads.
+def load_job_model(snakemake: Any, manifest: Mapping[str, Any], running: Running) -> LanguageModel:
+    """Load and probe the manifest's model as the job says, on the job's threads.
 
     The number of threads is part of what makes results reproducible to the byte. Raises StudyError
     as `load` and `check` do, and for a model that leaves no memory to run it in.
     """
     torch.set_num_threads(snakemake.threads)
-    settings = snakemake.params.settings
     model = load(
         _folder(snakemake, manifest),
         manifest,
-        dtype=settings["dtype"],
-        attention=settings["attention"],
-        device_map=settings["device_map"],
+        dtype=running.dtype,
+        attention=running.attention,
+        device_map=running.device_map,
         adapter=adapter_folder(manifest, repository(snakemake)),
     )
     try:
         check(model)
-        if settings.get("compile"):
+        if getattr(running, "compile", False):
             model = with_compiled_blocks(model)
     except torch.OutOfMemoryError:
         raise StudyError(
@@ -80,18 +80,19 @@ def load_job_model(snakemake: Any, manifest: Mapping[str, Any]) -> LanguageModel
     return model
 
 
-def job_points(snakemake: Any, model: LanguageModel, batch_tokens: int, code: str) -> Points:
+def job_points(
+    snakemake: Any, model: LanguageModel, running: Running, batch_tokens: int, code: str
+) -> Points:
     """The finished points of jobs that run this model in this way, beside the job's output.
 
     `batch_tokens` is the number that was taken, also where the study leaves it to the device;
     `code` is the digest of the code that all of them have in common.
     """
-    settings = snakemake.params.settings
     identity = {
         "kind": snakemake.rule,
         "code": code,
         "model": model.identity,
-        "settings": {name: settings.get(name) for name in RUNNING},
+        "settings": {name: getattr(running, name, None) for name in RUNNING},
         "batch_tokens": batch_tokens,
         "packages": {name: version(name) for name in ("torch", "transformers")},
         "device": device_name(model.device),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 from snakesteer.core import plugins
 from snakesteer.core.errors import naming
+from snakesteer.core.records import plain
 from snakesteer.hub.http import is_address
 from snakesteer.hub.manifest import file_identity, locate_file
+from snakesteer.jobs.specified import ActivationsJob, SkipTokensJob
 from snakesteer.plan.artefacts import Artefact, Inputs
 from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.models import max_tokens, model, reading, running
+from snakesteer.prompts.formats import Format
 from snakesteer.study.measures import NextToken
 
 
@@ -48,12 +51,14 @@ def skip_tokens(
     return graph.make(
         "skip_tokens",
         corpus,
-        {
-            "skip": measure.skip,
-            "max_tokens": longest,
-            "method": measure.skip_tokens,
-            **reading(graph.study.models[read_by]),
-        },
+        plain(
+            SkipTokensJob(
+                skip=measure.skip,
+                max_tokens=longest,
+                method=measure.skip_tokens,
+                **reading(graph.study.models[read_by]),
+            )
+        ),
         {"model": [model(graph, read_by)], "documents": [(documents(graph, corpus), 0)]},
     )
 
@@ -62,17 +67,25 @@ def skip_tokens(
 def activations(graph: Graph, name: str) -> Artefact:
     """Activations of a corpus's or a behaviour's training split."""
     entry = graph.study.activations[name]
-    settings: dict[str, Any] = running(graph.study.models[entry.model]) | entry.where()
-    if form := graph.study.format_of(entry):
-        settings["format"] = form.settings()
+    ran_by = graph.study.models[entry.model]
+    form = graph.study.format_of(entry)
+    job = ActivationsJob(
+        **running(ran_by),
+        format=Format(**form.settings()) if form else None,
+        site=entry.site,
+        positions=entry.model_dump()["positions"],
+    )
     if entry.corpus:
         source = ("documents", (documents(graph, entry.corpus), 0))
-        most = max_tokens(graph, f"activations.{name}", entry.model, entry.max_tokens)
-        settings |= {"documents": entry.documents, "max_tokens": most}
-        settings |= reading(graph.study.models[entry.model])
+        job = replace(
+            job,
+            documents=entry.documents,
+            max_tokens=max_tokens(graph, f"activations.{name}", entry.model, entry.max_tokens),
+            special_tokens=ran_by.special_tokens,
+        )
     else:
         assert entry.behaviour
         source = ("questions", (questions(graph, entry.behaviour), 0))
     role, of = source
     inputs: Inputs = {"model": [model(graph, entry.model)], role: [of]}
-    return graph.make("activations", name, settings, inputs)
+    return graph.make("activations", name, plain(job), inputs)

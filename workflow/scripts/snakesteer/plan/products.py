@@ -6,25 +6,26 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from snakesteer.core.errors import StudyError
+from snakesteer.core.records import plain
 from snakesteer.plan.artefacts import Product
 from snakesteer.plan.graph import Graph, script_code
 from snakesteer.plan.models import layer_sets
-from snakesteer.plan.sweeps import choice, described, resampled_jobs, sweep_jobs
+from snakesteer.plan.sweeps import choice, resampled_jobs, sweep_jobs, tabled
 from snakesteer.plan.vectors import mean, vector
 
 
 def table(graph: Graph, name: str) -> Product:
     """The table of a sweep under one of its measures."""
-    of_sweep, settings = name.split(".")[0], {"sweep": name, **described(graph, name)}
+    of_sweep, job = name.split(".")[0], tabled(graph, name)
     inputs = {"sweeps": sweep_jobs(graph, of_sweep), "resampled": resampled_jobs(graph, of_sweep)}
     sweep = graph.study.sweeps[of_sweep]
     if sweep.choice and sweep.inject.uses_multipliers:
         inputs["choice"] = [choice(graph, sweep.choice)]
     return Product(
         name,
-        settings,
-        {role: tuple(job.paths[0] for job in made) for role, made in inputs.items() if made},
-        script_code(graph, "table", ("tables", settings["measure"])),
+        plain(job),
+        {role: tuple(one.paths[0] for one in made) for role, made in inputs.items() if made},
+        script_code(graph, "table", ("tables", job.measure)),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from snakesteer.core.records import plain
+from snakesteer.jobs.specified import SamplesJob
 from snakesteer.plan.artefacts import Artefact, Inputs
 from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.measured import measured
@@ -15,6 +16,7 @@ from snakesteer.plan.vectors import resampled_vectors, vector
 from snakesteer.study.measures import OnBehaviours, OnCorpora
 from snakesteer.study.tables import Table
 from snakesteer.sweeps.job import SweepJob
+from snakesteer.tables.job import ChoiceJob, Picked, Statistics, TableJob
 
 
 @once
@@ -28,13 +30,11 @@ def choice(graph: Graph, name: str) -> Artefact:
             }
             for vector, layers in (entry.multipliers or {}).items()
         }
-        return graph.make("choice", name, {"multipliers": given})
-    return graph.make(
-        "choice",
-        name,
-        {"max_faulty": entry.max_faulty, **described(graph, entry.grid)},
-        {"grid": [*sweep_jobs(graph, entry.grid.split(".")[0])]},
-    )
+        return graph.make("choice", name, plain(ChoiceJob(given)))
+    collapse = graph.study.collapse_of(entry.grid)
+    job = ChoiceJob({}, Picked(tabled(graph, entry.grid), entry.max_faulty, collapse))
+    grid = sweep_jobs(graph, entry.grid.split(".")[0])
+    return graph.make("choice", name, plain(job), {"grid": [*grid]})
 
 
 @once
@@ -120,38 +120,40 @@ def specified(graph: Graph, name: str) -> list[SweepJob]:
 def samples(graph: Graph, name: str) -> Artefact:
     """Steered continuations of prompts."""
     entry = graph.study.samples[name]
-    layer_sets(graph, f"samples.{name}.layer", entry.model, [entry.layer])
-    return graph.make(
-        "samples",
-        name,
-        {
-            **running(graph.study.models[entry.model]),
-            **transfer(graph, f"samples.{name}", entry.model, [entry.vector]),
-            "vector": entry.vector,
-            "layer": entry.layer,
-            "operator": entry.operator,
-            "coefficients": entry.coefficients,
-            "prompts": entry.prompts,
-            "tokens": entry.tokens,
-        },
-        {"model": [model(graph, entry.model)], "vectors": [vector(graph, entry.vector)]},
+    ((layer,),) = layer_sets(graph, f"samples.{name}.layer", entry.model, [entry.layer])
+    job = SamplesJob(
+        **running(graph.study.models[entry.model]),
+        **transfer(graph, f"samples.{name}", entry.model, [entry.vector]),
+        vector=entry.vector,
+        layer=layer,
+        operator=entry.operator,
+        coefficients=tuple(entry.coefficients),
+        prompts=tuple(entry.prompts),
+        tokens=entry.tokens,
     )
-
-
-def described(graph: Graph, name: str) -> dict[str, Any]:
-    """What the raw tables of a sweep hold for one of its tables, in the order of its jobs, and what
-    that says beside."""
-    study, sweep_name = graph.study, name.split(".")[0]
-    table = study.table(name)
-    assert isinstance(table, Table)
-    settings = {
-        "measure": table.measure,
-        "of": table.of,
-        "kind": table.kind,
-        "jobs": [plain(job.injections) for job in specified(graph, sweep_name)],
+    inputs: Inputs = {
+        "model": [model(graph, entry.model)],
+        "vectors": [vector(graph, entry.vector)],
     }
+    return graph.make("samples", name, plain(job), inputs)
+
+
+def tabled(graph: Graph, name: str) -> TableJob:
+    """What the job of a table gets, of a sweep under one of its measures."""
+    table = graph.study.table(name)
+    assert isinstance(table, Table)
+    jobs = specified(graph, name.split(".")[0])
+    job = TableJob(
+        sweep=name,
+        measure=table.measure,
+        of=table.of,
+        kind=table.kind,
+        jobs=tuple(job.injections for job in jobs),
+    )
     if isinstance(table.measured, OnCorpora):
-        target, statistics = table.measured.corpora[0], study.statistics.model_dump()
-        return {**settings, "target": target, "statistics": statistics}
+        said = graph.study.statistics
+        statistics = Statistics(said.resamples, said.seed)
+        return replace(job, target=table.measured.corpora[0], statistics=statistics)
     assert isinstance(table.measured, OnBehaviours)
-    return {**settings, "split": table.measured.split, "collapse": study.collapse_of(name)}
+    collapse = graph.study.collapse_of(name)
+    return replace(job, split=table.measured.split, collapse=collapse)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinja2 import TemplateError
 
@@ -48,11 +47,6 @@ class Format:
 
     template: str = PLAIN
     system: str | bool | None = None
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any] | None) -> Format:
-        """The format that a job's settings describe; plain if they describe none."""
-        return cls(**(settings or {}))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ then its last token. A text that is to go on, a prompt or an answered question, 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -53,11 +53,6 @@ class Reading:
 
     bos: str = "tokenizer"
     special_tokens: str = "token"
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Reading:
-        """The reading that a job's settings name; `special_tokens` only where it has documents."""
-        return cls(settings["bos"], settings.get("special_tokens", cls.special_tokens))
 
 
 TOKENIZERS_OWN = Reading()

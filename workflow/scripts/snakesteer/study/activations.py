@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -74,8 +74,3 @@ class Activations(Entry):
     def several(self) -> bool:
         """Whether they have an axis of positions."""
         return isinstance(self.positions, list) or self.positions == "after_instruction"
-
-    def where(self) -> dict[str, Any]:
-        """Site and positions, as far as they are given otherwise than by default."""
-        fields = {"site", "positions"}
-        return self.model_dump(include=fields, exclude_defaults=True)

@@ -23,6 +23,11 @@ class BehaviourEntry(Entry):
         """Whether its two sides have system prompts."""
         return False
 
+    @property
+    def answered(self) -> bool:
+        """Whether a prompt is followed by answers."""
+        return True
+
 
 class DrawnBehaviour(BehaviourEntry):
     questions: Annotated[int, Field(ge=3)] = Field(
@@ -125,6 +130,10 @@ class PairsBehaviour(OfFile, DrawnBehaviour):
     @property
     def has_system(self) -> bool:
         return self.system_matching is not None
+
+    @property
+    def answered(self) -> bool:
+        return self.prompt is not None and self.matching is not None
 
     @model_validator(mode="after")
     def _of_two_sides(self) -> Self:

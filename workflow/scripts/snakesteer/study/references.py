@@ -136,13 +136,26 @@ def _format(study: Study, entry: str, activations: Activations) -> None:
             f"{entry}.format has a place for a system prompt in {form.template!r}, but none is "
             "given; give it `system`, or take {system} out."
         )
-    corpus = study.corpora[activations.corpus] if activations.corpus else None
-    completions = getattr(corpus, "completion", None)
-    if corpus and activations.positions == Mean(mean="completion") and completions is None:
+    _completions(study, entry, activations)
+
+
+def _completions(study: Study, entry: str, activations: Activations) -> None:
+    """There are answers or completions where positions ask for them."""
+    if activations.positions not in ("letter", Mean(mean="completion")):
+        return
+    if (
+        activations.corpus
+        and getattr(study.corpora[activations.corpus], "completion", None) is None
+    ):
         raise StudyError(
             f"{entry}.positions asks for the mean over completions, but "
             f"corpora.{activations.corpus} has none; give it `completion`, the field that holds "
             "them."
+        )
+    if activations.behaviour and not study.behaviours[activations.behaviour].answered:
+        raise StudyError(
+            f"{entry}.positions asks for answers, but in behaviours.{activations.behaviour} none "
+            "follow a prompt; give it prompt, matching and not_matching, or use other positions."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -54,7 +55,7 @@ def choose(grid: pd.DataFrame, max_faulty_share: float, collapse_share: float) -
     }
 
 
-def given(multipliers: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def given(multipliers: Mapping[str, Any]) -> dict[str, Any]:
     """A choice that the study makes itself: `{behaviour: {layer: {"add": …, "subtract": …}}}`."""
     return {"rule": "Given in the study.", "multipliers": multipliers}
 

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from snakesteer.core.dtypes import Dtype
 from snakesteer.core.labels import injection_label
-from snakesteer.core.records import read
 
 Direction = Literal["add", "subtract"]
 ALL = "all"  # the name of several vectors
@@ -170,8 +169,3 @@ class SweepJob:
         if not measured.own:
             return measured.sources
         return tuple(dict.fromkeys(self.behaviours[vector] for vector in injected.layers))
-
-
-def injections_of(settings: Mapping[str, Any]) -> list[tuple[Injected, ...]]:
-    """The injections of each job of a sweep, from the settings of its table, or of a choice."""
-    return [tuple(read(Injected, one) for one in job) for job in settings["jobs"]]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from snakesteer.core.errors import StudyError
 from snakesteer.tables.bootstrap import RESAMPLES, SEED, percentile_interval, resampled_accuracies
+from snakesteer.tables.job import TableJob
 from snakesteer.tables.raw import by_injection
 from snakesteer.tables.vector_intervals import HIGH, LOW, vector_interval
 
@@ -55,18 +55,18 @@ class Curve:
 
 
 def table(
-    settings: Mapping[str, Any], raw: Sequence[pd.DataFrame], resampled: Sequence[pd.DataFrame]
+    job: TableJob, raw: Sequence[pd.DataFrame], resampled: Sequence[pd.DataFrame]
 ) -> pd.DataFrame:
     """The table of a sweep, from the raw tables of its jobs and, if it has any, those with
     resamples of their vectors.
-
-    `settings` have `sweep`, its `target` and `statistics`, and the injections of all `jobs`.
     """
     curves = [
         Curve(injected.what, injected.layer, own, again)
-        for injected, own, again in by_injection(settings, raw, resampled)
+        for injected, own, again in by_injection(job, raw, resampled)
     ]
-    return skill_table(settings["sweep"], settings["target"], curves, **settings["statistics"])
+    assert job.target and job.statistics
+    statistics = job.statistics
+    return skill_table(job.sweep, job.target, curves, statistics.resamples, statistics.seed)
 
 
 def skill_table(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from snakesteer.tables.intervals import mean_interval, wilson_interval
+from snakesteer.tables.job import TableJob
 from snakesteer.tables.raw import by_injection
 from snakesteer.tables.vector_intervals import HIGH, LOW, vector_interval
 
@@ -61,20 +61,19 @@ class Part:
 
 
 def table(
-    settings: Mapping[str, Any], raw: Sequence[pd.DataFrame], resampled: Sequence[pd.DataFrame]
+    job: TableJob, raw: Sequence[pd.DataFrame], resampled: Sequence[pd.DataFrame]
 ) -> pd.DataFrame:
     """The table of a sweep, from the raw tables of its jobs and, if it has any, those with
     resamples of their vectors.
-
-    `settings` have `sweep`, its `kind`, `split` and `collapse`, and the injections of all `jobs`.
     """
+    assert job.split
     parts = []
-    for injected, own, again in by_injection(settings, raw, resampled):
+    for injected, own, again in by_injection(job, raw, resampled):
         part = Part(
-            kind=settings["kind"],
+            kind=job.kind,
             vector=injected.vector,
             layer=injected.layer,
-            split=settings["split"],
+            split=job.split,
             raw=own,
             resampled=again,
         )
@@ -86,7 +85,8 @@ def table(
                 weighted=combined.weighted,
             )
         parts.append(part)
-    return behaviour_table(settings["sweep"], parts, settings["collapse"])
+    assert job.collapse is not None
+    return behaviour_table(job.sweep, parts, job.collapse)
 
 
 def behaviour_table(sweep: str, parts: Iterable[Part], collapse: float) -> pd.DataFrame:

@@ -1,0 +1,72 @@
+"""What jobs get: written by the plan, read back by their scripts (`core.records`).
+
+What the job of a sweep gets is in `sweeps.job`, those of a table and a choice in `tables.job`; jobs
+of plugins (corpora, behaviours, vector methods, figures) get the settings of these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from snakesteer.core.dtypes import Dtype
+from snakesteer.prompts.formats import Format
+
+
+class Running(Protocol):
+    """What every job that runs a model says of that."""
+
+    @property
+    def dtype(self) -> Dtype: ...
+    @property
+    def attention(self) -> str: ...
+    @property
+    def device_map(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class ActivationsJob:
+    """Activations of a training split: of its first `documents` (all if None), cut at `max_tokens`,
+    or of its questions. `positions`: see `prompts.positions`.
+    """
+
+    dtype: Dtype
+    attention: str
+    device_map: str | None
+    batch_tokens: int | Literal["auto"]
+    bos: str
+    special_tokens: str = "token"
+    documents: int | None = None
+    max_tokens: int | None = None
+    format: Format | None = None
+    site: str = "output"
+    positions: Any = "last"
+
+
+@dataclass(frozen=True)
+class SamplesJob:
+    """So many `tokens` of continuations of prompts under a vector at a 0-based layer."""
+
+    dtype: Dtype
+    attention: str
+    device_map: str | None
+    batch_tokens: int | Literal["auto"]
+    bos: str
+    vector: str
+    layer: int
+    operator: str
+    coefficients: tuple[float, ...]
+    prompts: tuple[str, ...]
+    tokens: int
+    transfer: bool = False
+
+
+@dataclass(frozen=True)
+class SkipTokensJob:
+    """The `skip` most frequent tokens of documents cut at `max_tokens`, or the `authors`' own."""
+
+    skip: int
+    max_tokens: int
+    method: Literal["fixed", "authors"]
+    bos: str
+    special_tokens: str

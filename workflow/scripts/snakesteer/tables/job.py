@@ -1,0 +1,61 @@
+"""What the jobs of tables and choices get: written by the plan, read back by their scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from snakesteer.sweeps.job import Injected
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Bootstrap resamples of the documents, and their seed."""
+
+    resamples: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class TableJob:
+    """The table of a sweep under one of its measures, which it has by the name `of`.
+
+    `jobs` are the injections of each of its jobs. On corpora there is a `target`, the first of
+    them, and `statistics`; on behaviours a `split`, and the share of one answer above which there
+    is mode `collapse`.
+    """
+
+    sweep: str
+    measure: str
+    of: str
+    kind: str
+    jobs: tuple[tuple[Injected, ...], ...]
+    target: str | None = None
+    statistics: Statistics | None = None
+    split: str | None = None
+    collapse: float | None = None
+
+    @property
+    def layers(self) -> set[str]:
+        """The labels of all layers."""
+        return {injected.layer for job in self.jobs for injected in job}
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Multipliers picked from the table of a grid, with at most this share of faulty answers and
+    no mode collapse, which is more than the share `collapse` of one answer.
+    """
+
+    grid: TableJob
+    max_faulty: float
+    collapse: float
+
+
+@dataclass(frozen=True)
+class ChoiceJob:
+    """Multipliers by behaviour and layer: `picked`, or else given."""
+
+    multipliers: Mapping[str, Any]
+    picked: Picked | None = None
