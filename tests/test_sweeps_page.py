@@ -1,0 +1,25 @@
+"""The sweeps of docs/sweeps.md are sweeps of the miniature."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+from conftest import REPOSITORY
+
+from snakesteer.plan.plan import Plan
+from snakesteer.study import study_file
+
+MINIATURE = REPOSITORY / "config" / "miniature.yaml"
+
+
+def test_every_sweep_of_the_page_can_be_run() -> None:
+    page = (REPOSITORY / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    sweeps = {}
+    for block in re.findall(r"```yaml\n(.*?)```", page, re.S):
+        sweeps |= yaml.safe_load(block)
+    study = study_file.parse(study_file.merge(study_file.read(MINIATURE), {"sweeps": sweeps}))
+    plan = Plan(study, REPOSITORY)
+    assert len(sweeps) == 5 and all(plan.sweeps[name] for name in sweeps)
+    named = {f"side-effects.{name}" for name in ("own", "others", "documents")}
+    assert plan.tables.keys() >= {"layers", "together", "as-one", "search", *named}
