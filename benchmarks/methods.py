@@ -26,8 +26,8 @@ from snakesteer.vectors.samples import Samples
 METHODS: dict[str, dict[str, Any]] = {
     "contrast": {},
     "pca": {"centred": False},
-    "lda": {"shrinkage": "auto"},
-    "logistic": {"C": 1.0},
+    "lda": {"shrinkage": "auto", "paired": False},
+    "logistic": {"C": 1.0, "paired": False},
 }
 CPU = torch.device("cpu")
 

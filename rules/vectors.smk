@@ -122,6 +122,26 @@ rule drawn_vectors:
         "../workflow/scripts/drawn_vectors.py"
 
 
+rule described_vectors:
+    """Lengths, accuracies and angles of a study's vectors; made when it is asked for."""
+    input:
+        unpack(lambda wildcards: PLAN.described_vectors.inputs),
+    output:
+        vectors=PLAN.path("vectors.csv"),
+        cosines=PLAN.path("cosines.csv"),
+    log:
+        f"results/logs/described_vectors/{STUDY}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        settings=lambda wildcards: PLAN.described_vectors.settings,
+        code=PLAN.script_code("described_vectors"),
+    message:
+        "results: vectors in numbers"
+    script:
+        "../workflow/scripts/described_vectors.py"
+
+
 rule study_vector:
     """A steering vector, or the draws of a control, under its name in the study."""
     input:

@@ -19,15 +19,15 @@ from sklearn.linear_model import LogisticRegression
 from snakesteer.core import plugins
 from snakesteer.core.errors import StudyError
 from snakesteer.storage.files import write_tensors
-from snakesteer.vectors import lda, logistic, pca
+from snakesteer.vectors import described, lda, logistic, pca
 from snakesteer.vectors.samples import ByRole, Samples
 
 # Fewer samples than dimensions, as models have, and more of them.
 SHAPES = [(40, 300), (200, 20)]
 SETTINGS: dict[str, dict[str, Any]] = {
     "pca": {"centred": False},
-    "logistic": {"C": 0.5},
-    "lda": {"shrinkage": "auto"},
+    "logistic": {"C": 0.5, "paired": False},
+    "lda": {"shrinkage": "auto", "paired": False},
 }
 
 
@@ -82,6 +82,23 @@ def test_a_probe_of_unequal_classes_has_an_intercept_of_its_own() -> None:
     x, labels = classes(add, subtract, 1)
     reference = LogisticRegression(C=0.5, solver="newton-cholesky", tol=1e-10)
     same(found[1], reference.fit(x, labels).coef_[0])
+
+
+def test_pairs_are_told_apart_by_what_differs_in_them() -> None:
+    """As steering-vectors fits its regression: around the mean of each pair, without intercept."""
+    matching, other = pairs(40, 300)
+    samples = of(matching, other)
+    middle = (matching.astype(np.float64) + other) / 2
+    probe = fitted("logistic", samples, paired=True)
+    discriminant = fitted("lda", samples, paired=True, shrinkage=0.3)
+    for layer in range(2):
+        x, labels = classes(matching - middle, other - middle, layer)
+        regression = LogisticRegression(
+            C=0.5, solver="newton-cholesky", tol=1e-10, fit_intercept=False
+        )
+        same(probe[layer], regression.fit(x, labels).coef_[0])
+        analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.3)
+        same(discriminant[layer], analysis.fit(x, labels).coef_[0])
 
 
 @pytest.mark.parametrize(("n", "hidden"), SHAPES)
@@ -197,3 +214,44 @@ def test_samples_that_no_method_can_use_are_refused() -> None:
     }
     with pytest.raises(StudyError, match="use activations of one model"):
         logistic.fit(other_model, SETTINGS["logistic"])
+
+
+def test_what_a_component_explains_is_what_scikit_learn_says() -> None:
+    matching, other = pairs(40, 300)
+    samples = of(matching, other)
+    rows = list(described.of_layers(fitted("pca", samples, centred=True), samples))
+    raw = list(described.of_layers(fitted("pca", samples, centred=False), samples))
+    for layer in range(2):
+        differences = matching[:, layer].astype(np.float64) - other[:, layer]
+        (ratio,) = PCA(1, svd_solver="full").fit(differences).explained_variance_ratio_
+        assert rows[layer]["explained_variance"] == pytest.approx(ratio, rel=1e-6)
+        assert rows[layer]["norm"] == pytest.approx(1)
+        values = np.linalg.svd(differences, compute_uv=False) ** 2
+        assert raw[layer]["explained_squares"] == pytest.approx(values[0] / values.sum(), rel=1e-6)
+
+
+def test_how_well_a_discriminant_parts_its_samples_is_what_scikit_learn_says() -> None:
+    matching, other = pairs(60, 20, seed=3)
+    corpora = {
+        "add": [Samples({"activations": matching})],
+        "subtract": [Samples({"activations": other})],
+    }
+    found = fitted("lda", corpora, shrinkage=0.3)
+    for samples in (corpora, of(matching, other)):
+        for layer, row in enumerate(described.of_layers(found, samples)):
+            x, labels = classes(matching, other, layer)
+            reference = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.3).fit(x, labels)
+            assert row["accuracy"] == pytest.approx(reference.score(x, labels))
+            assert 0.5 < reference.score(x, labels) < 1
+
+
+def test_what_vectors_have_no_numbers_for_is_left_out() -> None:
+    vector = np.array([[0, 0, 0], [3, 0, 4]], np.float32)
+    rows = list(described.of_layers(vector, {}))
+    assert [row["norm"] for row in rows] == [0, 5]
+    assert {row["accuracy"] for row in rows} == {None}
+    angles = described.cosines({"a": vector, "b": vector[:, ::-1], "c": vector[:1]})
+    assert [(row["vector"], row["other"], row["cosine"]) for row in angles] == [
+        ("a", "b", None),
+        ("a", "b", pytest.approx(24 / 25)),
+    ]

@@ -163,6 +163,23 @@ def test_a_vector_of_any_method_steers_and_has_resamples(run: Checkout) -> None:
     assert not np.allclose(first, second)
 
 
+def test_vectors_are_told_in_numbers_when_asked_for(run: Checkout) -> None:
+    config = run.folder / "mine" / "study.yaml"
+    run.forked("--cores", "1", "--", "results/methods/vectors.csv", config=config)
+    made = vectors(run)
+    table = pd.read_csv(run.folder / "results" / "methods" / "vectors.csv")
+    assert len(table) == len(made) * LAYERS
+    for name, rows in table.groupby("vector"):
+        np.testing.assert_allclose(rows["norm"], norms(made[str(name)]), rtol=1e-6)
+    accuracy = table.set_index(["vector", "layer"])["accuracy"]
+    assert accuracy["probe"].iloc[-1] > 0.9 > accuracy["unlabelled"].iloc[-1]
+    assert accuracy["discriminant"].min() > 0.9 and accuracy[["both", "theirs"]].isna().all()
+    cosines = pd.read_csv(run.folder / "results" / "methods" / "cosines.csv")
+    assert len(cosines) == len(made) * (len(made) - 1) / 2 * LAYERS
+    same = cosines[(cosines["vector"] == "contrast") & (cosines["other"] == "mine")]
+    np.testing.assert_allclose(same["cosine"], 1, rtol=1e-6)
+
+
 def test_nothing_is_left_to_do_until_the_code_of_a_method_changes(run: Checkout) -> None:
     config = run.folder / "mine" / "study.yaml"
     assert "Nothing to be done" in run.dry_run(config=config)

@@ -141,6 +141,7 @@ def test_a_method_lies_beside_the_study(method: Path) -> None:
     text = f"extends: {SMALL}\nvectors:\n  short: {short}\n  long: {long}\n"
     text += "  control: {method: control, of: short, how: labels}\n"
     (folder / "study.yaml").write_text(text)
+    (folder / "control").write_text("A file with the name of a method.")
 
     def planned() -> dict[str, Artefact]:
         return Plan(study_file.load(folder / "study.yaml"), REPOSITORY).vectors

@@ -118,6 +118,13 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "vectors.code-permuted.how": ("permuted", f"vector study_vector {_CODE_SWEEP}"),
     "vectors.code-permuted.of": ("python", f"vector study_vector {_CODE_SWEEP}"),
     "vectors.code-permuted.seed": (14, f"vector study_vector {_CODE_SWEEP}"),
+    "vectors.code-permuted.scale": ({"norm_of": "code"}, f"vector study_vector {_CODE_SWEEP}"),
+    "vectors.code-permuted.draws": (2, "drawn_vectors study_vector catalogue usage study"),
+    "vectors.python.scale": (2, f"vector study_vector {_ONE_SKILL}"),
+    "vectors.myopia.scale": (
+        "unit",
+        "vector study_vector sweep*6 choice table*5 figure*5 catalogue usage study",
+    ),
     "vectors.code.seed": (14, "study"),
     "vectors.myopia.seed": (14, "study"),
     "vectors.code.dtype": (

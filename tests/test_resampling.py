@@ -41,8 +41,8 @@ METHODS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "contrast": ({"method": "contrast"}, ("of",)),
     "control": ({"method": "control", "how": "permuted", "of": DIFFERENCE}, ("add", "subtract")),
     "pca": ({"method": "pca", "centred": True}, ("of",)),
-    "logistic": ({"method": "logistic", "C": 0.1}, ("add", "subtract")),
-    "lda": ({"method": "lda", "shrinkage": "auto"}, ("of",)),
+    "logistic": ({"method": "logistic", "C": 0.1, "paired": False}, ("add", "subtract")),
+    "lda": ({"method": "lda", "shrinkage": "auto", "paired": True}, ("of",)),
     "combine": (
         {"method": "combine", "how": "mean", "weights": [2.0], "without": True, **OTHERS},
         ("samples",),

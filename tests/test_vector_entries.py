@@ -33,12 +33,12 @@ def test_a_method_reads_the_activations_it_names() -> None:
         for name in ("pairs", "corpora", "component")
     }
     settings, samples = made["pairs"]
-    assert settings == {"method": "logistic", "C": 1.0}
+    assert settings == {"method": "logistic", "C": 1.0, "paired": False}
     assert {role: [of.name for of, _ in each] for role, each in samples.items()} == {
         "of": ["myopia"]
     }
     settings, samples = made["corpora"]
-    assert settings == {"method": "lda", "shrinkage": "auto"}
+    assert settings == {"method": "lda", "shrinkage": "auto", "paired": False}
     assert {role: [of.name for of, _ in each] for role, each in samples.items()} == {
         "add": ["text"],
         "subtract": ["code", "python"],
@@ -61,7 +61,7 @@ def test_a_scale_is_around_what_it_scales() -> None:
         control={"method": "control", "how": "random", "of": "one"},
         unlabelled={"method": "control", "how": "labels", "of": "two"},
     )
-    pairs = {"method": "logistic", "C": 1.0}
+    pairs = {"method": "logistic", "C": 1.0, "paired": False}
     one, two, three, four, control, unlabelled = (
         plan.vectors[name].settings
         for name in ("one", "two", "three", "four", "control", "unlabelled")
@@ -183,6 +183,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"method": "logistic"}, CLASSES),
     ({"method": "lda", "add": ["text"]}, CLASSES),
     ({**PAIRS, "subtract": ["text"]}, CLASSES),
+    (
+        {**CORPORA, "paired": True},
+        "my.yaml: `vectors.v`: paired is for the two answers of a behaviour (`of`); remove it.",
+    ),
     (
         {"method": "logistic", "of": "text"},
         "vectors.v.of names activations.text, which are of a corpus, and logistic takes those in "

@@ -25,7 +25,7 @@ from snakesteer.vectors.samples import ByRole, Samples
 
 CONTRAST = {"method": "contrast"}
 DIFFERENCE = {"method": "difference", "dtype": "float32"}
-PROBE = {"method": "logistic", "C": 1.0}
+PROBE = {"method": "logistic", "C": 1.0, "paired": False}
 
 
 def draw(*shape: int, seed: int = 0) -> np.ndarray:

@@ -141,6 +141,6 @@ class Product:
     """What a person opens: a table or a figure of the study, made from cached artefacts."""
 
     name: str
-    settings: Mapping[str, Any]
+    settings: Any
     inputs: Mapping[str, tuple[str, ...]]
     code: str = ""

@@ -47,6 +47,7 @@ class Plan:
         self.sweeps = {name: sweep_jobs(graph, name) for name in study.sweeps}
         self.resampled_sweeps = {name: resampled_jobs(graph, name) for name in study.sweeps}
         self.samples = {name: samples(graph, name) for name in study.samples}
+        self.described_vectors = products.described_vectors(graph)
         self.tables = {
             name: products.table(graph, name)
             for name, table in study.tabled.items()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.records import plain
+from snakesteer.plan.activations import activations
 from snakesteer.plan.artefacts import Product
 from snakesteer.plan.graph import Graph, script_code
 from snakesteer.plan.models import layer_sets
 from snakesteer.plan.sweeps import choice, resampled_jobs, sweep_jobs, tabled
 from snakesteer.plan.vectors import mean, vector
+from snakesteer.study.vectors import ControlVector
 
 
 def table(graph: Graph, name: str) -> Product:
@@ -27,6 +30,28 @@ def table(graph: Graph, name: str) -> Product:
         {role: tuple(one.paths[0] for one in made) for role, made in inputs.items() if made},
         script_code(graph, "table", ("tables", job.measure)),
     )
+
+
+def described_vectors(graph: Graph) -> Product:
+    """The study's vectors in numbers, from them and the samples that they, or what they are
+    controls of, are made of."""
+    study = graph.study
+    settings: list[dict[str, Any]] = []
+    paths: list[str] = []
+    for name, entry in study.vectors.items():
+        of = study.vectors[entry.of] if isinstance(entry, ControlVector) else entry
+        samples: dict[str, list[int]] = {}
+        for role, named in of.activations().items():
+            samples[role] = []
+            for each in named:
+                (path,) = activations(graph, each).paths
+                paths += [] if path in paths else [path]
+                samples[role].append(paths.index(path))
+        about = {"name": name, "method": entry.method, "model": study.model_of(name)}
+        settings.append(about | {"samples": samples})
+    vectors = tuple(vector(graph, name).paths[0] for name in study.vectors)
+    inputs = {"vectors": vectors, "activations": tuple(paths)}
+    return Product("vectors", settings, {role: given for role, given in inputs.items() if given})
 
 
 def figure(graph: Graph, name: str) -> Product:

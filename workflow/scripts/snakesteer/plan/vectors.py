@@ -98,8 +98,8 @@ def _file(graph: Graph, name: str, entry: FileVector) -> Artefact:
 
 
 def _scaled(graph: Graph, name: str, recipe: Recipe) -> Recipe:
-    """A recipe with the `scale` of a vector's entry, which counts the other vectors before their
-    own."""
+    """A recipe with the `scale` of a vector's entry; other vectors in it are those before their own
+    scale."""
     scale = graph.study.vectors[name].scale
     match scale:
         case None:

@@ -76,7 +76,8 @@ def _beside(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for name, entry in vectors.items():
         for key in ("file", "method") if isinstance(entry, Mapping) else ():
             given = entry.get(key)
-            if isinstance(given, str) and (folder / at_home(given)).is_file():
+            names_a_file = isinstance(given, str) and (key == "file" or given.endswith(".py"))
+            if names_a_file and (folder / at_home(given)).is_file():
                 vectors[name] = {**vectors[name], key: str(folder / at_home(given))}
     return own | {"vectors": vectors}
 

@@ -156,12 +156,20 @@ class SamplesVector(VectorEntry):
 class ClassesVector(SamplesVector):
     """A vector that tells two classes of samples apart."""
 
+    paired: bool = Field(
+        False,
+        description="With `of`: take the mean of the two answers to each question out of them "
+        "before, so that only what differs in them is told apart.",
+    )
+
     @model_validator(mode="after")
     def _of_two_classes(self) -> Self:
         one_behaviour = self.of and not self.add and not self.subtract
         corpora = not self.of and self.add and self.subtract
         if not (one_behaviour or corpora):
             raise ValueError("needs two classes; give `of`, or both `add` and `subtract`")
+        if self.paired and not self.of:
+            raise ValueError("paired is for the two answers of a behaviour (`of`); remove it")
         return self
 
 

@@ -38,12 +38,18 @@ class _Part:
 
 
 def separated(
-    samples: ByRole, weights: Weights | None, separate: Separate, at_least: int = 1
+    samples: ByRole,
+    weights: Weights | None,
+    separate: Separate,
+    *,
+    paired: bool = False,
+    at_least: int = 1,
 ) -> np.ndarray:
     """Vectors [n_layers, hidden], or with weights [draws, n_layers, hidden], float32.
 
-    A layer at which the two classes have one mean gets zeros. Raises StudyError for fewer samples
-    than `at_least` in a class, for samples of different models, and for NaN or infinity.
+    With `paired` the samples are those of one behaviour, each less the mean of its pair. A layer at
+    which the two classes have one mean gets zeros. Raises StudyError for fewer samples than
+    `at_least` in a class, for samples of different models, and for NaN or infinity.
     """
     parts = _parts(samples, weights)
     shapes = {part.samples.shapes()[part.tensor][1:] for part in parts}
@@ -61,7 +67,12 @@ def separated(
     counts = [part.counts for part in parts if part.counts is not None]
 
     def load(layer: int) -> np.ndarray:
-        return np.concatenate([at_layer(part.samples, part.tensor, layer) for part in parts])
+        read = [at_layer(part.samples, part.tensor, layer) for part in parts]
+        if paired:
+            matching, other = read
+            half = (matching - other) / 2
+            read = [half, -half]
+        return np.concatenate(read)
 
     def fit(x: np.ndarray, drawn: np.ndarray) -> np.ndarray:
         return np.stack([_unless_alike(separate, x, first, each) for each in drawn])

@@ -21,15 +21,16 @@ from snakesteer.vectors.samples import ByRole, Weights
 def fit(samples: ByRole, settings: Mapping[str, Any], weights: Weights | None = None) -> np.ndarray:
     """The weights of the discriminant, as scikit-learn's `LinearDiscriminantAnalysis` has them.
 
-    `shrinkage` is a share above 0, or `auto`. A layer at which the classes have one mean gets
-    zeros. Raises StudyError for fewer than 2 samples of a class, and where samples do not differ
-    within the classes.
+    `shrinkage` is a share above 0, or `auto`; with `paired` what two answers to a question have in
+    common is taken out before. A layer at which the classes have one mean gets zeros. Raises
+    StudyError for fewer than 2 samples of a class, and where samples do not differ within the
+    classes.
     """
 
     def separate(x: np.ndarray, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return discriminant(x, first, counts, settings["shrinkage"])
 
-    return separated(samples, weights, separate, at_least=2)
+    return separated(samples, weights, separate, paired=settings["paired"], at_least=2)
 
 
 def discriminant(

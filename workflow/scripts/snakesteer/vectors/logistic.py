@@ -25,14 +25,15 @@ NOTHING = 1e-13  # eigenvalues below this share of the largest are rounding
 def fit(samples: ByRole, settings: Mapping[str, Any], weights: Weights | None = None) -> np.ndarray:
     """The weights of the probe, with the penalty of scikit-learn's `LogisticRegression(C=…)`.
 
-    The intercept is fitted and not penalised. A layer at which the classes have one mean gets
-    zeros. Raises StudyError where Newton's method does not end.
+    The intercept is fitted and not penalised; with `paired` what two answers to a question have in
+    common is taken out before (as steering-vectors does), and it is 0. A layer at which the classes
+    have one mean gets zeros. Raises StudyError where Newton's method does not end.
     """
 
     def separate(x: np.ndarray, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return probe(x, first, counts, settings["C"])
 
-    return separated(samples, weights, separate)
+    return separated(samples, weights, separate, paired=settings["paired"])
 
 
 def probe(x: np.ndarray, first: np.ndarray, counts: np.ndarray, C: float) -> np.ndarray:
