@@ -37,7 +37,7 @@ from snakesteer.engine.models import LanguageModel
 from snakesteer.measures import next_token
 from snakesteer.measures.next_token import Corpus
 from snakesteer.sweeps import runner
-from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.injections import Steering, part
 from snakesteer.sweeps.job import Precision
 from snakesteer.sweeps.precision import standard_error
 from snakesteer.sweeps.runner import Asked
@@ -123,7 +123,7 @@ def sweep(
 ) -> pa.Table:
     """A skill sweep on the shared path; with a `precision`, over as many documents as it takes."""
     sources = {"tokens": tuple(corpora)}
-    steering = Steering("own", ((layer, vector),), tuple(coefficients), sources)
+    steering = Steering("own", (part(layer, vector, "add"),), tuple(coefficients), sources)
     asked = [Asked("tokens", next_token, corpora, precision=precision)]
     budget = WORKLOADS["miniature"].batch_tokens
     (table,) = runner.run(model, asked, [steering], batch_tokens=budget)

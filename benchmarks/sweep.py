@@ -40,7 +40,7 @@ from snakesteer.engine.models import DTYPES, LanguageModel
 from snakesteer.engine.steering import final_states, injection, keep
 from snakesteer.measures import next_token
 from snakesteer.sweeps import runner
-from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.injections import Steering, part
 from snakesteer.sweeps.runner import Asked
 
 VARIANTS = ("authors", "steering-vectors", "plain", "shared", "compiled")
@@ -120,7 +120,7 @@ def run(sweep: Sweep, variant: str, layer: int) -> np.ndarray:
 def _by_engine(sweep: Sweep, variant: str, layer: int) -> np.ndarray:
     model = _model(sweep, variant)
     corpora = sweep.documents.corpora
-    parts = ((layer, sweep.vector[layer]),)
+    parts = (part(layer, sweep.vector[layer], "add"),)
     (table,) = runner.run(
         model,
         [Asked("tokens", next_token, corpora)],
@@ -259,7 +259,7 @@ def speed(sweep: Sweep, variant: str, layer: int) -> Speed:
     real tokens alone; in the head for predicted tokens.
     """
     model = _model(sweep, variant)
-    steering = injection(model, [(layer, sweep.vector[layer])])
+    steering = injection(model, [part(layer, sweep.vector[layer], "add")])
     batches = batches_of(model, sweep.documents.sequences, sweep.batch_tokens)
     keep(model, batches, layer)
     weights = sum(

@@ -5,13 +5,88 @@ Shares no code with the package; tests hold the package against it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 
 Blocks = Sequence[torch.nn.Module]
-Parts = Sequence[tuple[int, torch.Tensor]]
+
+
+class Part(NamedTuple):
+    """What is done at a site of a block, to the tokens `where` (all if None).
+
+    `constant` is a coefficient of its own in place of the swept one.
+    """
+
+    layer: int
+    vector: torch.Tensor
+    site: str = "output"
+    how: str = "add"
+    where: Collection[int] | None = None
+    constant: float | None = None
+
+
+Parts = Sequence[tuple[Any, ...]]
+
+
+def steered(part: Part, states: torch.Tensor, swept: float) -> torch.Tensor:
+    """States [1, tokens, hidden] after a part has acted on them, token by token."""
+    coefficient = swept if part.constant is None else part.constant
+    unit = part.vector.double() / part.vector.double().norm()
+    projection = torch.outer(unit, unit)
+    changed = states.clone()
+    for token, given in enumerate(states[0].double()):
+        if part.where is not None and token not in part.where:
+            continue
+        if part.how == "add":
+            state = given + coefficient * part.vector.double()
+        elif part.how == "ablate":
+            state = given - coefficient * (projection @ given)
+        else:
+            state = given - projection @ given + coefficient * unit
+        changed[0, token] = state.to(states.dtype)
+    return changed
+
+
+def module_of(block: torch.nn.Module, site: str) -> torch.nn.Module:
+    """What a hook goes on."""
+    if site in ("output", "input"):
+        return block
+    names = {"attention": ("self_attn", "attention", "attn"), "mlp": ("mlp",)}[site]
+    (name,) = [name for name, _ in block.named_children() if name in names]
+    return block.get_submodule(name)
+
+
+@contextlib.contextmanager
+def hooked(blocks: Blocks, parts: Sequence[Part], coefficient: float) -> Iterator[None]:
+    """A hook for every part, in their order."""
+
+    def before(part: Part) -> Callable[..., Any]:
+        def act(_module: torch.nn.Module, args: Any) -> Any:
+            return (steered(part, args[0], coefficient), *args[1:])
+
+        return act
+
+    def after(part: Part) -> Callable[..., Any]:
+        def act(_module: torch.nn.Module, _args: Any, output: Any) -> Any:
+            if isinstance(output, tuple):
+                return (steered(part, output[0], coefficient), *output[1:])
+            return steered(part, output, coefficient)
+
+        return act
+
+    handles = []
+    for part in parts:
+        module = module_of(blocks[part.layer], part.site)
+        if part.site == "input":
+            handles.append(module.register_forward_pre_hook(before(part)))
+        else:
+            handles.append(module.register_forward_hook(after(part)))
+    yield
+    for handle in handles:
+        handle.remove()
 
 
 def forward(
@@ -24,22 +99,17 @@ def forward(
     """Logits [tokens, vocabulary] and block outputs [n_layers, tokens, hidden] of one text."""
     outputs: dict[int, torch.Tensor] = {}
 
-    def hook(layer: int) -> Callable[..., Any]:
-        def steer(_module: torch.nn.Module, _args: Any, output: Any) -> Any:
-            states = output[0] if isinstance(output, tuple) else output
-            for at, vector in parts:
-                if at == layer and coefficient != 0:
-                    states = states + coefficient * vector.to(states.dtype)
-            outputs[layer] = states[0]
-            return (states, *output[1:]) if isinstance(output, tuple) else states
+    def reading(layer: int) -> Callable[..., Any]:
+        def read(_module: torch.nn.Module, _args: Any, output: Any) -> None:
+            outputs[layer] = (output[0] if isinstance(output, tuple) else output)[0]
 
-        return steer
+        return read
 
-    handles = [block.register_forward_hook(hook(i)) for i, block in enumerate(blocks)]
-    with torch.no_grad():
+    with torch.no_grad(), hooked(blocks, [Part(*part) for part in parts], coefficient):
+        handles = [block.register_forward_hook(reading(i)) for i, block in enumerate(blocks)]
         logits = network(torch.tensor([ids])).logits[0].float()
-    for handle in handles:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     return logits, torch.stack([outputs[layer] for layer in range(len(blocks))])
 
 

@@ -18,6 +18,7 @@ from snakesteer.core.errors import StudyError
 from snakesteer.engine import batches as batching
 from snakesteer.engine import both_answers, compilation, head, models, probe, steering
 from snakesteer.engine.compilation import with_compiled_blocks
+from snakesteer.engine.steering import Part
 from snakesteer.hub.manifest import manifest
 
 torch.set_num_threads(1)
@@ -39,6 +40,10 @@ def vector(seed: int = 1, hidden: int = 32) -> torch.Tensor:
     return torch.randn(hidden, generator=torch.Generator().manual_seed(seed))
 
 
+def injected(model: models.LanguageModel, *parts: tuple[int, torch.Tensor]) -> steering.Injection:
+    return steering.injection(model, [Part(*part) for part in parts])
+
+
 def batches(model: models.LanguageModel, layer: int, path: str, **settings: int):
     made = batching.batches_of(model, SEQUENCES, **{"batch_tokens": 40} | settings)
     if path == "shared":
@@ -58,8 +63,8 @@ def state(model: models.LanguageModel) -> list[object]:
 @pytest.mark.parametrize("layer", [0, 2, 3])
 def test_shared_path_gives_the_bits_of_the_plain_path(model, layer):
     probe.check(model)
-    assert probe.checked_path(model, layer, "shared") == "shared"
-    injection = steering.injection(model, [(layer, vector())])
+    assert probe.checked_path(model, injected(model, (layer, vector())), "shared") == "shared"
+    injection = injected(model, (layer, vector()))
     for plain, shared in zip(
         batches(model, layer, "plain"), batches(model, layer, "shared"), strict=True
     ):
@@ -72,7 +77,7 @@ def test_shared_path_gives_the_bits_of_the_plain_path(model, layer):
 
 
 def test_coefficient_0_is_the_untouched_model(model):
-    injection = steering.injection(model, [(1, vector())])
+    injection = injected(model, (1, vector()))
     for path in ("plain", "shared"):
         for batch in batches(model, 1, path):
             with torch.inference_mode():
@@ -84,11 +89,11 @@ def test_coefficient_0_is_the_untouched_model(model):
 
 def test_several_parts_act_where_they_are(model):
     parts = [(1, vector(1)), (2, vector(2)), (1, vector(3))]
-    injection = steering.injection(model, parts)
+    injection = injected(model, *parts)
     assert injection.layers == (1, 2)
     plain, shared = (batches(model, 1, path) for path in ("plain", "shared"))
-    merged = steering.injection(model, [(1, vector(1) + vector(3)), (2, vector(2))])
-    apart = steering.injection(model, [(1, vector(1) + vector(3))])
+    merged = injected(model, (1, vector(1) + vector(3)), (2, vector(2)))
+    apart = injected(model, (1, vector(1) + vector(3)))
     for one, other in zip(plain, shared, strict=True):
         states = steering.final_states(model, one, injection, 0.7)
         assert torch.equal(states, steering.final_states(model, other, injection, 0.7))
@@ -121,7 +126,7 @@ def test_captured_activations_are_block_outputs(model):
 
 def test_model_is_left_as_it_was(model):
     before = state(model)
-    injection = steering.injection(model, [(1, vector()), (3, vector())])
+    injection = injected(model, (1, vector()), (3, vector()))
     for path in ("plain", "shared"):
         for batch in batches(model, 1, path):
             states = steering.final_states(model, batch, injection, 2.0)
@@ -131,7 +136,7 @@ def test_model_is_left_as_it_was(model):
     broken = batching.Batch((0,), torch.tensor([[10**6]]), torch.tensor([1]))
     with pytest.raises(IndexError):
         steering.final_states(model, broken, injection, 2.0)
-    misfit = steering.Injection(((1, torch.ones(7)),))
+    misfit = steering.Injection((Part(1, torch.ones(7)),))
     with pytest.raises(RuntimeError):
         steering.final_states(model, batches(model, 1, "shared")[0], misfit, 2.0)
     with pytest.raises(RuntimeError):
@@ -264,7 +269,7 @@ def test_sharing_that_is_not_exact_falls_back_to_plain(llama, monkeypatch, capsy
         return dataclasses.replace(batch, kept=batch.kept + 1)
 
     monkeypatch.setattr(probe, "keeping", wrong)
-    assert probe.checked_path(llama, 1, "shared") == "plain"
+    assert probe.checked_path(llama, injected(llama, (1, vector())), "shared") == "plain"
     assert "other values" in capsys.readouterr().err
 
 
@@ -275,11 +280,11 @@ def test_what_a_device_fails_at_is_not_held_against_a_model(llama, monkeypatch, 
 
     monkeypatch.setattr(probe, "keeping", fail)
     with pytest.raises(failure):
-        probe.checked_path(llama, 1, "shared")
+        probe.checked_path(llama, injected(llama, (1, vector())), "shared")
 
 
 def test_injections_below_the_kept_states_are_an_error(llama):
-    injection = steering.injection(llama, [(0, vector()), (2, vector())])
+    injection = injected(llama, (0, vector()), (2, vector()))
     with pytest.raises(ValueError, match="layer 0 does not reach states kept at layer 1"):
         steering.final_states(llama, batches(llama, 1, "shared")[0], injection, 1.0)
 
@@ -288,7 +293,10 @@ def test_shared_keys_and_values_fall_back_to_plain(capsys):
     [(architecture, shape)] = tiny.THREADED.items()
     network = tiny.network(architecture, **shape)
     model = models.wrap(network, tiny.tokenizer(), "none")
-    paths = [probe.checked_path(model, layer, "shared") for layer in range(6)]
+    paths = [
+        probe.checked_path(model, injected(model, (layer, vector())), "shared")
+        for layer in range(6)
+    ]
     assert paths == ["shared", "shared", "plain", "plain", "plain", "shared"]
     assert "runs the whole model" in capsys.readouterr().err
 
@@ -325,7 +333,7 @@ def test_states_wider_than_the_weights(capsys):
     model = models.wrap(network, tiny.tokenizer(), "none")
     assert model.dtype == torch.float32
     probe.check(model)
-    assert probe.checked_path(model, 1, "shared") == "shared"
+    assert probe.checked_path(model, injected(model, (1, vector())), "shared") == "shared"
     assert steering.capture(model, SEQUENCES, list("abcd"), batch_tokens=40).dtype == torch.float32
 
 
@@ -385,7 +393,7 @@ def test_layers_on_several_devices(tmp_path):
     whole = models.load(folder, manifest(folder), device_map="auto")
     probe.check(spread)
     for layer in (1, 2):
-        assert probe.checked_path(spread, layer, "shared") == "shared"
+        assert probe.checked_path(spread, injected(spread, (layer, vector())), "shared") == "shared"
     found, expected = (
         steering.capture(model, SEQUENCES, list("abcd"), batch_tokens=40)
         for model in (spread, whole)
@@ -417,7 +425,7 @@ def test_unsuitable_injections_are_refused(llama):
         ([], "no parts"),
     ):
         with pytest.raises(StudyError, match=word):
-            steering.injection(llama, parts)
+            injected(llama, *parts)
 
 
 def test_nan_names_sample_and_layer():

@@ -50,7 +50,7 @@ def injected(model: models.LanguageModel, drawn: list[tuple[int, int]]) -> steer
     return steering.injection(
         model,
         [
-            (layer, torch.randn(32, generator=torch.Generator().manual_seed(seed)))
+            steering.Part(layer, torch.randn(32, generator=torch.Generator().manual_seed(seed)))
             for layer, seed in drawn
         ],
     )
@@ -90,10 +90,11 @@ def test_counts_are_the_oracles(model, documents, drawn, value, batch_tokens, pa
     rows = [row for row in table.to_pylist() if row["coefficient"] == (value or 1.0)]
     assert [row["document"] for row in rows] == names
     for row, ids in zip(rows, documents, strict=True):
+        parts = [(part.layer, part.vector) for part in injection.parts]
         counts, nll, margins = oracle.skill(
-            model.network, model.blocks, ids, injection.parts, value or 1.0, (5, 7)
+            model.network, model.blocks, ids, parts, value or 1.0, (5, 7)
         )
-        logits, _ = oracle.forward(model.network, model.blocks, ids, injection.parts, value or 1.0)
+        logits, _ = oracle.forward(model.network, model.blocks, ids, parts, value or 1.0)
         near = sum(margin <= MARGIN * float(logits.std()) for margin in margins)
         assert all(abs(row[key] - count) <= near for key, count in counts.items())
         assert row["nll"] == pytest.approx(nll, rel=1e-3, abs=1e-3)

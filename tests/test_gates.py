@@ -16,7 +16,7 @@ from snakesteer.measures import next_token
 from snakesteer.measures.next_token_settings import Stopping
 from snakesteer.storage.points import Points
 from snakesteer.sweeps import runner
-from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.injections import Steering, part
 from snakesteer.sweeps.runner import Asked
 from snakesteer.training.gates import HIGH, LOW, MOST_FAULTY, measure_gates
 from snakesteer.vectors import control, difference
@@ -76,11 +76,17 @@ def test_code_is_lost_before_text_at_four_layers_and_more() -> None:
             )
             for kind in KINDS
         }
-        part = (layer, vector[layer])
         (table,) = runner.run(
             model,
             [Asked("tokens", next_token, corpora, Stopping(stop=0.6))],
-            [Steering("own", (part,), tuple(COEFFICIENTS), {"tokens": KINDS})],
+            [
+                Steering(
+                    "own",
+                    (part(layer, vector[layer], "add"),),
+                    tuple(COEFFICIENTS),
+                    {"tokens": KINDS},
+                )
+            ],
             batch_tokens=BATCH_TOKENS,
             points=points,
         )

@@ -35,7 +35,7 @@ from snakesteer.measures.two_choice_settings import Stopping as GridStopping
 from snakesteer.storage.files import read_tensors, write_table, write_tensors
 from snakesteer.storage.points import Points
 from snakesteer.sweeps import chunks, runner
-from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.injections import Steering, part
 from snakesteer.sweeps.job import Precision
 from snakesteer.sweeps.runner import Asked
 
@@ -71,7 +71,7 @@ def skill(
     (table,) = runner.run(
         model,
         [Asked("tokens", next_token, corpora, stopping, precision=precision)],
-        [Steering("noise", ((1, noise()),), coefficients, {"tokens": ("many", "few")})],
+        [Steering("noise", (part(1, noise(), "add"),), coefficients, {"tokens": ("many", "few")})],
         batch_tokens=64,
         kept_bytes=20_000,
         points=Points(folder / "points"),
@@ -90,8 +90,8 @@ def behaviours(
         for name, count in (("bold", 10), ("shy", 4))
     }
     steerings = [
-        Steering("a", ((1, noise()),), coefficients, {"answers": ("bold", "shy")}),
-        Steering("b", ((2, noise()),), (1.0, -1.0, -2.0), {"answers": ("shy",)}),
+        Steering("a", (part(1, noise(), "add"),), coefficients, {"answers": ("bold", "shy")}),
+        Steering("b", (part(2, noise(), "add"),), (1.0, -1.0, -2.0), {"answers": ("shy",)}),
     ]
     tables = runner.run(
         model,

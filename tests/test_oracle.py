@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import oracle
 from snakesteer.engine import extraction, models, texts
+from snakesteer.engine.operators import ablate, add, clamp
+from snakesteer.engine.steering import Part
 from snakesteer.hub.manifest import manifest
 from snakesteer.measures import next_token, two_choice
 from snakesteer.prompts.skip_tokens import most_frequent
 from snakesteer.sweeps import runner
-from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.injections import Steering, part
 from snakesteer.sweeps.runner import Asked
 from snakesteer.vectors import contrast, difference
 from snakesteer.vectors.samples import Samples
@@ -75,6 +78,10 @@ def parts(both: Both, layers: tuple[int, ...]) -> list[tuple[int, np.ndarray]]:
     return [(layer, both.vector[layer]) for layer in layers]
 
 
+def added(parts: list[tuple[int, np.ndarray]]) -> tuple[Part, ...]:
+    return tuple(part(layer, vector, "add") for layer, vector in parts)
+
+
 def spread(both: Both) -> float:
     logits, _ = oracle.forward(both.network, both.blocks, both.ids(tiny.PROSE, 30))
     return float(logits.std())
@@ -95,7 +102,7 @@ def test_skill_sweep(both, path, layers, record_property):
         for name, documents in corpora.items()
     }
     steering = Steering(
-        "own", tuple(parts(both, layers)), tuple(COEFFICIENTS), {"tokens": tuple(corpora)}
+        "own", added(parts(both, layers)), tuple(COEFFICIENTS), {"tokens": tuple(corpora)}
     )
     asked = [Asked("tokens", next_token, read)]
     (found,) = runner.run(both.model, asked, [steering], batch_tokens=64, path=path)
@@ -122,6 +129,83 @@ def test_skill_sweep(both, path, layers, record_property):
     assert sum(margin > MARGIN for margin in margins) > 0.9 * len(margins)
 
 
+def everywhere(both: Both) -> list[oracle.Part]:
+    """Ablation at all layers, where a block reads the residual stream and writes to it."""
+    vector = torch.tensor(both.vector[1])
+    layers, inside = range(both.model.n_layers), ("input", "attention", "mlp")
+    return [oracle.Part(layer, vector, site, "ablate") for layer in layers for site in inside]
+
+
+def clamped(both: Both) -> list[oracle.Part]:
+    return [oracle.Part(1, torch.tensor(both.vector[1]), how="clamp")]
+
+
+def added_inside(both: Both) -> list[oracle.Part]:
+    """Two sites of one block, and a third change that no coefficient multiplies."""
+    vectors = [torch.tensor(vector) for vector in both.vector]
+    return [
+        oracle.Part(2, vectors[2], "mlp", "ablate"),
+        oracle.Part(2, vectors[2], "attention"),
+        oracle.Part(3, vectors[3], "output", "clamp", constant=2.0),
+    ]
+
+
+def masked(both: Both) -> list[oracle.Part]:
+    return [oracle.Part(1, torch.tensor(both.vector[1]))]
+
+
+@pytest.mark.parametrize("path", ["shared", "plain"])
+@pytest.mark.parametrize(
+    ("design", "positions"),
+    [
+        (everywhere, "all"),
+        (clamped, "all"),
+        (added_inside, "all"),
+        (masked, "completion"),
+        (masked, "prompt"),
+        (masked, "last"),
+        (masked, -2),
+        (clamped, "after_instruction"),
+    ],
+)
+def test_other_operators_sites_and_positions(both, path, design, positions, record_property):
+    documents = tiny.documents(9)
+    corpus = next_token.read_corpus(both.model.tokenizer, "prose", documents, [], max_tokens=30)
+    begins = [len(ids) // 3 for ids in corpus.sequences]
+    corpus = dataclasses.replace(corpus, marks={"completion": begins, "instruction": begins})
+    operators = {"add": add, "ablate": ablate, "clamp": clamp}
+    parts = tuple(
+        Part(part.layer, part.vector, part.site, operators[part.how], part.constant, positions)
+        for part in design(both)
+    )
+    steering = Steering("own", parts, (0.0, 1.0, -2.0), {"tokens": ("prose",)})
+    asked = [Asked("tokens", next_token, {"prose": corpus})]
+    (found,) = runner.run(both.model, asked, [steering], batch_tokens=64, path=path)
+    margins = []
+    rows = iter(found.to_pylist())
+    for coefficient in (0.0, 1.0, -2.0):
+        for (_, text), begin in zip(documents, begins, strict=True):
+            row, ids = next(rows), both.ids(text, 30)
+            where = {
+                "all": None,
+                "completion": range(begin, len(ids)),
+                "after_instruction": range(begin, len(ids)),
+                "prompt": range(begin),
+                "last": [len(ids) - 1],
+                -2: [len(ids) - 2],
+            }[positions]
+            counts, nll, nearest = oracle.skill(
+                both.network, both.blocks, ids,
+                [part._replace(where=where) for part in design(both)], coefficient, [],
+            )  # fmt: skip
+            margins.append(min(nearest) / spread(both))
+            if margins[-1] > MARGIN:
+                assert {key: row[key] for key in counts} == counts
+            assert row["nll"] == pytest.approx(nll, rel=1e-4)
+    record_property("nearest miss", min(margins))
+    assert sum(margin > MARGIN for margin in margins) > 0.9 * len(margins)
+
+
 @pytest.mark.parametrize("path, layers", [("shared", (1,)), ("plain", (0, 2))])
 def test_behaviour_sweep(both, path, layers, record_property):
     behaviours = {"bold": tiny.questions(7), "shy": tiny.questions(10)[7:]}
@@ -130,7 +214,7 @@ def test_behaviour_sweep(both, path, layers, record_property):
         for name, questions in behaviours.items()
     }
     steering = Steering(
-        "own", tuple(parts(both, layers)), tuple(COEFFICIENTS), {"answers": tuple(behaviours)}
+        "own", added(parts(both, layers)), tuple(COEFFICIENTS), {"answers": tuple(behaviours)}
     )
     asked = [Asked("answers", two_choice, prompts)]
     (found,) = runner.run(both.model, asked, [steering], batch_tokens=150, path=path)

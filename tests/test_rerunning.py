@@ -123,7 +123,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "vectors.python.scale": (2, f"vector study_vector {_ONE_SKILL}"),
     "vectors.myopia.scale": (
         "unit",
-        "vector study_vector sweep*6 choice table*5 figure*5 catalogue usage study",
+        "vector study_vector sweep*5 choice table*5 figure*5 catalogue usage study",
     ),
     "vectors.code.seed": (14, "study"),
     "vectors.myopia.seed": (14, "study"),

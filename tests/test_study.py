@@ -246,12 +246,29 @@ def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
         (
             "sweeps.code.inject.operator",
             "ad",
-            ["sweeps.code.inject.operator", "no ad among the operators add", "did you mean add?"],
+            [
+                "sweeps.code.inject.operator",
+                "no ad among the operators ablate, add",
+                "did you mean add?",
+            ],
+        ),
+        (
+            "sweeps.code.inject.positions",
+            -1,
+            ["sweeps.code", "measures.next_token", "none of which follows the last one"],
+        ),
+        ("sweeps.code.inject.positions", 0, ["sweeps.code.inject.positions"]),
+        ("sweeps.code.inject.sites", ["residual"], ["sweeps.code.inject.sites", "residual"]),
+        ("sweeps.code.inject.sites", ["mlp", "mlp"], ["sweeps.code.inject.sites", "mlp twice"]),
+        (
+            "sweeps.code.inject.operator",
+            "clamp",
+            ["sweeps.code.inject.operator", "clamp changes states at coefficient 0, too"],
         ),
         (
             "samples.chat.operator",
             "xxxxxx",
-            ["samples.chat.operator", "no xxxxxx among the operators add", "; correct it"],
+            ["samples.chat.operator", "no xxxxxx among the operators ablate, add", "; correct it"],
         ),
         ("activations.text.model", "miniature-chat", ["vectors.code", "one model"]),
         ("behaviours.myopia.questions", 9000, ["behaviours.myopia.questions", "4000"]),

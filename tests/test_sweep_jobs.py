@@ -75,8 +75,8 @@ def test_chosen_multipliers_are_asked_at_once(plan: Plan) -> None:
     steering = steered(plan, Injected({"bold": (1,)}, None))
     assert steering.coefficients == (0.0, -3.0, 2.0)
     assert steering.sources == {"two_choice": ("boldness",)}
-    ((layer, vector),) = steering.parts
-    assert layer == 1 and (vector == 4).all()
+    (part,) = steering.parts
+    assert part.layer == 1 and (part.vector == 4).all()
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,24 @@ def test_vectors_are_combined_by_direction_and_weight(
 ) -> None:
     steering = steered(plan, Injected({"bold": (1,), "shy": (1,)}, (1.0,), combined))
     assert steering.sources == {"two_choice": ("boldness", "shyness")}
-    ((layer, vector),) = steering.parts
-    assert layer == 1 and (vector == value).all()
+    (part,) = steering.parts
+    assert part.layer == 1 and (part.vector == value).all()
+
+
+def test_sites_and_positions_are_those_of_every_part(plan: Plan) -> None:
+    """Each vector's parts stand together; usual sites and positions are no settings."""
+    (job,) = specified(plan.graph, "grid")
+    assert not {"sites", "positions"} & job.settings().keys()
+    injected = Injected({"bold": (1, 2), "shy": (2,)}, (0.0, 1.0))
+    job = replace(job, injections=(injected,), behaviours={"bold": "b", "shy": "s"})
+    assert job.shared(injected) == 2
+    job = replace(job, sites=("input", "mlp"), positions=-2, operator="ablate")
+    assert job.shared(injected) == 1
+    assert read(SweepJob, json.loads(json.dumps(job.settings()))) == job
+    (steering,) = steerings(job, VECTORS, None)
+    places = [(part.layer, part.site, part.positions) for part in steering.parts]
+    assert places == [(layer, site, -2) for layer in (1, 2, 2) for site in ("input", "mlp")]
+    assert {part.operator.__name__.split(".")[-1] for part in steering.parts} == {"ablate"}
 
 
 @pytest.mark.parametrize("choice", [None, {"multipliers": {}}, {"multipliers": {"boldness": {}}}])

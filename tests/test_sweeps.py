@@ -30,7 +30,7 @@ from snakesteer.prompts.skip_tokens import most_frequent
 from snakesteer.prompts.tokens import Reading
 from snakesteer.storage.points import Points
 from snakesteer.sweeps import chunks, runner
-from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.injections import Steering, part
 from snakesteer.sweeps.job import Precision
 from snakesteer.sweeps.runner import Asked
 
@@ -44,7 +44,7 @@ def model() -> models.LanguageModel:
 
 @pytest.fixture(scope="module")
 def injection(model: models.LanguageModel) -> steering.Injection:
-    return steering.injection(model, [(1, noise())])
+    return steering.injection(model, [part(1, noise(), "add")])
 
 
 ASKED = ("stopping", "read_on", "precision")
@@ -66,9 +66,13 @@ def sweep(model, injection, coefficients, documents=None, tokens=None, max_token
     return table
 
 
+def added(parts):
+    return tuple(part(layer, vector, "add") for layer, vector in parts)
+
+
 def ask(model, parts, coefficients, stopping=None, **settings):
     prompts = {"bold": two_choice.read_prompts(model.tokenizer, "bold", tiny.questions())}
-    steering = Steering("noise", tuple(parts), tuple(coefficients), {"answers": ("bold",)})
+    steering = Steering("noise", added(parts), tuple(coefficients), {"answers": ("bold",)})
     asked = [Asked("answers", two_choice, prompts, stopping)]
     (table,) = runner.run(model, asked, [steering], batch_tokens=99, **settings)
     return table
@@ -201,7 +205,7 @@ def test_coefficient_0_is_asked_once_whatever_is_injected(model, monkeypatch, tm
         for name, count in (("bold", 4), ("shy", 3))
     }
     steerings = [
-        Steering(name, ((layer, noise(layer)),), (zero, 1.0), {"answers": ("bold", "shy")})
+        Steering(name, added([(layer, noise(layer))]), (zero, 1.0), {"answers": ("bold", "shy")})
         for name, layer, zero in (("a", 2, 0.0), ("b", 3, -0.0))
     ]
     asked = [Asked("answers", two_choice, prompts)]
@@ -213,7 +217,12 @@ def test_coefficient_0_is_asked_once_whatever_is_injected(model, monkeypatch, tm
 
     measures = measured(monkeypatch, {0.0: 1, 1.0: 1})
     for layer in (0, 2):  # the second is another job
-        sweep(model, steering.injection(model, [(layer, noise())]), [0, 1], points=Points(tmp_path))
+        sweep(
+            model,
+            steering.injection(model, [part(layer, noise(), "add")]),
+            [0, 1],
+            points=Points(tmp_path),
+        )
     assert [coefficient for coefficient, *_ in measures] == [0, 1, 1]
 
 
@@ -224,7 +233,7 @@ def test_resamples_share_the_lower_layers(model, monkeypatch):
             model.tokenizer, "prose", tiny.documents(), [], max_tokens=30
         )
     }
-    injections = [steering.injection(model, [(1, noise(seed))]) for seed in range(3)]
+    injections = [steering.injection(model, [part(1, noise(seed), "add")]) for seed in range(3)]
     sources = {"tokens": ("prose",)}
     steerings = [Steering("noise", one.parts, (0, 2.0), sources) for one in injections]
     asked = [Asked("tokens", next_token, corpora)]
@@ -485,8 +494,8 @@ def test_the_lower_layers_serve_injections_above(model, monkeypatch):
     """The same questions under two injections, of which one lies higher."""
     prompts = {"bold": two_choice.read_prompts(model.tokenizer, "bold", tiny.questions())}
     asked, sources = [Asked("answers", two_choice, prompts)], {"answers": ("bold",)}
-    high = Steering("high", ((2, noise(1)), (3, noise(1))), (0.0, 1.0), sources)
-    low = Steering("low", ((0, noise()),), (1.0,), sources)
+    high = Steering("high", added([(2, noise(1)), (3, noise(1))]), (0.0, 1.0), sources)
+    low = Steering("low", added([(0, noise())]), (1.0,), sources)
     (alone,) = runner.run(model, asked, [high], batch_tokens=99)
     for order in ([low, high], [high, low]):
         passes = shared_passes(monkeypatch)
@@ -507,7 +516,8 @@ def test_states_that_do_not_lead_to_a_layer_above_are_made_anew(monkeypatch):
     prompts = {"bold": two_choice.read_prompts(model.tokenizer, "bold", tiny.questions())}
     asked, sources = [Asked("answers", two_choice, prompts)], {"answers": ("bold",)}
     steerings = [
-        Steering(str(layer), ((layer, noise(layer)),), (0.0, 1.0), sources) for layer in range(6)
+        Steering(str(layer), added([(layer, noise(layer))]), (0.0, 1.0), sources)
+        for layer in range(6)
     ]
     together = runner.run(model, asked, steerings, batch_tokens=99)
     for one, found in zip(steerings, together, strict=True):
@@ -530,7 +540,7 @@ def test_several_measures_are_what_each_is_alone(model, monkeypatch):
     ]
     sources = {"tokens": ("a", "b"), "answers": ("bold",), "skipping": ("a", "b")}
     steerings = [
-        Steering(f"at {layer}", ((layer, noise(layer)),), (0.0, 5.0, 50.0, -5.0), sources)
+        Steering(f"at {layer}", added([(layer, noise(layer))]), (0.0, 5.0, 50.0, -5.0), sources)
         for layer in (2, 1)
     ]
     settings = {"batch_tokens": 64, "kept_bytes": 20_000}
@@ -666,7 +676,7 @@ def test_a_prompt_without_a_token_is_refused(model, injection):
 
 
 def written(model, parts=(), coefficient=0):
-    steered = {"noise": steering.injection(model, list(parts))}
+    steered = {"noise": steering.injection(model, added(parts))}
     table = continuation.run(model, steered, [coefficient], ["The river"], tokens=8)
     return table["continuation"][0].as_py()
 

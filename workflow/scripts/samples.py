@@ -1,5 +1,4 @@
 from script_job import job
-from snakesteer.core import plugins
 from snakesteer.core.progress import Progress
 from snakesteer.core.records import read
 from snakesteer.engine.steering import injection
@@ -10,6 +9,7 @@ from snakesteer.measures import continuation
 from snakesteer.prompts.tokens import Reading
 from snakesteer.storage.files import read_json, write_table
 from snakesteer.storage.provenance import provenance, read_vectors
+from snakesteer.sweeps.injections import part
 
 with job(snakemake, "samples"):
     asked = read(SamplesJob, snakemake.params.settings)
@@ -17,13 +17,12 @@ with job(snakemake, "samples"):
     vectors = read_vectors(
         [asked.vector], snakemake.input.vectors, manifest, transfer=asked.transfer
     )
-    operator = plugins.load("operators", asked.operator).apply
     model = load_job_model(snakemake, manifest, asked)
-    part = (asked.layer, vectors[asked.vector][asked.layer])
+    steered = part(asked.layer, vectors[asked.vector][asked.layer], asked.operator)
     progress = Progress()
     table = continuation.run(
         model,
-        {asked.vector: injection(model, [part], operator)},
+        {asked.vector: injection(model, [steered])},
         asked.coefficients,
         asked.prompts,
         tokens=asked.tokens,

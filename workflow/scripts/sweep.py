@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from script_job import job
-from snakesteer.core import plugins, records
+from snakesteer.core import records
 from snakesteer.core.progress import Progress
 from snakesteer.engine.batches import tokens_per_batch
 from snakesteer.jobs.measures import job_measures
@@ -45,7 +45,6 @@ with job(snakemake, "sweeps"):
         measures,
         steered,
         batch_tokens=batch_tokens,
-        operator=plugins.load("operators", sweep.operator),
         operator_code=codes[f"operators/{sweep.operator}"],
         path=sweep.path,
         kept_bytes=sweep.kept_gb * 1e9,

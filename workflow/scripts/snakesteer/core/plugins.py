@@ -76,12 +76,17 @@ def names(kind: str) -> list[str]:
     ]
 
 
-def constant(kind: str, name: str, constant: str) -> Any:
-    """The value that a plugin gives a name at its top, written out there, without importing it."""
+def constant(kind: str, name: str, constant: str, otherwise: Any = None) -> Any:
+    """The value that a plugin gives a name at its top, written out there, without importing it.
+
+    Where it gives none, what it is `otherwise`; StudyError if that is not said.
+    """
     for node in parsed(file_of(kind, name)).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == constant:
             return ast.literal_eval(node.value)
-    raise StudyError(f"{file_of(kind, name)} has no {constant}; add it.")
+    if otherwise is None:
+        raise StudyError(f"{file_of(kind, name)} has no {constant}; add it.")
+    return otherwise
 
 
 def _folder(kind: str) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ class Batch:
 
     `samples` are their places in the list they come from, `ids` [batch, tokens], `lengths`
     [batch]. `kept` is the output [batch, tokens, hidden] of block `layer`, None on the plain path.
+    `marks` [batch] are by name the places in each sequence from which something begins
+    (`engine.positions`).
     """
 
     samples: tuple[int, ...]
@@ -40,6 +42,7 @@ class Batch:
     lengths: torch.Tensor
     layer: int = -1
     kept: torch.Tensor | None = None
+    marks: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     @functools.cached_property
     def predicting(self) -> torch.Tensor:
@@ -82,16 +85,23 @@ def batch_plan(
 
 
 def batches_of(
-    model: LanguageModel, sequences: Sequence[Sequence[int]], batch_tokens: int
+    model: LanguageModel,
+    sequences: Sequence[Sequence[int]],
+    batch_tokens: int,
+    marks: Mapping[str, Sequence[int]] | None = None,
 ) -> list[Batch]:
-    """The sequences in batches of `batch_plan`, on the model's device."""
+    """The sequences in batches of `batch_plan`, with their marks, on the model's device."""
     planned = []
     counts = [len(sequence) for sequence in sequences]
     pass_tokens = PASS_TOKENS.get(model.device.type, PASS_TOKENS_ELSEWHERE)
     for samples in batch_plan(counts, batch_tokens, pass_tokens, model.short_context):
         chosen = [sequences[sample] for sample in samples]
         lengths = torch.tensor([len(sequence) for sequence in chosen], device=model.device)
-        planned.append(Batch(samples, pad(model, chosen), lengths))
+        marked = {
+            name: torch.tensor([places[sample] for sample in samples], device=model.device)
+            for name, places in (marks or {}).items()
+        }
+        planned.append(Batch(samples, pad(model, chosen), lengths, marks=marked))
     return planned
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
+from collections.abc import Sequence
 
 import torch
 
@@ -14,7 +15,7 @@ from snakesteer.engine.batches import Batch, batches_of
 from snakesteer.engine.head import logits_of
 from snakesteer.engine.hooks import hooked
 from snakesteer.engine.models import LanguageModel
-from snakesteer.engine.steering import Injection, capture, final_states, keeping
+from snakesteer.engine.steering import Injection, Part, capture, final_states, keeping
 from snakesteer.engine.trials import agree, why_not
 
 NOTHING = Injection(())
@@ -33,40 +34,62 @@ def check(model: LanguageModel) -> None:
     _check_capture(model, sequences, batch)
 
 
-def checked_path(model: LanguageModel, layer: int, path: str) -> str:
-    """The path to take for steering at `layer`: `path`, or "plain" if "shared" is not exact here.
+def checked_path(model: LanguageModel, injection: Injection, path: str) -> str:
+    """The path to take for an injection: `path`, or "plain" if "shared" is not exact here.
 
-    The shared path must give the plain path's bits. It cannot where layers share keys and values;
-    the log then says that the plain path is taken. Raises StudyError if an injection changes
-    nothing.
+    Tried with other vectors at the injection's layers and sites, by its operators. The shared path
+    must give the plain path's bits. It cannot where layers share keys and values, nor where there
+    is no layer to share; the log then says that the plain path is taken. Raises StudyError if a
+    site is not to be steered, and if the injection changes nothing.
     """
+    for layer, site in injection.at_places:
+        if site != sites.OUTPUT:
+            check_site(model, site, [layer])
     _, plain = _trial(model)
-    noise = torch.Generator().manual_seed(1)
-    trial = Injection(((layer, torch.randn(model.hidden, generator=noise).to(model.device)),))
-    expected = [final_states(model, plain, trial, coefficient) for coefficient in (0.0, 1.0)]
-    if torch.equal(expected[0], expected[1]):
+    trial = _trial_of(model, injection)
+    expected = [final_states(model, plain, one, 1.0) for one in (NOTHING, trial)]
+    if torch.equal(*expected):
         raise StudyError(
-            f"An injection at layer {layer} of {type(model.network).__name__} changes nothing; "
-            "this architecture cannot be steered."
+            f"An injection at layer {injection.layers[0]} of {type(model.network).__name__} "
+            "changes nothing; this architecture cannot be steered."
         )
     if path == "plain":
         return path
+    kept = injection.untouched
+    if kept < 0:
+        print(
+            "An injection inside the first block, or before it, leaves no layers to share: every "
+            "coefficient runs the whole model.",
+            file=sys.stderr,
+            flush=True,
+        )
+        return "plain"
 
     def same() -> bool:
-        shared = keeping(model, plain, layer)
-        found = [final_states(model, shared, trial, coefficient) for coefficient in (0.0, 1.0)]
+        shared = keeping(model, plain, kept)
+        found = [final_states(model, shared, one, 1.0) for one in (NOTHING, trial)]
         return all(map(torch.equal, expected, found))
 
     reason = why_not(same)
     if reason is None:
         return "shared"
     print(
-        f"Sharing the layers up to {layer} is not exact for {type(model.network).__name__} "
+        f"Sharing the layers up to {kept} is not exact for {type(model.network).__name__} "
         f"({reason}): every coefficient runs the whole model.",
         file=sys.stderr,
         flush=True,
     )
     return "plain"
+
+
+def _trial_of(model: LanguageModel, injection: Injection) -> Injection:
+    """The same injection with other vectors, everywhere, multiplied by the coefficient."""
+    noise = torch.Generator().manual_seed(1)
+    parts = []
+    for part in injection.parts:
+        vector = torch.randn(model.hidden, generator=noise).to(model.device)
+        parts.append(Part(part.layer, vector, part.site, part.operator))
+    return Injection(tuple(parts))
 
 
 def leads(model: LanguageModel, lower: int, upper: int) -> bool:
@@ -82,29 +105,32 @@ def leads(model: LanguageModel, lower: int, upper: int) -> bool:
 
 
 @torch.inference_mode()
-def check_site(model: LanguageModel, site: str) -> None:
-    """Refuse (StudyError) a site that cannot be read in every block of this architecture.
+def check_site(model: LanguageModel, site: str, layers: Sequence[int] | None = None) -> None:
+    """Refuse (StudyError) a site that cannot be read in all `layers` of this architecture.
 
-    Every block must have it as a module that is called once, with states of the residual stream's
-    shape; and what goes into a block must be what the one below puts out.
+    Every one of these blocks (all if None) must have it as a module that is called once, with
+    states of the residual stream's shape; and what goes into a block must be what the one below
+    puts out.
     """
     _, batch = _trial(model)
+    layers = range(model.n_layers) if layers is None else layers
     found: list[torch.Tensor] = []
     outputs: list[torch.Tensor] = []
     with contextlib.ExitStack() as reading:
-        for layer in range(model.n_layers):
+        for layer in layers:
             keep = sites.hooked(model, layer, site, lambda states: found.append(states.clone()))
             reading.enter_context(keep)
-            reading.enter_context(hooked(model, layer, outputs.append))
+            if layer:
+                reading.enter_context(hooked(model, layer - 1, outputs.append))
         model.network.base_model(input_ids=batch.ids, use_cache=False)
     expected = (*batch.ids.shape, model.hidden)
     shapes = {tuple(states.shape) for states in found}
-    if len(found) != model.n_layers or shapes != {expected}:
+    if len(found) != len(layers) or shapes != {expected}:
         raise StudyError(
             f"site is {site}, but in {type(model.network).__name__} that is not one state of "
             f"{model.hidden} values for each token and block; use the site output or input."
         )
-    if site == sites.INPUT and not all(map(torch.equal, found[1:], outputs[:-1])):
+    if site == sites.INPUT and not all(map(torch.equal, found[-len(outputs) :], outputs)):
         raise StudyError(
             f"site is {site}, but in {type(model.network).__name__} a block is not given what the "
             "one below puts out; use the site output."

@@ -3,24 +3,29 @@
 Conventions: layer L (0-based) is decoder block L and its activation the block's raw output
 [batch, tokens, hidden].
 
-Steering changes a block's output at every position by an operator (`engine.operators`), such as
-the addition of coefficient × vector. At coefficient 0 nothing is changed, so the outcome is that of
-the untouched model to the bit.
+Steering changes states at a site of a block (`engine.sites`), at some positions
+(`engine.positions`), by an operator (`engine.operators`), such as the addition of coefficient ×
+vector. Where a coefficient means that nothing is changed, as 0 does for an addition, the outcome is
+that of the untouched model to the bit.
 
 Two paths give the same bits for the same batches. `plain` runs the whole model with hooks on the
-blocks. `shared` uses that a change at layer L leaves the layers 0 … L untouched: their output is
-computed once and kept, and the model's own forward then runs with those blocks replaced by ones
-that return it. So after one pass over the layers 0 … L every coefficient costs only the layers
-above and the head. `probe.checked_path` says whether a model allows it.
+blocks. `shared` uses that a change of block L's output leaves the layers 0 … L untouched, and one
+inside the block or of its input the layers 0 … L - 1: the highest one's output is computed once and
+kept, and the model's own forward then runs with those blocks replaced by ones that return it. So
+after one pass over them every coefficient costs only the layers above and the head.
+`probe.checked_path` says whether a model allows it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Literal
 
 import numpy as np
@@ -34,80 +39,171 @@ from snakesteer.engine.hooks import hooked, replaced
 from snakesteer.engine.memory import on_each
 from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.operators import add
-
-Operator = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
-"""(states [batch, tokens, hidden], vector [hidden] float32, coefficient) -> states."""
+from snakesteer.engine.positions import ALL, Positions, mask
 
 Change = Callable[[torch.Tensor], torch.Tensor]
+Place = tuple[int, str]
+"""A layer and a site in it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What is done to the states of one place, along a `vector` [hidden].
+
+    `operator` is a plugin (`engine.operators`). Its coefficient is the swept one, unless the part
+    has a `constant` of its own.
+    """
+
+    layer: int
+    vector: torch.Tensor
+    site: str = sites.OUTPUT
+    operator: ModuleType = add
+    constant: float | None = None
+    positions: Positions = ALL
+
+    @property
+    def place(self) -> Place:
+        """Where it acts."""
+        return self.layer, self.site
+
+    @property
+    def untouched(self) -> int:
+        """The highest layer whose block computes what it does without this part; -1 is none."""
+        return self.layer if self.site == sites.OUTPUT else self.layer - 1
+
+    def coefficient(self, swept: float) -> float | None:
+        """What its operator is given; None where that changes nothing."""
+        own = swept if self.constant is None else self.constant
+        return None if own == 0 and getattr(self.operator, "UNSTEERED_AT_0", True) else own
+
+    def adds_up(self, other: Part) -> bool:
+        """Whether the sum of both vectors says the same as both parts, one after the other."""
+        alike = (self.place, self.constant, self.positions)
+        additions = self.operator is add and other.operator is add
+        return additions and alike == (other.place, other.constant, other.positions)
 
 
 @dataclass(frozen=True, eq=False)
 class Injection:
-    """What is injected into the residual stream: (layer, vector [hidden] float32) parts.
+    """What is injected: parts, which act at one place in the order given.
 
-    All parts have one coefficient and one operator; the vectors of several parts at one layer add
-    up.
+    Vectors added one after the other at one place add up before they are multiplied.
     """
 
-    parts: tuple[tuple[int, torch.Tensor], ...]
-    operator: Operator = add.apply
+    parts: tuple[Part, ...]
 
     @property
     def layers(self) -> tuple[int, ...]:
         """The layers with a part, ascending."""
-        return tuple(sorted({layer for layer, _ in self.parts}))
+        return tuple(sorted({part.layer for part in self.parts}))
+
+    @property
+    def untouched(self) -> int:
+        """The highest layer whose block computes what it does unsteered; -1 is none."""
+        return min(part.untouched for part in self.parts)
 
     def digest(self) -> str:
         """What tells this injection from any other."""
-        content = hashlib.sha256(f"{self.operator.__module__} ".encode())
-        for layer, vector in self.parts:
-            content.update(f"{layer} ".encode() + vector.cpu().numpy().tobytes())
+        content = hashlib.sha256()
+        for part in self.parts:
+            said = (part.operator.__name__, *part.place, part.constant, part.positions)
+            content.update(repr(said).encode() + part.vector.cpu().numpy().tobytes())
         return content.hexdigest()
 
-    def changes(self, coefficient: float) -> dict[int, Change]:
-        """What is done to the states of each layer; nothing at coefficient 0."""
-        if coefficient == 0:
-            return {}
-        sums: dict[int, torch.Tensor] = {}
-        for layer, vector in self.parts:
-            sums[layer] = sums[layer] + vector if layer in sums else vector
-        return {layer: self._change(vector, coefficient) for layer, vector in sums.items()}
+    def steers(self, coefficient: float) -> bool:
+        """Whether anything is changed at this coefficient."""
+        return any(part.coefficient(coefficient) is not None for part in self.parts)
 
-    def _change(self, vector: torch.Tensor, coefficient: float) -> Change:
-        return lambda states: self.operator(states, vector, coefficient)
+    @functools.cached_property
+    def at_places(self) -> dict[Place, list[Part]]:
+        """The parts by their place, additions as one where they follow on one another."""
+        found: dict[Place, list[Part]] = {}
+        for part in self.parts:
+            here = found.setdefault(part.place, [])
+            if here and here[-1].adds_up(part):
+                here[-1] = dataclasses.replace(part, vector=here[-1].vector + part.vector)
+            else:
+                here.append(part)
+        return found
+
+    def changes(self, coefficient: float, batch: Batch) -> dict[Place, Change]:
+        """What is done to the states of a batch, by place."""
+        changes = {}
+        for place, parts in self.at_places.items():
+            acting = []
+            for part in parts:
+                own = part.coefficient(coefficient)
+                if own is not None:
+                    acting.append(_change(part, own, mask(batch, part.positions)))
+            if acting:
+                changes[place] = _one_after_the_other(acting)
+        return changes
 
 
-def injection(
-    model: LanguageModel,
-    parts: Iterable[tuple[int, np.ndarray | torch.Tensor]],
-    operator: Operator = add.apply,
-) -> Injection:
-    """An injection into `model`, its (layer, vector [hidden]) parts checked.
+def _change(part: Part, coefficient: float, where: torch.Tensor | None) -> Change:
+    """What a part does to states, at the tokens `where` [batch, tokens] alone."""
 
-    Raises StudyError for a layer outside the model, a vector of another width, NaN or infinity.
+    def change(states: torch.Tensor) -> torch.Tensor:
+        changed: torch.Tensor = part.operator.apply(states, part.vector, coefficient)
+        if where is None:
+            return changed
+        return torch.where(where.to(states.device)[:, :, None], changed, states)
+
+    return change
+
+
+def _one_after_the_other(changes: Sequence[Change]) -> Change:
+    def change(states: torch.Tensor) -> torch.Tensor:
+        for one in changes:
+            states = one(states)
+        return states
+
+    return change
+
+
+def injection(model: LanguageModel, parts: Iterable[Part]) -> Injection:
+    """An injection into `model`, its parts checked.
+
+    Raises StudyError for a layer outside the model, a site that a layer does not have or that is
+    inside a compiled block, and a vector of another width, with NaN or infinity, or without the
+    direction that an operator needs.
     """
     made = []
-    for layer, vector in parts:
-        vector = torch.as_tensor(vector, dtype=torch.float32, device=model.device)
-        if not 0 <= layer < model.n_layers:
+    for part in parts:
+        vector = part.vector.to(model.device, torch.float32)
+        if not 0 <= part.layer < model.n_layers:
             raise StudyError(
-                f"Injection layer {layer} is outside the model; name one of 0 to "
+                f"Injection layer {part.layer} is outside the model; name one of 0 to "
                 f"{model.n_layers - 1}."
             )
+        if part.site in sites.MODULES:
+            sites.module(model, part.layer, part.site)
+            if model.compiled:
+                raise StudyError(
+                    f"site is {part.site}, which is inside a compiled block; set `compile: false` "
+                    "for the model, or use the site output or input."
+                )
         if vector.shape != (model.hidden,):
             raise StudyError(
-                f"The vector injected at layer {layer} has the shape {list(vector.shape)}, the "
-                f"model's hidden size is {model.hidden}; use a vector made with this model."
+                f"The vector injected at layer {part.layer} has the shape {list(vector.shape)}, "
+                f"the model's hidden size is {model.hidden}; use a vector made with this model."
             )
         if not torch.isfinite(vector).all():
             raise StudyError(
-                f"The vector injected at layer {layer} holds NaN or infinity; "
+                f"The vector injected at layer {part.layer} holds NaN or infinity; "
                 "look at the activations it was made from."
             )
-        made.append((layer, vector))
+        length = float(vector.norm())
+        if getattr(part.operator, "DIRECTION", False) and not 0 < length < math.inf:
+            operator = part.operator.__name__.rpartition(".")[2]
+            raise StudyError(
+                f"The vector injected at layer {part.layer} has the length {length:g}, so no "
+                f"direction to {operator} along; leave this layer out, or use another vector."
+            )
+        made.append(dataclasses.replace(part, vector=vector))
     if not made:
         raise StudyError("The injection has no parts; name a vector and its layer.")
-    return Injection(tuple(made), operator)
+    return Injection(tuple(made))
 
 
 def keep(model: LanguageModel, batches: list[Batch], layer: int) -> None:
@@ -144,23 +240,23 @@ def final_states(
 ) -> torch.Tensor:
     """Output of the last block [batch, tokens, hidden] under `coefficient` × `injection`.
 
-    Raises ValueError for an injection below the layer that `batch` was prepared for.
+    Raises ValueError for an injection that changes a block whose output `batch` has kept.
     """
-    if batch.kept is not None and min(injection.layers, default=batch.layer) < batch.layer:
+    if batch.kept is not None and injection.parts and injection.untouched < batch.layer:
         raise ValueError(
             f"an injection at layer {injection.layers[0]} does not reach states kept at layer "
             f"{batch.layer}"
         )
-    changes = injection.changes(coefficient)
+    changes = injection.changes(coefficient, batch)
     final: list[torch.Tensor] = []
     with contextlib.ExitStack() as stack:
         stack.enter_context(compiled_blocks(model))
         if batch.kept is not None:
-            states = changes.pop(batch.layer, torch.clone)(batch.kept)
+            states = changes.pop((batch.layer, sites.OUTPUT), torch.clone)(batch.kept)
             lower = {layer: lambda: states for layer in range(batch.layer + 1)}
             stack.enter_context(replaced(model, lower))
-        for layer, change in changes.items():
-            stack.enter_context(hooked(model, layer, change))
+        for (layer, site), change in changes.items():
+            stack.enter_context(sites.hooked(model, layer, site, change))
         stack.enter_context(hooked(model, model.n_layers - 1, final.append))
         model.network.base_model(input_ids=batch.ids, use_cache=False)
     return final[0]

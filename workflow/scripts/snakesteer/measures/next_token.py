@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -20,7 +20,7 @@ from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.steering import Injection, final_states, refuse_overflow
 from snakesteer.measures.next_token_settings import Settings as Settings
 from snakesteer.measures.next_token_settings import Stopping
-from snakesteer.measures.read import Read
+from snakesteer.measures.read import Read, marks_at
 from snakesteer.prompts.tokens import TOKENIZERS_OWN, Reading, encode_document
 from snakesteer.storage.files import read_json, read_table
 
@@ -56,12 +56,13 @@ SCHEMA = pa.schema(
 class Corpus:
     """A corpus's documents as tokens, ready to be evaluated.
 
-    `skipped` are the token ids left out of the `kept` counts.
+    `skipped` are the token ids left out of the `kept` counts. `marks`: see `engine.positions`.
     """
 
     names: list[str]
     sequences: list[list[int]]
     skipped: tuple[int, ...]
+    marks: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def taken(self, places: Sequence[int]) -> Self:
         """The documents at these places alone."""
@@ -69,6 +70,7 @@ class Corpus:
             self,
             names=[self.names[place] for place in places],
             sequences=[self.sequences[place] for place in places],
+            marks=marks_at(self.marks, places),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from snakesteer.prompts.tokens import TOKENIZERS_OWN, Reading
@@ -18,3 +19,8 @@ class Read:
     tokens: int | None = None
     max_tokens: int | None = None
     reading: Reading = TOKENIZERS_OWN
+
+
+def marks_at(marks: Mapping[str, Sequence[int]], places: Sequence[int]) -> dict[str, Sequence[int]]:
+    """The marks of the samples at these places alone."""
+    return {name: [marked[place] for place in places] for name, marked in marks.items()}

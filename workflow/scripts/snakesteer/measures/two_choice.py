@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from snakesteer.engine.head import answers
 from snakesteer.engine.memory import on_each
 from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.steering import Injection, final_states, refuse_overflow
-from snakesteer.measures.read import Read
+from snakesteer.measures.read import Read, marks_at
 from snakesteer.measures.two_choice_settings import Settings as Settings
 from snakesteer.measures.two_choice_settings import Stopping
 from snakesteer.prompts.questions import answer_text, question_tokens
@@ -50,12 +50,14 @@ class Prompts:
     """A behaviour's questions as tokens, ready to be asked.
 
     `texts` [n_questions] are pairs of the matching and the other answer, `choices` their token ids.
+    `marks`: see `engine.positions`.
     """
 
     names: list[str]
     sequences: list[list[int]]
     texts: list[tuple[str, str]]
     choices: list[tuple[int, int]]
+    marks: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def taken(self, places: Sequence[int]) -> Prompts:
         """The questions at these places alone."""
@@ -64,6 +66,7 @@ class Prompts:
             [self.sequences[place] for place in places],
             [self.texts[place] for place in places],
             [self.choices[place] for place in places],
+            marks_at(self.marks, places),
         )
 
 

@@ -51,7 +51,7 @@ def sweep_jobs(graph: Graph, name: str) -> list[Artefact]:
         }
         if sweep.choice:
             inputs["choice"] = [choice(graph, sweep.choice)]
-        made.append(graph.make("sweep", f"{name}.{_place(job)}", plain(job), inputs))
+        made.append(graph.make("sweep", f"{name}.{_place(job)}", job.settings(), inputs))
     return made
 
 
@@ -73,7 +73,7 @@ def resampled_jobs(graph: Graph, name: str) -> list[Artefact]:
             resampled_vectors(graph, vector, resamples) for vector in specification.vectors
         ]
         inputs["base"] = [job]
-        settings = plain(replace(specification, resamples=resamples))
+        settings = replace(specification, resamples=resamples).settings()
         made.append(graph.make(job.stage, f"{job.name}.resampled", settings, inputs))
     return made
 
@@ -97,6 +97,8 @@ def specified(graph: Graph, name: str) -> list[SweepJob]:
     whole = SweepJob(
         injections=(),
         operator=sweep.inject.operator,
+        sites=tuple(sweep.inject.sites),
+        positions=sweep.inject.positions,
         measures=measures,
         behaviours=graph.study.behaviours_of(vectors),
         **running(entry, sweep),

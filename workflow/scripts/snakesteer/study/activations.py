@@ -7,10 +7,18 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from snakesteer.prompts.formats import PLAIN
-from snakesteer.study.entries import CUT, Count, Distinct, Entry, Name, Some
+from snakesteer.study.entries import (
+    CUT,
+    SITE,
+    Count,
+    Distinct,
+    Entry,
+    FromEnd,
+    Name,
+    Site,
+    Some,
+)
 from snakesteer.study.formats import Format
-
-FromEnd = Annotated[int, Field(le=-1, strict=True)]
 
 
 class Mean(Entry):
@@ -37,12 +45,7 @@ class Activations(Entry):
         description="How texts become the model's input: `plain`, as they stand; `chat`, in the "
         "chat template of the model's tokenizer; or the name of a format, or one as below.",
     )
-    site: Literal["output", "input", "attention", "mlp"] = Field(
-        "output",
-        description="Where in a block: the residual stream after it (`output`) or before it "
-        "(`input`, of layer 0 what the embedding puts out), or what its attention or its "
-        "feed-forward network (`mlp`) puts out.",
-    )
+    site: Site = Field("output", description=SITE)
     positions: (
         Literal["last", "letter", "after_instruction"]
         | FromEnd

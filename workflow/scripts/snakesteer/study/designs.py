@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from snakesteer.core import plugins
 from snakesteer.core.errors import StudyError
 from snakesteer.study.entries import (
+    SITE,
     Distinct,
     Entry,
+    FromEnd,
     Layers,
     LayerSet,
     Name,
     Names,
     OwnLayers,
+    Site,
     Some,
 )
 from snakesteer.sweeps.job import Combined, Direction, Injected
@@ -34,13 +37,35 @@ def _operator(name: str) -> str:
 
 
 Operator = Annotated[str, AfterValidator(_operator)]
+OPERATOR = (
+    "How states change. `add`: coefficient × vector; `ablate`: the component along the vector is "
+    "taken out, the coefficient being the share."
+)
 
 
 class DesignEntry(Entry):
     """What every design says."""
 
     design: str
-    operator: Operator = Field("add", description="How states change; `add`: coefficient × vector.")
+    operator: Operator = Field("add", description=OPERATOR)
+    sites: Annotated[list[Site], Some, Distinct] = Field(
+        ["output"], description=f"{SITE} With several, states change at each."
+    )
+    positions: Literal["all", "last"] | FromEnd = Field(
+        "all",
+        description="Which tokens change: `all`, the `last` of each text, or the k-th from its "
+        "end, as -k.",
+    )
+
+    @field_validator("operator")
+    @classmethod
+    def _unsteered_at_0(cls, operator: str) -> str:
+        if not plugins.constant("operators", operator, "UNSTEERED_AT_0", True):
+            raise ValueError(
+                f"{operator} changes states at coefficient 0, too, which in a sweep is the "
+                "unsteered model that all else is held against; name another, or use it in samples"
+            )
+        return operator
 
     @property
     def named(self) -> list[str] | None:

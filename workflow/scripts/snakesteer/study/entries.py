@@ -96,6 +96,17 @@ LayerKey = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1, titl
 
 OwnLayers = Annotated[dict[Name, LayerSet], Some]
 
+# A token counted from the end of a text; -1 is the last.
+FromEnd = Annotated[int, Field(le=-1, strict=True)]
+
+Site = Literal["output", "input", "attention", "mlp"]
+
+SITE = (
+    "Where in a block: the residual stream after it (`output`) or before it (`input`, of layer 0 "
+    "what the embedding puts out), or what its attention or its feed-forward network (`mlp`) puts "
+    "out."
+)
+
 TRANSFER = (
     "Allow vectors of another model, which must have as many layers and be as wide; without it "
     "they are refused."

@@ -409,7 +409,7 @@ class DistributionsFigure(Figure):
         for name in self.vectors:
             if name not in study.vectors:
                 titles[name] = study.title_of("behaviours", name)
-            elif study.vectors[name].READS == "behaviour":
+            elif "behaviour" in study.vectors[name].READS.values():
                 titles[name] = study.title_of("behaviours", study.behaviour_of(name))
         return titles
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from snakesteer.study.designs import Operator
+from snakesteer.study.designs import OPERATOR, Operator
 from snakesteer.study.entries import TRANSFER, Count, Distinct, Entry, Layer, Name, Numbers, Some
 
 
@@ -17,7 +17,9 @@ class Samples(Entry):
     vector: Name
     transfer: bool = Field(False, description=TRANSFER)
     layer: Layer
-    operator: Operator = Field("add", description="How states change; `add`: coefficient × vector.")
+    operator: Operator = Field(
+        "add", description=f"{OPERATOR} `clamp`: that component is set to the coefficient."
+    )
     coefficients: Numbers
     prompts: Annotated[list[str], Some, Distinct]
     tokens: Count = 40

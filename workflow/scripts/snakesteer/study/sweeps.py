@@ -10,7 +10,7 @@ from snakesteer.core.dtypes import Dtype
 from snakesteer.study.coefficients import Chosen, Coefficients, coefficients
 from snakesteer.study.designs import CombinedDesign, Design, TogetherDesign
 from snakesteer.study.entries import TRANSFER, Entry, Name
-from snakesteer.study.measures import Measures
+from snakesteer.study.measures import Measures, NextToken
 
 
 class SweepEntry(Entry):
@@ -106,6 +106,12 @@ class SweepEntry(Entry):
                 "coefficients has no 0, the unsteered model that all else is relative to; add it"
             )
         for name, measure in self.measures.items():
+            if isinstance(measure, NextToken) and self.inject.positions in ("last", -1):
+                raise ValueError(
+                    f"measures.{name} predicts the tokens of documents, none of which follows the "
+                    "last one, where inject.positions steers; name other positions, or leave them "
+                    "out"
+                )
             try:
                 measure.check(self.values or (0.0, -1.0, 1.0), self.resamples)
             except ValueError as error:

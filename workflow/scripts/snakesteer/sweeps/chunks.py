@@ -14,7 +14,7 @@ from typing import Protocol, Self
 from snakesteer.engine.batches import MOST_PADDING, Batch, batches_of
 from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.probe import checked_path, leads
-from snakesteer.engine.steering import keep
+from snakesteer.engine.steering import Injection, Place, keep
 from snakesteer.storage.points import digest
 
 KEPT_BYTES = 1e9
@@ -28,6 +28,11 @@ class Samples(Protocol):
 
     @property
     def sequences(self) -> Sequence[Sequence[int]]: ...
+
+    @property
+    def marks(self) -> Mapping[str, Sequence[int]]:
+        """By name the place in each sequence from which something begins."""
+        ...
 
     def taken(self, places: Sequence[int]) -> Self:
         """Those at these places alone."""
@@ -48,8 +53,9 @@ class Chunk:
         return digest(*vars(self.samples).values())
 
     def shares(self, other: Chunk) -> bool:
-        """Whether the tokens of both are the same."""
-        return self is other or self.samples.sequences == other.samples.sequences
+        """Whether the tokens of both are the same, and marked alike."""
+        own, others = self.samples, other.samples
+        return self is other or (own.sequences, own.marks) == (others.sequences, others.marks)
 
 
 def chunks_of(
@@ -105,31 +111,35 @@ class Prepared:
     model: LanguageModel
     batch_tokens: int
     path: str
-    _paths: dict[int, str] = field(default_factory=dict)
+    _paths: dict[tuple[tuple[Place, str], ...], str] = field(default_factory=dict)
     _steps: dict[tuple[int, int], bool] = field(default_factory=dict)
     _chunk: Chunk | None = None
     _layer: int = -1
     _batches: list[Batch] = field(default_factory=list)
 
-    def path_at(self, layer: int) -> str:
-        """The path that is exact for injections at this layer and above."""
-        if layer not in self._paths:
-            self._paths[layer] = checked_path(self.model, layer, self.path)
-        return self._paths[layer]
+    def path_of(self, injection: Injection) -> str:
+        """The path that is exact for injections at these places, by these operators."""
+        alike = tuple((part.place, part.operator.__name__) for part in injection.parts)
+        if alike not in self._paths:
+            self._paths[alike] = checked_path(self.model, injection, self.path)
+        return self._paths[alike]
 
-    def batches(self, chunk: Chunk, layer: int) -> list[Batch]:
-        """The chunk's batches, to be steered at `layer` and above.
+    def batches(self, chunk: Chunk, injection: Injection) -> list[Batch]:
+        """The chunk's batches, to be steered by this injection.
 
-        The blocks up to there run unless the states that are kept have passed them.
+        The blocks that it leaves untouched run unless the states that are kept have passed them.
         """
-        kept = layer if self.path_at(layer) == "shared" else -1
+        kept = injection.untouched if self.path_of(injection) == "shared" else -1
         if self._chunk is None or not self._chunk.shares(chunk) or not self._leads_to(kept):
             self._batches = []  # before others take their place
-            self._batches = batches_of(self.model, chunk.samples.sequences, self.batch_tokens)
+            samples = chunk.samples
+            self._batches = batches_of(
+                self.model, samples.sequences, self.batch_tokens, samples.marks
+            )
             self._layer = -1
         self._chunk = chunk
         if self._layer < kept:
-            keep(self.model, self._batches, layer)
+            keep(self.model, self._batches, kept)
             self._layer = kept
         return self._batches
 

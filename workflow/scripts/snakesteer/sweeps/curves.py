@@ -40,11 +40,6 @@ class Curve:
         """What tells its injection from any other."""
         return self.injection.digest()
 
-    @property
-    def layer(self) -> int:
-        """The lowest layer that it changes."""
-        return self.injection.layers[0]
-
     def begins_on(self, chunk: Chunk) -> bool:
         """Whether the chunk is of its first source."""
         return (chunk.measure, chunk.source) == (self.measure, self.sources[0])
@@ -71,13 +66,13 @@ def visited(
     chunk that is prepared measures all that is known to be wanted of it, and is prepared again only
     for coefficients that a later one has shown to be wanted. A chunk that overflows ahead of the
     others goes no further; the job ends on that if the curve comes there. On each chunk the curves
-    that change a lower layer come first.
+    that leave fewer layers untouched come first.
     """
     walks = []
     for curve in curves:
         first = filter(curve.begins_on, itertools.chain.from_iterable(chunks))
         walks.append(Walk(curve, list(first), measure))
-    upwards = sorted(range(len(curves)), key=lambda number: curves[number].layer)
+    upwards = sorted(range(len(curves)), key=lambda number: curves[number].injection.untouched)
     wanted = [[0] for _ in curves]
     for shared in chunks:
         for number in upwards:

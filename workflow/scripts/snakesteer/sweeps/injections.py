@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 
+from snakesteer.core import plugins
 from snakesteer.core.errors import StudyError
-from snakesteer.sweeps.job import Combined, Injected, SweepJob
+from snakesteer.engine.steering import Part
+from snakesteer.sweeps.job import ALL_TOKENS, OUTPUT, Combined, Injected, SweepJob
 from snakesteer.vectors.combining import combine
 
-if TYPE_CHECKING:
-    import torch
-
-Parts = tuple[tuple[int, "np.ndarray | torch.Tensor"], ...]
 Choice = Mapping[str, Any]
 
 
@@ -23,12 +22,11 @@ Choice = Mapping[str, Any]
 class Steering:
     """One injection and how it is evaluated.
 
-    `parts` are (0-based layer, vector [hidden]); `sources` are, by measure, the corpora or
-    behaviours it is evaluated on.
+    `sources` are, by measure, the corpora or behaviours it is evaluated on.
     """
 
     label: str
-    parts: Parts
+    parts: tuple[Part, ...]
     coefficients: tuple[float, ...]
     sources: Mapping[str, tuple[str, ...]]
 
@@ -55,13 +53,30 @@ def steerings(
 
 def _parts(
     job: SweepJob, injected: Injected, vectors: Mapping[str, np.ndarray], choice: Choice | None
-) -> Parts:
+) -> tuple[Part, ...]:
     if injected.combined:
-        return (_combined(job, injected, injected.combined, vectors, choice),)
-    parts = []
-    for name, layers in injected.layers.items():
-        parts += [(layer, vectors[name][layer]) for layer in layers]
-    return tuple(parts)
+        given = [_combined(job, injected, injected.combined, vectors, choice)]
+    else:
+        given = []
+        for name, layers in injected.layers.items():
+            given += [(layer, vectors[name][layer]) for layer in layers]
+    return tuple(
+        part(layer, vector, job.operator, site, job.positions)
+        for layer, vector in given
+        for site in job.sites
+    )
+
+
+def part(
+    layer: int,
+    vector: np.ndarray,
+    operator: str,
+    site: str = OUTPUT,
+    positions: str | int = ALL_TOKENS,
+) -> Part:
+    """What the operator of this name does at a layer, along `vector` [hidden]."""
+    acts = plugins.load("operators", operator)
+    return Part(layer, torch.as_tensor(vector), site, acts, positions=positions)
 
 
 def _combined(

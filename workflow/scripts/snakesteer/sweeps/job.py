@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 from snakesteer.core.dtypes import Dtype
 from snakesteer.core.labels import injection_label
+from snakesteer.core.records import plain
 
 Direction = Literal["add", "subtract"]
 ALL = "all"  # the name of several vectors
+OUTPUT, ALL_TOKENS = "output", "all"  # the usual site and positions
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ class SweepJob:
     """One job of a sweep: what is injected, what is measured, and how the model is run.
 
     `behaviours` are those of the vectors that are made of one. With `resamples` the vectors are so
-    many of each.
+    many of each. `sites` and `positions` say where states change (`engine.sites`,
+    `engine.positions`).
     """
 
     injections: tuple[Injected, ...]
@@ -150,6 +153,21 @@ class SweepJob:
     compile: bool
     transfer: bool = False
     resamples: int | None = None
+    sites: tuple[str, ...] = (OUTPUT,)
+    positions: str | int = ALL_TOKENS
+
+    def settings(self) -> dict[str, Any]:
+        """It in plain JSON types, without the sites and positions that are the usual ones."""
+        usual = {"sites": [OUTPUT], "positions": ALL_TOKENS}
+        return {
+            name: value
+            for name, value in plain(self).items()
+            if name not in usual or value != usual[name]
+        }
+
+    def shared(self, injected: Injected) -> int:
+        """How many layers an injection leaves untouched, from the lowest on."""
+        return injected.lowest + (self.sites == (OUTPUT,))
 
     @property
     def vectors(self) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from snakesteer.core.errors import StudyError
 from snakesteer.core.progress import Progress
 from snakesteer.engine.models import LanguageModel
-from snakesteer.engine.operators import add
-from snakesteer.engine.steering import injection
+from snakesteer.engine.positions import ALL, refuse_outside
+from snakesteer.engine.steering import Injection, injection
 from snakesteer.storage.points import Points
 from snakesteer.sweeps.chunks import (
     KEPT_BYTES,
@@ -77,7 +77,6 @@ def run(
     steerings: Sequence[Steering],
     *,
     batch_tokens: int,
-    operator: ModuleType = add,
     operator_code: str = "",
     path: str = "shared",
     kept_bytes: float = KEPT_BYTES,
@@ -96,13 +95,15 @@ def run(
     order: the columns of all measures, of which each fills its own, `injection` (the steering's
     label) and `measure` (the name). Raises StudyError when there is no coefficient to evaluate;
     when, with `read_on` or a `precision`, a curve does not begin with 0; when there are no next
-    samples; for a sample beyond the model's context, and for NaN or infinity.
+    samples; for a sample beyond the model's context, or without a position that is steered; and
+    for NaN or infinity.
     """
     curves, owners = [], []
     by_name = {measure.name: measure for measure in measures}
     for number, steering in enumerate(steerings):
-        steered = injection(model, steering.parts, operator.apply)
+        steered = injection(model, steering.parts)
         for name, sources in steering.sources.items():
+            _refuse_outside(steered, by_name[name], sources)
             advance = by_name[name].advance
             for coefficients in _runs(steering.coefficients, advance is not None):
                 owners.append((number, name))
@@ -134,6 +135,18 @@ def run(
             parts.append(table)
         tables.append(pa.concat_tables(parts, promote_options="default"))
     return tables
+
+
+def _refuse_outside(steered: Injection, asked: Asked, sources: Sequence[str]) -> None:
+    """Raise StudyError for positions that a sample does not have."""
+    for positions in {part.positions for part in steered.parts} - {ALL}:
+        for source in sources:
+            given = asked.samples[source]
+            measure = asked.plugin
+            names = [
+                f"{measure.SAMPLE} {name} of {measure.SECTION}.{source}" for name in given.names
+            ]
+            refuse_outside(positions, given.sequences, given.marks, names)
 
 
 def _runs(coefficients: Sequence[float], ends_early: bool) -> list[tuple[float, ...]]:
@@ -226,9 +239,10 @@ class _Sweep:
         """The rows of one point, measured unless they are there."""
         coefficient += 0.0  # there is one zero
         asked = self.measures[chunk.measure]
+        steered = curve.injection.steers(coefficient)
         point = {
-            "path": self.prepared.path_at(curve.layer),
-            "injection": [curve.identity, self.operator_code] if coefficient else None,
+            "path": self.prepared.path_of(curve.injection),
+            "injection": [curve.identity, self.operator_code] if steered else None,
             "measure": [asked.plugin.__name__, asked.code],
             "source": chunk.source,
             "samples": chunk.content,
@@ -236,7 +250,7 @@ class _Sweep:
         }
 
         def rows() -> pa.Table:
-            batches = self.prepared.batches(chunk, curve.layer)
+            batches = self.prepared.batches(chunk, curve.injection)
             return asked.plugin.rows(
                 self.prepared.model,
                 curve.injection,

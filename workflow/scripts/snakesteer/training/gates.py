@@ -19,7 +19,7 @@ from snakesteer.measures import two_choice
 from snakesteer.measures.two_choice_settings import Stopping
 from snakesteer.storage.points import Points
 from snakesteer.sweeps import runner
-from snakesteer.sweeps.injections import Steering
+from snakesteer.sweeps.injections import Steering, part
 from snakesteer.sweeps.runner import Asked
 from snakesteer.vectors import contrast
 from snakesteer.vectors.samples import Samples
@@ -147,7 +147,7 @@ def _scores(
     points: Points,
 ) -> list[Score]:
     sources = {"answers": (behaviour,)}
-    steering = Steering("own", ((layer, vector[layer]),), coefficients, sources)
+    steering = Steering("own", (part(layer, vector[layer], "add"),), coefficients, sources)
     prompts = {behaviour: two_choice.read_prompts(model.tokenizer, behaviour, questions)}
     answers = Asked("answers", two_choice, prompts, stopping)
     (table,) = runner.run(model, [answers], [steering], batch_tokens=BATCH_TOKENS, points=points)

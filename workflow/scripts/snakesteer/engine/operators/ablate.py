@@ -1,0 +1,17 @@
+"""Directional ablation: the component along the vector is taken out (paper: refusal direction)."""
+
+from __future__ import annotations
+
+import torch
+
+DIRECTION = True
+
+
+def apply(states: torch.Tensor, vector: torch.Tensor, coefficient: float) -> torch.Tensor:
+    """`states` [batch, tokens, hidden] - `coefficient` × their component along `vector` [hidden].
+
+    At 1 nothing is left of it. All is taken in float32, the result is in the states' dtype.
+    """
+    unit = (vector / vector.norm()).to(states.device)
+    component = states.float() @ unit
+    return (states - coefficient * component[..., None] * unit).to(states.dtype)
