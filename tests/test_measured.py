@@ -310,3 +310,79 @@ def test_an_unknown_operator_is_told_with_those_there_are(
     with pytest.raises(StudyError) as raised:
         changed(entry)
     assert sentence in str(raised.value) and "\n" not in str(raised.value)
+
+
+TWO = {"vectors": {"shuffled": {"method": "control", "how": "permuted", "of": "myopia"}}}
+
+
+def under_two(**entry: Any) -> dict[str, Any]:
+    """A change by which two vectors are asked about one behaviour, each alone."""
+    sweep = {
+        "model": "miniature-chat",
+        "inject": {"vectors": ["myopia", "shuffled"], "layers": [2]},
+        "coefficients": [0, 1],
+        "measures": {"two_choice": {}},
+    }
+    return {**TWO, "sweeps": {"two": sweep | entry}}
+
+
+def test_two_vectors_of_one_behaviour_are_asked_about_it_each_alone() -> None:
+    (job,) = jobs_of(plan(under_two()), "two")
+    for injected in job.injections:
+        assert job.sources(injected, job.measures[0]) == ("myopia",)
+    assert [injected.vector for injected in job.injections] == ["myopia", "shuffled"]
+
+
+@pytest.mark.parametrize(
+    ("over", "sentence"),
+    [
+        (
+            {"figures": {"f": {"kind": "heatmap", "sweep": "two"}}},
+            "figures.f has room for one vector on each behaviour, but sweeps.two asks the "
+            "questions of one under several; give each a sweep of its own.",
+        ),
+        (
+            {"figures": {"f": {"kind": "heatmap", "sweep": "one", "direction": "subtract"}}},
+            "figures.f draws no cell, as sweeps.one has no coefficients to subtract; add some "
+            "there.",
+        ),
+        (
+            {"scorecards": {"s": {"sweeps": ["code"], "against": ["one"]}}},
+            "scorecards.s compares sweeps.code, which is next_token, with sweeps.one, which is "
+            "two_choice of vectors alone; compare sweeps of one kind.",
+        ),
+        (
+            {"choices": {"c": {"grid": "both-signs"}}},
+            "sweeps.both-signs.inject names two vectors of the behaviour myopia; keep one.",
+        ),
+        (
+            {"sweeps": {"s": {"inject": {"layers": [[2, 3]]}, "coefficients": {"choice": "all"}}}},
+            "sweeps.s.inject.layers names layers [2, 3] together, but choices.all has multipliers "
+            "for single layers; name these.",
+        ),
+        (
+            {"sweeps": {"one": {"inject": {"operator": "../models"}}}},
+            "the study: `sweeps.one.inject.operator`: there is no ../models among the operators "
+            "ablate, add, clamp; correct it",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told_before_anything_runs(
+    over: dict[str, Any], sentence: str
+) -> None:
+    one = under_two()["sweeps"]["two"] | {"inject": {"vector": "myopia", "layers": [2]}}
+    signs = {
+        "coefficients": {"magnitudes": [1]},
+        "measures": {"two_choice": {"split": "validation"}},
+    }
+    there = {
+        **TWO,
+        "sweeps": {"two": under_two()["sweeps"]["two"], "one": one},
+        "choices": {"all": {"grid": "sets"}},
+    }
+    there["sweeps"]["both-signs"] = under_two(**signs)["sweeps"]["two"]
+    there["sweeps"]["sets"] = one | signs | {"inject": {"vector": "myopia", "layers": [[2, 3]]}}
+    there["sweeps"]["s"] = one
+    with pytest.raises(StudyError) as raised:
+        plan(study_file.merge(there, over))
+    assert str(raised.value).startswith(sentence)

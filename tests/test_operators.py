@@ -160,6 +160,37 @@ def test_both_paths_give_the_same_bits_at_every_site_and_position(
                     assert not torch.equal(expected, final_states(model, plain, NOTHING, 0.0))
 
 
+parts = st.lists(
+    st.builds(
+        Part,
+        st.integers(0, 3),
+        st.integers(0, 9).map(noise),
+        st.sampled_from(sites.SITES),
+        st.sampled_from(OPERATORS),
+        st.none() | st.floats(-3, 3),
+        st.sampled_from([ALL, *WHERE]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt_neox"])
+@QUICK
+@given(parts=parts, coefficient=st.sampled_from([0.0, 1.0, -40.0]))
+def test_both_paths_agree_on_any_parts(
+    architecture: str, parts: list[Part], coefficient: float
+) -> None:
+    model = wrapped(architecture)
+    here = injected(model, *parts)
+    for kept in range(here.untouched + 1):
+        for plain, shared in zip(batches(model), batches(model, kept), strict=True):
+            expected = final_states(model, plain, here, coefficient)
+            assert torch.equal(expected, final_states(model, shared, here, coefficient))
+            if not here.steers(coefficient):
+                assert torch.equal(expected, final_states(model, plain, NOTHING, 0.0))
+
+
 @pytest.mark.parametrize("site", sites.SITES)
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_coefficient_0_is_the_untouched_model_where_it_means_nothing(
@@ -482,3 +513,27 @@ def test_some_samples_keep_their_marks() -> None:
     prompts = two_choice.Prompts(names, SEQUENCES, pairs, [(1, 2)] * 4, MARKS)
     for samples in (corpus, prompts):
         assert samples.taken(range(2, 4)).marks == {"instruction": [0, 4], "completion": [11, 0]}
+
+
+def changing(states: torch.Tensor, vector: torch.Tensor, coefficient: float) -> torch.Tensor:
+    states += coefficient * vector
+    return states
+
+
+def widening(states: torch.Tensor, vector: torch.Tensor, coefficient: float) -> torch.Tensor:
+    return states.double() + coefficient * vector
+
+
+@pytest.mark.parametrize(
+    ("act", "sentence"),
+    [
+        (changing, r"mine changes the states that it gets; return new ones\.$"),
+        (widening, r"mine returns torch\.float64 .* for states of torch\.float32 .*same dtype"),
+    ],
+)
+def test_an_operator_that_breaks_the_rules_is_refused(act, sentence: str) -> None:
+    model, operator = wrapped("llama"), ModuleType("snakesteer.engine.operators.mine")
+    operator.apply = act
+    part = Part(1, noise(3), operator=operator)
+    with pytest.raises(StudyError, match=sentence):
+        probe.checked_path(model, injected(model, part), "shared")

@@ -19,6 +19,8 @@ from snakesteer.plan.plan import Plan
 from snakesteer.storage.files import read_provenance, read_table, read_tensors
 from snakesteer.study import study_file
 
+pytestmark = pytest.mark.long
+
 TEMPLATE = (
     "{% if messages[0]['role'] != 'system' %}<s>system: Help.</s>\n{% endif %}"
     "{% for m in messages %}<s>{{ m['role'] }}: {{ m['content'] }}</s>\n{% endfor %}"

@@ -140,6 +140,14 @@ def test_a_verdict_says_what_differs(shift, verdict: str) -> None:
     assert curve["within"] == verdict.startswith("agrees")
 
 
+def test_several_vectors_at_a_layer_are_curves_of_their_own() -> None:
+    table = published("code")
+    both = pd.concat([table, table.assign(vector="mine")], ignore_index=True)
+    one, two = scorecard([table], [table]).curves, scorecard([both], [both]).curves
+    assert len(two) == 2 * len(one) and (two["difference"] == 0).all()
+    assert sum(curve.endswith(", mine") for curve in two["curve"]) == len(one)
+
+
 def test_what_has_no_interval_does_not_differ() -> None:
     single = published("single").head(1)
     unknown = single.assign(score=0.9, score_low=np.nan, score_high=np.nan)

@@ -15,6 +15,8 @@ import oracle
 from checkout import copy_of_repository
 from snakesteer.storage.files import read_table, read_tensors
 
+pytestmark = pytest.mark.long
+
 EVERYWHERE = ["input", "attention", "mlp"]
 DESIGNS = {
     "ablated": {"layers": [[0, 1, 2, 3]], "operator": "ablate", "sites": EVERYWHERE},

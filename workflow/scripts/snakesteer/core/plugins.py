@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -59,7 +60,7 @@ def file_of(kind: str, name: str, package: Path | None = None) -> Path:
     Raises StudyError naming those there are if there is none.
     """
     path = (package or PACKAGE) / _folder(kind) / f"{name.replace('-', '_')}.py"
-    if not path.is_file():
+    if not re.fullmatch(r"[a-zA-Z0-9][\w-]*", name) or not path.is_file():
         known = names(kind)
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"correct it, or add {path}."

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 import torch
 
@@ -42,9 +43,12 @@ def checked_path(model: LanguageModel, injection: Injection, path: str) -> str:
     is no layer to share; the log then says that the plain path is taken. Raises StudyError if a
     site is not to be steered, and if the injection changes nothing.
     """
-    for layer, site in injection.at_places:
-        if site != sites.OUTPUT:
-            check_site(model, site, [layer])
+    for site in {part.site for part in injection.parts} - {sites.OUTPUT}:
+        check_site(
+            model, site, sorted({part.layer for part in injection.parts if part.site == site})
+        )
+    for operator in {part.operator for part in injection.parts}:
+        _check_operator(model, operator)
     _, plain = _trial(model)
     trial = _trial_of(model, injection)
     expected = [final_states(model, plain, one, 1.0) for one in (NOTHING, trial)]
@@ -82,6 +86,23 @@ def checked_path(model: LanguageModel, injection: Injection, path: str) -> str:
     return "plain"
 
 
+def _check_operator(model: LanguageModel, operator: ModuleType) -> None:
+    """Refuse (StudyError) an operator that changes its arguments, or gives something else back."""
+    noise = torch.Generator().manual_seed(2)
+    states = torch.randn(1, 2, model.hidden, generator=noise).to(model.device, model.dtype)
+    vector = torch.randn(model.hidden, generator=noise).to(model.device)
+    given = states.clone()
+    found = operator.apply(states, vector, 1.0)
+    name = operator.__name__.rpartition(".")[2]
+    if not torch.equal(states, given):
+        raise StudyError(f"The operator {name} changes the states that it gets; return new ones.")
+    if found.shape != states.shape or found.dtype != states.dtype:
+        raise StudyError(
+            f"The operator {name} returns {found.dtype} {list(found.shape)} for states of "
+            f"{states.dtype} {list(states.shape)}; return states of the same dtype and shape."
+        )
+
+
 def _trial_of(model: LanguageModel, injection: Injection) -> Injection:
     """The same injection with other vectors, everywhere, multiplied by the coefficient."""
     noise = torch.Generator().manual_seed(1)
@@ -108,9 +129,9 @@ def leads(model: LanguageModel, lower: int, upper: int) -> bool:
 def check_site(model: LanguageModel, site: str, layers: Sequence[int] | None = None) -> None:
     """Refuse (StudyError) a site that cannot be read in all `layers` of this architecture.
 
-    Every one of these blocks (all if None) must have it as a module that is called once, with
-    states of the residual stream's shape; and what goes into a block must be what the one below
-    puts out.
+    Every one of these blocks (ascending; all if None) must have it as a module that is called once,
+    with states of the residual stream's shape; and what goes into a block must be what the one
+    below puts out.
     """
     _, batch = _trial(model)
     layers = range(model.n_layers) if layers is None else layers

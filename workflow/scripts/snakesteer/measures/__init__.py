@@ -6,8 +6,9 @@ A measure is a module with
 - `SCHEMA`, the columns of its rows, of which `SOURCE` names the corpus or behaviour and `SAMPLE`
   the sample; `SECTION`, the section of a study that its sources are entries of;
 - `samples(tokenizer, files, read, settings)`, what is read (`measures.read`), by source: frozen
-  dataclasses whose fields tell samples from any others, with `names`, `sequences` and
-  `taken(places)`; `files` are those of the sources by role, `documents`, `questions` or another;
+  dataclasses whose fields tell samples from any others, with `names`, `sequences`, `marks`
+  (`engine.positions`) and `taken(places)`; `files` are those of the sources by role: `documents`,
+  `questions` or another;
 - `counted(sequence)`, the tokens that progress is counted in;
 - `rows(model, injection, coefficient, source, samples, batches, progress)`, one point: a row for
   each of the samples, in their order;

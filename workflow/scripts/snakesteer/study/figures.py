@@ -37,6 +37,7 @@ class Shown(Protocol):
     def published(self) -> Published | None: ...
     def table(self, name: str) -> Table | PublishedSweep: ...
     def title_of(self, section: Literal["corpora", "behaviours"], name: str) -> str | None: ...
+    def asked(self, table: Table) -> list[str]: ...
     def titles_of(self, table: str) -> Mapping[str, str | None]: ...
     def model_of(self, vector: str) -> str: ...
     def behaviour_of(self, vector: str) -> str: ...
@@ -143,6 +144,17 @@ class WithIntervals(Figure):
 class OfQuestions(Figure):
     """A figure of matching scores, in which mode collapse is marked."""
 
+    def check(self, entry: str, study: Shown) -> None:
+        for name in self.drawn:
+            table = study.table(name)
+            if isinstance(table, Table) and table.kind in ("grid", "single"):
+                asked = study.asked(table)
+                if len(set(asked)) < len(asked):
+                    raise StudyError(
+                        f"{entry} has room for one vector on each behaviour, but sweeps.{name} "
+                        "asks the questions of one under several; give each a sweep of its own."
+                    )
+
     def settings(self, study: Shown) -> dict[str, Any]:
         return {"collapse": study.collapse_of(self.own[0])}
 
@@ -210,7 +222,18 @@ class HeatmapFigure(OfQuestions):
     names: ClassVar = {"behaviour": "behaviours"}
 
     def check(self, entry: str, study: Shown) -> None:
-        if isinstance(study.table(self.sweep), Table) and self.behaviour:
+        super().check(entry, study)
+        table = study.table(self.sweep)
+        if not isinstance(table, Table):
+            return
+        values = table.sweep.values or ()
+        signs = {"add": max(values) > 0, "subtract": min(values) < 0}
+        if not any(signs.values()) or not signs.get(self.direction or "", True):
+            raise StudyError(
+                f"{entry} draws no cell, as sweeps.{self.sweep} has no coefficients to "
+                f"{self.direction or 'add or subtract'}; add some there."
+            )
+        if self.behaviour:
             searched = list(study.titles_of(self.sweep))
             if self.behaviour not in searched:
                 raise StudyError(
@@ -278,6 +301,7 @@ class SimultaneousFigure(WithIntervals, OfQuestions):
     }
 
     def check(self, entry: str, study: Shown) -> None:
+        super().check(entry, study)
         sweep, tax = self._own_results(study)
         if sweep is None or tax is None:
             return  # published results do not say what was asked for

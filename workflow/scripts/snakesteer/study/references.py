@@ -46,9 +46,11 @@ def check(study: Study) -> None:
         _known(study, f"samples.{name}.vector", "vectors", [samples.vector])
         _same_model(study, f"samples.{name}", samples, [samples.vector])
     for name, compared in study.scorecards.items():
-        own = [sweep for sweep in compared.against if "/" not in sweep]
-        for table in [*compared.sweeps, *own]:
-            _known_table(study, f"scorecards.{name}", table)
+        for ours, theirs in zip(compared.sweeps, compared.against, strict=True):
+            one = _known_table(study, f"scorecards.{name}", ours)
+            if "/" not in theirs:
+                other = _known_table(study, f"scorecards.{name}", theirs)
+                _comparable(f"scorecards.{name}", (ours, one), (theirs, other))
     for name, figure in study.figures.items():
         _figure(study, f"figures.{name}", figure)
 
@@ -76,6 +78,20 @@ def _known(
             near = difflib.get_close_matches(name, sorted(entries), n=1)
             hint = f"did you mean `{near[0]}`?" if near else f"add it under `{section}`."
             raise StudyError(f"{entry} names `{name}`, which is not in {section}; {hint}")
+
+
+def _comparable(entry: str, *given: tuple[str, Table | PublishedSweep]) -> None:
+    """Two tables count the same thing, and answers under the same kind of steering."""
+    said = []
+    for name, table in given:
+        kind = f" of {KINDS[table.kind]}" if table.measure == "two_choice" else ""
+        said.append((name, f"{table.measure}{kind}"))
+    (ours, one), (theirs, other) = said
+    if one != other:
+        raise StudyError(
+            f"{entry} compares sweeps.{ours}, which is {one}, with sweeps.{theirs}, which is "
+            f"{other}; compare sweeps of one kind."
+        )
 
 
 def _known_table(study: Study, entry: str, name: str) -> Table | PublishedSweep:
@@ -198,10 +214,10 @@ def _choices(study: Study) -> None:
         grid = _table(study, entry, choice.grid, Drawn("two_choice", "grid"))
         if not isinstance(grid, Table):
             raise StudyError(f"{entry} names {choice.grid}, published results; name a sweep.")
-        _searches(entry, choice.grid, grid)
+        _searches(study, entry, choice.grid, grid)
 
 
-def _searches(entry: str, name: str, grid: Table) -> None:
+def _searches(study: Study, entry: str, name: str, grid: Table) -> None:
     """A grid is one that a choice can be made from."""
     assert isinstance(grid.measured, TwoChoice)
     if grid.measured.split == "test":
@@ -209,6 +225,7 @@ def _searches(entry: str, name: str, grid: Table) -> None:
             f"{entry} names sweeps.{name}, which reads the test split; "
             "choose on the validation split."
         )
+    _distinct_behaviours(study, f"sweeps.{name}.inject", study.vectors_of(grid.sweep))
     values = grid.sweep.values or ()
     if not min(values) < 0 < max(values):
         raise StudyError(
@@ -232,7 +249,7 @@ def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
     for name, measure in sweep.measures.items():
         place = f"{entry}.measures.{name}"
         _known(study, f"{place}.{measure.SECTION}", measure.SECTION, measure.sources or [])
-        if measure.sources is None:
+        if measure.sources is None and not isinstance(sweep.inject, AloneDesign):
             _distinct_behaviours(study, place, vectors)
         if measure.SECTION == "behaviours":
             _have_two_choices(study, place, study.sources_of(sweep, measure))
@@ -435,16 +452,16 @@ def _has_multipliers(study: Study, entry: str, sweep: SweepEntry, choice: str) -
     entry, given = f"{entry}.inject.layers", study.choices[choice]
     if sweep.inject.layers == "all":
         raise StudyError(f"{entry} is all, but multipliers are chosen by layer; name the layers.")
-    for layer in sweep.inject.layers:
+    for layer in sweep.inject.layers if sweep.inject.uses_multipliers else ():
+        if isinstance(layer, list):
+            raise StudyError(
+                f"{entry} names layers {layer} together, but choices.{choice} has multipliers for "
+                "single layers; name these."
+            )
         lacks = f"{entry} names layer {layer}, for which choices.{choice} has no"
         if given.grid is None:
-            for vector, layers in (given.multipliers or {}).items():
-                if isinstance(layer, list):
-                    raise StudyError(
-                        f"{entry} names layers {layer} together, but choices.{choice} gives "
-                        "multipliers by single layers; name these."
-                    )
-                if layer not in layers:
+            for vector in study.vectors_of(sweep):
+                if layer not in (given.multipliers or {})[vector]:
                     raise StudyError(f"{lacks} multipliers of {vector}; add them there.")
             continue
         grid = study.table(given.grid)

@@ -133,6 +133,12 @@ class Study(Entry):
         published = self.published.behaviours if self.published else {}
         return {name: behaviour.title for name, behaviour in published.items()}
 
+    def asked(self, table: Table) -> list[str]:
+        """The sources of each vector of a table by itself, one after the other."""
+        if table.measured.sources is not None:
+            return table.measured.sources * len(self.vectors_of(table.sweep))
+        return list(map(self.behaviour_of, self.vectors_of(table.sweep)))
+
     def vectors_of(self, sweep: SweepEntry) -> list[str]:
         """The vectors that a sweep injects."""
         return sweep.inject.named or self.chosen_vectors(sweep.choice or "")

@@ -97,7 +97,9 @@ def scorecard(tables: Sequence[pd.DataFrame], against: Sequence[pd.DataFrame]) -
             )
         names = {"sweep": _name(ours), "against": _name(theirs), "kind": kind}
         left, right = _values(ours, kind), _values(theirs, kind)
-        columns = _CURVE.get(kind, ["layer", "behaviour"])
+        columns = list(_CURVE.get(kind, ["layer", "behaviour"]))
+        if any(_several_vectors(side, columns, kind) for side in (left, right)):
+            columns.append("vector")
         shared = [curve for curve in left.groupby(columns, sort=False).groups]
         shared = [curve for curve in shared if curve in right.groupby(columns).groups]
         if not shared:
@@ -173,6 +175,12 @@ def _values(table: pd.DataFrame, kind: str) -> pd.DataFrame:
 def _of(side: pd.DataFrame, columns: list[str], key: tuple[Any, ...]) -> pd.DataFrame:
     mask = np.logical_and.reduce([side[c] == v for c, v in zip(columns, key, strict=True)])
     return side[mask]
+
+
+def _several_vectors(side: pd.DataFrame, columns: list[str], kind: str) -> bool:
+    """Whether a point of a curve by these columns is there under several vectors."""
+    point = [*columns, "quantity", *_POINT.get(kind, ["coefficient"])]
+    return bool((side.groupby(point)["vector"].nunique() > 1).any())
 
 
 def _label(columns: list[str], key: tuple[Any, ...]) -> str:
