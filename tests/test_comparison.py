@@ -39,7 +39,13 @@ def run_of(results: Path, name: str, matches: int, change: dict[str, Any]) -> No
     low, high = matches / 100 - 0.05, matches / 100 + 0.05
     rows = [
         {"sweep": "single", "kind": "single", "split": "test", "layer": "4", "behaviour": "myopia"}
-        | {"direction": direction, "coefficient": coefficient, "combine": None, "weighted": None}
+        | {
+            "vector": "myopia",
+            "direction": direction,
+            "coefficient": coefficient,
+            "combine": None,
+            "weighted": None,
+        }
         | {"score": matches / 100, "score_low": low, "score_high": high}
         for direction, coefficient in (("subtract", -1.0), ("default", 0.0), ("add", 1.0))
     ]

@@ -498,6 +498,7 @@ def finished(paper: schema.Study, tmp_path_factory: pytest.TempPathFactory) -> C
     return checkout
 
 
+@pytest.mark.long
 def test_every_figure_table_and_scorecard_of_the_paper_is_made(finished: Checkout) -> None:
     results = finished.folder / "results" / "paper"
     paper = study_file.load(finished.folder / "tests" / "reduced.yaml")
@@ -525,6 +526,7 @@ def test_every_figure_table_and_scorecard_of_the_paper_is_made(finished: Checkou
     assert sorted(own["coefficient"]) == [-20, 0, 1]
 
 
+@pytest.mark.long
 def test_resamples_of_vectors_reach_tables_and_figures(finished: Checkout) -> None:
     results = finished.folder / "results" / "paper"
     table = pq.read_table(results / "tables" / "single.parquet").to_pandas()

@@ -109,8 +109,8 @@ def test_tokens_of_the_other_stages(plan: Plan) -> None:
     assert tokens(documents) == 400 * 128
     assert tokens(changed(documents, documents=10)) == 10 * 128
     assert tokens(questions) == 2 * 500 * 256
-    assert tokens(made["grid.layers-1-3-5"]) == 3 * 200 * 5 * 11 * 256
-    assert tokens(made["single.layers-3-5"]) == 2 * 300 * 5 * 3 * 256
+    assert tokens(made["grid.layer-3"]) == 200 * 5 * 11 * 256
+    assert tokens(made["single.layer-3"]) == 300 * 5 * 3 * 256
     with pytest.raises(ValueError, match="vector runs no model"):
         tokens(plan.artefacts("vector")[0])
 
