@@ -78,10 +78,10 @@ STUDY: dict[str, Any] = {
     },
     "sweeps": {
         "single": {
-            "kind": "single",
             "model": "chat",
-            "choice": "given",
-            "layers": [3],
+            "inject": {"layers": [3]},
+            "coefficients": {"choice": "given"},
+            "measures": {"two_choice": {}},
             "resamples": 2,
         }
     },
