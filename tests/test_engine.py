@@ -143,7 +143,7 @@ def test_model_is_left_as_it_was(model):
         head.logits_of(model, torch.ones(3, 7))
     for act in (
         lambda: steering.keeping(model, broken, 1),
-        lambda: steering.last_outputs(model, broken),
+        lambda: steering.read_at(model, broken, steering.LAST),
         lambda: both_answers._both_outputs(model, broken, torch.tensor([0])),
     ):
         with pytest.raises(IndexError):

@@ -368,11 +368,6 @@ def read_at(model: LanguageModel, batch: Batch, spots: Spots) -> torch.Tensor:
     return torch.stack(read, dim=-2)
 
 
-def last_outputs(model: LanguageModel, batch: Batch) -> torch.Tensor:
-    """Outputs of all blocks at each sequence's last token, [batch, n_layers, hidden]."""
-    return read_at(model, batch, LAST)
-
-
 def refuse_broken(found: torch.Tensor, names: Sequence[str]) -> None:
     """Raise StudyError naming the sample and the layer of an activation that is NaN or infinite.
 
