@@ -25,7 +25,7 @@ with job(snakemake, "sweeps"):
     steered = [
         steering
         for vectors in job_vectors(snakemake.input.vectors, sweep, manifest)
-        for steering in steerings(sweep, vectors, choice)
+        for steering in steerings(sweep, vectors, choice, sweep.codes(codes))
     ]
     longest = max((measured.max_tokens or 0 for measured in sweep.measures), default=0)
     tokenizer = load_job_tokenizer(snakemake, manifest, longest)
@@ -45,7 +45,6 @@ with job(snakemake, "sweeps"):
         measures,
         steered,
         batch_tokens=batch_tokens,
-        operator_code=codes[f"operators/{sweep.operator}"],
         path=sweep.path,
         kept_bytes=sweep.kept_gb * 1e9,
         points=points,

@@ -1,4 +1,7 @@
-"""Labels of injected layers: "3" for one layer, "2+4" for several, "" where no layer applies."""
+"""Labels of injected layers: "3" for one layer, "2+4" for several, "" where no layer applies.
+
+And of coefficients.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,11 @@ def layer_label(layers: Iterable[int]) -> str:
 def layer_order(label: str) -> tuple[int, ...]:
     """Sort key that orders labels by depth: "3" before "10", "2" before "2+4", "" first."""
     return tuple(int(layer) for layer in label.split("+")) if label else ()
+
+
+def coefficient_label(coefficient: float | None) -> str:
+    """What a point is called: "coefficient 2", or "unsteered" where there is none."""
+    return "unsteered" if coefficient is None else f"coefficient {coefficient:g}"
 
 
 def injection_label(injection: Mapping[str, Iterable[int]]) -> str:

@@ -13,7 +13,12 @@ from pathlib import Path
 from types import ModuleType
 
 from snakesteer.core.errors import StudyError, reason_of
-from snakesteer.core.plugins import parsed
+from snakesteer.core.plugins import functions, parsed
+
+
+def is_own(name: str) -> bool:
+    """Whether what stands in place of a plugin's name is a file."""
+    return name.endswith(".py")
 
 
 def files(path: Path) -> list[Path]:
@@ -51,6 +56,12 @@ def _beside(path: Path, folder: Path) -> Iterator[Path]:
                 for file in (module_path.with_suffix(".py"), module_path / "__init__.py"):
                     if file.is_file():
                         yield file
+
+
+def defines(path: Path, function: str) -> None:
+    """Raise StudyError unless a file defines a function at its top, without running it."""
+    if function not in functions(path):
+        raise StudyError(f"{path} has no function `{function}`; add it.")
 
 
 def load(path: Path, function: str) -> ModuleType:

@@ -73,20 +73,21 @@ def names(kind: str) -> list[str]:
     return [
         path.stem.replace("_", "-")
         for path in sorted((PACKAGE / _folder(kind)).glob("*.py"))
-        if set(KINDS[kind]) <= _defined(path)
+        if set(KINDS[kind]) <= functions(path)
     ]
 
 
-def constant(kind: str, name: str, constant: str, otherwise: Any = None) -> Any:
-    """The value that a plugin gives a name at its top, written out there, without importing it.
+def constant(path: Path, name: str, otherwise: Any = None) -> Any:
+    """The value that a plugin's file gives a name at its top, written out there, without importing
+    it.
 
     Where it gives none, what it is `otherwise`; StudyError if that is not said.
     """
-    for node in parsed(file_of(kind, name)).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == constant:
+    for node in parsed(path).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == name:
             return ast.literal_eval(node.value)
     if otherwise is None:
-        raise StudyError(f"{file_of(kind, name)} has no {constant}; add it.")
+        raise StudyError(f"{path} has no {name}; add it.")
     return otherwise
 
 
@@ -103,6 +104,6 @@ def parsed(path: Path) -> ast.Module:
         raise StudyError(f"{path} {reason}; correct it.") from None
 
 
-def _defined(path: Path) -> set[str]:
+def functions(path: Path) -> set[str]:
     """The functions that a module defines at its top."""
     return {node.name for node in parsed(path).body if isinstance(node, ast.FunctionDef)}

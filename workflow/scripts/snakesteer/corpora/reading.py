@@ -31,7 +31,7 @@ def readers() -> dict[str, str]:
     """The name of the reader of each ending."""
     found = {}
     for name in plugins.names("readers"):
-        for ending in plugins.constant("readers", name, "ENDINGS"):
+        for ending in plugins.constant(plugins.file_of("readers", name), "ENDINGS"):
             found[ending] = name
     return found
 

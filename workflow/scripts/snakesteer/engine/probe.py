@@ -10,12 +10,13 @@ from types import ModuleType
 
 import torch
 
-from snakesteer.core.errors import StudyError
+from snakesteer.core.errors import StudyError, reason_of
 from snakesteer.engine import sites
 from snakesteer.engine.batches import Batch, batches_of
 from snakesteer.engine.head import logits_of
 from snakesteer.engine.hooks import hooked
 from snakesteer.engine.models import LanguageModel
+from snakesteer.engine.operator_files import called
 from snakesteer.engine.steering import Injection, Part, capture, final_states, keeping
 from snakesteer.engine.trials import agree, why_not
 
@@ -92,8 +93,13 @@ def _check_operator(model: LanguageModel, operator: ModuleType) -> None:
     states = torch.randn(1, 2, model.hidden, generator=noise).to(model.device, model.dtype)
     vector = torch.randn(model.hidden, generator=noise).to(model.device)
     given = states.clone()
-    found = operator.apply(states, vector, 1.0)
-    name = operator.__name__.rpartition(".")[2]
+    name = called(operator)
+    try:
+        found = operator.apply(states, vector, 1.0)
+    except Exception as error:
+        raise StudyError(f"The operator {name} failed ({reason_of(error)}); correct it.") from error
+    if not isinstance(found, torch.Tensor):
+        raise StudyError(f"The operator {name} returns a {type(found).__name__}; return states.")
     if not torch.equal(states, given):
         raise StudyError(f"The operator {name} changes the states that it gets; return new ones.")
     if found.shape != states.shape or found.dtype != states.dtype:
@@ -109,7 +115,7 @@ def _trial_of(model: LanguageModel, injection: Injection) -> Injection:
     parts = []
     for part in injection.parts:
         vector = torch.randn(model.hidden, generator=noise).to(model.device)
-        parts.append(Part(part.layer, vector, part.site, part.operator))
+        parts.append(Part(part.layer, vector, part.site, part.operator, code=part.code))
     return Injection(tuple(parts))
 
 

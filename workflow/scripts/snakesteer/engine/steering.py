@@ -6,7 +6,7 @@ Conventions: layer L (0-based) is decoder block L and its activation the block's
 Steering changes states at a site of a block (`engine.sites`), at some positions
 (`engine.positions`), by an operator (`engine.operators`), such as the addition of coefficient ×
 vector. Where a coefficient means that nothing is changed, as 0 does for an addition, the outcome is
-that of the untouched model to the bit.
+that of the untouched model to the bit. None in place of a coefficient always means that.
 
 Two paths give the same bits for the same batches. `plain` runs the whole model with hooks on the
 blocks. `shared` uses that a change of block L's output leaves the layers 0 … L untouched, and one
@@ -38,6 +38,7 @@ from snakesteer.engine.compilation import compiled_blocks
 from snakesteer.engine.hooks import hooked, replaced
 from snakesteer.engine.memory import on_each
 from snakesteer.engine.models import LanguageModel
+from snakesteer.engine.operator_files import called
 from snakesteer.engine.operators import add
 from snakesteer.engine.positions import ALL, Positions, mask
 
@@ -50,8 +51,9 @@ Place = tuple[int, str]
 class Part:
     """What is done to the states of one place, along a `vector` [hidden].
 
-    `operator` is a plugin (`engine.operators`). Its coefficient is the swept one, unless the part
-    has a `constant` of its own.
+    `operator` is a plugin (`engine.operators`), or a module of the study's author with its `code`,
+    what tells it from any other. Its coefficient is the swept one, unless the part has a `constant`
+    of its own.
     """
 
     layer: int
@@ -60,6 +62,7 @@ class Part:
     operator: ModuleType = add
     constant: float | None = None
     positions: Positions = ALL
+    code: str = ""
 
     @property
     def place(self) -> Place:
@@ -71,8 +74,11 @@ class Part:
         """The highest layer whose block computes what it does without this part; -1 is none."""
         return self.layer if self.site == sites.OUTPUT else self.layer - 1
 
-    def coefficient(self, swept: float) -> float | None:
-        """What its operator is given; None where that changes nothing."""
+    def coefficient(self, swept: float | None) -> float | None:
+        """What its operator is given; None where that changes nothing, as where nothing is steered
+        (`swept` is None)."""
+        if swept is None:
+            return None
         own = swept if self.constant is None else self.constant
         return None if own == 0 and getattr(self.operator, "UNSTEERED_AT_0", True) else own
 
@@ -106,13 +112,19 @@ class Injection:
         """What tells this injection from any other."""
         content = hashlib.sha256()
         for part in self.parts:
-            said = (part.operator.__name__, *part.place, part.constant, part.positions)
+            operator = (part.operator.__name__, part.code)
+            said = (*operator, *part.place, part.constant, part.positions)
             content.update(repr(said).encode() + part.vector.cpu().numpy().tobytes())
         return content.hexdigest()
 
-    def steers(self, coefficient: float) -> bool:
+    def steers(self, coefficient: float | None) -> bool:
         """Whether anything is changed at this coefficient."""
         return any(part.coefficient(coefficient) is not None for part in self.parts)
+
+    @functools.cached_property
+    def unsteered(self) -> float | None:
+        """The coefficient of the unsteered model: 0, or None where 0 changes states as well."""
+        return None if self.steers(0.0) else 0.0
 
     @functools.cached_property
     def at_places(self) -> dict[Place, list[Part]]:
@@ -126,7 +138,7 @@ class Injection:
                 here.append(part)
         return found
 
-    def changes(self, coefficient: float, batch: Batch) -> dict[Place, Change]:
+    def changes(self, coefficient: float | None, batch: Batch) -> dict[Place, Change]:
         """What is done to the states of a batch, by place."""
         changes = {}
         for place, parts in self.at_places.items():
@@ -195,7 +207,7 @@ def injection(model: LanguageModel, parts: Iterable[Part]) -> Injection:
             )
         length = float(vector.norm())
         if getattr(part.operator, "DIRECTION", False) and not 0 < length < math.inf:
-            operator = part.operator.__name__.rpartition(".")[2]
+            operator = called(part.operator)
             raise StudyError(
                 f"The vector injected at layer {part.layer} has the length {length:g}, so no "
                 f"direction to {operator} along; leave this layer out, or use another vector."
@@ -236,11 +248,12 @@ def keeping(model: LanguageModel, batch: Batch, layer: int) -> Batch:
 
 @torch.inference_mode()
 def final_states(
-    model: LanguageModel, batch: Batch, injection: Injection, coefficient: float
+    model: LanguageModel, batch: Batch, injection: Injection, coefficient: float | None
 ) -> torch.Tensor:
     """Output of the last block [batch, tokens, hidden] under `coefficient` × `injection`.
 
-    Raises ValueError for an injection that changes a block whose output `batch` has kept.
+    Without a coefficient the model is unsteered. Raises ValueError for an injection that changes a
+    block whose output `batch` has kept.
     """
     if batch.kept is not None and injection.parts and injection.untouched < batch.layer:
         raise ValueError(
@@ -383,11 +396,16 @@ def refuse_broken(found: torch.Tensor, names: Sequence[str]) -> None:
 
 
 def refuse_overflow(
-    values: np.ndarray, names: Sequence[str], where: str, coefficient: float
+    values: np.ndarray, names: Sequence[str], where: str, coefficient: float | None
 ) -> None:
     """Raise Overflow naming the first sample whose value, [n_samples], is NaN or infinite."""
     broken = np.flatnonzero(~np.isfinite(values))
     if len(broken):
+        if coefficient is None:
+            raise Overflow(
+                f"The output for {names[broken[0]]} is NaN or infinite without any injection; try "
+                "the model in another dtype."
+            )
         raise Overflow(
             f"The output for {names[broken[0]]} is NaN or infinite under injection at layer "
             f"{where} with coefficient {coefficient:g}; leave such coefficients out, or try the "

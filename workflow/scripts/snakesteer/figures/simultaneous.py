@@ -22,6 +22,9 @@ from snakesteer.figures.style import (
 
 _COLLAPSED: dict[str, Any] = {"marker": "o", "markersize": 3, "markerfacecolor": "white"}
 
+# Where coefficient 0 steers, too, the unsteered model has no place along the axis.
+_UNSTEERED: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (3, 1, 1, 1)), "alpha": 0.8}
+
 
 def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """A curve with its Wilson 95 % band per behaviour; over `max_faulty` faulty is not drawn.
@@ -46,6 +49,8 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     handles: list[Line2D] = []
     for behaviour, colour in zip(behaviours, cycle(PALETTE), strict=False):
         curve = numbers[numbers["behaviour"] == behaviour].sort_values("coefficient")
+        for score in curve.loc[curve["coefficient"].isna(), "score"]:
+            axes.axhline(score, color=colour, **_UNSTEERED)
         # NaN breaks the line where a point is not drawn, instead of bridging the gap.
         shown = curve.where(curve["drawn"])
         name = label(behaviour, settings)
@@ -85,6 +90,9 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
             linewidth=0,
         )
         numbers = pd.concat([numbers, tax], ignore_index=True)
+    if numbers["coefficient"].isna().any():
+        name = "Unsteered"
+        handles.append(Line2D([], [], label=name, color=REFERENCE, **_UNSTEERED))
     axes.set(
         ylim=(0, 1),
         xlabel="Global injection coefficient",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -140,6 +141,8 @@ def _some(
 
 def signed(coefficient: float) -> str:
     """A multiplier with its sign, as short as it can be: +0.5, −20, 0."""
+    if math.isnan(coefficient):
+        return "unsteered"
     return f"{coefficient:+g}".replace("-", "−") if coefficient else "0"
 
 

@@ -70,7 +70,8 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
         axes.set_title(title)
     handles, numbered = [], []
     lines = [np.array([[low, low], [high, high]]), np.array([[low, 100], [high, 100]])]
-    for (sweep, vector, layer), curve in curves:
+    for (sweep, vector, layer), rows in curves:
+        curve = rows[rows["coefficient"].notna()]  # the unsteered model is at 100 % of both
         name = f"Layer {layer}"
         look = _CONTROL
         if sweep in controls:

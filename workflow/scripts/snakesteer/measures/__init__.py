@@ -11,9 +11,9 @@ A measure is a module with
   `questions` or another;
 - `counted(sequence)`, the tokens that progress is counted in;
 - `rows(model, injection, coefficient, source, samples, batches, progress)`, one point: a row for
-  each of the samples, in their order;
+  each of the samples, in their order; `coefficient` is None for the unsteered model where 0 is not;
 - `advance(stopping, unsteered, here)`, where its settings have `stopping`: from the rows of a
-  curve's first source at coefficient 0 and at another one, how many places to advance in the list
+  curve's first source unsteered and at a coefficient, how many places to advance in the list
   of coefficients, 0 where the curve ends;
 - `hits(rows)`, where a precision may be asked for: the counts that it is of, one for each row.
 """

@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 
 from snakesteer.core.errors import StudyError, naming
-from snakesteer.core.labels import layer_label
+from snakesteer.core.labels import coefficient_label, layer_label
 from snakesteer.core.progress import Progress
 from snakesteer.engine.batches import Batch
 from snakesteer.engine.head import predictions
@@ -142,7 +142,7 @@ def read_corpus(
 def rows(
     model: LanguageModel,
     injection: Injection,
-    coefficient: float,
+    coefficient: float | None,
     source: str,
     corpus: Corpus,
     batches: list[Batch],
@@ -185,7 +185,7 @@ def rows(
     names = [f"document {document} of corpora.{source}" for document in corpus.names]
     refuse_overflow(counts["nll"], names, layer_label(injection.layers), coefficient)
     progress.note(
-        f"coefficient {coefficient:g}: top-1 {counts['top1'].sum() / tokens.sum():.3f} on "
+        f"{coefficient_label(coefficient)}: top-1 {counts['top1'].sum() / tokens.sum():.3f} on "
         f"{len(corpus.names)} documents of {source}"
     )
     columns = {

@@ -116,7 +116,7 @@ def read_prompts(
 def rows(
     model: LanguageModel,
     injection: Injection,
-    coefficient: float,
+    coefficient: float | None,
     source: str,
     prompts: Prompts,
     batches: list[Batch],

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from snakesteer.core.own_code import is_own
+
 CACHE = "results/cache"
 LOGS = "results/logs"
 
@@ -17,7 +19,8 @@ LOGS = "results/logs"
 class Stage:
     """A kind of cached artefact: its folder under the cache and the endings of its files.
 
-    `plugins` says which settings name a plugin, and of which kind: {setting: kind}. `nested` are
+    `plugins` says which settings name a plugin, and of which kind: {setting: kind}; there a file of
+    the study's author may be named as well, which is none. `nested` are
     settings that hold such settings themselves, one or a list of them.
     """
 
@@ -30,7 +33,9 @@ class Stage:
         """The plugins that settings of this stage name, each as (kind, name)."""
         found = []
         for path, kind in self.plugins.items():
-            found += [(kind, name) for name in _named(settings, path.split("."))]
+            for name in _named(settings, path.split(".")):
+                if not is_own(name):
+                    found.append((kind, name))
         for setting in self.nested:
             inside = settings.get(setting, [])
             for each in [inside] if isinstance(inside, Mapping) else inside:
@@ -78,7 +83,7 @@ STAGES = {
     "sweep": Stage(
         "sweeps",
         ("{name}.{key}.parquet",),
-        {"measures.measure": "measures", "operator": "operators"},
+        {"measures.measure": "measures", "injections.parts.operator": "operators"},
     ),
     "choice": Stage("choices", ("{name}.{key}.json",)),
     "samples": Stage("samples", ("{name}.{key}.parquet",), {"operator": "operators"}),

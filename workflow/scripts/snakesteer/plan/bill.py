@@ -133,7 +133,7 @@ def _evaluated(artefact: Artefact, size: Size, reading: Reading) -> float:
         return 1.0
     whole = size.layers + HEAD_LAYERS
     weights = [injected.points for injected in job.injections]
-    shared = [job.shared(injected) for injected in job.injections]
+    shared = [injected.shared for injected in job.injections]
     below = sum(map(math.prod, zip(weights, shared, strict=True))) / sum(weights)
     return (max(shared) + reading.points * (whole - below)) / (reading.points * whole)
 

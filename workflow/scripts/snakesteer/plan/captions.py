@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from snakesteer.study.figures import Figure, WithIntervals
 from snakesteer.study.schema import Study
+from snakesteer.study.tables import Table
 
 
 def caption(study: Study, name: str, tables: Sequence[str] = ()) -> str:
@@ -27,7 +28,7 @@ def caption(study: Study, name: str, tables: Sequence[str] = ()) -> str:
     needed = tables if figure.any_table else tables[:1]
     if tables and absent.issuperset(Path(path).stem for path in needed):
         return "Not drawn: published results are absent."
-    said = [figure.caption or "", *figure.said(study, absent)]
+    said = [figure.caption or "", *_designs(study, figure), *figure.said(study, absent)]
     if isinstance(figure, WithIntervals):
         items, vectors = figure.items(absent), "resamples of the vectors"
         over = {
@@ -39,6 +40,16 @@ def caption(study: Study, name: str, tables: Sequence[str] = ()) -> str:
         if "documents" in over:
             said.append("The number of documents stands below the figure.")
     return " ".join(filter(None, said))
+
+
+def _designs(study: Study, figure: Figure) -> list[str]:
+    """How the figure's own sweeps steer, where that is not by addition to all outputs."""
+    said: dict[str, None] = {}
+    for name in figure.own:
+        table = study.table(name)
+        if isinstance(table, Table):
+            said |= dict.fromkeys(table.sweep.inject.said)
+    return list(said)
 
 
 def _is_empty(path: str, figure: Figure) -> bool:

@@ -99,13 +99,15 @@ def short_corpora(plan: Plan) -> list[str]:
 
 
 def _unsteered_tokens(path: str, measure: str) -> dict[str, int]:
-    """Tokens of each corpus in a raw sweep, as one injection was evaluated at coefficient 0."""
+    """Tokens of each corpus in a raw sweep, as its first injection was evaluated unsteered."""
     try:
         raw = read_table(path).select(["measure", "injection", "coefficient", "corpus", "tokens"])
     except StudyError:  # the job that reads a damaged file names it
         return {}
-    at_0 = raw.filter((pc.field("coefficient") == 0) & (pc.field("measure") == measure))
-    if at_0.num_rows:
-        at_0 = at_0.filter(pc.field("injection") == at_0["injection"][0])
-    summed = at_0.group_by("corpus").aggregate([("tokens", "sum")])
+    raw = raw.filter(pc.field("measure") == measure)
+    if raw.num_rows:  # every injection is evaluated unsteered first
+        first = raw["coefficient"][0].as_py()
+        here = pc.field("coefficient").is_null() if first is None else pc.field("coefficient") == 0
+        raw = raw.filter((pc.field("injection") == raw["injection"][0]) & here)
+    summed = raw.group_by("corpus").aggregate([("tokens", "sum")])
     return {row["corpus"]: row["tokens_sum"] for row in summed.to_pylist()}

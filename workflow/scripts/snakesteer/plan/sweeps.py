@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from snakesteer.core.own_code import is_own
 from snakesteer.core.records import plain
+from snakesteer.engine.operator_files import file_of
 from snakesteer.jobs.specified import SamplesJob
 from snakesteer.plan.artefacts import Artefact, Inputs
+from snakesteer.plan.code_digest import own_digest
 from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.measured import measured
 from snakesteer.plan.models import layer_sets, model, running, transfer
@@ -51,7 +55,7 @@ def sweep_jobs(graph: Graph, name: str) -> list[Artefact]:
         }
         if sweep.choice:
             inputs["choice"] = [choice(graph, sweep.choice)]
-        made.append(graph.make("sweep", f"{name}.{_place(job)}", job.settings(), inputs))
+        made.append(graph.make("sweep", f"{name}.{_place(job)}", plain(job), inputs))
     return made
 
 
@@ -73,7 +77,7 @@ def resampled_jobs(graph: Graph, name: str) -> list[Artefact]:
             resampled_vectors(graph, vector, resamples) for vector in specification.vectors
         ]
         inputs["base"] = [job]
-        settings = replace(specification, resamples=resamples).settings()
+        settings = plain(replace(specification, resamples=resamples))
         made.append(graph.make(job.stage, f"{job.name}.resampled", settings, inputs))
     return made
 
@@ -96,13 +100,11 @@ def specified(graph: Graph, name: str) -> list[SweepJob]:
 
     whole = SweepJob(
         injections=(),
-        operator=sweep.inject.operator,
-        sites=tuple(sweep.inject.sites),
-        positions=sweep.inject.positions,
         measures=measures,
         behaviours=graph.study.behaviours_of(vectors),
         **running(entry, sweep),
         **transfer(graph, f"sweeps.{name}", sweep.model, vectors),
+        own=_own(graph, sweep.inject.operators),
     )
     jobs: list[SweepJob] = []
     room = 0.0
@@ -117,6 +119,12 @@ def specified(graph: Graph, name: str) -> list[SweepJob]:
             jobs[-1] = replace(whole, injections=shared)
             room -= work
     return jobs
+
+
+def _own(graph: Graph, operators: Iterable[str]) -> dict[str, str]:
+    """The digests of operators that are files of the study's author."""
+    scripts = graph.repository / "workflow" / "scripts"
+    return {name: own_digest(file_of(name), scripts) for name in sorted(operators) if is_own(name)}
 
 
 def samples(graph: Graph, name: str) -> Artefact:

@@ -12,7 +12,8 @@ from snakesteer.study.entries import Distinct, Entry, Name, Number, Numbers, Som
 
 
 class Range(Entry):
-    """Evenly spaced coefficients; 0 is put first when the range does not contain it."""
+    """Evenly spaced coefficients. The unsteered model is put first, also where 0 is not among
+    them."""
 
     start: Number
     stop: Number
@@ -45,8 +46,7 @@ class Range(Entry):
             spaced[abs(spaced) < nothing] = 0
         else:
             spaced = np.geomspace(self.start, self.stop, self.points)
-        values = [float(f"{value:.12g}") for value in spaced]
-        return values if 0.0 in values else [0.0, *values]
+        return [float(f"{value:.12g}") for value in spaced]
 
 
 class Magnitudes(Entry):
@@ -80,10 +80,13 @@ Coefficients = (
 )
 
 
-def coefficients(given: list[float] | Range | Magnitudes) -> tuple[float, ...]:
-    """The coefficients in the order of the sweep, 0 first."""
+def coefficients(
+    given: list[float] | Range | Magnitudes, unsteered: float | None = 0.0
+) -> tuple[float | None, ...]:
+    """The coefficients in the order of the sweep, `unsteered` first: 0, or None where 0 is a
+    coefficient like others."""
     if isinstance(given, Magnitudes):
         magnitudes = sorted(given.magnitudes)
-        return (0.0, *magnitudes, *(-magnitude for magnitude in magnitudes))
+        return (unsteered, *magnitudes, *(-magnitude for magnitude in magnitudes))
     values = given.values() if isinstance(given, Range) else given
-    return (0.0, *(value + 0.0 for value in values if value != 0))
+    return (unsteered, *(value + 0.0 for value in values if value != unsteered))

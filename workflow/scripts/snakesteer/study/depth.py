@@ -85,20 +85,44 @@ class _Place:
     models: list[str | None]
     layers_of: Callable[[str], int]
 
+    def depth(self) -> int:
+        """How many layers its models have; StudyError if that differs or is not known."""
+        depths = {self.layers_of(model) for model in self.models if model is not None}
+        if None in self.models or len(depths) != 1:
+            raise StudyError(
+                f"{self.name} names all layers, which are not the same ones, or not known, in all "
+                "that it is of; give numbers of layers."
+            )
+        return depths.pop()
+
 
 def _numbers(given: Any, place: _Place) -> Any:
     """A layer, a list of layers and sets of them, or a mapping to either, with numbers in place of
-    fractions."""
+    fractions, and of `all` in a list or mapping."""
     if isinstance(given, Mapping):
-        return {name: _layer_set(layers, place) for name, layers in given.items()}
+        return {name: _of_a_part(part, place) for name, part in given.items()}
     if isinstance(given, list):
         sets = [_layer_set(value, place) for value in given]
         return [layers for i, layers in enumerate(sets) if layers not in sets[:i]]
     return _number(given, place)
 
 
+def _of_a_part(given: Any, place: _Place) -> Any:
+    """The layers of a part of an injection, or an entry that has some."""
+    if not isinstance(given, schema.Entry):
+        return _layer_set(given, place)
+    update = {
+        field: _layer_set(getattr(given, field), place)
+        for field in given.layered
+        if getattr(given, field) is not None
+    }
+    return given.model_copy(update=update)
+
+
 def _layer_set(given: Any, place: _Place) -> Any:
     """A layer, or the sorted list of those steered together."""
+    if given == "all":
+        given = list(range(place.depth()))
     if not isinstance(given, list):
         return _number(given, place)
     numbers = sorted({_number(value, place) for value in given})

@@ -5,32 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from snakesteer.core import plugins
+from snakesteer.core import own_code
 from snakesteer.core.errors import StudyError
+from snakesteer.engine.operator_files import file_of, unsteered_at_0
 from snakesteer.study.entries import (
     SITE,
     Distinct,
     Entry,
     FromEnd,
+    Layer,
     Layers,
     LayerSet,
     Name,
     Names,
-    OwnLayers,
+    Number,
     Site,
     Some,
 )
-from snakesteer.sweeps.job import Combined, Direction, Injected
+from snakesteer.sweeps.job import (
+    ADD,
+    ALL_TOKENS,
+    OUTPUT,
+    Combined,
+    Direction,
+    Injected,
+    Placed,
+)
 
 LayerSets = Callable[[str, Any], list[tuple[int, ...]]]
 """(field, what it holds) -> sets of 0-based layers that the model has."""
+Coefficients = tuple[float | None, ...] | None
 
 
 def _operator(name: str) -> str:
     try:
-        plugins.file_of("operators", name)
+        own_code.defines(file_of(name), "apply")
     except StudyError as error:
         raise ValueError(str(error).removesuffix(".")) from None
     return name
@@ -39,33 +50,21 @@ def _operator(name: str) -> str:
 Operator = Annotated[str, AfterValidator(_operator)]
 OPERATOR = (
     "How states change. `add`: coefficient × vector; `ablate`: the component along the vector is "
-    "taken out, the coefficient being the share."
+    "taken out, the coefficient being the share; `clamp`: that component is set to the "
+    "coefficient. Or a Python file beside the study, `FILE.py`, with a function `apply`."
 )
+POSITIONS = "Which tokens change: `all`, the `last` of each text, or the k-th from its end, as -k."
+Sites = Annotated[list[Site], Some, Distinct]
+InjectedPositions = Literal["all", "last"] | FromEnd
 
 
 class DesignEntry(Entry):
     """What every design says."""
 
     design: str
-    operator: Operator = Field("add", description=OPERATOR)
-    sites: Annotated[list[Site], Some, Distinct] = Field(
-        ["output"], description=f"{SITE} With several, states change at each."
-    )
-    positions: Literal["all", "last"] | FromEnd = Field(
-        "all",
-        description="Which tokens change: `all`, the `last` of each text, or the k-th from its "
-        "end, as -k.",
-    )
-
-    @field_validator("operator")
-    @classmethod
-    def _unsteered_at_0(cls, operator: str) -> str:
-        if not plugins.constant("operators", operator, "UNSTEERED_AT_0", True):
-            raise ValueError(
-                f"{operator} changes states at coefficient 0, too, which in a sweep is the "
-                "unsteered model that all else is held against; name another, or use it in samples"
-            )
-        return operator
+    operator: Operator = Field(ADD, description=OPERATOR)
+    sites: Sites = Field(["output"], description=f"{SITE} With several, states change at each.")
+    positions: InjectedPositions = Field("all", description=POSITIONS)
 
     @property
     def named(self) -> list[str] | None:
@@ -77,11 +76,41 @@ class DesignEntry(Entry):
         """Whether what is injected depends on the multipliers of a choice, if it has one."""
         return True
 
+    @property
+    def unsteered_at_0(self) -> bool:
+        """Whether coefficient 0 is the unsteered model."""
+        return unsteered_at_0(self.operator)
+
+    @property
+    def all_positions(self) -> list[str | int]:
+        """The positions of all that is injected."""
+        return [self.positions]
+
+    @property
+    def operators(self) -> set[str]:
+        """The operators of all that is injected."""
+        return {self.operator}
+
+    @property
+    def said(self) -> list[str]:
+        """What captions say of it, where that is not the usual."""
+        return _said(self.operator, self.sites, self.positions)
+
     def injections(
-        self, vectors: Sequence[str], layers: LayerSets, coefficients: tuple[float, ...] | None
+        self, vectors: Sequence[str], layers: LayerSets, coefficients: Coefficients
     ) -> Iterator[list[Injected]]:
         """The injections, those at the same layers together; with no `coefficients`, a choice's."""
         raise NotImplementedError
+
+    def _placed(self, vector: str, layers: tuple[int, ...], source: int | None = None) -> Placed:
+        return Placed(
+            vector,
+            layers,
+            self.operator,
+            tuple(self.sites),
+            self.positions,
+            source_layer=source,
+        )
 
 
 class AloneDesign(DesignEntry):
@@ -93,10 +122,16 @@ class AloneDesign(DesignEntry):
         None, description="Several. With neither: all that the choice has multipliers for."
     )
     layers: Literal["all"] | Annotated[list[LayerSet], Some, Distinct] = Field(
-        description="One curve per layer, or per set of layers steered together."
+        description="One curve per layer, or per set of layers steered together, of which `all` is "
+        "one: `all` has a curve for each layer, `[all]` one for all at once."
+    )
+    source_layers: Literal["all"] | Layers | None = Field(
+        None,
+        description="Inject what the vector has at these layers, a curve for each, wherever it is "
+        "injected; if left out, at every layer what it has there.",
     )
 
-    layered: ClassVar = ("layers",)
+    layered: ClassVar = ("layers", "source_layers")
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:
@@ -109,17 +144,44 @@ class AloneDesign(DesignEntry):
         return [self.vector] if self.vector else self.vectors
 
     def injections(
-        self, vectors: Sequence[str], layers: LayerSets, coefficients: tuple[float, ...] | None
+        self, vectors: Sequence[str], layers: LayerSets, coefficients: Coefficients
     ) -> Iterator[list[Injected]]:
+        sources: list[int | None] = [None]
+        if self.source_layers is not None:
+            sources = [layer for (layer,) in layers("source_layers", self.source_layers)]
         for steered in layers("layers", self.layers):
-            yield [Injected({vector: steered}, coefficients) for vector in vectors]
+            made = []
+            for vector in vectors:
+                for source in sources:
+                    made.append(Injected((self._placed(vector, steered, source),), coefficients))
+            yield made
+
+
+class PartEntry(Entry):
+    """A vector among several injected at once, where it is not injected as they are."""
+
+    layers: LayerSet = Field(description="Its layer, a list of layers, or `all` at once.")
+    operator: Operator | None = Field(None, description="The design's if left out.")
+    sites: Sites | None = Field(None, description="The design's if left out.")
+    positions: InjectedPositions | None = Field(None, description="The design's if left out.")
+    coefficient: Number | None = Field(
+        None, description="A coefficient of its own, always the same, in place of the sweep's."
+    )
+    source_layer: Layer | None = Field(
+        None, description="Inject what it has at this layer, in place of what it has at each."
+    )
+
+    layered: ClassVar = ("layers", "source_layer")
 
 
 class TogetherDesign(DesignEntry):
-    """Several vectors at once, each at its own layer or layers."""
+    """Several vectors at once, each at its own layer or layers, in this order where they meet."""
 
     design: Literal["together"]
-    together: OwnLayers = Field(description="Each vector's layer, or list of layers.")
+    together: Annotated[dict[Name, LayerSet | PartEntry], Some] = Field(
+        description="Each vector's layer, list of layers, or `{layers: …}` with an operator, "
+        "sites, positions or a constant coefficient of its own."
+    )
 
     layered: ClassVar = ("together",)
 
@@ -128,10 +190,67 @@ class TogetherDesign(DesignEntry):
         return list(self.together)
 
     def injections(
-        self, vectors: Sequence[str], layers: LayerSets, coefficients: tuple[float, ...] | None
+        self, vectors: Sequence[str], layers: LayerSets, coefficients: Coefficients
     ) -> Iterator[list[Injected]]:
-        own = {vector: layers("together", [self.together[vector]])[0] for vector in vectors}
-        yield [Injected(own, coefficients)]
+        yield [Injected(tuple(self._part(vector, layers) for vector in vectors), coefficients)]
+
+    @property
+    def unsteered_at_0(self) -> bool:
+        if any(part.coefficient for part in self._parts):
+            return False
+        return all(map(unsteered_at_0, self.operators))
+
+    @property
+    def swept(self) -> bool:
+        """Whether any vector is multiplied by the sweep's coefficient."""
+        constant = [part for part in self._parts if part.coefficient is not None]
+        return len(constant) < len(self.together)
+
+    @property
+    def all_positions(self) -> list[str | int]:
+        own = [part.positions for part in self._parts if part.positions is not None]
+        return [self.positions, *own]
+
+    @property
+    def operators(self) -> set[str]:
+        own = {part.operator for part in self._parts if part.operator is not None}
+        alone = len(own) == len(self.together)
+        return own if alone else {self.operator, *own}
+
+    @property
+    def said(self) -> list[str]:
+        said = super().said
+        for vector, part in self.together.items():
+            if isinstance(part, PartEntry):
+                own = _said(
+                    part.operator or self.operator,
+                    part.sites or self.sites,
+                    self.positions if part.positions is None else part.positions,
+                    part.coefficient,
+                )
+                said += [f"{vector}: {sentence}" for sentence in own if sentence not in said]
+        return said
+
+    @property
+    def _parts(self) -> list[PartEntry]:
+        return [part for part in self.together.values() if isinstance(part, PartEntry)]
+
+    def _part(self, vector: str, layers: LayerSets) -> Placed:
+        given = self.together[vector]
+        if not isinstance(given, PartEntry):
+            return self._placed(vector, layers("together", [given])[0])
+        place, source = f"together.{vector}", None
+        if given.source_layer is not None:
+            ((source,),) = layers(f"{place}.source_layer", [given.source_layer])
+        return Placed(
+            vector,
+            layers(f"{place}.layers", [given.layers])[0],
+            given.operator or self.operator,
+            tuple(given.sites or self.sites),
+            self.positions if given.positions is None else given.positions,
+            given.coefficient,
+            source,
+        )
 
 
 class CombinedDesign(DesignEntry):
@@ -155,11 +274,11 @@ class CombinedDesign(DesignEntry):
         return any(self.weighted)
 
     def injections(
-        self, vectors: Sequence[str], layers: LayerSets, coefficients: tuple[float, ...] | None
+        self, vectors: Sequence[str], layers: LayerSets, coefficients: Coefficients
     ) -> Iterator[list[Injected]]:
         directions: tuple[Direction, ...] = ("add", "subtract")
         for steered in layers("layers", self.layers):
-            own = dict.fromkeys(vectors, steered)
+            own = tuple(self._placed(vector, steered) for vector in vectors)
             made = []
             for how in self.combine:
                 for weighted in self.weighted:
@@ -167,6 +286,22 @@ class CombinedDesign(DesignEntry):
                         combined = Combined(how, weighted, direction)
                         made.append(Injected(own, coefficients, combined))
             yield made
+
+
+def _said(
+    operator: str, sites: Sequence[str], positions: Any, coefficient: float | None = None
+) -> list[str]:
+    """How states are changed, as sentences, where that is not the usual."""
+    said = []
+    if operator != ADD:
+        said.append(f"Operator: {operator}.")
+    if list(sites) != [OUTPUT]:
+        said.append(f"Site{'s' if len(sites) > 1 else ''}: {', '.join(sites)}.")
+    if positions != ALL_TOKENS:
+        said.append(f"Positions: {positions}.")
+    if coefficient is not None:
+        said.append(f"Constant coefficient: {coefficient:g}.")
+    return said
 
 
 def _with_design(entry: Any) -> Any:

@@ -89,12 +89,10 @@ Layer = Annotated[int, Field(ge=0, strict=True)] | Fraction
 
 Layers = Annotated[list[Layer], Some, Distinct]
 
-LayerSet = Layer | Layers
+LayerSet = Layer | Layers | Literal["all"]
 
 # Keys of mappings are text in JSON.
 LayerKey = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1, title="fraction")]
-
-OwnLayers = Annotated[dict[Name, LayerSet], Some]
 
 # A token counted from the end of a text; -1 is the last.
 FromEnd = Annotated[int, Field(le=-1, strict=True)]

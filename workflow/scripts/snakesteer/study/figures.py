@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from snakesteer.core.errors import StudyError
 from snakesteer.study.activations import Activations
-from snakesteer.study.designs import TogetherDesign
+from snakesteer.study.designs import PartEntry, TogetherDesign
 from snakesteer.study.entries import Count, Entry, Layers, LayerSet, Name, TableName, TableNames
 from snakesteer.study.measures import NextToken, TwoChoice
 from snakesteer.study.published import (
@@ -226,7 +226,7 @@ class HeatmapFigure(OfQuestions):
         table = study.table(self.sweep)
         if not isinstance(table, Table):
             return
-        values = table.sweep.values or ()
+        values = table.sweep.steered
         signs = {"add": max(values) > 0, "subtract": min(values) < 0}
         if not any(signs.values()) or not signs.get(self.direction or "", True):
             raise StudyError(
@@ -357,7 +357,8 @@ def _own_layers(table: Table | PublishedSweep) -> str:
         return ", ".join(map(str, table.layers))
     assert isinstance(table, Table) and isinstance(table.sweep.inject, TogetherDesign)
     said = []
-    for vector, given in table.sweep.inject.together.items():
+    for vector, part in table.sweep.inject.together.items():
+        given = part.layers if isinstance(part, PartEntry) else part
         layers = given if isinstance(given, list) else [given]
         said.append(f"{' and '.join(map(str, layers))} ({vector})")
     return ", ".join(said)

@@ -226,7 +226,7 @@ def _searches(study: Study, entry: str, name: str, grid: Table) -> None:
             "choose on the validation split."
         )
     _distinct_behaviours(study, f"sweeps.{name}.inject", study.vectors_of(grid.sweep))
-    values = grid.sweep.values or ()
+    values = grid.sweep.steered
     if not min(values) < 0 < max(values):
         raise StudyError(
             f"{entry} names sweeps.{name}, whose coefficients are of one sign; give it "

@@ -29,7 +29,7 @@ from snakesteer.study.corpora import (
     HubSplit,
     Shuffle,
 )
-from snakesteer.study.designs import DESIGNS
+from snakesteer.study.designs import DESIGNS, PartEntry
 from snakesteer.study.entries import Count, Entry, Name, Seed, Titled
 from snakesteer.study.figures import FIGURES, AnyFigure
 from snakesteer.study.formats import Format
@@ -244,7 +244,16 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     "formats": (Format,),
     "activations": (Activations, Mean),
     "vectors": (*METHODS, Scale),
-    "sweeps": (SweepEntry, *DESIGNS, Range, Magnitudes, *MEASURES, SkillStopping, GridStopping),
+    "sweeps": (
+        SweepEntry,
+        *DESIGNS,
+        PartEntry,
+        Range,
+        Magnitudes,
+        *MEASURES,
+        SkillStopping,
+        GridStopping,
+    ),
     "choices": (Choice, Multipliers),
     "samples": (Samples,),
     "published": (

@@ -23,9 +23,9 @@ class SweepEntry(Entry):
     model: Name
     inject: Design
     coefficients: Coefficients = Field(
-        description="A list with 0 in it; a range, `{start: …, stop: …, points: …}`; "
-        "`{magnitudes: […]}`, each added and subtracted; or `{choice: NAME}`, the multipliers of "
-        "a choice. With `stopping` they are visited from 0 outward."
+        description="A list, with 0 in it where that is the unsteered model; a range, `{start: …, "
+        "stop: …, points: …}`; `{magnitudes: […]}`, each added and subtracted; or `{choice: "
+        "NAME}`, the multipliers of a choice. With `stopping` they are visited from 0 outward."
     )
     measures: Measures = Field(
         description="By name; `measure` says which, and may be left out where the name is it."
@@ -61,17 +61,24 @@ class SweepEntry(Entry):
         return self.coefficients.choice if isinstance(self.coefficients, Chosen) else None
 
     @property
-    def values(self) -> tuple[float, ...] | None:
-        """Its coefficients, 0 first; None where a choice has them.
+    def values(self) -> tuple[float | None, ...] | None:
+        """Its coefficients, the unsteered model first: 0, or None where 0 steers as well.
 
-        Combined vectors have one, 1, beside 0 where that is asked for.
+        None in place of all where a choice has them. Combined vectors have one, 1, beside the
+        unsteered model where that is asked for.
         """
+        unsteered = 0.0 if self.inject.unsteered_at_0 else None
         if isinstance(self.inject, CombinedDesign):
             relative = any(measure.RELATIVE for measure in self.measures.values())
-            return (0.0, 1.0) if relative else (1.0,)
+            return (unsteered, 1.0) if relative else (1.0,)
         if isinstance(self.coefficients, Chosen):
             return None
-        return coefficients(self.coefficients)
+        return coefficients(self.coefficients, unsteered)
+
+    @property
+    def steered(self) -> tuple[float, ...]:
+        """Those of its coefficients that are numbers; none where a choice has them."""
+        return tuple(value for value in self.values or () if value is not None)
 
     @property
     def kind(self) -> str:
@@ -90,6 +97,11 @@ class SweepEntry(Entry):
                 "coefficients are those of a choice, which has them for one vector at one layer, "
                 "but inject has several together; give a list"
             )
+        if isinstance(self.inject, TogetherDesign) and not self.inject.swept:
+            raise ValueError(
+                "inject has a constant coefficient for every vector, so none is swept; leave one "
+                "out"
+            )
         if design == "combined" and not self.choice:
             raise ValueError(
                 "inject combines the vectors of a choice, and coefficients name none; give "
@@ -101,19 +113,20 @@ class SweepEntry(Entry):
 
     @model_validator(mode="after")
     def _measured_along_them(self) -> Self:
-        if isinstance(self.coefficients, list) and 0 not in self.coefficients:
+        without_0 = isinstance(self.coefficients, list) and 0 not in self.coefficients
+        if without_0 and self.inject.unsteered_at_0:
             raise ValueError(
                 "coefficients has no 0, the unsteered model that all else is relative to; add it"
             )
         for name, measure in self.measures.items():
-            if isinstance(measure, NextToken) and self.inject.positions in ("last", -1):
+            if isinstance(measure, NextToken) and {"last", -1} & {*self.inject.all_positions}:
                 raise ValueError(
                     f"measures.{name} predicts the tokens of documents, none of which follows the "
                     "last one, where inject.positions steers; name other positions, or leave them "
                     "out"
                 )
             try:
-                measure.check(self.values or (0.0, -1.0, 1.0), self.resamples)
+                measure.check(self.steered or (-1.0, 1.0), self.resamples)
             except ValueError as error:
                 raise ValueError(f"measures.{name}: {error}") from None
         return self

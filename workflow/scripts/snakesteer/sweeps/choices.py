@@ -29,8 +29,8 @@ def choose(grid: pd.DataFrame, max_faulty_share: float, collapse_share: float) -
     `{"rule": str, "multipliers": {behaviour: {layer: cell}}, "layers": {behaviour: layer}}`, where
     a cell holds for both `add` and `subtract` the multiplier, and under `add_score`, `add_faulty`,
     `add_qualifies` (and the same for subtract) what the validation questions said about it, with
-    `default_score` at coefficient 0 (None if it was not evaluated) and `span`, the add score minus
-    the subtract score.
+    `default_score` of the unsteered model (None if it was not evaluated) and `span`, the add score
+    minus the subtract score.
 
     Raises StudyError if the rows are not of the validation split, or if a layer has no multiplier
     of one sign.
@@ -86,7 +86,7 @@ def _cell(
         cell[f"{direction}_score"] = float(best["score"])
         cell[f"{direction}_faulty"] = int(best["faulty"])
         cell[f"{direction}_qualifies"] = not qualifying.empty
-    default = rows.loc[rows["coefficient"] == 0, "score"]
+    default = rows.loc[rows["unsteered"], "score"]
     cell["default_score"] = None if default.empty else float(default.iloc[0])
     cell["span"] = cell["add_score"] - cell["subtract_score"]
     return cell

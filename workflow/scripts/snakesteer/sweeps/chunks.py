@@ -111,7 +111,7 @@ class Prepared:
     model: LanguageModel
     batch_tokens: int
     path: str
-    _paths: dict[tuple[tuple[Place, str], ...], str] = field(default_factory=dict)
+    _paths: dict[tuple[tuple[Place, str, str], ...], str] = field(default_factory=dict)
     _steps: dict[tuple[int, int], bool] = field(default_factory=dict)
     _chunk: Chunk | None = None
     _layer: int = -1
@@ -119,7 +119,7 @@ class Prepared:
 
     def path_of(self, injection: Injection) -> str:
         """The path that is exact for injections at these places, by these operators."""
-        alike = tuple((part.place, part.operator.__name__) for part in injection.parts)
+        alike = tuple((part.place, part.operator.__name__, part.code) for part in injection.parts)
         if alike not in self._paths:
             self._paths[alike] = checked_path(self.model, injection, self.path)
         return self._paths[alike]

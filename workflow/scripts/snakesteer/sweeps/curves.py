@@ -18,7 +18,7 @@ from snakesteer.engine.steering import Injection
 from snakesteer.sweeps.chunks import Chunk
 
 Advance = Callable[[pa.Table, pa.Table], int]
-"""(first source at coefficient 0, first source at another one) ->
+"""(first source unsteered, first source at a coefficient) ->
 how many places to advance in the list of coefficients; 0 ends the curve. None visits them all."""
 
 
@@ -30,7 +30,7 @@ class Curve:
     """
 
     injection: Injection
-    coefficients: tuple[float, ...]
+    coefficients: tuple[float | None, ...]
     measure: str
     sources: tuple[str, ...]
     advance: Advance | None = None
@@ -49,13 +49,13 @@ class Curve:
         return chunk.measure == self.measure and chunk.source in self.sources[1:]
 
 
-Measure = Callable[[Curve, Chunk, float], pa.Table]
+Measure = Callable[[Curve, Chunk, float | None], pa.Table]
 """Measures one point. It must remember what it measured: a point may be asked for twice."""
 
 
 def visited(
     curves: Sequence[Curve], chunks: Sequence[Sequence[Chunk]], measure: Measure
-) -> list[list[float]]:
+) -> list[list[float | None]]:
     """Measure the curves on the chunks; returns the coefficients that each curve visits.
 
     Chunks of the same tokens stand together.
@@ -111,7 +111,7 @@ class Walk:
                 following = self._next(following, [chunk])
         return places
 
-    def together(self, wanted: Sequence[int]) -> list[float]:
+    def together(self, wanted: Sequence[int]) -> list[float | None]:
         """The coefficients visited when the curve is judged on all chunks together.
 
         All chunks have measured the places that the first one went on to. Beyond them, every chunk
@@ -138,9 +138,10 @@ class Walk:
         coefficient = self.curve.coefficients[place]
         here = pa.concat_tables([self._point(chunk, place) for chunk in chunks])
         step = 1
-        if self.curve.advance and coefficient != 0:
-            unsteered = [self.measure(self.curve, chunk, 0.0) for chunk in chunks]
-            step = self.curve.advance(pa.concat_tables(unsteered), here)
+        unsteered = self.curve.injection.unsteered
+        if self.curve.advance and coefficient != unsteered:
+            before = [self.measure(self.curve, chunk, unsteered) for chunk in chunks]
+            step = self.curve.advance(pa.concat_tables(before), here)
         following = place + step
         return following if step and following < len(self.curve.coefficients) else None
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from snakesteer.core import plugins
 from snakesteer.core.errors import StudyError
-from snakesteer.engine.steering import Part
-from snakesteer.sweeps.job import ALL_TOKENS, OUTPUT, Combined, Injected, SweepJob
+from snakesteer.engine.operator_files import load
+from snakesteer.engine.steering import Injection, Part
+from snakesteer.sweeps.job import ALL_TOKENS, OUTPUT, Combined, Injected, Placed, SweepJob
 from snakesteer.vectors.combining import combine
 
 Choice = Mapping[str, Any]
@@ -22,49 +22,69 @@ Choice = Mapping[str, Any]
 class Steering:
     """One injection and how it is evaluated.
 
-    `sources` are, by measure, the corpora or behaviours it is evaluated on.
+    Among `coefficients` None is the unsteered model, where 0 is not. `sources` are, by measure, the
+    corpora or behaviours it is evaluated on.
     """
 
     label: str
     parts: tuple[Part, ...]
-    coefficients: tuple[float, ...]
+    coefficients: tuple[float | None, ...]
     sources: Mapping[str, tuple[str, ...]]
 
 
 def steerings(
-    job: SweepJob, vectors: Mapping[str, np.ndarray], choice: Choice | None
+    job: SweepJob,
+    vectors: Mapping[str, np.ndarray],
+    choice: Choice | None,
+    codes: Mapping[str, str],
 ) -> Iterator[Steering]:
     """The injections of a job.
 
     `vectors` are [n_layers, hidden] by name; `choice` holds the chosen multipliers, by behaviour
-    and layer, where an injection asks for them. Raises StudyError where it has none.
+    and layer, where an injection asks for them; `codes` are the digests of operators. Raises
+    StudyError where no multiplier was chosen.
     """
     for injected in job.injections:
+        parts = tuple(_parts(job, injected, vectors, choice, codes))
         coefficients = injected.coefficients
         if coefficients is None:
-            ((vector, (layer,)),) = injected.layers.items()
-            cell = _chosen(choice, job.behaviours[vector], layer)
-            coefficients = (0.0, cell["subtract"], cell["add"])
+            (placed,) = injected.parts
+            (layer,) = placed.layers
+            cell = _chosen(choice, job.behaviours[placed.vector], layer)
+            coefficients = (Injection(parts).unsteered, cell["subtract"], cell["add"])
         sources = {measured.name: job.sources(injected, measured) for measured in job.measures}
-        yield Steering(
-            injected.label, _parts(job, injected, vectors, choice), coefficients, sources
-        )
+        yield Steering(injected.label, parts, coefficients, sources)
 
 
 def _parts(
-    job: SweepJob, injected: Injected, vectors: Mapping[str, np.ndarray], choice: Choice | None
-) -> tuple[Part, ...]:
+    job: SweepJob,
+    injected: Injected,
+    vectors: Mapping[str, np.ndarray],
+    choice: Choice | None,
+    codes: Mapping[str, str],
+) -> Iterator[Part]:
     if injected.combined:
-        given = [_combined(job, injected, injected.combined, vectors, choice)]
-    else:
-        given = []
-        for name, layers in injected.layers.items():
-            given += [(layer, vectors[name][layer]) for layer in layers]
-    return tuple(
-        part(layer, vector, job.operator, site, job.positions)
-        for layer, vector in given
-        for site in job.sites
-    )
+        together = _combined(job, injected, injected.combined, vectors, choice)
+        yield from _placed(injected.parts[0], together, codes)
+        return
+    for placed in injected.parts:
+        yield from _placed(placed, vectors[placed.vector], codes)
+
+
+def _placed(placed: Placed, vector: np.ndarray, codes: Mapping[str, str]) -> Iterator[Part]:
+    """What is done at each layer and site, along a vector [n_layers, hidden]."""
+    for layer in placed.layers:
+        source = layer if placed.source_layer is None else placed.source_layer
+        for site in placed.sites:
+            yield Part(
+                layer,
+                torch.as_tensor(vector[source]),
+                site,
+                load(placed.operator),
+                placed.constant,
+                placed.positions,
+                codes[placed.operator],
+            )
 
 
 def part(
@@ -75,8 +95,7 @@ def part(
     positions: str | int = ALL_TOKENS,
 ) -> Part:
     """What the operator of this name does at a layer, along `vector` [hidden]."""
-    acts = plugins.load("operators", operator)
-    return Part(layer, torch.as_tensor(vector), site, acts, positions=positions)
+    return Part(layer, torch.as_tensor(vector), site, load(operator), positions=positions)
 
 
 def _combined(
@@ -85,16 +104,20 @@ def _combined(
     combined: Combined,
     vectors: Mapping[str, np.ndarray],
     choice: Choice | None,
-) -> tuple[int, np.ndarray]:
-    """All vectors at one layer as one; subtracting takes negatives or negative multipliers."""
-    ((layer,),) = set(injected.layers.values())
+) -> np.ndarray:
+    """All vectors as one, [n_layers, hidden]; subtracting takes negatives or negative multipliers.
+
+    Multipliers are those of their layer, which is one.
+    """
+    (layer,) = injected.parts[0].layers
     weights = []
-    for name in injected.layers:
+    for placed in injected.parts:
         if combined.weighted:
-            weights.append(_chosen(choice, job.behaviours[name], layer)[combined.direction])
+            chosen = _chosen(choice, job.behaviours[placed.vector], layer)
+            weights.append(chosen[combined.direction])
         else:
             weights.append(1.0 if combined.direction == "add" else -1.0)
-    return layer, combine([vectors[name][layer] for name in injected.layers], combined.how, weights)
+    return combine([vectors[placed.vector] for placed in injected.parts], combined.how, weights)
 
 
 def _chosen(choice: Choice | None, behaviour: str, layer: int) -> Mapping[str, float]:

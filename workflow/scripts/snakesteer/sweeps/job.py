@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from snakesteer.core.dtypes import Dtype
 from snakesteer.core.labels import injection_label
-from snakesteer.core.records import plain
 
 Direction = Literal["add", "subtract"]
 ALL = "all"  # the name of several vectors
-OUTPUT, ALL_TOKENS = "output", "all"  # the usual site and positions
+ADD, OUTPUT, ALL_TOKENS = "add", "output", "all"  # the usual operator, site and positions
 
 
 @dataclass(frozen=True)
@@ -28,15 +27,50 @@ class Combined:
 
 
 @dataclass(frozen=True)
-class Injected:
-    """One injection: the 0-based `layers` of each vector, and the coefficients along it.
+class Placed:
+    """A vector, what is done along it, and where: at 0-based `layers`, `sites` (`engine.sites`) and
+    `positions` (`engine.positions`).
 
-    None stands for 0 and the two multipliers that a choice has for the vector.
+    `operator` is a plugin, or the path of a Python file. Its coefficient is the swept one unless it
+    is `constant`. At every layer acts what the vector has there, or what it has at `source_layer`.
     """
 
-    layers: Mapping[str, tuple[int, ...]]
-    coefficients: tuple[float, ...] | None
+    vector: str
+    layers: tuple[int, ...]
+    operator: str = ADD
+    sites: tuple[str, ...] = (OUTPUT,)
+    positions: str | int = ALL_TOKENS
+    constant: float | None = None
+    source_layer: int | None = None
+
+    @property
+    def shared(self) -> int:
+        """How many layers it leaves untouched, from the lowest on."""
+        return min(self.layers) + (self.sites == (OUTPUT,))
+
+
+@dataclass(frozen=True)
+class Injected:
+    """One injection: vectors, each in its place, and the coefficients along them.
+
+    The parts act in this order. Among coefficients None is the unsteered model, where 0 is not.
+    None in place of all stands for the unsteered model and the two multipliers that a choice has
+    for the vector.
+    """
+
+    parts: tuple[Placed, ...]
+    coefficients: tuple[float | None, ...] | None
     combined: Combined | None = None
+
+    @property
+    def layers(self) -> dict[str, tuple[int, ...]]:
+        """The layers of each vector."""
+        return {part.vector: part.layers for part in self.parts}
+
+    @property
+    def source_layer(self) -> int | None:
+        """The layer that its vector is from, if that is the same wherever it is injected."""
+        return self.parts[0].source_layer if len(self.parts) == 1 else None
 
     @property
     def what(self) -> str:
@@ -49,7 +83,8 @@ class Injected:
     @property
     def label(self) -> str:
         """What tells it from the others of its sweep."""
-        return f"{self.what} at {self.layer}"
+        source = "" if self.source_layer is None else f" of layer {self.source_layer}"
+        return f"{self.what}{source} at {self.layer}"
 
     @property
     def layer(self) -> str:
@@ -57,9 +92,9 @@ class Injected:
         return injection_label(self.layers)
 
     @property
-    def lowest(self) -> int:
-        """The lowest of its layers."""
-        return min(layer for layers in self.layers.values() for layer in layers)
+    def shared(self) -> int:
+        """How many layers it leaves untouched, from the lowest on."""
+        return min(part.shared for part in self.parts)
 
     @property
     def vector(self) -> str:
@@ -76,7 +111,8 @@ class Injected:
         """How many it has if its curve ends at the first coefficient on either side of 0."""
         if self.coefficients is None:
             return self.points
-        return len({(value > 0) - (value < 0) for value in self.coefficients})
+        steered = [value for value in self.coefficients if value]
+        return 1 + any(value > 0 for value in steered) + any(value < 0 for value in steered)
 
 
 @dataclass(frozen=True)
@@ -133,13 +169,12 @@ class Measured:
 class SweepJob:
     """One job of a sweep: what is injected, what is measured, and how the model is run.
 
-    `behaviours` are those of the vectors that are made of one. With `resamples` the vectors are so
-    many of each. `sites` and `positions` say where states change (`engine.sites`,
-    `engine.positions`).
+    `behaviours` are those of the vectors that are made of one; `own` the digests of operators that
+    are files of the study's author, by their paths. With `resamples` the vectors are so many of
+    each.
     """
 
     injections: tuple[Injected, ...]
-    operator: str
     measures: tuple[Measured, ...]
     behaviours: Mapping[str, str]
     dtype: Dtype
@@ -153,21 +188,16 @@ class SweepJob:
     compile: bool
     transfer: bool = False
     resamples: int | None = None
-    sites: tuple[str, ...] = (OUTPUT,)
-    positions: str | int = ALL_TOKENS
+    own: Mapping[str, str] = field(default_factory=dict)
 
-    def settings(self) -> dict[str, Any]:
-        """It in plain JSON types, without the sites and positions that are the usual ones."""
-        usual = {"sites": [OUTPUT], "positions": ALL_TOKENS}
+    def codes(self, plugins: Mapping[str, str]) -> dict[str, str]:
+        """The digests of the operators' code, by their names; `plugins` are those of plugins, by
+        kind and name."""
+        parts = [part for one in self.injections for part in one.parts]
         return {
-            name: value
-            for name, value in plain(self).items()
-            if name not in usual or value != usual[name]
+            part.operator: self.own.get(part.operator) or plugins[f"operators/{part.operator}"]
+            for part in parts
         }
-
-    def shared(self, injected: Injected) -> int:
-        """How many layers an injection leaves untouched, from the lowest on."""
-        return injected.lowest + (self.sites == (OUTPUT,))
 
     @property
     def vectors(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from snakesteer.core.errors import StudyError
+from snakesteer.core.labels import coefficient_label
 from snakesteer.core.progress import Progress
 from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.positions import ALL, refuse_outside
@@ -77,7 +78,6 @@ def run(
     steerings: Sequence[Steering],
     *,
     batch_tokens: int,
-    operator_code: str = "",
     path: str = "shared",
     kept_bytes: float = KEPT_BYTES,
     points: Points | None = None,
@@ -87,14 +87,14 @@ def run(
 
     The lower layers run once for all of them: the states of one layer are kept, and go up to the
     next one that is injected at. The first source of a steering decides where it ends by the
-    measure's `stopping`, which coefficient 0 never triggers, on either side of 0 by itself. `path`:
-    see `engine.steering`. `kept_bytes` bounds the states kept at a time, and so the chunk of
-    samples that a point is about; `points` are those there already.
+    measure's `stopping`, which the unsteered model never triggers, on either side of 0 by itself.
+    `path`: see `engine.steering`. `kept_bytes` bounds the states kept at a time, and so the chunk
+    of samples that a point is about; `points` are those there already.
 
     Returns a table for each steering, a row per measure, coefficient, source and sample, in this
     order: the columns of all measures, of which each fills its own, `injection` (the steering's
     label) and `measure` (the name). Raises StudyError when there is no coefficient to evaluate;
-    when, with `read_on` or a `precision`, a curve does not begin with 0; when there are no next
+    when, with `read_on` or a `precision`, a curve does not begin unsteered; when there are no next
     samples; for a sample beyond the model's context, or without a position that is steered; and
     for NaN or infinity.
     """
@@ -105,7 +105,9 @@ def run(
         for name, sources in steering.sources.items():
             _refuse_outside(steered, by_name[name], sources)
             advance = by_name[name].advance
-            for coefficients in _runs(steering.coefficients, advance is not None):
+            for coefficients in _runs(
+                steering.coefficients, steered.unsteered, ends_early=advance is not None
+            ):
                 owners.append((number, name))
                 curves.append(Curve(steered, coefficients, name, sources, advance))
     if not curves:
@@ -117,7 +119,6 @@ def run(
         kept_bytes,
         points or Points(),
         progress or Progress(),
-        operator_code,
     )
     sweep.progress.start(sweep.most_tokens(curves))
     measured = sweep.curves(curves)
@@ -149,18 +150,22 @@ def _refuse_outside(steered: Injection, asked: Asked, sources: Sequence[str]) ->
             refuse_outside(positions, given.sequences, given.marks, names)
 
 
-def _runs(coefficients: Sequence[float], ends_early: bool) -> list[tuple[float, ...]]:
-    """The coefficients in lists that end by themselves: where one may end early and they have both
-    signs, 0, those above it and those below it, the nearest first."""
-    given = tuple(map(float, coefficients))
-    runs = [given]
-    if ends_early:
-        outward = sorted(given, key=abs)
-        zero, above, below = (
-            tuple(value for value in outward if (value > 0) - (value < 0) == sign)
-            for sign in (0, 1, -1)
-        )
-        runs = [zero, above, below] if above and below else [tuple(outward)]
+def _runs(
+    coefficients: Sequence[float | None], unsteered: float | None, *, ends_early: bool
+) -> list[tuple[float | None, ...]]:
+    """The coefficients in lists that end by themselves.
+
+    Where one may end early they go outward from 0, the nearest first, and if they have both signs
+    `unsteered` (0 or None), those from 0 up and those below 0 are a list each.
+    """
+    if not ends_early:
+        return [tuple(coefficients)]
+    steered = [value for value in coefficients if value is not None and value != unsteered]
+    outward = sorted(steered, key=abs)
+    above = tuple(value for value in outward if value >= 0)
+    below = tuple(value for value in outward if value < 0)
+    first = (unsteered,) if unsteered in coefficients else ()
+    runs = [first, above, below] if above and below else [(*first, *outward)]
     return [run for run in runs if run]
 
 
@@ -173,7 +178,6 @@ class _Sweep:
     kept_bytes: float
     points: Points
     progress: Progress
-    operator_code: str
 
     def most_tokens(self, curves: Sequence[Curve]) -> int:
         """How many tokens all points count for, if no curve ends early."""
@@ -190,9 +194,10 @@ class _Sweep:
         together, chunk by chunk, each of the others by itself."""
         for curve in curves:
             asked = self.measures[curve.measure]
-            if (asked.read_on or asked.precision) and curve.coefficients[0] != 0:
+            unsteered = curve.injection.unsteered
+            if (asked.read_on or asked.precision) and curve.coefficients[0] != unsteered:
                 raise StudyError(
-                    "Coefficients that others are held against must begin with 0: add it."
+                    "Coefficients are held against the unsteered model: they must begin with it."
                 )
         fixed = [curve for curve in curves if not self.measures[curve.measure].read_on]
         pilots = {}
@@ -235,14 +240,13 @@ class _Sweep:
             tables.append(pa.concat_tables(parts))
         return tables
 
-    def point(self, curve: Curve, chunk: Chunk, coefficient: float) -> pa.Table:
+    def point(self, curve: Curve, chunk: Chunk, coefficient: float | None) -> pa.Table:
         """The rows of one point, measured unless they are there."""
-        coefficient += 0.0  # there is one zero
         asked = self.measures[chunk.measure]
         steered = curve.injection.steers(coefficient)
         point = {
             "path": self.prepared.path_of(curve.injection),
-            "injection": [curve.identity, self.operator_code] if steered else None,
+            "injection": curve.identity if steered else None,
             "measure": [asked.plugin.__name__, asked.code],
             "source": chunk.source,
             "samples": chunk.content,
@@ -281,7 +285,7 @@ def _read_on(sweep: _Sweep, curve: Curve, asked: Asked, tokens: int) -> pa.Table
         here = replace(curve, coefficients=(coefficient,), advance=None)
         tables += sweep.tables([here], {asked.name: places})
         step = 1
-        if curve.advance and coefficient != 0:
+        if curve.advance and coefficient != curve.injection.unsteered:
             step = curve.advance(*(asked.of(curve.sources[0], tables[at]) for at in (0, -1)))
         if not step:
             break
@@ -289,7 +293,9 @@ def _read_on(sweep: _Sweep, curve: Curve, asked: Asked, tokens: int) -> pa.Table
     return pa.concat_tables(tables)
 
 
-def _next_samples(asked: Asked, source: str, start: int, tokens: int, coefficient: float) -> range:
+def _next_samples(
+    asked: Asked, source: str, start: int, tokens: int, coefficient: float | None
+) -> range:
     """The samples from `start` on that hold so many tokens."""
     sequences = asked.samples[source].sequences
     held = 0
@@ -299,9 +305,9 @@ def _next_samples(asked: Asked, source: str, start: int, tokens: int, coefficien
             return range(start, place + 1)
     measure = asked.plugin
     raise StudyError(
-        f"{measure.SECTION}.{source} has no {measure.SAMPLE}s left for coefficient "
-        f"{coefficient:g}: its {len(sequences)} are read, {tokens:,} tokens at every coefficient; "
-        "ask for more of them, or for fewer tokens."
+        f"{measure.SECTION}.{source} has no {measure.SAMPLE}s left for "
+        f"{coefficient_label(coefficient)}: its {len(sequences)} are read, {tokens:,} tokens at "
+        "every coefficient; ask for more of them, or for fewer tokens."
     )
 
 
@@ -317,7 +323,8 @@ def _precise(
     parts = [piloted]
     for source in curve.sources:
         available = len(asked.samples[source].sequences)
-        ends = _ends(sweep, asked, precision, asked.of(source, piloted), source, available)
+        pilot = asked.of(source, piloted)
+        ends = _ends(sweep, asked, precision, pilot, source, curve.injection.unsteered)
         most = max(ends.values())
         step = most if precision.by == "curve" else precision.step
         for start in range(min(precision.pilot, available), most, step):
@@ -335,14 +342,16 @@ def _ends(
     precision: Precision,
     pilot: pa.Table,
     source: str,
-    available: int,
-) -> dict[float, int]:
+    unsteered: float | None,
+) -> dict[float | None, int]:
     """By coefficient of the pilot, how many samples of a source the precision takes."""
+    available = len(asked.samples[source].sequences)
     hits = {}
     for coefficient in pilot["coefficient"].unique().to_pylist():
-        hits[coefficient] = asked.plugin.hits(pilot.filter(pc.field("coefficient") == coefficient))
+        of_it = pc.index_in(pilot["coefficient"], pa.array([coefficient], pa.float64())).is_valid()
+        hits[coefficient] = asked.plugin.hits(pilot.filter(of_it))
     ends = {
-        coefficient: documents_needed(steered, hits[0.0], precision.half_width)
+        coefficient: documents_needed(steered, hits[unsteered], precision.half_width)
         for coefficient, steered in hits.items()
     }
     most, piloted = max(ends.values()), min(precision.pilot, available)
@@ -353,7 +362,7 @@ def _ends(
     )
     if precision.by == "curve":
         return dict.fromkeys(ends, min(most, available))
-    ends[0.0] = most
+    ends[unsteered] = most
     for coefficient, needed in ends.items():
         steps = math.ceil((needed - piloted) / precision.step)
         ends[coefficient] = min(piloted + steps * precision.step, available)

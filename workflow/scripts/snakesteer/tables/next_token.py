@@ -11,7 +11,7 @@ import pandas as pd
 from snakesteer.core.errors import StudyError
 from snakesteer.tables.bootstrap import RESAMPLES, SEED, percentile_interval, resampled_accuracies
 from snakesteer.tables.job import TableJob
-from snakesteer.tables.raw import by_injection
+from snakesteer.tables.raw import by_injection, unsteered_rows
 from snakesteer.tables.vector_intervals import HIGH, LOW, vector_interval
 
 # Accuracy -> (column of its counts of hits, column of the tokens they are counted over).
@@ -38,6 +38,7 @@ SKILL_COLUMNS = [
         for suffix in ("", "_low", "_high")
     ),
     "nll",
+    "unsteered",
 ]
 
 
@@ -79,14 +80,15 @@ def skill_table(
     """Accuracies per curve, coefficient and corpus (columns `SKILL_COLUMNS`).
 
     `target` names the corpus that is steered away from (role "target"; the others are "other").
-    Absolute accuracies are shares of tokens, relative ones are divided by the value at coefficient
-    0 of the same curve and corpus, over the same documents if these were evaluated there; both
-    carry a 95 % interval from `resamples` bootstrap samples of the documents, paired between
-    coefficients wherever these saw the same documents. `nll` is per token, in nats. Where curves
-    have resampled vectors, all accuracies have an interval over these as well, in further columns
-    (`…_vector_low`, `…_vector_high`).
+    `unsteered` says which row is the untouched model's: at coefficient 0, or with NaN where 0
+    steers as well. Absolute accuracies are shares of tokens, relative ones are divided by the
+    unsteered value of the same curve and corpus, over the same documents if these were evaluated
+    there; both carry a 95 % interval from `resamples` bootstrap samples of the documents, paired
+    between coefficients wherever these saw the same documents. `nll` is per token, in nats. Where
+    curves have resampled vectors, all accuracies have an interval over these as well, in further
+    columns (`…_vector_low`, `…_vector_high`).
 
-    Raises StudyError if a curve has no coefficient 0 or counts a document twice.
+    Raises StudyError if a curve has no unsteered row or counts a document twice.
     """
     rows = [
         _corpus_rows(curve, str(corpus), raw, resamples, seed)
@@ -104,18 +106,19 @@ def _corpus_rows(
 ) -> pd.DataFrame:
     coefficients, row_of = np.unique(raw["coefficient"].to_numpy(), return_inverse=True)
     documents, column_of = np.unique(raw["document"].to_numpy(dtype=str), return_inverse=True)
-    if 0 not in coefficients:
+    unsteered = unsteered_rows(coefficients)
+    if not unsteered.any():
         raise StudyError(
             f"the sweep of vector {curve.vector!r} at layer {curve.layer!r} has no coefficient 0 "
             f"on corpus {corpus!r}; add 0 to its coefficients."
         )
+    zero = int(np.flatnonzero(unsteered)[0])
     cells = row_of * len(documents) + column_of
     if len(np.unique(cells)) < len(cells):
         raise StudyError(
             f"the sweep of vector {curve.vector!r} at layer {curve.layer!r} counts a document of "
             f"corpus {corpus!r} twice at one coefficient; delete that sweep and run it again."
         )
-    zero = int(np.flatnonzero(coefficients == 0)[0])
 
     def spread(column: str) -> np.ndarray:
         """The column as [n_coefficients, n_documents], 0 where a document was not evaluated."""
@@ -140,6 +143,7 @@ def _corpus_rows(
         "documents": documents_at,
         "tokens": tokens.astype(np.int64),
         "nll": spread("nll").sum(axis=1) / tokens,
+        "unsteered": unsteered,
     }
     resampled = _resampled(curve, corpus, coefficients)
     for place, accuracy in enumerate(ACCURACIES):
@@ -175,7 +179,7 @@ def _with_unsteered(
     resamples: int,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracies, and beside each the one at coefficient 0 that it is held against.
+    """Accuracies, and beside each the unsteered one that it is held against.
 
     `hits` and `counted` are [n_accuracies, n_coefficients, n_documents], `evaluated`
     [n_coefficients, n_documents] says where a document was. Coefficients with the same documents
@@ -216,7 +220,7 @@ def _resampled(curve: Curve, corpus: str, coefficients: np.ndarray) -> dict[str,
     if curve.resampled is None:
         return None
     rows = curve.resampled[curve.resampled["corpus"] == corpus]
-    sums = rows.groupby(["resample", "coefficient"])[
+    sums = rows.groupby(["resample", "coefficient"], dropna=False)[
         sorted({column for pair in ACCURACIES.values() for column in pair})
     ].sum()
     return {

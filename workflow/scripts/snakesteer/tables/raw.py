@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
 from snakesteer.sweeps.job import Injected
@@ -23,6 +24,14 @@ def by_injection(
             found = _rows(own, injected, job.of)
             assert found is not None
             yield injected, found, _rows(again, injected, job.of)
+
+
+def unsteered_rows(coefficients: np.ndarray) -> np.ndarray:
+    """Which of one curve's rows, [n], are the unsteered model's: those of no coefficient (NaN), or
+    of 0 where every row has one.
+    """
+    without = np.isnan(coefficients)
+    return without if without.any() else coefficients == 0
 
 
 def _rows(table: pd.DataFrame | None, injected: Injected, measure: str) -> pd.DataFrame | None:

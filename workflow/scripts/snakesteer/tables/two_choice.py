@@ -10,7 +10,7 @@ import pandas as pd
 
 from snakesteer.tables.intervals import mean_interval, wilson_interval
 from snakesteer.tables.job import TableJob
-from snakesteer.tables.raw import by_injection
+from snakesteer.tables.raw import by_injection, unsteered_rows
 from snakesteer.tables.vector_intervals import HIGH, LOW, vector_interval
 
 BEHAVIOUR_COLUMNS = [
@@ -36,6 +36,7 @@ BEHAVIOUR_COLUMNS = [
     "propensity_low",
     "propensity_high",
     "choice_mass",
+    "unsteered",
 ]
 
 
@@ -45,7 +46,8 @@ class Part:
 
     `kind` is "grid", "single", "combined" or "simultaneous"; `combine` is "mean", "sum" or "".
     `direction` is "add" or "subtract" where the vectors were signed before the injection (combined
-    steering); None takes it from the sign of the coefficient. Coefficient 0 is always "default".
+    steering); None takes it from the sign of the coefficient. The unsteered model is always
+    "default".
     `resampled` is the raw table of the same with resamples of the vectors (`resample`).
     """
 
@@ -108,7 +110,7 @@ def _part_counts(part: Part) -> pd.DataFrame:
         propensity=part.raw["logit_matching"] - part.raw["logit_not_matching"],
     )
     cell = ["coefficient", "behaviour"]
-    cells = raw.groupby(cell, sort=False)
+    cells = raw.groupby(cell, sort=False, dropna=False)
     counts = cells.agg(
         questions=("match", "size"),
         matches=("match", "sum"),
@@ -117,20 +119,22 @@ def _part_counts(part: Part) -> pd.DataFrame:
         deviation=("propensity", "std"),
         choice_mass=("choice_mass", "mean"),
     )
-    most_frequent = raw.groupby([*cell, "answer"], sort=False).size().groupby(level=cell).max()
-    counts["majority"] = most_frequent / counts["questions"]
+    answers = raw.groupby([*cell, "answer"], sort=False, dropna=False).size()
+    most_frequent = answers.groupby(level=cell, sort=False, dropna=False).max()
+    counts["majority"] = most_frequent.to_numpy() / counts["questions"]
     counts["propensity_low"], counts["propensity_high"] = mean_interval(
         *(counts[name].to_numpy() for name in ("propensity", "deviation", "questions"))
     )
     if part.resampled is not None:
         counts = counts.assign(**_over_vectors(part.resampled, counts))
     counts = counts.reset_index().sort_values("coefficient", kind="stable")
-    signed = np.where(counts["coefficient"] > 0, "add", "subtract")
+    unsteered = unsteered_rows(counts["coefficient"].to_numpy())
+    signed = np.where(counts["coefficient"] >= 0, "add", "subtract")
     return counts.assign(
         kind=part.kind,
         vector=part.vector,
         layer=part.layer,
-        direction=np.where(counts["coefficient"] == 0, "default", part.direction or signed),
+        direction=np.where(unsteered, "default", part.direction or signed),
         combine=part.combine,
         weighted=part.weighted,
         split=part.split,
@@ -143,7 +147,8 @@ def _over_vectors(resampled: pd.DataFrame, counts: pd.DataFrame) -> dict[str, np
         score=(resampled["outcome"] == "match").astype(float),
         propensity=resampled["logit_matching"] - resampled["logit_not_matching"],
     )
-    means = outcomes.groupby(["resample", *counts.index.names])[["score", "propensity"]].mean()
+    cells = outcomes.groupby(["resample", *counts.index.names], sort=False, dropna=False)
+    means = cells[["score", "propensity"]].mean()
     values = {"score": counts["matches"] / counts["questions"], "propensity": counts["propensity"]}
     columns = {}
     for name, value in values.items():
@@ -158,9 +163,10 @@ def score_counts(counts: pd.DataFrame, collapse: float) -> pd.DataFrame:
     """Complete a table of answer counts with scores, Wilson 95 % intervals and mode collapse, which
     is more than the share `collapse` of one answer.
 
-    `counts` has every column of `BEHAVIOUR_COLUMNS` except `score`, `score_low`, `score_high` and
-    `collapsed`; the propensities and `choice_mass` may be NaN where logits are not known. Columns
-    of intervals over vectors, if there are any, come last.
+    `counts` has every column of `BEHAVIOUR_COLUMNS` except `score`, `score_low`, `score_high`,
+    `collapsed` and `unsteered`, which is where the direction is "default"; the propensities and
+    `choice_mass` may be NaN where logits are not known. Columns of intervals over vectors, if there
+    are any, come last.
     """
     low, high = wilson_interval(counts["matches"], counts["questions"])
     table = counts.assign(
@@ -168,6 +174,7 @@ def score_counts(counts: pd.DataFrame, collapse: float) -> pd.DataFrame:
         score_low=low,
         score_high=high,
         collapsed=counts["majority"] > collapse,
+        unsteered=counts["direction"] == "default",
     )
     over_vectors = [name for name in table if name.endswith((LOW, HIGH))]
     return table[[*BEHAVIOUR_COLUMNS, *over_vectors]].reset_index(drop=True)
