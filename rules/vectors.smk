@@ -94,7 +94,7 @@ rule resampled_vectors:
     message:
         "steering vector {wildcards.name}: resamples"
     script:
-        "../workflow/scripts/resampled_vectors.py"
+        "../workflow/scripts/several_vectors.py"
 
 
 rule drawn_vectors:
@@ -119,7 +119,7 @@ rule drawn_vectors:
     message:
         "steering vector {wildcards.name}: draws"
     script:
-        "../workflow/scripts/drawn_vectors.py"
+        "../workflow/scripts/several_vectors.py"
 
 
 rule described_vectors:

@@ -160,7 +160,7 @@ def test_a_vector_of_another_model_is_read_if_asked_for(tmp_path: Path) -> None:
         read_vectors(["code"], [str(path)], manifest, transfer=True)
     many = {"vectors": np.ones((3, 2, 4), np.float32)}
     files.write_tensors(path, many, PROVENANCE)
-    (read,) = read_vectors(["code"], [str(path)], manifest, 3, transfer=True).values()
+    (read,) = read_vectors(["code"], [str(path)], manifest, {"code": 3}, transfer=True).values()
     assert read.shape == (3, 2, 4)
 
 

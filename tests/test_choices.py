@@ -26,6 +26,7 @@ def grid(*cells: tuple, layer: str = "3", behaviour: str = "myopia") -> pd.DataF
                 "score": matches / 200,
                 "faulty": faulty,
                 "collapsed": collapsed,
+                "unsteered": multiplier == 0,
             }
             for multiplier, matches, faulty, collapsed in cells
         ]

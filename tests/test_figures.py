@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib.colors
 import matplotlib.image
@@ -24,6 +25,8 @@ from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import LOOK, PALETTE, signed
 from snakesteer.tables.next_token import ACCURACIES, SKILL_COLUMNS
 from snakesteer.tables.two_choice import score_counts
+from snakesteer.vectors.described import cosines, of_layers
+from snakesteer.vectors.samples import Samples
 
 BEHAVIOURS = ["myopia", "wealth-seeking", "anti-immigration"]
 COLLAPSE = {"collapse": 0.95}
@@ -101,6 +104,27 @@ def arrays() -> dict[str, np.ndarray]:
     return {name: generator.standard_t(3, size=(6, 64)) for name in names}
 
 
+def described(positions: dict[str, list[int]] | None = None) -> Inputs:
+    """Four vectors in numbers, of pairs; with `positions` some have several."""
+    generator = np.random.default_rng(5)
+    pairs = {name: generator.normal(size=(20, 12, 16)) for name in ("matching", "not_matching")}
+    samples = {"of": [Samples(pairs)]}
+    made = {name: generator.normal(size=(12, 16)) for name in ("syco", "probe", "random", "none")}
+    made["probe"] = 20 * made["syco"] + made["probe"]
+    made["none"][3] = 0
+    for name, several in (positions or {}).items():
+        made[name] = generator.normal(size=(len(several), 12, 16))
+    positions = positions or {}
+    rows = []
+    for name, vector in made.items():
+        given = {} if name in positions or name == "none" else samples
+        found = of_layers(vector, given, positions.get(name))
+        rows += [{"vector": name, "method": "contrast", "model": "m"} | row for row in found]
+    angles = pd.DataFrame(cosines(made, positions))
+    return Inputs(vectors=pd.DataFrame(rows), cosines=angles)
+
+
+VECTORS = ["syco", "probe", "random", "none"]
 CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
     "tradeoff": lambda: (
         "tradeoff",
@@ -125,6 +149,18 @@ CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
         Inputs(behaviour=behaviour(), skill=skill(layers=("2+4+5",))),
         {"labels": {"myopia": "Myopia"}, **COLLAPSE},
     ),
+    "vectors": lambda: ("vectors", described(), {"vectors": VECTORS, "layers": None}),
+    "vectors at layers": lambda: (
+        "vectors",
+        described(),
+        {"vectors": VECTORS[:3], "layers": [0, 3, 4, 11], "title": "Vectors"},
+    ),
+    "vectors at positions": lambda: (
+        "vectors",
+        described({"probe": [-3, -1]}),
+        {"vectors": ["probe", "random"]},
+    ),
+    "a vector": lambda: ("vectors", described(), {"vectors": ["none"]}),
     "distributions": lambda: ("distributions", Inputs(arrays=arrays()), {"layers": [4]}),
     "distributions by layer": lambda: (
         "distributions",
@@ -578,3 +614,59 @@ def test_tables_and_figures_never_load_a_model_library():
         text=True,
     ).stdout.split()
     assert not [name for name in loaded if re.fullmatch(r"torch|transformers|pydantic", name)]
+
+
+def values(numbers: pd.DataFrame, **of: Any) -> list[float]:
+    wanted = np.logical_and.reduce([numbers[column] == value for column, value in of.items()])
+    return numbers.loc[wanted, "value"].tolist()
+
+
+def test_vectors_have_the_numbers_of_their_tables():
+    kind, inputs, settings = CASES["vectors"]()
+    figure, numbers = figure_and_numbers(kind, inputs, settings)
+    titles = [axes.get_title() for half in figure.subfigs for axes in half.axes]
+    assert titles[:3] == ["Length", "Training accuracy", "Explained variance"]
+    for column in ("norm", "accuracy", "explained_variance"):
+        table = inputs.vectors[inputs.vectors["vector"] == "probe"]
+        assert values(numbers, quantity=column, vector="Probe") == table[column].tolist()
+    table = inputs.cosines[inputs.cosines["vector"] == "syco"]
+    for other in ("Probe", "Random", "None"):
+        of = table[table["other"] == other.lower()]["cosine"].dropna()
+        assert values(numbers, quantity="cosine", vector="Syco", other=other) == of.tolist()
+    assert len(values(numbers, quantity="cosine", other="None")) == 3 * 11  # zeros at one layer
+    heat = figure.subfigs[1].axes[0]
+    drawn = heat.collections[0].get_array().reshape(6, 12)
+    names = [text.get_text() for text in heat.get_yticklabels()]
+    row = names.index("Syco · Probe")
+    np.testing.assert_allclose(drawn[row], values(numbers, vector="Syco", other="Probe"))
+
+
+def test_cosines_at_a_layer_stand_once_whatever_the_order():
+    kind, inputs, settings = CASES["vectors at layers"]()
+    order = {"vectors": ["random", "syco", "probe"]}
+    figure, numbers = figure_and_numbers(kind, inputs, settings | order)
+    heats = [axes for axes in figure.subfigs[1].axes if axes.get_title()]
+    assert [axes.get_title() for axes in heats] == [f"Layer {layer}" for layer in (0, 3, 4, 11)]
+    for axes, layer in zip(heats, (0, 3, 4, 11), strict=True):
+        down = [text.get_text() for text in axes.get_yticklabels()]
+        across = [text.get_text() for text in axes.get_xticklabels()]
+        assert (down, across) == (["Syco", "Probe"], ["Random", "Syco"])
+        drawn = axes.collections[0].get_array().reshape(2, 2)
+        table = inputs.cosines[inputs.cosines["layer"] == layer]
+        table = table.set_index(["vector", "other"])["cosine"]
+        assert drawn[0, 0] == pytest.approx(table["syco", "random"])
+        assert drawn[1, 0] == pytest.approx(table["probe", "random"])
+        assert drawn[1, 1] == pytest.approx(table["syco", "probe"])
+        assert np.ma.is_masked(drawn[0, 1])
+    assert set(numbers.loc[numbers["quantity"] == "cosine", "layer"]) == {0, 3, 4, 11}
+
+
+def test_a_vector_at_several_positions_is_one_at_each():
+    kind, inputs, settings = CASES["vectors at positions"]()
+    figure, numbers = figure_and_numbers(kind, inputs, settings)
+    assert list(dict.fromkeys(numbers["vector"])) == ["Probe, −3", "Probe, −1", "Random"]
+    table = inputs.vectors
+    at = table[(table["vector"] == "probe") & (table["position"] == -1)]
+    assert values(numbers, quantity="norm", vector="Probe, −1") == at["norm"].tolist()
+    names = [text.get_text() for text in figure.subfigs[1].axes[0].get_yticklabels()]
+    assert names == ["Probe, −3 · Probe, −1", "Probe, −3 · Random", "Probe, −1 · Random"]

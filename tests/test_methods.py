@@ -250,7 +250,7 @@ def test_what_vectors_have_no_numbers_for_is_left_out() -> None:
     rows = list(described.of_layers(vector, {}))
     assert [row["norm"] for row in rows] == [0, 5]
     assert {row["accuracy"] for row in rows} == {None}
-    angles = described.cosines({"a": vector, "b": vector[:, ::-1], "c": vector[:1]})
+    angles = described.cosines({"a": vector, "b": vector[:, ::-1], "c": vector[:1]}, {})
     assert [(row["vector"], row["other"], row["cosine"]) for row in angles] == [
         ("a", "b", None),
         ("a", "b", pytest.approx(24 / 25)),

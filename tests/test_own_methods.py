@@ -23,7 +23,7 @@ from snakesteer.plan.plan import Plan
 from snakesteer.study import study_file
 from snakesteer.study.vectors import METHODS, Vector
 from snakesteer.vectors import own, shuffled_labels
-from snakesteer.vectors.resampling import resampled
+from snakesteer.vectors.draws import several
 from snakesteer.vectors.samples import ByRole, Samples
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
@@ -78,7 +78,7 @@ def test_a_method_gets_samples_options_and_weights(method: Path) -> None:
         drawn, 2 * np.einsum("dn,nlh->dlh", counts / 6, differences), atol=1e-6
     )
     assert drawn.dtype == np.float32
-    again = resampled(own.fit, samples, made(method) | {"vector": "v", "resamples": 4, "seed": 1})
+    again = several(own.fit, samples, made(method) | {"vector": "v", "resamples": 4, "seed": 1})
     assert again.shape == (4, 3, 8)
     control = shuffled_labels.fit(samples, {"of": made(method), "seed": 1})
     assert control.shape == (3, 8) and not np.allclose(control, found)

@@ -70,7 +70,10 @@ def test_a_plugin_that_lacks_what_its_kind_must_have_is_told(
 
 
 def test_each_reader_has_endings_of_its_own() -> None:
-    named = [plugins.constant(plugins.file_of("readers", name), "ENDINGS") for name in plugins.names("readers")]
+    named = [
+        plugins.constant(plugins.file_of("readers", name), "ENDINGS")
+        for name in plugins.names("readers")
+    ]
     endings = [ending for some in named for ending in some]
     assert len(set(endings)) == len(endings) == len(reading.readers())
     assert reading.readers_of(["a.JSONL.gz", "b.py"]) == ["json-records", "text"]

@@ -35,6 +35,8 @@ def study(activations: dict[str, Any], **sections: Any) -> dict[str, Any]:
 
 
 INST = "[INST] {prompt} [/INST] "
+AFTER = {"model": "m", "corpus": "c", "format": "chat", "positions": "after_instruction"}
+ONE = "takes one; read its activations at one, as `positions: -1`."
 
 
 @pytest.mark.parametrize(
@@ -258,25 +260,68 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
         (
             {
                 "activations": {"a": {"model": "m", "corpus": "c", "positions": [-2, -1]}},
-                "vectors": {"v": {"method": "difference", "add": ["a"]}},
+                "vectors": {"v": {"add": ["a"]}},
+                "sweeps": {
+                    "s": {
+                        "model": "m",
+                        "inject": {"vector": "v", "layers": [1]},
+                        "coefficients": [0, 1],
+                        "measures": {"next_token": {"corpora": ["c"], "tokens": 9}},
+                    }
+                },
             },
-            "vectors.v.add names activations.a, which are read at several positions, and takes "
-            "those of one; name it there, as `positions: -1`.",
+            "sweeps.s.inject names vectors.v, of the positions [-2, -1]; say at which it is taken, "
+            "as `source_positions: all`, or in `together` as `source_position: -1`.",
+        ),
+        (
+            {
+                "activations": {"a": AFTER},
+                "vectors": {
+                    "v": {"add": ["a"]},
+                    "w": {"method": "control", "how": "random", "of": "v"},
+                },
+                "samples": {
+                    "s": {
+                        "model": "m",
+                        "vector": "w",
+                        "layer": 1,
+                        "coefficients": [1],
+                        "prompts": ["Hm"],
+                    }
+                },
+            },
+            f"samples.s.vector names vectors.w, of the positions after_instruction, and {ONE}",
+        ),
+        (
+            {
+                "activations": {"a": AFTER},
+                "figures": {"f": {"kind": "distributions", "activations": ["a"], "layers": [1]}},
+            },
+            "figures.f.activations names activations.a, of the positions after_instruction, and "
+            f"{ONE}",
+        ),
+        (
+            {
+                "activations": {"a": {"model": "m", "corpus": "c", "positions": [-2, -1]}},
+                "vectors": {"v": {"add": ["a"]}},
+                "figures": {"f": {"kind": "distributions", "vectors": ["v"], "layers": [1]}},
+            },
+            f"figures.f.vectors names vectors.v, of the positions [-2, -1], and {ONE}",
         ),
         (
             {
                 "activations": {
-                    "a": {
-                        "model": "m",
-                        "corpus": "c",
-                        "format": "chat",
-                        "positions": "after_instruction",
-                    }
+                    "a": {"model": "m", "corpus": "c", "positions": [-2, -1]},
+                    "b": AFTER,
+                    "one": {"model": "m", "corpus": "c"},
                 },
-                "figures": {"f": {"kind": "distributions", "activations": ["a"], "layers": [1]}},
+                "vectors": {
+                    "v": {"add": ["a", "one"], "scale": {"norm_of": "w"}},
+                    "w": {"add": ["b"]},
+                },
             },
-            "figures.f.activations names activations.a, which are read at several positions, and "
-            "takes those of one; name it there, as `positions: -1`.",
+            "vectors.v is made of activations at different positions, those of a at [-2, -1] and "
+            "of b at after_instruction; read both at the same, or at one.",
         ),
     ],
 )

@@ -27,7 +27,7 @@ from snakesteer.sweeps.runner import Asked
 from snakesteer.tables.next_token import Curve, skill_table
 from snakesteer.tables.two_choice import Part, behaviour_table
 from snakesteer.tables.vector_intervals import with_intervals
-from snakesteer.vectors import contrast, control, difference, resampling
+from snakesteer.vectors import contrast, control, difference, draws
 from snakesteer.vectors.samples import ByRole, Samples, mean, of_files
 
 DIFFERENCE = {"method": "difference", "dtype": "float32"}
@@ -63,7 +63,7 @@ def activations(n: int = 9, seed: int = 1) -> np.ndarray:
 
 def test_a_resample_is_the_mean_over_samples_drawn_again() -> None:
     given = activations()
-    drawn = resampling.times_drawn(resampling.generator(13, "code"), len(given), 3)
+    drawn = draws.times_drawn(draws.generator(13, "code"), len(given), 3)
     assert drawn.sum(axis=1).tolist() == [9, 9, 9]
     found = mean(Samples({"activations": given}), "activations", drawn)
     for counts, one in zip(drawn, found, strict=True):
@@ -71,21 +71,21 @@ def test_a_resample_is_the_mean_over_samples_drawn_again() -> None:
 
 
 def test_vectors_of_one_seed_are_drawn_independently() -> None:
-    draws = [
-        resampling.times_drawn(resampling.generator(seed, name), 50, 2)
+    drawn = [
+        draws.times_drawn(draws.generator(seed, name), 50, 2)
         for seed, name in ((13, "code"), (13, "code"), (13, "python"), (14, "code"))
     ]
-    np.testing.assert_array_equal(draws[0], draws[1])
-    assert not np.array_equal(draws[0], draws[2]) and not np.array_equal(draws[0], draws[3])
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2]) and not np.array_equal(drawn[0], drawn[3])
 
 
 def test_every_resample_of_a_control_is_shuffled_anew() -> None:
     samples = {"add": [Samples({"activations": activations(1, seed=2)})], "subtract": []}
-    plain = resampling.resampled(difference.fit, samples, DIFFERENCE | DRAWN)
+    plain = draws.several(difference.fit, samples, DIFFERENCE | DRAWN)
     np.testing.assert_array_equal(plain[0], plain[1])
     for how in ("permuted", "operands"):
         made = {"how": how, "of": DIFFERENCE} | DRAWN
-        shuffled = resampling.resampled(control.fit, samples, made)
+        shuffled = draws.several(control.fit, samples, made)
         assert not np.array_equal(shuffled[0], shuffled[1])
         np.testing.assert_array_equal(np.sort(shuffled, axis=2), np.sort(plain, axis=2))
         for i, own in enumerate(shuffled):
@@ -109,10 +109,10 @@ def test_resampled_vectors_are_those_of_the_samples_drawn(tmp_path: Path, method
     files = {role: [str(tmp_path / f"{role}.safetensors")] for role in names}
     for role, tensors in held.items():
         write_tensors(files[role][0], tensors, {})
-    found = resampling.resampled(fit, of_files(files), made | DRAWN)
+    found = draws.several(fit, of_files(files), made | DRAWN)
     assert found.shape == (3, 2, 4) and found.dtype == np.float32
-    draw = resampling.generator(13, "own")
-    drawn = {role: resampling.times_drawn(draw, 100, 3) for role in names}
+    draw = draws.generator(13, "own")
+    drawn = {role: draws.times_drawn(draw, 100, 3) for role in names}
     for i, vector in enumerate(found):
         again: ByRole = {
             role: [Samples({n: np.repeat(t, drawn[role][i], axis=0) for n, t in tensors.items()})]
@@ -127,7 +127,7 @@ def test_activations_that_are_not_finite_make_no_resamples() -> None:
     matching[0, 1, 2] = np.inf
     samples = {"of": [Samples({"matching": matching, "not_matching": other})]}
     with pytest.raises(StudyError, match="NaN or infinite at layer 1"):
-        resampling.resampled(contrast.fit, samples, DRAWN)
+        draws.several(contrast.fit, samples, DRAWN)
 
 
 def test_resamples_are_evaluated_where_the_sweep_itself_was() -> None:

@@ -1,9 +1,11 @@
-"""A study that ablates, clamps, and steers inside blocks, on a tiny model, down to its files."""
+"""A study that ablates, clamps, steers inside blocks, by parts and by an operator of its own, on a
+tiny model, down to its figures."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +20,47 @@ from snakesteer.storage.files import read_table, read_tensors
 pytestmark = pytest.mark.long
 
 EVERYWHERE = ["input", "attention", "mlp"]
-DESIGNS = {
-    "ablated": {"layers": [[0, 1, 2, 3]], "operator": "ablate", "sites": EVERYWHERE},
-    "inside": {"layers": [2], "sites": ["mlp"], "positions": -3},
+ALL = [0, 1, 2, 3]
+# What is injected, and by hand: (layer, site, operator, layer of the vector, constant), and where.
+INJECTED: dict[str, tuple[dict[str, Any], list[tuple[Any, ...]]]] = {
+    "ablated": (
+        {"vector": "tiny", "layers": ["all"], "operator": "ablate", "sites": EVERYWHERE},
+        [(layer, site, "ablate", layer, None) for layer in ALL for site in EVERYWHERE],
+    ),
+    "inside": (
+        {"vector": "tiny", "layers": [2], "sites": ["mlp"], "positions": -3},
+        [(2, "mlp", "add", 2, None)],
+    ),
+    "clamped": (
+        {"vector": "tiny", "layers": [1], "operator": "clamp"},
+        [(1, "output", "clamp", 1, None)],
+    ),
+    "everywhere": (
+        {"vector": "tiny", "layers": ["all"], "source_layers": [2]},
+        [(layer, "output", "add", 2, None) for layer in ALL],
+    ),
+    "parts": (
+        {
+            "together": {
+                "tiny": {"layers": [1, 2], "operator": "ablate", "coefficient": 1},
+                "again": {"layers": 2, "source_layer": 0},
+            }
+        },
+        [
+            (1, "output", "ablate", 1, 1.0),
+            (2, "output", "ablate", 2, 1.0),
+            (2, "output", "add", 0, None),
+        ],
+    ),
+    "own": (
+        {"vector": "tiny", "layers": [1], "operator": "doubling.py"},
+        [(1, "output", "add", 1, None)] * 2,
+    ),
 }
+# Where 0 steers, too.
+OWN_POINT = {"clamped", "parts"}
+DOUBLING = "from twice import TWO\n\n\ndef apply(states, vector, coefficient):\n"
+DOUBLING += "    return states + (TWO * coefficient * vector).to(states)\n"
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +78,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         | {"splits": {"train": {**here, "skip": skip}, "validation": {**here, "skip": 8}}}
         for name, skip in (("one", 0), ("other", 4))
     }
+    (folder / "doubling.py").write_text(DOUBLING)
+    (folder / "twice.py").write_text("TWO = 2\n")
     models = {name: {"source": name, "dtype": "float32"} for name in ("tiny", "mamba")}
-    read = {"measures": {"next_token": {"corpora": ["one"], "max_tokens": 40, "stopping": False}}}
+    read = {"measures": {"next_token": {"corpora": ["one", "other"], "max_tokens": 40}}}
     swept = {"model": "tiny", "coefficients": [0, 1, -2], **read}
     study = {
         "name": "steered",
@@ -53,12 +94,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         },
         "vectors": {
             model: {"add": [f"one-{model}"], "subtract": [f"other-{model}"]} for model in models
-        },
+        }
+        | {"again": {"add": ["one-tiny"], "subtract": ["other-tiny"]}},
         "sweeps": {
-            **{
-                name: {**swept, "inject": {"vector": "tiny", **design}}
-                for name, design in DESIGNS.items()
-            },
+            **{name: {**swept, "inject": inject} for name, (inject, _) in INJECTED.items()},
             "lacking": {
                 **{**swept, "model": "mamba"},
                 "inject": {"vector": "mamba", "layers": [1], "sites": ["attention"]},
@@ -69,6 +108,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
             | {"coefficients": [0, 40], "prompts": ["The river runs"], "tokens": 6}
             for operator in ("add", "clamp")
         },
+        "figures": {name: {"kind": "tradeoff", "sweeps": [name]} for name in INJECTED},
     }
     (folder / "steered.yaml").write_text(json.dumps(study))
     done = checkout.attempt("--cores", "1", "--keep-going", config=folder / "steered.yaml")
@@ -80,37 +120,45 @@ def made(folder: Path, kind: str, name: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("sweep", DESIGNS)
+@pytest.mark.parametrize("sweep", INJECTED)
 def test_a_sweep_is_what_hooks_by_hand_give(finished: tuple[Path, str], sweep: str) -> None:
     folder, printed = finished
     network = AutoModelForCausalLM.from_pretrained(folder / "tiny").eval()
     tokenizer = AutoTokenizer.from_pretrained(folder / "tiny")
     vector = torch.from_numpy(read_tensors(made(folder, "vectors", "tiny"))["vector"])
     (raw,) = (folder / "results" / "cache" / "sweeps").glob(f"{sweep}.layer*.parquet")
-    rows = read_table(raw).to_pylist()
+    rows = [row for row in read_table(raw).to_pylist() if row["corpus"] == "one"]
     texts = [text for _, text in tiny.documents(12)[8:]]
-    assert len(rows) == 3 * len(texts), printed
-    design, losses = DESIGNS[sweep], []
-    layers = [0, 1, 2, 3] if sweep == "ablated" else [2]
-    for coefficient in (0.0, 1.0, -2.0):
+    inject, by_hand = INJECTED[sweep]
+    unsteered = [None] if sweep in OWN_POINT else []
+    coefficients = [*unsteered, 0.0, 1.0, -2.0]
+    losses = []
+    for coefficient in coefficients:
         for text in texts:
             ids = tokenizer(text)["input_ids"]
-            parts = [
-                oracle.Part(
-                    layer,
-                    vector[layer],
-                    site,
-                    str(design.get("operator", "add")),
-                    [len(ids) - 3] if "positions" in design else None,
-                )
-                for layer in layers
-                for site in design["sites"]
-            ]
+            where = [len(ids) - 3] if "positions" in inject else None
+            parts = []
+            for layer, site, how, source, constant in by_hand if coefficient is not None else []:
+                parts.append(oracle.Part(layer, vector[source], site, how, where, constant))
             blocks = network.model.layers
-            losses.append(oracle.skill(network, blocks, ids, parts, coefficient, [])[1])
-    assert [row["coefficient"] for row in rows] == [0] * 4 + [1] * 4 + [-2] * 4
+            losses.append(oracle.skill(network, blocks, ids, parts, coefficient or 0.0, [])[1])
+    assert len(rows) == len(losses), printed
+    expected = [coefficient for coefficient in coefficients for _ in texts]
+    assert [row["coefficient"] for row in rows] == expected
     assert np.allclose([row["nll"] for row in rows], losses, rtol=1e-4)
     assert len({round(loss, 3) for loss in losses}) == len(losses)
+
+
+@pytest.mark.parametrize("sweep", INJECTED)
+def test_it_comes_down_to_a_table_and_a_figure(finished: tuple[Path, str], sweep: str) -> None:
+    folder, printed = finished
+    results = folder / "results" / "steered"
+    table = read_table(results / "tables" / f"{sweep}.parquet").to_pandas()
+    before = table[table["unsteered"]]
+    assert before["coefficient"].isna().all() == (sweep in OWN_POINT)
+    assert len(before) == 2 and (before["relative_top1"].dropna() == 1).all()
+    assert ("source_layer" in table) == (sweep == "everywhere")
+    assert (results / "figures" / f"{sweep}.png").stat().st_size, printed
 
 
 def test_samples_follow_their_operator(finished: tuple[Path, str]) -> None:

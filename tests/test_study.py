@@ -262,8 +262,8 @@ def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
         ("sweeps.code.inject.sites", ["mlp", "mlp"], ["sweeps.code.inject.sites", "mlp twice"]),
         (
             "sweeps.code.inject.operator",
-            "clamp",
-            ["sweeps.code.inject.operator", "clamp changes states at coefficient 0, too"],
+            "operators/none.py",
+            ["sweeps.code.inject.operator", "no file operators/none.py", "check the path"],
         ),
         (
             "samples.chat.operator",
@@ -458,7 +458,7 @@ FILES = {"files": ["a.jsonl"]}
         (
             "sweeps.code.inject.layers",
             ["3"],
-            "`sweeps.code.inject.layers.0` is '3'; give a number or a list in brackets.",
+            "`sweeps.code.inject.layers.0` is '3'; give a number or 'all' or a list in brackets.",
         ),
         (
             "sweeps.grid.inject.layers",

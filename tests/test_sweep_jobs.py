@@ -18,10 +18,11 @@ from snakesteer.plan.plan import Plan
 from snakesteer.plan.sweeps import specified
 from snakesteer.study import study_file
 from snakesteer.sweeps.injections import steerings
-from snakesteer.sweeps.job import Combined, Injected, SweepJob
+from snakesteer.sweeps.job import Combined, Injected, Placed, SweepJob
 
 VECTORS = {"bold": np.full((3, 2), 4.0), "shy": np.full((3, 2), 1.0)}
 CELLS = {"1": {"add": 2.0, "subtract": -3.0}}
+CODES = dict.fromkeys(("add", "ablate", "clamp"), "code")
 CHOICE = {"multipliers": {"boldness": CELLS, "shyness": CELLS}}
 
 
@@ -63,16 +64,19 @@ def test_records_survive_json(record: Nested) -> None:
     assert read(Nested, json.loads(json.dumps(plain(record)))) == record
 
 
+BOTH = (Placed("bold", (1,)), Placed("shy", (1,)))
+
+
 def steered(plan: Plan, injected: Injected, choice: dict[str, Any] | None = CHOICE) -> Any:
     behaviours = {"bold": "boldness", "shy": "shyness"}
     (job,) = specified(plan.graph, "grid")
     job = replace(job, injections=(injected,), behaviours=behaviours)
-    (steering,) = steerings(job, VECTORS, choice)
+    (steering,) = steerings(job, VECTORS, choice, CODES, {})
     return steering
 
 
 def test_chosen_multipliers_are_asked_at_once(plan: Plan) -> None:
-    steering = steered(plan, Injected({"bold": (1,)}, None))
+    steering = steered(plan, Injected((Placed("bold", (1,)),), None))
     assert steering.coefficients == (0.0, -3.0, 2.0)
     assert steering.sources == {"two_choice": ("boldness",)}
     (part,) = steering.parts
@@ -91,32 +95,56 @@ def test_chosen_multipliers_are_asked_at_once(plan: Plan) -> None:
 def test_vectors_are_combined_by_direction_and_weight(
     plan: Plan, combined: Combined, value: float
 ) -> None:
-    steering = steered(plan, Injected({"bold": (1,), "shy": (1,)}, (1.0,), combined))
+    steering = steered(plan, Injected(BOTH, (1.0,), combined))
     assert steering.sources == {"two_choice": ("boldness", "shyness")}
     (part,) = steering.parts
     assert part.layer == 1 and (part.vector == value).all()
 
 
-def test_sites_and_positions_are_those_of_every_part(plan: Plan) -> None:
-    """Each vector's parts stand together; usual sites and positions are no settings."""
+def test_every_part_says_what_is_done_along_its_vector(plan: Plan) -> None:
+    """Each vector's parts stand together, in the order given."""
     (job,) = specified(plan.graph, "grid")
-    assert not {"sites", "positions"} & job.settings().keys()
-    injected = Injected({"bold": (1, 2), "shy": (2,)}, (0.0, 1.0))
+    own = Placed("shy", (2,), "clamp", ("input", "mlp"), -2, constant=3.0, source_layer=0)
+    injected = Injected((Placed("bold", (1, 2), "ablate"), own), (None, 0.0, 1.0))
+    assert injected.shared == 2
+    assert replace(injected, parts=(own,)).shared == 2
+    assert injected.layers == {"bold": (1, 2), "shy": (2,)}
     job = replace(job, injections=(injected,), behaviours={"bold": "b", "shy": "s"})
-    assert job.shared(injected) == 2
-    job = replace(job, sites=("input", "mlp"), positions=-2, operator="ablate")
-    assert job.shared(injected) == 1
-    assert read(SweepJob, json.loads(json.dumps(job.settings()))) == job
-    (steering,) = steerings(job, VECTORS, None)
-    places = [(part.layer, part.site, part.positions) for part in steering.parts]
-    assert places == [(layer, site, -2) for layer in (1, 2, 2) for site in ("input", "mlp")]
-    assert {part.operator.__name__.split(".")[-1] for part in steering.parts} == {"ablate"}
+    assert read(SweepJob, json.loads(json.dumps(plain(job)))) == job
+    vectors = {**VECTORS, "shy": np.stack([np.full(2, value) for value in (7.0, 8.0, 9.0)])}
+    (steering,) = steerings(job, vectors, None, CODES, {})
+    assert steering.coefficients == (None, 0.0, 1.0)
+    said = [(part.layer, part.site, part.positions, part.constant) for part in steering.parts]
+    assert said == [
+        (1, "output", "all", None),
+        (2, "output", "all", None),
+        (2, "input", -2, 3.0),
+        (2, "mlp", -2, 3.0),
+    ]
+    operators = [part.operator.__name__.split(".")[-1] for part in steering.parts]
+    assert operators == ["ablate", "ablate", "clamp", "clamp"]
+    assert all((part.vector == 7).all() for part in steering.parts[2:])
+
+
+def test_a_vector_of_several_positions_is_taken_at_one(plan: Plan) -> None:
+    (job,) = specified(plan.graph, "grid")
+    placed = Placed("bold", (0, 1), source_layer=2, source_position=-2)
+    injected = Injected((placed,), (0.0, 1.0))
+    assert injected.label == "bold, source layer 2, source position -2 at 0+1"
+    several = np.arange(18.0).reshape(3, 3, 2)  # [positions, layers, hidden]
+    job = replace(job, injections=(injected,), behaviours={"bold": "b"})
+    vectors, positions = {"bold": several}, {"bold": [-5, -2, -1]}
+    (steering,) = steerings(job, vectors, None, CODES, positions)
+    assert [part.layer for part in steering.parts] == [0, 1]
+    assert all((part.vector.numpy() == several[1, 2]).all() for part in steering.parts)
+    with pytest.raises(StudyError, match=r"position -2, but it has -3, -1; name one of those\.$"):
+        list(steerings(job, vectors, None, CODES, {"bold": [-3, -1]}))
 
 
 @pytest.mark.parametrize("choice", [None, {"multipliers": {}}, {"multipliers": {"boldness": {}}}])
 def test_a_multiplier_that_was_not_chosen_is_named(plan: Plan, choice: Any) -> None:
     with pytest.raises(StudyError) as raised:
-        steered(plan, Injected({"bold": (2,)}, None), choice)
+        steered(plan, Injected((Placed("bold", (2,)),), None), choice)
     assert str(raised.value) == (
         "no multiplier was chosen for boldness at layer 2; add the layer to the grid search that "
         "the choice reads."

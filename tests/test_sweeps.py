@@ -448,8 +448,8 @@ def test_a_corpus_of_fewer_tokens_is_noted(model, capsys):
 
 def test_unfit_skill_sweeps_are_refused(model, injection):
     for given, word in (
-        ({"coefficients": [1.0], "read_on": 9}, "begin with 0"),
-        ({"coefficients": [1.0], "precision": Precision(0.1, 4)}, "begin with 0"),
+        ({"coefficients": [1.0], "read_on": 9}, "begin with it"),
+        ({"coefficients": [1.0], "precision": Precision(0.1, 4)}, "begin with it"),
         ({"coefficients": []}, "No injection has a coefficient"),
         ({"documents": []}, "no validation documents"),
         ({"documents": [("d", "")]}, "corpora.prose: document d has fewer than two tokens"),

@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 from snakesteer.core.errors import StudyError
 from snakesteer.storage.gguf import read_gguf
 from snakesteer.vectors import file
+from snakesteer.vectors.draws import several
 from snakesteer.vectors.foreign import CLASSES, read_vector
-from snakesteer.vectors.resampling import resampled
 from snakesteer.vectors.samples import Samples
 
 LAYERS, HIDDEN = 5, 8
@@ -185,7 +185,7 @@ def test_a_file_of_one_layer_says_nothing_of_others(tmp_path: Path) -> None:
 def test_a_vector_of_a_file_is_the_same_in_every_draw() -> None:
     samples = {"file": [Samples({"vector": VECTOR.numpy()[None]})]}
     np.testing.assert_array_equal(file.fit(samples, {}), VECTOR)
-    drawn = resampled(file.fit, samples, {"vector": "v", "resamples": 3, "seed": 1})
+    drawn = several(file.fit, samples, {"vector": "v", "resamples": 3, "seed": 1})
     np.testing.assert_array_equal(drawn, np.stack([VECTOR] * 3))
 
 

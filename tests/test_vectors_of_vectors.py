@@ -15,12 +15,11 @@ from snakesteer.vectors import (
     combine,
     contrast,
     control,
-    draws,
     random_direction,
     scaled,
     shuffled_labels,
 )
-from snakesteer.vectors.resampling import resampled
+from snakesteer.vectors.draws import several
 from snakesteer.vectors.samples import ByRole, Samples
 
 CONTRAST = {"method": "contrast"}
@@ -125,7 +124,7 @@ def test_samples_that_two_vectors_share_are_drawn_once() -> None:
         "samples": [{"of": [0]}, {"of": [0]}],
     }
     drawn = {"vector": "v", "resamples": 4, "seed": 1}
-    assert not resampled(combine.fit, samples, made | drawn).any()
+    assert not several(combine.fit, samples, made | drawn).any()
 
 
 def test_a_random_direction_has_the_length_of_its_vector() -> None:
@@ -145,9 +144,9 @@ def test_a_control_is_drawn_anew_of_the_same_samples(how: str) -> None:
     method = {"random": random_direction, "labels": shuffled_labels}.get(how, control)
     made = {"how": how, "of": CONTRAST, "seed": 1, "draws": 4}
     samples = {"of": [questions(1)]}
-    found = draws.drawn(method.fit, samples, made)
+    found = several(method.fit, samples, made)
     assert found.shape == (4, 3, 8) and len(np.unique(found.reshape(4, -1), axis=0)) == 4
-    fewer = draws.drawn(method.fit, samples, made | {"draws": 2})
+    fewer = several(method.fit, samples, made | {"draws": 2})
     np.testing.assert_array_equal(found[:2], fewer)
 
 

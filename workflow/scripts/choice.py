@@ -2,6 +2,7 @@ from script_job import job
 from snakesteer.core.records import read
 from snakesteer.storage.files import read_table, write_json
 from snakesteer.sweeps.choices import choose, given
+from snakesteer.tables.draws import without_draws
 from snakesteer.tables.job import ChoiceJob
 from snakesteer.tables.two_choice import table
 
@@ -12,5 +13,6 @@ with job(snakemake, "choices"):
     else:
         picked = asked.picked
         raw = [read_table(path).to_pandas() for path in snakemake.input.grid]
-        choice = choose(table(picked.grid, raw, []), picked.max_faulty, picked.collapse)
+        grid = without_draws(table(picked.grid, raw, []))
+        choice = choose(grid, picked.max_faulty, picked.collapse)
     write_json(snakemake.output[0], choice)

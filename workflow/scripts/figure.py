@@ -11,6 +11,7 @@ with job(snakemake):
         snakemake.input.get("tables", []),
         dict(zip(settings["arrays"], paths, strict=True)),
         settings.get("intervals", "items"),
+        snakemake.input.get("described", []),
     )
     stem = Path(snakemake.output.pdf).with_suffix("")
     draw_figure(settings["kind"], inputs, settings, stem)

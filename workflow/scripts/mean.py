@@ -1,10 +1,11 @@
 from script_job import job
 from snakesteer.storage.files import read_provenance, write_tensors
 from snakesteer.storage.provenance import derived
+from snakesteer.vectors.positions import described
 from snakesteer.vectors.samples import Samples, mean
 
 with job(snakemake, "activations"):
     (path,) = snakemake.input.activations
-    origin = read_provenance(path)
-    found = mean(Samples(path), "activations")
-    write_tensors(snakemake.output[0], {"mean": found}, derived(snakemake, [origin]))
+    samples = Samples(path)
+    provenance = derived(snakemake, [read_provenance(path)]) | described({"of": [samples]})
+    write_tensors(snakemake.output[0], {"mean": mean(samples, "activations")}, provenance)

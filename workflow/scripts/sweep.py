@@ -11,7 +11,7 @@ from snakesteer.jobs.model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.jobs.usage import write_usage
 from snakesteer.jobs.vectors import job_vectors
 from snakesteer.storage.files import read_json, read_table, write_table
-from snakesteer.storage.provenance import provenance
+from snakesteer.storage.provenance import provenance, read_positions
 from snakesteer.sweeps import runner
 from snakesteer.sweeps.injections import steerings
 from snakesteer.sweeps.job import SweepJob
@@ -22,10 +22,11 @@ with job(snakemake, "sweeps"):
     codes = snakemake.params.codes
     manifest = read_json(snakemake.input.model[0])
     choice = read_json(snakemake.input.choice[0]) if "choice" in snakemake.input.keys() else None
+    positions = read_positions(sweep.vectors, snakemake.input.vectors)
     steered = [
         steering
         for vectors in job_vectors(snakemake.input.vectors, sweep, manifest)
-        for steering in steerings(sweep, vectors, choice, sweep.codes(codes))
+        for steering in steerings(sweep, vectors, choice, sweep.codes(codes), positions)
     ]
     longest = max((measured.max_tokens or 0 for measured in sweep.measures), default=0)
     tokenizer = load_job_tokenizer(snakemake, manifest, longest)

@@ -1,29 +1,42 @@
 """Frozen dataclasses as plain JSON types and back: what a plan writes into params, a script reads.
 
 The fields of such a class are plain JSON types, other such classes, tuples (`tuple[T, ...]`) and
-mappings by name of these, each of which may be None.
+mappings by name of these, each of which may be None. One declared as `unless_said(default)` is left
+out where it has its default, so that what was written before there was such a field stays the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, field, fields, is_dataclass
 from functools import cache
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 Record = TypeVar("Record")
+LEFT_OUT = "left out"
+
+
+def unless_said(default: Any) -> Any:
+    """A field that is left out of what is written where it has this default."""
+    return field(default=default, metadata={LEFT_OUT: True})
 
 
 def plain(value: Any) -> Any:
     """The value in plain JSON types."""
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {
+            one.name: plain(getattr(value, one.name)) for one in fields(value) if _said(value, one)
+        }
     if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def _said(value: Any, one: Field[Any]) -> bool:
+    return LEFT_OUT not in one.metadata or getattr(value, one.name) != one.default
 
 
 def read(record: type[Record], given: Mapping[str, Any]) -> Record:

@@ -27,6 +27,7 @@ from snakesteer.figures.style import (
     ordered_behaviours,
     ordered_layers,
 )
+from snakesteer.tables.draws import draws_column
 
 # (weighted, combine) in drawing order, from the palest shade to the darkest.
 _MODES = {
@@ -61,6 +62,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     layers = ordered_layers(bars, settings)
     columns = ["kind", "layer", "direction", "combine", "weighted", "coefficient", "behaviour"]
     columns += ["questions", "matches", "faulty", "score", "score_low", "score_high", "majority"]
+    columns += draws_column(rows)
     drawn = (
         rows["behaviour"].isin(behaviours)
         & rows["layer"].isin(layers)

@@ -26,6 +26,7 @@ from snakesteer.figures.style import (
     ordered_layers,
     signed,
 )
+from snakesteer.tables.draws import draws_column
 
 _VERBS = {"add": "added", "subtract": "subtracted"}
 _UNVISITED = "#DCDCDC"
@@ -159,6 +160,7 @@ def _cells(
     ]
     default = cells["behaviour"].map(defaults)
     columns = ["behaviour", "direction", "layer", "coefficient", "questions", "matches", "faulty"]
+    columns += draws_column(rows)
     return (
         cells[[*columns, "score", "score_low", "score_high", "majority", "collapsed"]]
         .assign(

@@ -8,9 +8,11 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from snakesteer.core.errors import StudyError
 from snakesteer.storage.files import read_provenance, read_table, read_tensors
+from snakesteer.tables.draws import DRAWS, with_ranges, without_draws
 from snakesteer.tables.vector_intervals import with_intervals
 
 # Kind of table -> a column that no other kind has.
@@ -28,7 +30,8 @@ class Inputs:
     `skill` and `behaviour` are aggregate tables (`skill_tables.SKILL_COLUMNS`,
     `behaviour_tables.BEHAVIOUR_COLUMNS`) holding the rows of the figure's sweeps and no others;
     `arrays` are mean activations or vectors by display order, each [n_layers, hidden], or else
-    `histograms` of them (`histograms.HISTOGRAM_COLUMNS`). `absent` says what is missing of
+    `histograms` of them (`histograms.HISTOGRAM_COLUMNS`). `vectors` and `cosines` are the study's
+    vectors in numbers (`vectors.described`). `absent` says what is missing of
     published results, `unqualified` where a multiplier was chosen though none qualified.
     """
 
@@ -36,6 +39,8 @@ class Inputs:
     behaviour: pd.DataFrame | None = None
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     histograms: pd.DataFrame | None = None
+    vectors: pd.DataFrame | None = None
+    cosines: pd.DataFrame | None = None
     absent: Sequence[str] = ()
     unqualified: Sequence[str] = ()
 
@@ -60,26 +65,28 @@ def read_inputs(
     tables: Sequence[str],
     arrays: Mapping[str, str],
     intervals: Literal["items", "vectors", "both"] = "items",
+    described: Sequence[str] = (),
 ) -> Inputs:
-    """The inputs of a figure from files: of tables of any kind, and of its arrays by name.
+    """The inputs of a figure from files: of tables of any kind, of its arrays by name, and of the
+    two tables of vectors in numbers.
 
-    `intervals`: see `vector_intervals.with_intervals`. A table without rows is one that published
-    results are missing for altogether.
+    `intervals`: see `vector_intervals.with_intervals`. What was drawn several times has the range
+    of its draws in their place, and how many in the column `draws`. A table without rows is one
+    that published results are missing for altogether.
     """
-    read = [
-        with_intervals(table, intervals)
-        for table in (read_table(path).to_pandas() for path in tables)
-        if len(table)
-    ]
+    read = [_shown(table, intervals) for path in tables if len(table := read_table(path))]
     joined = {}
     for kind, column in _COLUMN.items():
         of_kind = [table for table in read if column in table]
         joined[kind] = pd.concat(of_kind, ignore_index=True) if of_kind else None
+    vectors, cosines = [pd.read_csv(path) for path in described] or (None, None)
     origins = [read_provenance(path) for path in tables]
     unqualified = (origin.get("unqualified") for origin in origins)
     return Inputs(
         **joined,
         arrays={name: next(iter(read_tensors(path).values())) for name, path in arrays.items()},
+        vectors=vectors,
+        cosines=cosines,
         absent=list(
             dict.fromkeys(
                 sentence for origin in origins for sentence in origin.get("missing", {}).values()
@@ -87,3 +94,8 @@ def read_inputs(
         ),
         unqualified=list(dict.fromkeys(filter(None, unqualified))),
     )
+
+
+def _shown(table: pa.Table, intervals: Literal["items", "vectors", "both"]) -> pd.DataFrame:
+    shown = without_draws(table.to_pandas())
+    return with_ranges(shown) if DRAWS in shown else with_intervals(shown, intervals)

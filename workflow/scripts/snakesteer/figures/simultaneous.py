@@ -19,6 +19,7 @@ from snakesteer.figures.style import (
     label,
     ordered_behaviours,
 )
+from snakesteer.tables.draws import draws_column
 
 _COLLAPSED: dict[str, Any] = {"marker": "o", "markersize": 3, "markerfacecolor": "white"}
 
@@ -36,7 +37,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     rows = inputs.behaviour_rows("simultaneous")
     behaviours = ordered_behaviours(rows, settings)
     columns = ["coefficient", "behaviour", "questions", "matches", "faulty"]
-    columns += ["score", "score_low", "score_high", "majority", "collapsed"]
+    columns += ["score", "score_low", "score_high", "majority", "collapsed", *draws_column(rows)]
     numbers = rows.loc[rows["behaviour"].isin(behaviours), columns]
     numbers = numbers.assign(
         series="matching score", drawn=numbers["faulty"] <= settings.get("max_faulty", 5)

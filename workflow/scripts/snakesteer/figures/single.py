@@ -24,6 +24,7 @@ from snakesteer.figures.style import (
     ordered_layers,
     signed,
 )
+from snakesteer.tables.draws import draws_column
 
 _BAR = 0.27
 _FAULTY = HATCHED | {"hatch": "....."}
@@ -41,6 +42,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     behaviours = ordered_behaviours(rows, settings)
     layers = ordered_layers(rows, settings)
     columns = ["layer", "behaviour", "direction", "coefficient", "questions", "matches", "faulty"]
+    columns += draws_column(rows)
     numbers = rows.loc[
         rows["behaviour"].isin(behaviours) & rows["layer"].isin(layers),
         [*columns, "score", "score_low", "score_high", "majority", "collapsed"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,13 +12,17 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 
 from snakesteer.core.errors import StudyError
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.numbered import Numbered, write_beside
 from snakesteer.figures.style import PALETTE, REFERENCE, WIDTH, label, ordered_layers, signed
+from snakesteer.tables.draws import draws_column, draws_of
 
 _CURVE = ["sweep", "vector", "layer"]
+_SOURCES = {"source_layer": "of layer", "source_position": "of position"}
 _LINES = ["-", (0, (1, 1)), (0, (5, 1)), (0, (3, 1, 1, 1))]
 # Every second layer's are hollow. Seven shapes and eight colours repeat together after 56 layers.
 _MARKERS = ["o", "^", "s", "v", "D", "<", ">"]
@@ -35,7 +40,8 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
 
     x: relative accuracy on the target corpus in %, y: the same on the other corpus, a point per
     coefficient, which stands beside it where there is room; error bars are 95 % intervals, without
-    those of points beyond the limits. Needs a skill table with one other corpus.
+    those of points beyond the limits. A curve that was drawn several times is the mean, in a band
+    that holds the range of all draws on both axes. Needs a skill table with one other corpus.
     Settings: `layers` (labels), `limits` ([low, high] of both axes in %), `measure` ("top1",
     "top10", "kept_top1" or "kept_top10"), `controls` (names of sweeps), `titles` (of sweeps by
     name; a control's stands alone, without its layer).
@@ -45,10 +51,17 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     layers = ordered_layers(points, settings)
     points = points[points["layer"].isin(layers)]
     controls, titles = set(settings.get("controls", ())), settings.get("titles", {})
-    curves = [
-        ((str(sweep), str(vector), str(layer)), curve)
-        for (sweep, vector, layer), curve in points.groupby(_CURVE, sort=False)
-    ]
+    curves = []
+    for (sweep, vector, layer, *read_at), curve in points.groupby(
+        _curve(points), sort=False, dropna=False
+    ):
+        named = [_SOURCES[name] for name in _SOURCES if name in points]
+        said = [
+            f"{name} {place:g}"
+            for name, place in zip(named, read_at, strict=True)
+            if not np.isnan(place)
+        ]
+        curves.append(((str(sweep), " ".join([str(vector), *said]), str(layer)), curve))
     curves.sort(key=lambda curve: (curve[0][0] in controls, layers.index(curve[0][2])))
     steered = [key for key, _ in curves if key[0] not in controls]
     depths = [layer for layer in layers if any(key[2] == layer for key in steered)]
@@ -74,8 +87,9 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
         curve = rows[rows["coefficient"].notna()]  # the unsteered model is at 100 % of both
         name = f"Layer {layer}"
         look = _CONTROL
+        drawn = draws_of(curve)
         if sweep in controls:
-            name = titles.get(sweep, f"{name} (permuted)")
+            name = titles.get(sweep, f"{name} ({'control' if drawn else 'permuted'})")
         else:
             if len(sources) > 1:
                 named = [titles.get(sweep) or label(sweep, {})] if len(sweeps) > 1 else []
@@ -83,10 +97,16 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
                     named.append(label(vector, {}))
                 name += f" ({', '.join(named)})"
             look = _look(depths.index(layer), sources.index((sweep, vector)))
+        if drawn:
+            name += f"\nmean and range\nof {drawn} draws"
         x, y = (100 * curve[f"{measure}_{role}"].to_numpy() for role in ("target", "other"))
         handles += axes.plot(x, y, label=name.replace(" (", "\n("), **look)
         at = np.stack([x, y], axis=1)
-        lines += [at, *_draw_intervals(axes, curve, measure, look)]
+        lines.append(at)
+        if drawn:
+            _draw_band(axes, curve, measure, look)
+        else:
+            lines += _draw_intervals(axes, curve, measure, look)
         texts = [signed(value).removeprefix("+") for value in curve["coefficient"]]
         numbered.append(Numbered(at, texts, look["color"]))
     handles.append(Line2D([], [], linestyle="none", label="Beside points:\ncoefficient"))
@@ -101,10 +121,15 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     return figure, numbers
 
 
+def _curve(rows: pd.DataFrame) -> list[str]:
+    """The columns that tell curves apart."""
+    return [*_CURVE, *(name for name in _SOURCES if name in rows)]
+
+
 def _points(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
     """A row per curve and coefficient, the measure's columns suffixed `_target` and `_other`."""
     columns = [measure, f"{measure}_low", f"{measure}_high"]
-    point = [*_CURVE, "coefficient"]
+    point = [*_curve(rows), "coefficient", *draws_column(rows)]
     sides = {}
     for role in ("target", "other"):
         side = rows[rows["role"] == role]
@@ -133,6 +158,42 @@ def _look(depth: int, source: int) -> dict[str, Any]:
         "markersize": 3.6 if hollow else 4.4,
         "zorder": 3,
     }
+
+
+def _draw_band(axes: Axes, curve: pd.DataFrame, measure: str, look: Mapping[str, Any]) -> None:
+    """Draw what lies between the ranges of neighbouring points, each a rectangle, as one area."""
+    corners = []
+    for x in ("low", "high"):
+        for y in ("low", "high"):
+            corners.append(100 * curve[[f"{measure}_{x}_target", f"{measure}_{y}_other"]])
+    rectangles = np.stack(corners, axis=1)  # [points, 4, 2]
+    rectangles = rectangles[np.isfinite(rectangles).all(axis=(1, 2))]
+    pieces = [_hull(np.concatenate(pair)) for pair in itertools.pairwise(rectangles)]
+    if pieces:
+        area = Path.make_compound_path(*(Path(piece, closed=True) for piece in pieces))
+        band = PathPatch(area, facecolor=look["color"], alpha=0.2, linewidth=0, zorder=1.5)
+        axes.add_patch(band)
+
+
+def _hull(points: np.ndarray) -> np.ndarray:
+    """The convex hull of points [n, 2], counter-clockwise, its first point also its last."""
+    ordered = points[np.lexsort((points[:, 1], points[:, 0]))]
+    sides = []
+    for way in (ordered, ordered[::-1]):
+        side: list[np.ndarray] = []
+        for point in way:
+            while len(side) > 1 and _turn(side[-2], side[-1], point) <= 0:
+                side.pop()
+            side.append(point)
+        sides.append(side)
+    lower, upper = sides
+    return np.array([*lower, *upper[1:]])
+
+
+def _turn(first: np.ndarray, second: np.ndarray, third: np.ndarray) -> float:
+    """Above 0 where the way over three points turns left."""
+    (a, b), (c, d) = second - first, third - second
+    return float(a * d - b * c)
 
 
 def _draw_intervals(

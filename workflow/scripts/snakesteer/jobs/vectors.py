@@ -15,11 +15,13 @@ from snakesteer.vectors.rounding import rounded
 def job_vectors(
     paths: Iterable[str], job: SweepJob, manifest: Mapping[str, Any]
 ) -> list[dict[str, np.ndarray]]:
-    """The vectors [n_layers, hidden] by name, rounded to the sweep's `vector_dtype`.
+    """The vectors [n_layers, hidden] by name, rounded to the sweep's `vector_dtype`; those of
+    several positions [positions, n_layers, hidden], and of several `draws` [draws, …].
 
     `paths` are in the order of `job.vectors`. One dictionary, or with `resamples` one for each.
     """
-    read = read_vectors(job.vectors, paths, manifest, job.resamples, transfer=job.transfer)
+    several = dict.fromkeys(job.vectors, job.resamples) if job.resamples else job.draws
+    read = read_vectors(job.vectors, paths, manifest, several, transfer=job.transfer)
     vectors = {name: rounded(vector, job.vector_dtype) for name, vector in read.items()}
     if not job.resamples:
         return [vectors]

@@ -20,14 +20,16 @@ class Stage:
     """A kind of cached artefact: its folder under the cache and the endings of its files.
 
     `plugins` says which settings name a plugin, and of which kind: {setting: kind}; there a file of
-    the study's author may be named as well, which is none. `nested` are
-    settings that hold such settings themselves, one or a list of them.
+    the study's author may be named as well, which is none. `nested` are settings that hold such
+    settings themselves, one or a list of them. `script` makes it, where that is not named as the
+    stage is.
     """
 
     folder: str
     endings: tuple[str, ...]
     plugins: Mapping[str, str] = field(default_factory=dict)
     nested: tuple[str, ...] = ()
+    script: str | None = None
 
     def plugins_of(self, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
         """The plugins that settings of this stage name, each as (kind, name)."""
@@ -60,6 +62,7 @@ def _named(settings: Any, path: Sequence[str]) -> list[str]:
 
 METHODS = {"method": "vectors"}
 OTHERS = ("of", "vectors")  # of which a vector is made
+SEVERAL = "several_vectors"
 
 STAGES = {
     "model": Stage("models", ("{name}.{key}.json",)),
@@ -78,8 +81,12 @@ STAGES = {
     "mean": Stage("vectors", ("{name}-mean.{key}.safetensors",)),
     "vector_file": Stage("vectors", ("{name}-file.{key}.safetensors",)),
     "vector": Stage("vectors", ("{name}.{key}.safetensors",), METHODS, OTHERS),
-    "resampled_vectors": Stage("vectors", ("{name}-resampled.{key}.safetensors",), METHODS, OTHERS),
-    "drawn_vectors": Stage("vectors", ("{name}-draws.{key}.safetensors",), METHODS, OTHERS),
+    "resampled_vectors": Stage(
+        "vectors", ("{name}-resampled.{key}.safetensors",), METHODS, OTHERS, SEVERAL
+    ),
+    "drawn_vectors": Stage(
+        "vectors", ("{name}-draws.{key}.safetensors",), METHODS, OTHERS, SEVERAL
+    ),
     "sweep": Stage(
         "sweeps",
         ("{name}.{key}.parquet",),

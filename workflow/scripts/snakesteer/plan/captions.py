@@ -29,6 +29,7 @@ def caption(study: Study, name: str, tables: Sequence[str] = ()) -> str:
     if tables and absent.issuperset(Path(path).stem for path in needed):
         return "Not drawn: published results are absent."
     said = [figure.caption or "", *_designs(study, figure), *figure.said(study, absent)]
+    said += figure.drawn_several(study, absent)
     if isinstance(figure, WithIntervals):
         items, vectors = figure.items(absent), "resamples of the vectors"
         over = {

@@ -46,13 +46,13 @@ class Graph:
             role: tuple(item if isinstance(item, tuple) else (item, 0) for item in items)
             for role, items in (inputs or {}).items()
         }
-        code = script_code(self, stage, *STAGES[stage].plugins_of(settings))
+        code = script_code(self, script_of(stage), *STAGES[stage].plugins_of(settings))
         artefact = Artefact(stage, name, settings, given, code)
         return self.made.setdefault((stage, name, artefact.key), artefact)
 
     def codes(self, artefact: Artefact) -> dict[str, str]:
         """The digests of the code behind an artefact: of its script alone, and of each plugin."""
-        found = {"script": script_code(self, artefact.stage)}
+        found = {"script": script_code(self, script_of(artefact.stage))}
         for kind, name in STAGES[artefact.stage].plugins_of(artefact.settings):
             found[f"{kind}/{name}"] = plugin_code(self, kind, name)
         return found
@@ -78,6 +78,11 @@ def once(
         return result
 
     return remembered
+
+
+def script_of(stage: str) -> str:
+    """The name of the script that makes a stage."""
+    return STAGES[stage].script or stage
 
 
 @once

@@ -19,7 +19,6 @@ from snakesteer.study import schema
 from snakesteer.study.depth import at_depth
 from snakesteer.study.references import check_layers
 from snakesteer.study.tables import Table
-from snakesteer.study.vectors import ControlVector
 
 
 class Plan:
@@ -38,9 +37,8 @@ class Plan:
         self.graph = graph = Graph(study, repository)
         self.vectors = {name: vector(graph, name) for name in study.vectors}
         self.study_vectors = dict(self.vectors)
-        for name, made in study.vectors.items():
-            if isinstance(made, ControlVector) and (draws := made.draws):
-                self.study_vectors[f"{name}-draws"] = drawn_vectors(graph, name, draws)
+        for name, draws in study.draws_of(study.vectors).items():
+            self.study_vectors[f"{name}-draws"] = drawn_vectors(graph, name, draws)
         for name, entry in study.activations.items():
             if entry.corpus:
                 mean(graph, name)

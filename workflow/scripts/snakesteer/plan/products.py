@@ -16,6 +16,8 @@ from snakesteer.plan.sweeps import choice, resampled_jobs, sweep_jobs, tabled
 from snakesteer.plan.vectors import mean, vector
 from snakesteer.study.vectors import ControlVector
 
+DESCRIBED = ("vectors.csv", "cosines.csv")
+
 
 def table(graph: Graph, name: str) -> Product:
     """The table of a sweep under one of its measures."""
@@ -59,9 +61,10 @@ def figure(graph: Graph, name: str) -> Product:
     study = graph.study
     figure = study.figures[name]
     means, vectors = figure.arrays(study)
-    if means or vectors:
+    if means or vectors or figure.describes_vectors:
+        layers = getattr(figure, "layers", None) or "all"
         for model in filter(None, figure.models(study)):
-            layer_sets(graph, f"figures.{name}.layers", model, getattr(figure, "layers", "all"))
+            layer_sets(graph, f"figures.{name}.layers", model, layers)
     settings = figure.model_dump(exclude={"caption"}) | figure.settings(study)
     settings["arrays"] = [*means, *vectors]
     settings["labels"] = {shown: title for shown, title in figure.labels(study).items() if title}
@@ -69,6 +72,7 @@ def figure(graph: Graph, name: str) -> Product:
         "tables": _table_paths(graph, figure.tables(study)),
         "means": tuple(mean(graph, item).paths[0] for item in means),
         "vectors": tuple(vector(graph, item).paths[0] for item in vectors),
+        "described": tuple(map(graph.path, DESCRIBED)) if figure.describes_vectors else (),
     }
     return Product(
         name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +16,10 @@ from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.measured import measured
 from snakesteer.plan.models import layer_sets, model, running, transfer
 from snakesteer.plan.resources import most_tokens
-from snakesteer.plan.vectors import resampled_vectors, vector
+from snakesteer.plan.vectors import drawn_vectors, resampled_vectors, vector
 from snakesteer.study.measures import OnBehaviours, OnCorpora
 from snakesteer.study.tables import Table
-from snakesteer.sweeps.job import SweepJob
+from snakesteer.sweeps.job import Injected, SweepJob
 from snakesteer.tables.job import ChoiceJob, Picked, Statistics, TableJob
 
 
@@ -50,13 +50,21 @@ def sweep_jobs(graph: Graph, name: str) -> list[Artefact]:
     for job in specified(graph, name):
         inputs: Inputs = {
             "model": [model(graph, sweep.model)],
-            "vectors": [vector(graph, name) for name in job.vectors],
+            "vectors": _vectors(graph, job),
             **files,
         }
         if sweep.choice:
             inputs["choice"] = [choice(graph, sweep.choice)]
         made.append(graph.make("sweep", f"{name}.{_place(job)}", plain(job), inputs))
     return made
+
+
+def _vectors(graph: Graph, job: SweepJob) -> list[Artefact | tuple[Artefact, int]]:
+    draws = job.draws or {}
+    return [
+        drawn_vectors(graph, name, draws[name]) if name in draws else vector(graph, name)
+        for name in job.vectors
+    ]
 
 
 def _place(job: SweepJob) -> str:
@@ -93,6 +101,12 @@ def specified(graph: Graph, name: str) -> list[SweepJob]:
     entry = graph.study.models[sweep.model]
     measures, files = measured(graph, name)
     vectors = graph.study.vectors_of(sweep)
+    positions: dict[str, Sequence[int]] = {}
+    for of in vectors:
+        several = graph.study.positions_of(of)
+        if isinstance(several, list):
+            positions[of] = several
+    draws = graph.study.draws_of(vectors)
 
     def layers(field: str, given: Any) -> list[tuple[int, ...]]:
         sets = layer_sets(graph, f"sweeps.{name}.inject.{field}", sweep.model, given)
@@ -102,13 +116,15 @@ def specified(graph: Graph, name: str) -> list[SweepJob]:
         injections=(),
         measures=measures,
         behaviours=graph.study.behaviours_of(vectors),
+        draws=draws or None,
         **running(entry, sweep),
         **transfer(graph, f"sweeps.{name}", sweep.model, vectors),
         own=_own(graph, sweep.inject.operators),
     )
     jobs: list[SweepJob] = []
     room = 0.0
-    for injections in sweep.inject.injections(vectors, layers, sweep.values):
+    for designed in sweep.inject.injections(vectors, layers, sweep.values, positions):
+        injections = _drawn(designed, draws)
         alone = replace(whole, injections=tuple(injections))
         work = most_tokens(alone, files)
         if work > room:
@@ -119,6 +135,16 @@ def specified(graph: Graph, name: str) -> list[SweepJob]:
             jobs[-1] = replace(whole, injections=shared)
             room -= work
     return jobs
+
+
+def _drawn(injections: Iterable[Injected], draws: Mapping[str, int]) -> list[Injected]:
+    """The injections, one for each draw of those whose vectors are drawn several times."""
+    made = []
+    for injected in injections:
+        several = {draws[name] for name in injected.layers if name in draws}
+        each = range(several.pop()) if several else [None]
+        made += [replace(injected, draw=draw) for draw in each]
+    return made
 
 
 def _own(graph: Graph, operators: Iterable[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ made of, and the samples that it is made of, by role.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +38,17 @@ def vector(graph: Graph, name: str) -> Artefact:
 def resampled_vectors(graph: Graph, name: str, resamples: int) -> Artefact:
     """A steering vector from samples drawn anew, so many times."""
     drawn = {"vector": name, "resamples": resamples, "seed": graph.study.vectors[name].seed}
-    settings, samples = _recipe(graph, name)
-    return graph.make("resampled_vectors", name, settings | drawn, samples)
+    return _several(graph, "resampled_vectors", name, drawn)
 
 
 def drawn_vectors(graph: Graph, name: str, draws: int) -> Artefact:
     """A control drawn so many times."""
+    return _several(graph, "drawn_vectors", name, {"draws": draws})
+
+
+def _several(graph: Graph, stage: str, name: str, drawn: Mapping[str, Any]) -> Artefact:
     settings, samples = _recipe(graph, name)
-    return graph.make("drawn_vectors", name, settings | {"draws": draws}, samples)
+    return graph.make(stage, name, {**settings, **drawn}, samples)
 
 
 def _recipe(graph: Graph, name: str) -> Recipe:

@@ -68,21 +68,33 @@ def derived(snakemake: Any, origins: Sequence[Mapping[str, Any]]) -> dict[str, A
     return {**provenance(snakemake), "model": models[0]}
 
 
+def read_positions(names: Iterable[str], paths: Iterable[str]) -> dict[str, list[int]]:
+    """The positions of vectors by name, of those that are of several."""
+    found = {}
+    for name, path in zip(names, paths, strict=True):
+        if positions := read_provenance(path).get("positions"):
+            found[name] = positions
+    return found
+
+
 def read_vectors(
     names: Iterable[str],
     paths: Iterable[str],
     manifest: Mapping[str, Any],
-    resamples: int | None = None,
+    several: Mapping[str, int] | None = None,
     transfer: bool = False,
 ) -> dict[str, np.ndarray]:
     """Steering vectors [n_layers, hidden] by name, refused unless they are of this model.
 
-    With `resamples` the files hold as many of each: [resamples, n_layers, hidden]. With `transfer`
-    they may be of any model with as many layers of this width.
+    Those of several positions are [positions, n_layers, hidden], in the order that `positions` of
+    their provenance has. Of those named in `several`, the files hold so many, resamples or draws,
+    along an axis before the others. With `transfer` they may be of any model with as many layers of
+    this width.
     """
     vectors = {}
     for name, path in zip(names, paths, strict=True):
-        origin = read_provenance(path)["model"]
+        made = read_provenance(path)
+        origin = made["model"]
         if origin["fingerprint"] != manifest["fingerprint"] and not transfer:
             raise StudyError(
                 f"vectors.{name} comes from the model {origin['source']} "
@@ -90,9 +102,13 @@ def read_vectors(
                 f"({manifest['fingerprint'][:12]}); steer the model that the vector is from, or "
                 "allow it with transfer: true."
             )
-        vector = read_tensors(path)["vectors" if resamples else "vector"]
-        shape = (manifest["n_layers"], manifest["hidden"])
-        expected = (resamples, *shape) if resamples else shape
+        times = (several or {}).get(name)
+        vector = read_tensors(path)["vectors" if times else "vector"]
+        expected: tuple[int, ...] = (manifest["n_layers"], manifest["hidden"])
+        if positions := made.get("positions"):
+            expected = (len(positions), *expected)
+        if times:
+            expected = (times, *expected)
         if transfer and vector.shape != expected:
             raise StudyError(
                 f"vectors.{name} has shape {vector.shape} from the model {origin['source']}, but "

@@ -20,6 +20,8 @@ from snakesteer.study.entries import (
 )
 from snakesteer.study.formats import Format
 
+Several = list[int] | Literal["after_instruction"]
+
 
 class Mean(Entry):
     """Positions whose mean is read."""
@@ -74,6 +76,8 @@ class Activations(Entry):
         return self
 
     @property
-    def several(self) -> bool:
-        """Whether they have an axis of positions."""
-        return isinstance(self.positions, list) or self.positions == "after_instruction"
+    def several(self) -> Several | None:
+        """Their positions, if they have an axis of these."""
+        if isinstance(self.positions, list) or self.positions == "after_instruction":
+            return self.positions
+        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -96,20 +96,43 @@ class DesignEntry(Entry):
         """What captions say of it, where that is not the usual."""
         return _said(self.operator, self.sites, self.positions)
 
+    @property
+    def several_sources(self) -> bool:
+        """Whether a vector has a curve for each of several layers or positions that it is from."""
+        return False
+
     def injections(
-        self, vectors: Sequence[str], layers: LayerSets, coefficients: Coefficients
+        self,
+        vectors: Sequence[str],
+        layers: LayerSets,
+        coefficients: Coefficients,
+        positions: Mapping[str, Sequence[int]],
     ) -> Iterator[list[Injected]]:
-        """The injections, those at the same layers together; with no `coefficients`, a choice's."""
+        """The injections, those at the same layers together; with no `coefficients`, a choice's.
+
+        `positions` are those of vectors that the study lists several of.
+        """
         raise NotImplementedError
 
-    def _placed(self, vector: str, layers: tuple[int, ...], source: int | None = None) -> Placed:
+    def read_at(self, vector: str) -> Literal["all"] | list[int] | None:
+        """At which of several positions a vector is taken; None if that is not said."""
+        return None
+
+    def _placed(
+        self,
+        vector: str,
+        layers: tuple[int, ...],
+        source_layer: int | None = None,
+        source_position: int | None = None,
+    ) -> Placed:
         return Placed(
             vector,
             layers,
             self.operator,
             tuple(self.sites),
             self.positions,
-            source_layer=source,
+            source_layer=source_layer,
+            source_position=source_position,
         )
 
 
@@ -131,6 +154,12 @@ class AloneDesign(DesignEntry):
         "injected; if left out, at every layer what it has there.",
     )
 
+    source_positions: Literal["all"] | Annotated[list[FromEnd], Some, Distinct] | None = Field(
+        None,
+        description="Of vectors of activations at several positions: inject what they have at "
+        "these, a curve for each.",
+    )
+
     layered: ClassVar = ("layers", "source_layers")
 
     @model_validator(mode="after")
@@ -144,7 +173,11 @@ class AloneDesign(DesignEntry):
         return [self.vector] if self.vector else self.vectors
 
     def injections(
-        self, vectors: Sequence[str], layers: LayerSets, coefficients: Coefficients
+        self,
+        vectors: Sequence[str],
+        layers: LayerSets,
+        coefficients: Coefficients,
+        positions: Mapping[str, Sequence[int]],
     ) -> Iterator[list[Injected]]:
         sources: list[int | None] = [None]
         if self.source_layers is not None:
@@ -153,8 +186,23 @@ class AloneDesign(DesignEntry):
             made = []
             for vector in vectors:
                 for source in sources:
-                    made.append(Injected((self._placed(vector, steered, source),), coefficients))
+                    for position in self._read_at(positions.get(vector)):
+                        placed = self._placed(vector, steered, source, position)
+                        made.append(Injected((placed,), coefficients))
             yield made
+
+    @property
+    def several_sources(self) -> bool:
+        given = (self.source_layers, self.source_positions)
+        return any(each == "all" or len(each or []) > 1 for each in given)
+
+    def read_at(self, vector: str) -> Literal["all"] | list[int] | None:
+        return self.source_positions
+
+    def _read_at(self, positions: Sequence[int] | None) -> Sequence[int | None]:
+        if self.source_positions is None:
+            return [None]
+        return positions or [] if self.source_positions == "all" else self.source_positions
 
 
 class PartEntry(Entry):
@@ -169,6 +217,10 @@ class PartEntry(Entry):
     )
     source_layer: Layer | None = Field(
         None, description="Inject what it has at this layer, in place of what it has at each."
+    )
+
+    source_position: FromEnd | None = Field(
+        None, description="Of a vector of several positions: inject what it has at this one."
     )
 
     layered: ClassVar = ("layers", "source_layer")
@@ -190,7 +242,11 @@ class TogetherDesign(DesignEntry):
         return list(self.together)
 
     def injections(
-        self, vectors: Sequence[str], layers: LayerSets, coefficients: Coefficients
+        self,
+        vectors: Sequence[str],
+        layers: LayerSets,
+        coefficients: Coefficients,
+        positions: Mapping[str, Sequence[int]],
     ) -> Iterator[list[Injected]]:
         yield [Injected(tuple(self._part(vector, layers) for vector in vectors), coefficients)]
 
@@ -250,7 +306,14 @@ class TogetherDesign(DesignEntry):
             self.positions if given.positions is None else given.positions,
             given.coefficient,
             source,
+            given.source_position,
         )
+
+    def read_at(self, vector: str) -> Literal["all"] | list[int] | None:
+        part = self.together[vector]
+        if isinstance(part, PartEntry) and part.source_position is not None:
+            return [part.source_position]
+        return None
 
 
 class CombinedDesign(DesignEntry):
@@ -274,7 +337,11 @@ class CombinedDesign(DesignEntry):
         return any(self.weighted)
 
     def injections(
-        self, vectors: Sequence[str], layers: LayerSets, coefficients: Coefficients
+        self,
+        vectors: Sequence[str],
+        layers: LayerSets,
+        coefficients: Coefficients,
+        positions: Mapping[str, Sequence[int]],
     ) -> Iterator[list[Injected]]:
         directions: tuple[Direction, ...] = ("add", "subtract")
         for steered in layers("layers", self.layers):

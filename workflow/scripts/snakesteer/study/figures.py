@@ -6,7 +6,7 @@ the plugin of its kind, `figures/<kind>.py`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self, get_args
 
 from pydantic import Field, model_validator
@@ -14,7 +14,16 @@ from pydantic import Field, model_validator
 from snakesteer.core.errors import StudyError
 from snakesteer.study.activations import Activations
 from snakesteer.study.designs import PartEntry, TogetherDesign
-from snakesteer.study.entries import Count, Entry, Layers, LayerSet, Name, TableName, TableNames
+from snakesteer.study.entries import (
+    Count,
+    Entry,
+    Layers,
+    LayerSet,
+    Name,
+    Names,
+    TableName,
+    TableNames,
+)
 from snakesteer.study.measures import NextToken, TwoChoice
 from snakesteer.study.published import (
     Published,
@@ -22,6 +31,7 @@ from snakesteer.study.published import (
     PublishedSkill,
     PublishedSweep,
 )
+from snakesteer.study.sweeps import SweepEntry
 from snakesteer.study.tables import Table
 from snakesteer.study.vectors import Vector
 
@@ -42,6 +52,8 @@ class Shown(Protocol):
     def model_of(self, vector: str) -> str: ...
     def behaviour_of(self, vector: str) -> str: ...
     def collapse_of(self, table: str) -> float: ...
+    def vectors_of(self, sweep: SweepEntry) -> list[str]: ...
+    def draws_of(self, vectors: Iterable[str]) -> dict[str, int]: ...
 
 
 class Drawn(NamedTuple):
@@ -71,6 +83,10 @@ class Figure(Entry):
     draws: ClassVar[Mapping[str, Drawn]] = {}
     # Fields that name entries of other sections, with the section.
     names: ClassVar[Mapping[str, str]] = {}
+    # Whether it shows the study's vectors in numbers, and those at several positions.
+    describes_vectors: ClassVar[bool] = False
+    # What it shows of a control that was drawn several times.
+    of_draws: ClassVar[str] = "mean and range"
     # Whether any one of the tables is enough to draw it, and not the first alone.
     any_table: ClassVar[bool] = False
 
@@ -126,6 +142,16 @@ class Figure(Entry):
         """What its caption says of its settings, with nothing in the tables that are absent."""
         return []
 
+    def drawn_several(self, study: Shown, absent: Collection[str]) -> list[str]:
+        """What its caption says of controls that were drawn several times."""
+        said = []
+        for name in self.drawn:
+            table = study.table(name)
+            if isinstance(table, Table) and name not in absent:
+                draws = study.draws_of(study.vectors_of(table.sweep))
+                said += [f"{v}: {self.of_draws} of {n} draws." for v, n in draws.items()]
+        return list(dict.fromkeys(said))
+
 
 class WithIntervals(Figure):
     """A figure with intervals."""
@@ -147,6 +173,12 @@ class OfQuestions(Figure):
     def check(self, entry: str, study: Shown) -> None:
         for name in self.drawn:
             table = study.table(name)
+            if isinstance(table, Table) and table.sweep.inject.several_sources:
+                raise StudyError(
+                    f"{entry} has room for one curve at each layer, but sweeps.{name} has one for "
+                    "every source layer or position; draw it as a trade-off, or give each a sweep "
+                    "of its own."
+                )
             if isinstance(table, Table) and table.kind in ("grid", "single"):
                 asked = study.asked(table)
                 if len(set(asked)) < len(asked):
@@ -219,6 +251,7 @@ class HeatmapFigure(OfQuestions):
     layers: Layers | None = None
 
     draws: ClassVar = {"sweep": Drawn("two_choice", "grid")}
+    of_draws: ClassVar = "mean"
     names: ClassVar = {"behaviour": "behaviours"}
 
     def check(self, entry: str, study: Shown) -> None:
@@ -443,13 +476,56 @@ class DistributionsFigure(Figure):
         return own.isdisjoint([*self.activations, *self.vectors])
 
 
+class VectorsFigure(Figure):
+    """Vectors in numbers: length, training accuracy and explained variance by layer, and cosines
+    between them. The tables are `vectors.csv` and `cosines.csv` beside the figures."""
+
+    kind: Literal["vectors"]
+    vectors: Names = Field(description="Vectors of one model.")
+    layers: Layers | None = Field(
+        None,
+        description="Layers at which cosines are shown, a heat map of all vectors for each; if "
+        "left out, one heat map has every two vectors at all layers.",
+    )
+
+    names: ClassVar = {"vectors": "vectors"}
+    describes_vectors: ClassVar = True
+
+    def check(self, entry: str, study: Shown) -> None:
+        models = {}
+        for name in self.vectors:
+            if name not in study.vectors:
+                raise StudyError(
+                    f"{entry}.vectors names {name}, which is published and has no samples here; "
+                    "name vectors of the study's own."
+                )
+            models[study.model_of(name)] = name
+        if len(models) > 1:
+            said = " and ".join(f"vectors.{name} is of {model}" for model, name in models.items())
+            raise StudyError(
+                f"{entry} compares vectors of one model, but {said}; give each model a figure of "
+                "its own."
+            )
+
+    def models(self, study: Shown) -> list[str | None]:
+        return [study.model_of(name) for name in self.vectors]
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        return [
+            "Training accuracy: the share of a vector's own samples that lie along it on their "
+            "class's side of the middle (dotted: chance).",
+            "Explained variance: the share of the variance of its pairs' differences along it.",
+        ]
+
+
 AnyFigure = Annotated[
     TradeoffFigure
     | HeatmapFigure
     | SingleFigure
     | CombinedFigure
     | SimultaneousFigure
-    | DistributionsFigure,
+    | DistributionsFigure
+    | VectorsFigure,
     Field(discriminator="kind"),
 ]
 FIGURES: tuple[type[Figure], ...] = get_args(get_args(AnyFigure)[0])

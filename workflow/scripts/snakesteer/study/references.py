@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import get_args
+from typing import Literal, get_args
 
 from snakesteer.core.errors import StudyError
 from snakesteer.prompts.formats import CHAT, PLAIN, SYSTEM
-from snakesteer.study.activations import Activations, Mean
+from snakesteer.study.activations import Activations, Mean, Several
 from snakesteer.study.designs import AloneDesign, CombinedDesign
 from snakesteer.study.figures import Drawn, Figure, WithIntervals
 from snakesteer.study.measures import TwoChoice
@@ -45,6 +45,8 @@ def check(study: Study) -> None:
         _known(study, f"samples.{name}.model", "models", [samples.model])
         _known(study, f"samples.{name}.vector", "vectors", [samples.vector])
         _same_model(study, f"samples.{name}", samples, [samples.vector])
+        positions = study.positions_of(samples.vector)
+        _one_position(f"samples.{name}.vector", f"vectors.{samples.vector}", positions)
     for name, compared in study.scorecards.items():
         for ours, theirs in zip(compared.sweeps, compared.against, strict=True):
             one = _known_table(study, f"scorecards.{name}", ours)
@@ -195,6 +197,7 @@ def _vectors(study: Study) -> None:
     for name in study.vectors:
         _not_of_itself(study, name)
         study.model_of(name)
+        study.positions_of(name)
 
 
 def _choices(study: Study) -> None:
@@ -226,6 +229,11 @@ def _searches(study: Study, entry: str, name: str, grid: Table) -> None:
             "choose on the validation split."
         )
     _distinct_behaviours(study, f"sweeps.{name}.inject", study.vectors_of(grid.sweep))
+    if grid.sweep.inject.several_sources:
+        raise StudyError(
+            f"{entry} names sweeps.{name}, which has a curve for every source layer or position, "
+            "and a choice takes one at each layer; name one there."
+        )
     values = grid.sweep.steered
     if not min(values) < 0 < max(values):
         raise StudyError(
@@ -246,6 +254,9 @@ def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
         _searched(study, entry, sweep, sweep.choice)
     _known(study, f"{entry}.inject", "vectors", sweep.inject.named or [])
     vectors = study.vectors_of(sweep)
+    for name in vectors:
+        _read_at(study, f"{entry}.inject", name, sweep.inject.read_at(name))
+    _draws(study, entry, sweep, study.draws_of(vectors))
     for name, measure in sweep.measures.items():
         place = f"{entry}.measures.{name}"
         _known(study, f"{place}.{measure.SECTION}", measure.SECTION, measure.sources or [])
@@ -265,7 +276,10 @@ def _figure(study: Study, entry: str, figure: Figure) -> None:
         _known(study, f"{entry}.{field}", section, figure.named(field), published)
         for name in figure.named(field):
             if section == "activations" and name in study.activations:
-                _one_position(study, f"{entry}.{field}", name)
+                several = study.activations[name].several
+                _one_position(f"{entry}.{field}", f"activations.{name}", several)
+            if section == "vectors" and name in study.vectors and not figure.describes_vectors:
+                _one_position(f"{entry}.{field}", f"vectors.{name}", study.positions_of(name))
     figure.check(entry, study)
     if isinstance(figure, WithIntervals) and figure.intervals != "items":
         _resamples(study, entry, figure)
@@ -288,8 +302,8 @@ def _names(study: Study) -> None:
                 f"{entry} and {written[table]} both write the table {table}; rename one."
             )
         written[table] = entry
-    for name, vector in study.vectors.items():
-        if isinstance(vector, ControlVector) and vector.draws and f"{name}-draws" in study.vectors:
+    for name in study.draws_of(study.vectors):
+        if f"{name}-draws" in study.vectors:
             raise StudyError(
                 f"vectors.{name}-draws and the draws of vectors.{name} both write "
                 f"{name}-draws.safetensors; rename one."
@@ -315,7 +329,6 @@ def _tables(study: Study) -> Iterator[tuple[str, str]]:
 
 def _read(study: Study, entry: str, vector: VectorEntry, field: str, activations: str) -> None:
     """The activations of a vector are what its method reads there."""
-    _one_position(study, entry, activations)
     of = "corpus" if study.activations[activations].corpus else "behaviour"
     if vector.READS[field] == of:
         return
@@ -371,18 +384,49 @@ def _not_of_itself(
             _not_of_itself(study, other, True, above)
 
 
-def _one_position(study: Study, entry: str, activations: str) -> None:
-    if study.activations[activations].several:
+def _read_at(
+    study: Study, entry: str, vector: str, given: Literal["all"] | list[int] | None
+) -> None:
+    """A vector of several positions is injected as it is at some of them, any other without."""
+    positions = study.positions_of(vector)
+    if given is None and positions:
         raise StudyError(
-            f"{entry} names activations.{activations}, which are read at several positions, and "
-            "takes those of one; name it there, as `positions: -1`."
+            f"{entry} names vectors.{vector}, of the positions {positions}; say at which it is "
+            "taken, as `source_positions: all`, or in `together` as `source_position: -1`."
+        )
+    if given is None or given == positions:
+        return
+    if not positions:
+        raise StudyError(
+            f"{entry} has source_positions, but vectors.{vector} is of one position; leave it out."
+        )
+    if given == "all" and not isinstance(positions, list):
+        raise StudyError(
+            f"{entry}.source_positions is all, but how many positions vectors.{vector} has is not "
+            "known before it is made; list them, as [-3, -2, -1]."
+        )
+    for position in given if given != "all" else ():
+        if isinstance(positions, list) and position not in positions:
+            raise StudyError(
+                f"{entry} takes vectors.{vector} at position {position}, which is none of its "
+                f"{positions}; name one of those."
+            )
+
+
+def _one_position(entry: str, named: str, positions: Several | None) -> None:
+    """Activations or a vector that an entry names are not of several positions."""
+    if positions:
+        raise StudyError(
+            f"{entry} names {named}, of the positions {positions}, and takes one; read its "
+            "activations at one, as `positions: -1`."
         )
 
 
 def _resamples(study: Study, entry: str, figure: WithIntervals) -> None:
     for name in figure.drawn:
         table = study.table(name)
-        if not isinstance(table, Table) or not table.sweep.resamples:
+        drawn = isinstance(table, Table) and study.drawn_only(table.sweep)
+        if not drawn and (not isinstance(table, Table) or not table.sweep.resamples):
             raise StudyError(
                 f"{entry}.intervals is {figure.intervals}, but sweeps.{name} has no resamples of "
                 "its vectors; give it `resamples`, or leave intervals out."
@@ -404,6 +448,22 @@ def _layers(study: Study, entry: str, figure: Figure) -> None:
                         f"{entry}.layers names layer {layer}, which sweeps.{name} does not have; "
                         "add it there."
                     )
+
+
+def _draws(study: Study, entry: str, sweep: SweepEntry, draws: Mapping[str, int]) -> None:
+    """What is injected at once is drawn equally often, and what is drawn has no resamples."""
+    if len(set(draws.values())) > 1 and not isinstance(sweep.inject, AloneDesign):
+        said = " and ".join(f"vectors.{name} has {number}" for name, number in draws.items())
+        raise StudyError(
+            f"{entry}.inject injects controls with different draws at once, as {said}; give them "
+            "as many."
+        )
+    if draws and sweep.resamples:
+        raise StudyError(
+            f"{entry}.resamples draws its vectors anew, and so do the draws of "
+            f"vectors.{next(iter(draws))}; leave resamples out, or inject that in a sweep of its "
+            "own."
+        )
 
 
 def _same_model(

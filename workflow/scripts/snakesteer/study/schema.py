@@ -6,7 +6,7 @@ Its entries have names and refer to each other by name (`references`); how a fil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Literal, Self
 
@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from snakesteer.core.errors import StudyError
 from snakesteer.prompts.formats import CHAT, PLAIN
-from snakesteer.study.activations import Activations, Mean
+from snakesteer.study.activations import Activations, Mean, Several
 from snakesteer.study.behaviours import (
     BEHAVIOURS,
     Behaviour,
@@ -29,7 +29,7 @@ from snakesteer.study.corpora import (
     HubSplit,
     Shuffle,
 )
-from snakesteer.study.designs import DESIGNS, PartEntry
+from snakesteer.study.designs import DESIGNS, AloneDesign, PartEntry
 from snakesteer.study.entries import Count, Entry, Name, Seed, Titled
 from snakesteer.study.figures import FIGURES, AnyFigure
 from snakesteer.study.formats import Format
@@ -54,7 +54,7 @@ from snakesteer.study.samples import Samples
 from snakesteer.study.scorecards import Scorecard
 from snakesteer.study.sweeps import Sweep, SweepEntry
 from snakesteer.study.tables import Table, tables_of
-from snakesteer.study.vectors import METHODS, FileVector, Scale, Vector
+from snakesteer.study.vectors import METHODS, ControlVector, FileVector, Scale, Vector, VectorEntry
 from snakesteer.tables.bootstrap import RESAMPLES, SEED
 
 
@@ -143,6 +143,22 @@ class Study(Entry):
         """The vectors that a sweep injects."""
         return sweep.inject.named or self.chosen_vectors(sweep.choice or "")
 
+    def draws_of(self, vectors: Iterable[str]) -> dict[str, int]:
+        """How many draws vectors have, of those that are drawn several times."""
+        found = {}
+        for name in vectors:
+            entry = self.vectors[name]
+            if isinstance(entry, ControlVector) and entry.draws:
+                found[name] = entry.draws
+        return found
+
+    def drawn_only(self, sweep: SweepEntry) -> bool:
+        """Whether all that a sweep injects is drawn several times."""
+        vectors = self.vectors_of(sweep)
+        draws = self.draws_of(vectors)
+        together = not isinstance(sweep.inject, AloneDesign)
+        return bool(draws) if together else len(draws) == len(vectors)
+
     def sources_of(self, sweep: SweepEntry, measure: MeasureEntry) -> list[str]:
         """The corpora or behaviours that a measure of a sweep is on."""
         if measure.sources is not None:
@@ -166,17 +182,42 @@ class Study(Entry):
             )
         return models.pop()
 
-    def _models_of(self, vector: str, scaled: bool = True) -> set[str]:
+    def positions_of(self, vector: str) -> Several | None:
+        """The positions of the activations that made a vector, and the vectors by which it is
+        scaled; None where all are read at one."""
+        several: dict[str, Several] = {}
+        for entry in self._made_of(vector):
+            for name in chain(*entry.activations().values()):
+                if positions := self.activations[name].several:
+                    several[name] = positions
+        for name, positions in several.items():
+            first = next(iter(several))
+            if positions != several[first]:
+                raise StudyError(
+                    f"vectors.{vector} is made of activations at different positions, those of "
+                    f"{first} at {several[first]} and of {name} at {positions}; read both at the "
+                    "same, or at one."
+                )
+        return next(iter(several.values()), None)
+
+    def _models_of(self, vector: str) -> set[str]:
+        models = set()
+        for entry in self._made_of(vector):
+            if isinstance(entry, FileVector):
+                models.add(entry.model)
+            for name in chain(*entry.activations().values()):
+                models.add(self.activations[name].model)
+        return models
+
+    def _made_of(self, vector: str, scaled: bool = True) -> Iterator[VectorEntry]:
+        """A vector, those that it is made of, and those by which they are scaled."""
         entry = self.vectors[vector]
-        if isinstance(entry, FileVector):
-            return {entry.model}
-        models = {self.activations[name].model for name in chain(*entry.activations().values())}
+        yield entry
         for name in chain(*entry.vectors().values()):
-            models |= self._models_of(name)
+            yield from self._made_of(name)
         if scaled and isinstance(entry.scale, Scale):
             for name in entry.scale.vectors:
-                models |= self._models_of(name, scaled=False)
-        return models
+                yield from self._made_of(name, scaled=False)
 
     def behaviours_of(self, vectors: Iterable[str]) -> dict[str, str]:
         """The behaviours whose activations made vectors, of those that are made of one."""

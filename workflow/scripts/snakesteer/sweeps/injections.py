@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,15 +37,26 @@ def steerings(
     vectors: Mapping[str, np.ndarray],
     choice: Choice | None,
     codes: Mapping[str, str],
+    positions: Mapping[str, Sequence[int]],
 ) -> Iterator[Steering]:
     """The injections of a job.
 
-    `vectors` are [n_layers, hidden] by name; `choice` holds the chosen multipliers, by behaviour
-    and layer, where an injection asks for them; `codes` are the digests of operators. Raises
-    StudyError where no multiplier was chosen.
+    `vectors` are [n_layers, hidden] by name, those of several positions [positions, n_layers,
+    hidden], and those that are drawn several times have their draws before that; `choice` holds the
+    chosen multipliers, by behaviour and layer, where an injection asks for them; `codes` are the
+    digests of operators, `positions` those of vectors of several. Raises StudyError where no
+    multiplier was chosen, and for a position that a vector does not have.
     """
     for injected in job.injections:
-        parts = tuple(_parts(job, injected, vectors, choice, codes))
+        taken = {}
+        for placed in injected.parts:
+            vector = vectors[placed.vector]
+            if placed.vector in (job.draws or ()):
+                vector = vector[injected.draw]
+            if placed.source_position is not None:
+                vector = vector[_place(placed, positions[placed.vector])]
+            taken[placed.vector] = vector
+        parts = tuple(_parts(job, injected, taken, choice, codes))
         coefficients = injected.coefficients
         if coefficients is None:
             (placed,) = injected.parts
@@ -54,6 +65,17 @@ def steerings(
             coefficients = (Injection(parts).unsteered, cell["subtract"], cell["add"])
         sources = {measured.name: job.sources(injected, measured) for measured in job.measures}
         yield Steering(injected.label, parts, coefficients, sources)
+
+
+def _place(placed: Placed, positions: Sequence[int]) -> int:
+    """The place of its vector's position among those that the vector has."""
+    wanted = placed.source_position
+    if wanted is None or wanted not in positions:
+        raise StudyError(
+            f"vectors.{placed.vector} is injected as it is at position {wanted}, "
+            f"but it has {', '.join(map(str, positions))}; name one of those."
+        )
+    return [*positions].index(wanted)
 
 
 def _parts(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from snakesteer.core.dtypes import Dtype
 from snakesteer.core.labels import injection_label
+from snakesteer.core.records import unless_said
 
 Direction = Literal["add", "subtract"]
 ALL = "all"  # the name of several vectors
@@ -32,7 +33,8 @@ class Placed:
     `positions` (`engine.positions`).
 
     `operator` is a plugin, or the path of a Python file. Its coefficient is the swept one unless it
-    is `constant`. At every layer acts what the vector has there, or what it has at `source_layer`.
+    is `constant`. At every layer acts what the vector has there, or what it has at `source_layer`;
+    of a vector of several positions what it has at `source_position`, one of them.
     """
 
     vector: str
@@ -42,6 +44,7 @@ class Placed:
     positions: str | int = ALL_TOKENS
     constant: float | None = None
     source_layer: int | None = None
+    source_position: int | None = None
 
     @property
     def shared(self) -> int:
@@ -55,12 +58,13 @@ class Injected:
 
     The parts act in this order. Among coefficients None is the unsteered model, where 0 is not.
     None in place of all stands for the unsteered model and the two multipliers that a choice has
-    for the vector.
+    for the vector. Of vectors that are drawn several times it injects one `draw`, counted from 0.
     """
 
     parts: tuple[Placed, ...]
     coefficients: tuple[float | None, ...] | None
     combined: Combined | None = None
+    draw: int | None = unless_said(None)
 
     @property
     def layers(self) -> dict[str, tuple[int, ...]]:
@@ -68,9 +72,13 @@ class Injected:
         return {part.vector: part.layers for part in self.parts}
 
     @property
-    def source_layer(self) -> int | None:
-        """The layer that its vector is from, if that is the same wherever it is injected."""
-        return self.parts[0].source_layer if len(self.parts) == 1 else None
+    def columns(self) -> dict[str, int]:
+        """The columns of tables that tell it from others of its vector at its layers."""
+        chosen = {"draw": self.draw}
+        if len(self.parts) == 1:
+            (part,) = self.parts
+            chosen |= {"source_layer": part.source_layer, "source_position": part.source_position}
+        return {name: value for name, value in chosen.items() if value is not None}
 
     @property
     def what(self) -> str:
@@ -83,8 +91,8 @@ class Injected:
     @property
     def label(self) -> str:
         """What tells it from the others of its sweep."""
-        source = "" if self.source_layer is None else f" of layer {self.source_layer}"
-        return f"{self.what}{source} at {self.layer}"
+        read = [f"{name.replace('_', ' ')} {value}" for name, value in self.columns.items()]
+        return f"{', '.join([self.what, *read])} at {self.layer}"
 
     @property
     def layer(self) -> str:
@@ -171,7 +179,7 @@ class SweepJob:
 
     `behaviours` are those of the vectors that are made of one; `own` the digests of operators that
     are files of the study's author, by their paths. With `resamples` the vectors are so many of
-    each.
+    each. `draws` says how many there are of the vectors that are drawn several times.
     """
 
     injections: tuple[Injected, ...]
@@ -189,6 +197,7 @@ class SweepJob:
     transfer: bool = False
     resamples: int | None = None
     own: Mapping[str, str] = field(default_factory=dict)
+    draws: Mapping[str, int] | None = unless_said(None)
 
     def codes(self, plugins: Mapping[str, str]) -> dict[str, str]:
         """The digests of the operators' code, by their names; `plugins` are those of plugins, by

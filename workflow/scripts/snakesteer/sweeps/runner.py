@@ -158,14 +158,15 @@ def _runs(
     Where one may end early they go outward from 0, the nearest first, and if they have both signs
     `unsteered` (0 or None), those from 0 up and those below 0 are a list each.
     """
-    if not ends_early:
-        return [tuple(coefficients)]
-    steered = [value for value in coefficients if value is not None and value != unsteered]
-    outward = sorted(steered, key=abs)
-    above = tuple(value for value in outward if value >= 0)
-    below = tuple(value for value in outward if value < 0)
-    first = (unsteered,) if unsteered in coefficients else ()
-    runs = [first, above, below] if above and below else [(*first, *outward)]
+    given = [None if value is None else float(value) + 0.0 for value in coefficients]
+    runs: list[tuple[float | None, ...]] = [tuple(given)]
+    if ends_early:
+        steered = [value for value in given if value is not None and value != unsteered]
+        outward = sorted(steered, key=abs)
+        above = tuple(value for value in outward if value >= 0)
+        below = tuple(value for value in outward if value < 0)
+        first = (unsteered,) if unsteered in given else ()
+        runs = [first, above, below] if above and below else [(*first, *outward)]
     return [run for run in runs if run]
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from snakesteer.core.errors import StudyError
 from snakesteer.tables.bootstrap import RESAMPLES, SEED, percentile_interval, resampled_accuracies
+from snakesteer.tables.draws import with_means
 from snakesteer.tables.job import TableJob
 from snakesteer.tables.raw import by_injection, unsteered_rows
 from snakesteer.tables.vector_intervals import HIGH, LOW, vector_interval
@@ -46,13 +47,15 @@ SKILL_COLUMNS = [
 class Curve:
     """One injection of a sweep: what is injected, its layer label and its raw table.
 
-    `resampled` is the raw table of the same sweep with resamples of its vectors (`resample`).
+    `resampled` is the raw table of the same sweep with resamples of its vectors (`resample`);
+    `columns` are further ones that tell it from other curves (`Injected.columns`).
     """
 
     vector: str
     layer: str
     raw: pd.DataFrame
     resampled: pd.DataFrame | None = None
+    columns: Mapping[str, int] = field(default_factory=dict)
 
 
 def table(
@@ -62,7 +65,7 @@ def table(
     resamples of their vectors.
     """
     curves = [
-        Curve(injected.what, injected.layer, own, again)
+        Curve(injected.what, injected.layer, own, again, injected.columns)
         for injected, own, again in by_injection(job, raw, resampled)
     ]
     assert job.target and job.statistics
@@ -86,7 +89,8 @@ def skill_table(
     there; both carry a 95 % interval from `resamples` bootstrap samples of the documents, paired
     between coefficients wherever these saw the same documents. `nll` is per token, in nats. Where
     curves have resampled vectors, all accuracies have an interval over these as well, in further
-    columns (`…_vector_low`, `…_vector_high`).
+    columns (`…_vector_low`, `…_vector_high`). Where curves are draws, all values have their mean
+    and range over these in rows behind (`draws.with_means`).
 
     Raises StudyError if a curve has no unsteered row or counts a document twice.
     """
@@ -98,7 +102,11 @@ def skill_table(
     table = pd.concat(rows, ignore_index=True)
     table["sweep"] = sweep
     table["role"] = np.where(table["corpus"] == target, "target", "other")
-    return table[[*SKILL_COLUMNS, *(name for name in table if name.endswith((LOW, HIGH)))]]
+    further = [name for name in table if name not in SKILL_COLUMNS]
+    table = table[[*SKILL_COLUMNS, *further]]
+    values = [f"{prefix}{accuracy}" for accuracy in ACCURACIES for prefix in ("", "relative_")]
+    ends = [f"{name}{end}" for name in values for end in ("_low", "_high")]
+    return with_means(table, [*values, "nll"], ["documents", "tokens"], ends)
 
 
 def _corpus_rows(
@@ -168,7 +176,7 @@ def _corpus_rows(
                 columns[f"{name}{LOW}"], columns[f"{name}{HIGH}"] = vector_interval(
                     np.asarray(columns[name]), outcomes
                 )
-    return pd.DataFrame(columns)
+    return pd.DataFrame({**columns, **curve.columns})
 
 
 def _with_unsteered(

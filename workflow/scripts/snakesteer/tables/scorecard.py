@@ -19,6 +19,7 @@ import pandas as pd
 from snakesteer.core.errors import StudyError
 from snakesteer.core.labels import layer_order
 from snakesteer.tables.bootstrap import SEED
+from snakesteer.tables.draws import without_draws
 from snakesteer.tables.intervals import CONFIDENCE
 
 SAMPLES = 2000
@@ -84,11 +85,13 @@ def scorecard(tables: Sequence[pd.DataFrame], against: Sequence[pd.DataFrame]) -
     """Compare tables with others, pair by pair; each is a whole skill or behaviour table.
 
     The difference of two values with intervals has the interval of the square-and-add method
-    (Newcombe's, for matching scores). Raises StudyError for tables that do not show the same thing:
+    (Newcombe's, for matching scores). What was drawn several times counts by its mean, which has no
+    interval. Raises StudyError for tables that do not show the same thing:
     other kinds, corpora, behaviours or splits, no curve or point in common, or other coefficients.
     """
     pairs, curves = [], []
-    for ours, theirs in zip(tables, against, strict=True):
+    for both in zip(tables, against, strict=True):
+        ours, theirs = map(without_draws, both)
         kind = _same_kind(ours, theirs)
         if kind != "skill":
             ours, theirs = (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
+from snakesteer.tables.draws import DRAW, with_means
 from snakesteer.tables.intervals import mean_interval, wilson_interval
 from snakesteer.tables.job import TableJob
 from snakesteer.tables.raw import by_injection, unsteered_rows
@@ -39,6 +40,11 @@ BEHAVIOUR_COLUMNS = [
     "unsteered",
 ]
 
+_VALUES = ["matches", "faulty", "score", "majority", "propensity", "choice_mass"]
+_ENDS = ["collapsed"] + [
+    f"{of}{end}" for of in ("score", "propensity") for end in ("_low", "_high")
+]
+
 
 @dataclass(frozen=True)
 class Part:
@@ -48,7 +54,8 @@ class Part:
     `direction` is "add" or "subtract" where the vectors were signed before the injection (combined
     steering); None takes it from the sign of the coefficient. The unsteered model is always
     "default".
-    `resampled` is the raw table of the same with resamples of the vectors (`resample`).
+    `resampled` is the raw table of the same with resamples of the vectors (`resample`); `columns`
+    are further ones that tell it from other parts (`Injected.columns`).
     """
 
     kind: str
@@ -60,6 +67,7 @@ class Part:
     combine: str = ""
     weighted: bool = False
     resampled: pd.DataFrame | None = None
+    columns: Mapping[str, int] = field(default_factory=dict)
 
 
 def table(
@@ -78,6 +86,7 @@ def table(
             split=job.split,
             raw=own,
             resampled=again,
+            columns=injected.columns,
         )
         if combined := injected.combined:
             part = replace(
@@ -96,11 +105,16 @@ def behaviour_table(sweep: str, parts: Iterable[Part], collapse: float) -> pd.Da
 
     More than the share `collapse` of one answer is mode collapse. Where parts have resampled
     vectors, score and propensity have an interval over these in further columns
-    (`…_vector_low`, `…_vector_high`).
+    (`…_vector_low`, `…_vector_high`). Where parts are draws, all values have their mean and range
+    over these in rows behind (`draws.with_means`); mode collapse is then that of the mean.
     """
     counts = pd.concat([_part_counts(part) for part in parts], ignore_index=True)
     counts.insert(0, "sweep", sweep)
-    return score_counts(counts, collapse)
+    scores = score_counts(counts, collapse)
+    if DRAW not in scores:
+        return scores
+    drawn = with_means(scores, _VALUES, ["questions"], _ENDS)
+    return drawn.assign(collapsed=drawn["majority"] > collapse)
 
 
 def _part_counts(part: Part) -> pd.DataFrame:
@@ -138,6 +152,7 @@ def _part_counts(part: Part) -> pd.DataFrame:
         combine=part.combine,
         weighted=part.weighted,
         split=part.split,
+        **part.columns,
     )
 
 
@@ -176,5 +191,5 @@ def score_counts(counts: pd.DataFrame, collapse: float) -> pd.DataFrame:
         collapsed=counts["majority"] > collapse,
         unsteered=counts["direction"] == "default",
     )
-    over_vectors = [name for name in table if name.endswith((LOW, HIGH))]
-    return table[[*BEHAVIOUR_COLUMNS, *over_vectors]].reset_index(drop=True)
+    further = [name for name in table if name not in [*BEHAVIOUR_COLUMNS, "deviation"]]
+    return table[[*BEHAVIOUR_COLUMNS, *further]].reset_index(drop=True)

@@ -18,10 +18,12 @@ Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 def at_layer(samples: Samples, tensor: str, layer: int) -> np.ndarray:
     """The activations of one layer, [n_samples, hidden] float64; StudyError for NaN or infinity."""
-    held = samples.held
-    read = (
-        read_layer(held, tensor, layer) if isinstance(held, str) else held[tensor][:, layer]
-    ).astype(np.float64)
+    held, place = samples.held, samples.place
+    if isinstance(held, str):
+        read = read_layer(held, tensor, layer, place)
+    else:
+        read = held[tensor][:, layer] if place is None else held[tensor][:, place, layer]
+    read = read.astype(np.float64)
     if not np.isfinite(read).all():
         raise StudyError(
             f"An activation is NaN or infinite at layer {layer}; look at what the model reads, or "

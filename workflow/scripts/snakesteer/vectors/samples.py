@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
 from snakesteer.core.errors import StudyError
-from snakesteer.storage.files import read_rows, read_shapes
+from snakesteer.storage.files import read_provenance, read_rows, read_shapes
 from snakesteer.vectors.rounding import finite
 
 
@@ -18,13 +18,37 @@ class Samples:
     """Documents or questions with their activations [n_samples, n_layers, hidden], by tensor name.
 
     They are `held` in a safetensors file of this path, or as arrays; those of a behaviour are two,
-    `matching` and `not_matching`, those of a corpus one, `activations`.
+    `matching` and `not_matching`, those of a corpus one, `activations`. What is held may be of
+    several positions, [n_samples, positions, n_layers, hidden]: of these, `place` takes one.
     """
 
     held: str | Mapping[str, np.ndarray]
+    place: int | None = None
+
+    @property
+    def positions(self) -> tuple[int, ...] | None:
+        """The positions that are held, counted from the texts' ends (-1 is the last token), of
+        those read at several."""
+        _, *axes, _, _ = next(iter(self._shapes().values()))
+        if not axes:
+            return None
+        made = read_provenance(self.held) if isinstance(self.held, str) else {}
+        listed = made.get("settings", {}).get("positions")
+        # Any other axis is that of the tokens from somewhere on to the end.
+        return tuple(listed if isinstance(listed, list) else range(-axes[0], 0))
+
+    def at(self, place: int) -> Self:
+        """The same at one of several positions, a number from 0; of one position as they are."""
+        return self if self.positions is None else replace(self, place=place)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each tensor."""
+        own = self._shapes()
+        if self.place is None:
+            return own
+        return {name: (rows, *shape) for name, (rows, _, *shape) in own.items()}
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
         if isinstance(self.held, str):
             return read_shapes(self.held)
         return {name: array.shape for name, array in self.held.items()}
@@ -36,10 +60,13 @@ class Samples:
 
     def parts(self, tensor: str) -> Iterator[np.ndarray]:
         """The activations of one tensor, of some samples at a time."""
-        if isinstance(self.held, str):
-            yield from read_rows(self.held, tensor)
-        else:
-            yield self.held[tensor]
+        parts = (
+            read_rows(self.held, tensor)
+            if isinstance(self.held, str)
+            else iter([self.held[tensor]])
+        )
+        for part in parts:
+            yield part if self.place is None else part[:, self.place]
 
 
 def of_files(files: Mapping[str, Sequence[str]]) -> ByRole:

@@ -2,12 +2,14 @@ from script_job import job
 from snakesteer.core import plugins
 from snakesteer.storage.files import read_provenance, write_tensors
 from snakesteer.storage.provenance import derived
-from snakesteer.vectors.resampling import resampled
+from snakesteer.vectors.draws import several
+from snakesteer.vectors.positions import described
 from snakesteer.vectors.samples import of_files
 
 with job(snakemake, "vectors"):
     settings = snakemake.params.settings
+    samples = of_files(dict(snakemake.input.items()))
     provenance = derived(snakemake, [read_provenance(path) for path in snakemake.input])
     method = plugins.load("vectors", settings["method"])
-    vectors = resampled(method.fit, of_files(dict(snakemake.input.items())), settings)
-    write_tensors(snakemake.output[0], {"vectors": vectors}, provenance)
+    vectors = several(method.fit, samples, settings)
+    write_tensors(snakemake.output[0], {"vectors": vectors}, provenance | described(samples))
