@@ -41,6 +41,7 @@ rule samples_page:
         ENVIRONMENT
     params:
         title=lambda wildcards: PLAN.study.samples[wildcards.name].title,
+        said=lambda wildcards: PLAN.study.samples[wildcards.name].said,
         code=PLAN.script_code("samples_page"),
     message:
         "results: samples {wildcards.name}"

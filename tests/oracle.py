@@ -120,12 +120,16 @@ def skill(
     parts: Parts,
     coefficient: float,
     skip: Collection[int],
+    first: int = 1,
 ) -> tuple[dict[str, int], float, list[float]]:
-    """Counts and summed loss of one document, and by token how near its top-1 or top-10 is."""
-    logits = forward(network, blocks, ids, parts, coefficient)[0][:-1]
+    """Counts and summed loss of one document, and by token how near its top-1 or top-10 is.
+
+    Tokens before the one at place `first` do not count.
+    """
+    logits = forward(network, blocks, ids, parts, coefficient)[0][first - 1 : -1]
     counts = dict(tokens=0, top1=0, top10=0, kept=0, kept_top1=0, kept_top10=0)
     margins = []
-    for row, target in zip(logits, ids[1:], strict=True):
+    for row, target in zip(logits, ids[first:], strict=True):
         best = row.topk(10)
         hits = {"top1": target == best.indices[0], "top10": target in best.indices[:10]}
         for name, hit in hits.items():
@@ -135,7 +139,7 @@ def skill(
         counts["kept"] += int(target not in skip)
         others = torch.cat([row[:target], row[target + 1 :]]).topk(10).values
         margins.append(float((others[[0, 9]] - row[target]).abs().min()))
-    nll = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="sum")
+    nll = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[first:]), reduction="sum")
     return counts, float(nll), margins
 
 

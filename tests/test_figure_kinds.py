@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any, ClassVar, Literal
 
 import pytest
+import yaml
 from conftest import REPOSITORY
 
 from checkout import SMALL
@@ -14,6 +15,7 @@ from snakesteer.core.errors import StudyError
 from snakesteer.plan import products
 from snakesteer.plan.captions import caption
 from snakesteer.plan.graph import Graph
+from snakesteer.plan.plan import Plan
 from snakesteer.study import references, study_file
 from snakesteer.study.depth import at_depth
 from snakesteer.study.entries import Layers, Name, Names
@@ -104,3 +106,58 @@ def test_a_fraction_in_a_new_kind_is_one_layer_of_all_its_models() -> None:
     depths = {"miniature": 8, "miniature-chat": 16}
     with pytest.raises(StudyError, match=r"^figures.up.rungs names 0.5, which is layer "):
         at_depth(with_ladder(beside="code"), depths.__getitem__)
+
+
+def with_vectors(**given: Any) -> Study:
+    """The study in miniature with a figure of its vectors."""
+    data = yaml.safe_load((REPOSITORY / "config" / "miniature.yaml").read_text())
+    figure = {"kind": "vectors", "vectors": ["code", "python"]} | given
+    return study_file.parse({**data, "figures": {"geometry": figure}})
+
+
+def test_a_figure_of_vectors_is_made_from_the_tables_beside_it() -> None:
+    plan = Plan(with_vectors(layers=[0.5, 1], title="Skills"), REPOSITORY)
+    figure = plan.figures["geometry"]
+    tables = ("results/miniature/vectors.csv", "results/miniature/cosines.csv")
+    assert figure.inputs == {"described": tables}
+    assert figure.settings["layers"] == [3, 1] and figure.settings["arrays"] == []
+    words = caption(plan.study, "geometry")
+    assert words.startswith("Training accuracy: the share of a vector's own samples")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            {"vectors": ["code", "myopia"]},
+            "figures.geometry compares vectors of one model, but vectors.code is of miniature and "
+            "vectors.myopia is of miniature-chat; give each model a figure of its own.",
+        ),
+        (
+            {"vectors": ["code", "pyton"]},
+            "figures.geometry.vectors names `pyton`, which is not in vectors; did you mean "
+            "`python`?",
+        ),
+        (
+            {"layers": [8]},
+            "figures.geometry.layers names layer 8, but models.miniature has 8 layers (0 to 7); "
+            "name one of those.",
+        ),
+    ],
+)
+def test_vectors_that_make_no_figure_are_told(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(StudyError) as raised:
+        Plan(with_vectors(**given), REPOSITORY)
+    assert str(raised.value) == sentence
+
+
+def test_vectors_of_a_paper_have_no_samples_to_be_described() -> None:
+    path = REPOSITORY / "config" / "published.yaml"
+    data = study_file.resolve(yaml.safe_load(path.read_text()), path.parent)
+    (name, *_) = data["published"]["vectors"]
+    with pytest.raises(StudyError) as raised:
+        study_file.parse({**data, "figures": {"geometry": {"kind": "vectors", "vectors": [name]}}})
+    assert str(raised.value) == (
+        f"figures.geometry.vectors names {name}, which is published and has no samples here; name "
+        "vectors of the study's own."
+    )

@@ -21,7 +21,10 @@ from snakesteer.engine.operators import ablate, add, clamp
 from snakesteer.engine.steering import Part
 from snakesteer.hub.manifest import manifest
 from snakesteer.measures import next_token, two_choice
+from snakesteer.prompts.formats import Format
+from snakesteer.prompts.marks import How
 from snakesteer.prompts.skip_tokens import most_frequent
+from snakesteer.prompts.which_tokens import From, Steered
 from snakesteer.sweeps import runner
 from snakesteer.sweeps.injections import Steering, part
 from snakesteer.sweeps.runner import Asked
@@ -249,6 +252,165 @@ def test_behaviour_sweep(both, path, layers, record_property):
                 float(logits.softmax(0)[choices].sum()), abs=1e-4
             )
     assert next(rows, None) is None
+    record_property("nearest miss", min(margins))
+    assert sum(margin > MARGIN for margin in margins) > 0.9 * len(margins)
+
+
+CHAT = (
+    "{{ bos_token }}{% for m in messages %}{{ m['role'] }} says: {{ m['content'] | trim }}\n"
+    "{% endfor %}{% if add_generation_prompt %}assistant says: {% endif %}"
+)
+ANSWERED = "\nassistant says: "
+INST = "[INST] {prompt} [/INST] "
+
+
+@dataclass(frozen=True)
+class Said:
+    """A prompt with what follows it, as transformers puts it, and where its tokens end."""
+
+    ids: list[int]
+    ends: list[int]
+    text: str
+
+    def first(self, character: int) -> int:
+        """The place of the first token that reaches beyond so many characters."""
+        return next((i for i, end in enumerate(self.ends) if end > character), len(self.ids))
+
+
+def said(both: Both, form: str, prompt: str, completion: str) -> Said:
+    text, chat = prompt + completion, form == "chat"
+    if chat:
+        both.tokenizer.chat_template = both.model.tokenizer.chat_template = CHAT
+        messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": prompt}]
+        messages.append({"role": "assistant", "content": completion})
+        text = both.tokenizer.apply_chat_template(
+            messages, tokenize=False, continue_final_message=True
+        )
+    else:
+        text = INST.replace("{prompt}", prompt) + completion
+    called = both.tokenizer(text, add_special_tokens=not chat, return_offsets_mapping=True)
+    return Said(called["input_ids"], [end for _, end in called["offset_mapping"]], text)
+
+
+def places(one: Said, form: str, positions: Steered, prompt: str, tokens: int) -> list[int]:
+    """The tokens, among the first so many, that positions name, by the characters they cover."""
+    behind = ANSWERED if form == "chat" else " [/INST] "
+    start = one.text.index(prompt) + len(prompt)
+    marker = ANSWERED.strip() if form == "chat" else "[/INST]"
+    marked = one.text.index(marker, start)
+    completion = one.first(start + len(behind))
+    first = {
+        "all": 0,
+        "after_instruction": one.first(start),
+        "completion": completion,
+        "{from: M}": one.first(marked),
+        "{from_last_of: M}": one.first(marked + len(marker) - 1),
+        "{after: M}": one.first(marked + len(marker)),
+    }
+    named = str(positions).replace(repr(marker), "M")
+    if named in first:
+        return list(range(first[named], tokens))
+    return {"last": [tokens - 1], -2: [tokens - 2], "prompt": list(range(completion))}[positions]
+
+
+FORMATTED = [
+    "all",
+    "last",
+    -2,
+    "after_instruction",
+    "prompt",
+    "completion",
+    *(From("M", begins) for begins in ("from", "from_last_of", "after")),
+]
+
+
+def formatted(form: str, positions: Steered) -> tuple[How, Steered]:
+    """How the package reads texts, and the positions with the marker of the format."""
+    if isinstance(positions, From):
+        marker = ANSWERED.strip() if form == "chat" else "[/INST]"
+        positions = From(marker, positions.begins)
+    made = Format("chat", "Be brief.") if form == "chat" else Format(INST)
+    return How(made, steered=(positions,)), positions
+
+
+@pytest.mark.parametrize("positions", FORMATTED, ids=str)
+@pytest.mark.parametrize("form", ["chat", "inst"])
+def test_questions_in_a_format(both, form, positions, record_property):
+    how, positions = formatted(form, positions)
+    questions = []
+    for question in tiny.questions(5):
+        answers = {key: f"({question[key]})" for key in ("matching", "not_matching")}
+        prompt = question["prompt"].removesuffix(", I choose (") + "?"
+        questions.append({**question, **answers, "prompt": prompt})
+    said(both, form, "a", "b")  # gives both tokenizers their template
+    prompts = {"bold": two_choice.read_prompts(both.model.tokenizer, "bold", questions, how, "(")}
+    vector = both.vector[1]
+    parts = (Part(1, torch.tensor(vector), positions=positions),)
+    steering = Steering("own", parts, tuple(COEFFICIENTS), {"answers": ("bold",)})
+    asked = [Asked("answers", two_choice, prompts)]
+    (found,) = runner.run(both.model, asked, [steering], batch_tokens=150)
+    rows = iter(found.to_pylist())
+    margins = []
+    for coefficient in COEFFICIENTS:
+        for question in questions:
+            row = next(rows)
+            letter = {key: question[key].strip("()") for key in ("matching", "not_matching")}
+            one, other = (said(both, form, question["prompt"], f"({letter[key]}") for key in letter)
+            choices, ids = [one.ids[-1], other.ids[-1]], one.ids[:-1]
+            assert ids == other.ids[:-1]
+            where = places(one, form, positions, question["prompt"], len(ids))
+            steered = [oracle.Part(1, torch.tensor(vector), where=where)]
+            text, logits, margin = oracle.answer(
+                both.network, both.blocks, both.tokenizer, ids, steered, coefficient
+            )
+            margins.append(margin / spread(both))
+            outcomes = {letter["matching"]: "match", letter["not_matching"]: "other"}
+            if margins[-1] > MARGIN:
+                shown = f"({text})" if text in outcomes else text
+                assert (row["answer"], row["outcome"]) == (shown, outcomes.get(text, "faulty"))
+            found_logits = (row["logit_matching"], row["logit_not_matching"])
+            assert found_logits == pytest.approx(
+                tuple(map(float, logits[choices])), rel=1e-3, abs=1e-3
+            )
+            assert row["choice_mass"] == pytest.approx(
+                float(logits.softmax(0)[choices].sum()), abs=1e-4
+            )
+    record_property("nearest miss", min(margins))
+    assert sum(margin > MARGIN for margin in margins) > 0.9 * len(margins)
+
+
+@pytest.mark.parametrize("counted", ["all", "completion"])
+@pytest.mark.parametrize("positions", ["all", "prompt", "completion", From("M")], ids=str)
+@pytest.mark.parametrize("form", ["chat", "inst"])
+def test_instructions_in_a_format(both, form, positions, counted, record_property):
+    how, positions = formatted(form, positions)
+    said(both, form, "a", "b")
+    documents = [(name, text, "Yes, he says.") for name, text in tiny.documents(6)]
+    corpus = next_token.read_corpus(
+        both.model.tokenizer, "asked", documents, [], max_tokens=120, how=how, counted=counted
+    )
+    vector = both.vector[1]
+    parts = (Part(1, torch.tensor(vector), positions=positions),)
+    steering = Steering("own", parts, tuple(COEFFICIENTS), {"tokens": ("asked",)})
+    asked = [Asked("tokens", next_token, {"asked": corpus})]
+    (found,) = runner.run(both.model, asked, [steering], batch_tokens=150)
+    rows = iter(found.to_pylist())
+    margins = []
+    for coefficient in COEFFICIENTS:
+        for _, text, completion in documents:
+            row, one = next(rows), said(both, form, text, completion)
+            where = places(one, form, positions, text, len(one.ids))
+            begun = places(one, form, "completion", text, len(one.ids))[0]
+            steered = [oracle.Part(1, torch.tensor(vector), where=where)]
+            counts, nll, nearest = oracle.skill(
+                both.network, both.blocks, one.ids, steered, coefficient, [],
+                begun if counted == "completion" else 1,
+            )  # fmt: skip
+            margins.append(min(nearest) / spread(both))
+            if margins[-1] > MARGIN:
+                assert {key: row[key] for key in counts} == counts
+            assert row["tokens"] == counts["tokens"]
+            assert row["nll"] == pytest.approx(nll, rel=1e-4)
     record_property("nearest miss", min(margins))
     assert sum(margin > MARGIN for margin in margins) > 0.9 * len(margins)
 

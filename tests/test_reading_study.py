@@ -37,6 +37,7 @@ def study(activations: dict[str, Any], **sections: Any) -> dict[str, Any]:
 INST = "[INST] {prompt} [/INST] "
 AFTER = {"model": "m", "corpus": "c", "format": "chat", "positions": "after_instruction"}
 ONE = "takes one; read its activations at one, as `positions: -1`."
+MARKER = "[/INST]"
 
 
 @pytest.mark.parametrize(
@@ -332,6 +333,213 @@ def test_a_mistake_is_one_sentence(change: dict[str, Any], sentence: str) -> Non
     assert str(told.value) == sentence
 
 
+# Formats of measures and samples, and what is steered.
+
+COMPLETED = CORPUS | {"completion": "x"}
+
+
+def steering(
+    positions: Any = "all", measure: Any = None, samples: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    measures = {"m": measure or {"measure": "two_choice"}}
+    inject = {"vector": "v", "layers": [1], "positions": positions}
+    sweep = {"model": "m", "inject": inject, "coefficients": [0, 1], "measures": measures}
+    data = study(
+        {"behaviour": "answers"},
+        formats={"llama": {"template": INST}},
+        vectors={"v": {"method": "contrast", "of": "a"}},
+        sweeps={"s": sweep},
+    )
+    data["corpora"] = {"c": CORPUS, "d": COMPLETED}
+    if samples is not None:
+        shown = {"model": "m", "vector": "v", "layer": 1, "coefficients": [0], "prompts": ["a"]}
+        data["samples"] = {"t": shown | samples}
+    return data
+
+
+def predicted(**given: Any) -> dict[str, Any]:
+    return {"measure": "next_token", "corpora": ["c"], **given}
+
+
+def chosen(**given: Any) -> dict[str, Any]:
+    return {"measure": "two_choice", **given}
+
+
+def made(data: dict[str, Any], stage: str) -> dict[str, Any]:
+    """The settings of the one artefact of a stage, a measure's in place of the list of one."""
+    plan = Plan(study_file.parse(data), REPOSITORY)
+    (only,) = plan.artefacts(stage)
+    settings = dict(only.settings)
+    if "measures" in settings:
+        (settings["measures"],) = settings["measures"]
+    return settings
+
+
+@pytest.fixture
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that the study names, where a run begins."""
+    lines = [{"text": f"Is it {i}?", "x": "Yes.", "q": f"Is it {i}?", "yes": "(A)", "no": "(B)"}
+             for i in range(10)]  # fmt: skip
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("records")
+@pytest.mark.parametrize(
+    ("measure", "format_", "asked"),
+    [
+        (chosen(), None, {}),
+        (chosen(format="plain", answer_prefix=""), None, {}),
+        (chosen(format="llama"), {"template": INST, "system": None}, {}),
+        (
+            chosen(format={"system": "Hm"}, answer_prefix="("),
+            {"template": "chat", "system": "Hm"},
+            {"answer_prefix": "("},
+        ),
+        (predicted(), None, {}),
+        (predicted(format="plain", counted="all"), None, {}),
+        (
+            predicted(corpora=["d"], format="chat", counted="completion"),
+            {"template": "chat", "system": None},
+            {"counted": "completion"},
+        ),
+    ],
+)
+def test_a_job_holds_what_a_measure_says_and_no_more(
+    measure: dict[str, Any], format_: dict[str, Any] | None, asked: dict[str, Any]
+) -> None:
+    data = steering(measure=measure)
+    settings = made(data, "sweep")
+    assert "positions" not in settings
+    assert settings["measures"].get("format") == format_
+    assert ("format" in settings["measures"]) == (format_ is not None)
+    assert settings["measures"]["asked"] == {"stopping": None, **asked}
+    if measure["measure"] == "next_token":
+        skipped = made(data, "skip_tokens")
+        new = {name: skipped[name] for name in ("format", "counted") if name in skipped}
+        assert new == asked | ({"format": format_} if format_ else {})
+
+
+@pytest.mark.usefixtures("records")
+@pytest.mark.parametrize(
+    "positions",
+    ["prompt", -3, {"from": MARKER}, {"from_last_of": MARKER}, {"after": MARKER}],
+)
+def test_a_job_holds_the_positions(positions: Any) -> None:
+    assert made(steering(positions), "sweep")["positions"] == positions
+    samples = {"positions": positions, "sites": ["mlp", "input"], "format": "llama"}
+    settings = made(steering(samples=samples), "samples")
+    given = {**samples, "format": {"template": INST, "system": None}}
+    assert {name: settings[name] for name in samples} == given
+    assert not settings.keys() - made(steering(samples={}), "samples").keys() - samples.keys()
+    assert not samples.keys() & made(steering(samples={}), "samples").keys()
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (
+            steering("completion"),
+            "sweeps.s.inject.positions is completion, but sweeps.s.measures.m reads "
+            "behaviours.answers, of whose answers nothing is begun; give the measure an "
+            "`answer_prefix`, or name other positions.",
+        ),
+        *(
+            (
+                steering("after_instruction", measure),
+                "sweeps.s.inject.positions is after_instruction, but sweeps.s.measures.m reads "
+                f"{read}, where nothing follows an instruction; give the measure a `format` that "
+                "does so, or name other positions.",
+            )
+            for measure, read in (
+                (chosen(), "behaviours.answers"),
+                (chosen(format={"template": "Q: {prompt}"}), "behaviours.answers"),
+                (predicted(), "corpora.c"),
+            )
+        ),
+        (
+            steering("completion", predicted(corpora=["d", "c"], format="chat")),
+            "sweeps.s.inject.positions is completion, but sweeps.s.measures.m reads corpora.c, "
+            "which has no completions; give it `completion`, the field that holds them, or name "
+            "other positions.",
+        ),
+        (
+            steering("prompt", predicted()),
+            "sweeps.s.inject.positions is prompt, but sweeps.s.measures.m reads corpora.c, whose "
+            "documents have no prompt; give the measure a `format`, or name other positions.",
+        ),
+        (
+            steering("all", predicted(counted="completion")),
+            "sweeps.s.measures.m.counted is completion, but corpora.c has none; give it "
+            "`completion`, the field that holds them, or count all.",
+        ),
+        (
+            steering("all", chosen(format="lama")),
+            "sweeps.s.measures.m.format names `lama`, which is not in formats; did you mean "
+            "`llama`?",
+        ),
+        (
+            steering("all", predicted(format={"template": "{system}{prompt}"})),
+            "sweeps.s.measures.m.format has a place for a system prompt in '{system}{prompt}', but "
+            "none is given; give it `system`, or take {system} out.",
+        ),
+        (
+            steering("all", chosen(system="Hm")),
+            "my.yaml: unknown key `sweeps.s.measures.m.system`; it belongs under `format`.",
+        ),
+        (
+            steering("all", chosen(format={"templat": INST})),
+            "my.yaml: unknown key `sweeps.s.measures.m.format.templat`; did you mean `template`?",
+        ),
+        (
+            steering("instruction"),
+            "my.yaml: `sweeps.s.inject.positions` is 'instruction'; give 'all', 'last', "
+            "'after_instruction', 'prompt' or 'completion' or a whole number or keys with values.",
+        ),
+        (
+            steering({"form": MARKER}),
+            "my.yaml: `sweeps.s.inject.positions.form` is 'form'; give 'from', 'from_last_of' or "
+            "'after'.",
+        ),
+        (
+            steering({"from": MARKER, "after": MARKER}),
+            "my.yaml: `sweeps.s.inject.positions`: takes one of from, from_last_of and after, with "
+            "a marker; give it that one.",
+        ),
+        (
+            steering(samples={"format": "lama"}),
+            "samples.t.format names `lama`, which is not in formats; did you mean `llama`?",
+        ),
+        (
+            steering(samples={"sites": ["mlp", "mlp"]}),
+            "my.yaml: `samples.t.sites`: names mlp twice; remove one.",
+        ),
+    ],
+)
+def test_a_mistake_in_what_is_steered_is_one_sentence(data: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(StudyError) as told:
+        study_file.parse(data, "my.yaml")
+    assert str(told.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("positions", "measure"),
+    [
+        ("completion", chosen(answer_prefix="(")),
+        ("after_instruction", chosen(answer_prefix="(")),
+        ("after_instruction", chosen(format="llama")),
+        ("after_instruction", chosen(format="chat")),
+        ("prompt", chosen()),
+        ("prompt", predicted(format="llama")),
+        ("completion", predicted(corpora=["d"])),
+        ("after_instruction", predicted(corpora=["d"])),
+        ({"from": MARKER}, predicted()),
+    ],
+)
+def test_what_texts_may_have_is_not_refused(positions: Any, measure: dict[str, Any]) -> None:
+    study_file.parse(steering(positions, measure))
+
+
 def test_the_bill_counts_instructions_pairs_and_positions(tmp_path: Path) -> None:
     lines = [json.dumps({"q": f"Is it {i}?", "yes": "Yes.", "no": "No."}) for i in range(10)]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
@@ -344,13 +552,13 @@ def test_the_bill_counts_instructions_pairs_and_positions(tmp_path: Path) -> Non
     data["activations"]["b"] = {"model": "m", "behaviour": "answers"}
     data["vectors"] = {"v": {"add": ["a"]}, "w": {"contrast": "b"}}
 
-    def billed(**change: Any) -> Item:
+    def billed(rule: str = "activations", **change: Any) -> Item:
         data["activations"]["a"].update(change)
         plan = Plan(study_file.parse(data), REPOSITORY)
-        return next(item for item in bill(plan) if item.rule == "activations")
+        return next(item for item in bill(plan) if item.rule == rule)
 
-    one = billed()
+    one, mean = billed(), billed(rule="mean").gigabytes
     assert 4 * 3 + 8 * 3 <= one.tokens <= 4 * 20 + 8 * 20
-    del data["vectors"]["v"]
     several = billed(positions=[-3, -2, -1])
+    assert billed(rule="mean").gigabytes == billed(rule="vector").gigabytes * 3 / 4 == 3 * mean
     assert several.gigabytes == pytest.approx(2 * one.gigabytes - one.gigabytes / 3)

@@ -12,6 +12,7 @@ import tiny
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import oracle
 from checkout import copy_of_repository
 from snakesteer.hub.manifest import manifest
 from snakesteer.plan.closing_notes import logged
@@ -26,6 +27,8 @@ TEMPLATE = (
     "{% for m in messages %}<s>{{ m['role'] }}: {{ m['content'] }}</s>\n{% endfor %}"
     "{% if add_generation_prompt %}<s>assistant:{% endif %}"
 )
+
+INST = {"template": "[INST] {prompt} [/INST] "}
 
 
 def records(count: int) -> list[dict[str, str]]:
@@ -72,7 +75,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
             "asked": {"model": "chat", "corpus": "asked", "format": "chat"}
             | {"site": "input", "positions": -2},
             "letters": {"model": "chat", "behaviour": "letters", "positions": "letter"}
-            | {"format": {"template": "[INST] {prompt} [/INST] "}},
+            | {"format": INST},
             "systems": {"model": "chat", "behaviour": "systems", "format": "chat"}
             | {"site": "mlp", "positions": {"mean": "completion"}},
             "lacking": {"model": "mamba", "corpus": "asked", "site": "attention"},
@@ -85,14 +88,37 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
             "lacking": {"method": "difference", "add": ["lacking"]},
             "unformatted": {"method": "difference", "add": ["unformatted"]},
         },
+        "sweeps": {
+            "asked": {
+                "model": "chat",
+                "inject": {"vector": "letters", "layers": [1], "positions": {"from_last_of": "]"}},
+                "coefficients": [0, 2],
+                "measures": {
+                    "letters": {"measure": "two_choice", "format": INST, "answer_prefix": "("},
+                    "instructions": {"measure": "next_token", "corpora": ["asked"], "skip": 5}
+                    | {"format": INST, "counted": "completion", "max_tokens": 100},
+                },
+            },
+            "unmarked": {
+                "model": "chat",
+                "inject": {"vector": "letters", "layers": [1], "positions": {"from": "</think>"}},
+                "coefficients": [0, 2],
+                "measures": {"two_choice": {"format": "chat", "answer_prefix": "("}},
+            },
+        },
+        "samples": {
+            "written": {"model": "chat", "vector": "letters", "layer": 1, "coefficients": [0, 9]}
+            | {"format": "chat", "positions": "completion", "sites": ["mlp"], "tokens": 6}
+            | {"prompts": ["Count the sacks"]},
+        },
     }
     (folder / "chats.yaml").write_text(json.dumps(study))
     done = checkout.attempt("--cores", "2", "--keep-going", config=folder / "chats.yaml")
     return folder, done.stdout
 
 
-def made(folder: Path, kind: str, name: str) -> Path:
-    (path,) = (folder / "results" / "cache" / kind).glob(f"{name}.*.safetensors")
+def made(folder: Path, kind: str, name: str, ending: str = "safetensors") -> Path:
+    (path,) = (folder / "results" / "cache" / kind).glob(f"{name}.*.{ending}")
     return path
 
 
@@ -158,6 +184,79 @@ def test_letters_are_read_where_they_stand(finished: tuple[Path, str]) -> None:
     assert read_tensors(made(folder, "vectors", "letters"))["vector"].shape == (4, 32)
 
 
+def test_what_is_asked_and_steered_stands_beside_the_rows(finished: tuple[Path, str]) -> None:
+    folder, _ = finished
+    tokenizer = AutoTokenizer.from_pretrained(folder / "chat")
+    network = AutoModelForCausalLM.from_pretrained(folder / "chat").eval()
+    path = made(folder, "sweeps", "asked", "parquet")
+    rows, told = read_table(path).to_pylist(), read_provenance(path)
+    vector = torch.tensor(read_tensors(made(folder, "vectors", "letters"))["vector"][1])
+    questions = read_table(made(folder, "questions", "letters", "parquet")).to_pylist()
+    asked = [row for row in questions if row["split"] == "test"]
+    documents = read_table(made(folder, "documents", "asked-validation", "parquet")).to_pylist()
+
+    def begun(text: str) -> tuple[list[int], int]:
+        """The ids of a text, and the place of the `]` that ends its first `[INST]`."""
+        called = tokenizer(text, return_offsets_mapping=True)
+        ends = [end for _, end in called["offset_mapping"]]
+        return called["input_ids"], ends.index(text.index("]") + 1)
+
+    for coefficient in (0.0, 2.0):
+        here = [row for row in rows if row["coefficient"] == coefficient]
+        answers = [row for row in here if row["measure"] == "letters"]
+        assert len(answers) == len(asked)
+        for row, question in zip(answers, asked, strict=True):
+            text = f"[INST] {question['prompt']} [/INST] ("
+            ids, place = begun(text)
+            part = oracle.Part(1, vector, where=range(place, len(ids)))
+            logits, _ = oracle.forward(network, network.model.layers, ids, [part], coefficient)
+            for key in ("matching", "not_matching"):
+                letter = tokenizer(text + question[key].strip("()"))["input_ids"][-1]
+                found, expected = row[f"logit_{key}"], float(logits[-1, letter])
+                assert found == pytest.approx(expected, rel=1e-3, abs=1e-3)
+        counted = [row for row in here if row["measure"] == "instructions"]
+        assert len(counted) == len(documents)
+        for row, document in zip(counted, documents, strict=True):
+            asked_text = f"[INST] {document['text']} [/INST] "
+            ids, place = begun(asked_text + document["completion"])
+            called = tokenizer(asked_text + document["completion"], return_offsets_mapping=True)
+            first = next(
+                i for i, (_, end) in enumerate(called["offset_mapping"]) if end > len(asked_text)
+            )
+            part = oracle.Part(1, vector, where=range(place, len(ids)))
+            _, nll, _ = oracle.skill(
+                network, network.model.layers, ids, [part], coefficient, [], first
+            )
+            assert row["tokens"] == len(ids) - first
+            assert row["nll"] == pytest.approx(nll, rel=1e-3)
+    shown = told["first_texts"]["letters"]["letters"]
+    text = f"[INST] {asked[0]['prompt']} [/INST] ("
+    ids, place = begun(text)
+    assert shown["text"].removeprefix("<s>") == text and shown["ids"] == ids
+    assert shown["steered"] == [tokenizer.decode(token) for token in ids[place:]]
+    assert told["first_texts"].keys() == {"letters", "instructions"}
+
+
+def test_a_chat_is_written_on_and_steered_inside(finished: tuple[Path, str]) -> None:
+    folder, _ = finished
+    tokenizer = AutoTokenizer.from_pretrained(folder / "chat")
+    network = AutoModelForCausalLM.from_pretrained(folder / "chat").eval()
+    path = made(folder, "samples", "written", "parquet")
+    vector = torch.tensor(read_tensors(made(folder, "vectors", "letters"))["vector"][1])
+    said = [{"role": "user", "content": "Count the sacks"}]
+    begun = tokenizer.apply_chat_template(said, add_generation_prompt=True)["input_ids"]
+    told = read_provenance(path)
+    assert told["first_ids"] == begun and told["first_text"] == tokenizer.decode(begun)
+    for row, coefficient in zip(read_table(path).to_pylist(), (0.0, 9.0), strict=True):
+        ids = list(begun)
+        while len(ids) < len(begun) + 6 and ids[-1] != tokenizer.eos_token_id:
+            part = oracle.Part(1, vector, "mlp", where=range(len(begun), len(ids)))
+            logits, _ = oracle.forward(network, network.model.layers, ids, [part], coefficient)
+            ids.append(int(logits[-1].argmax()))
+        written = [token for token in ids[len(begun) :] if token != tokenizer.eos_token_id]
+        assert row["continuation"] == tokenizer.decode(written)
+
+
 def test_what_cannot_be_read_is_told_in_one_sentence(finished: tuple[Path, str]) -> None:
     _, printed = finished
     for sentence in (
@@ -165,6 +264,8 @@ def test_what_cannot_be_read_is_told_in_one_sentence(finished: tuple[Path, str])
         "module (it has norm, mixer); use the site output or input.",
         "activations.unformatted: format is chat, but the model's tokenizer has no chat template; "
         'give `format` a template, as {template: "[INST] {prompt} [/INST] "}.',
+        "sweeps.unmarked: measures.two_choice: behaviours.letters: positions is {from: "
+        "'</think>'}, but question",
     ):
         assert sentence in printed
     assert "Traceback" not in printed

@@ -25,6 +25,7 @@ from snakesteer.engine import head, memory, models, steering, texts
 from snakesteer.measures import continuation, next_token, two_choice
 from snakesteer.measures.next_token_settings import Stopping as SkillStopping
 from snakesteer.measures.two_choice_settings import Stopping as GridStopping
+from snakesteer.prompts.marks import How
 from snakesteer.prompts.questions import question_tokens
 from snakesteer.prompts.skip_tokens import most_frequent
 from snakesteer.prompts.tokens import Reading
@@ -668,8 +669,8 @@ def test_samples_are_greedy_and_steered(model, injection):
 
 def test_a_prompt_without_a_token_is_refused(model, injection):
     """The empty one, unless every text begins with a token."""
-    begun = Reading(bos="always")
-    table = continuation.run(model, {"noise": injection}, [0], [""], tokens=2, reading=begun)
+    how = How(reading=Reading(bos="always"))
+    table = continuation.run(model, {"noise": injection}, [0], [""], tokens=2, how=how)
     assert table.num_rows == 1
     with pytest.raises(StudyError, match="the prompt '' has no token"):
         continuation.run(model, {"noise": injection}, [0], ["The river", ""], tokens=2)

@@ -20,6 +20,6 @@ def test_every_sweep_of_the_page_can_be_run() -> None:
         sweeps |= yaml.safe_load(block)
     study = study_file.parse(study_file.merge(study_file.read(MINIATURE), {"sweeps": sweeps}))
     plan = Plan(study, REPOSITORY)
-    assert len(sweeps) == 7 and all(plan.sweeps[name] for name in sweeps)
+    assert len(sweeps) == 8 and all(plan.sweeps[name] for name in sweeps)
     named = {f"side-effects.{name}" for name in ("own", "others", "documents")}
     assert plan.tables.keys() >= {"layers", "together", "as-one", "search", *named}

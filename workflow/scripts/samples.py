@@ -1,12 +1,17 @@
 from script_job import job
+from snakesteer.core.notes import note
 from snakesteer.core.progress import Progress
 from snakesteer.core.records import read
+from snakesteer.engine.probe import check_site
+from snakesteer.engine.sites import OUTPUT
 from snakesteer.engine.steering import injection
-from snakesteer.jobs.model import load_job_model
+from snakesteer.jobs.model import load_job_model, load_job_tokenizer
 from snakesteer.jobs.specified import SamplesJob
 from snakesteer.jobs.usage import write_usage
 from snakesteer.measures import continuation
+from snakesteer.prompts import formats, marks
 from snakesteer.prompts.tokens import Reading
+from snakesteer.prompts.which_tokens import steered as steered_at
 from snakesteer.storage.files import read_json, write_table
 from snakesteer.storage.provenance import provenance, read_vectors
 from snakesteer.sweeps.injections import part
@@ -17,17 +22,32 @@ with job(snakemake, "samples"):
     vectors = read_vectors(
         [asked.vector], snakemake.input.vectors, manifest, transfer=asked.transfer
     )
+    form, positions = asked.format or formats.Format(), steered_at(asked.positions)
+    how = marks.How(form, Reading(asked.bos), (positions,))
+    tokenizer = load_job_tokenizer(snakemake, manifest, None)
+    formats.check(tokenizer, form)
+    first, *_ = [marks.begun(tokenizer, prompt, how) for prompt in asked.prompts]
+    for sentence in formats.remarks(tokenizer, form):
+        note(sentence)
     model = load_job_model(snakemake, manifest, asked)
-    steered = part(asked.layer, vectors[asked.vector][asked.layer], asked.operator)
+    for site in set(asked.sites) - {OUTPUT}:
+        check_site(model, site, [asked.layer])
+    steered = [
+        part(asked.layer, vectors[asked.vector][asked.layer], asked.operator, site, asked.positions)
+        for site in asked.sites
+    ]
     progress = Progress()
     table = continuation.run(
         model,
-        {asked.vector: injection(model, [steered])},
+        {asked.vector: injection(model, steered)},
         asked.coefficients,
         asked.prompts,
         tokens=asked.tokens,
-        reading=Reading(asked.bos),
+        how=how,
         progress=progress,
     )
-    write_table(snakemake.output[0], table, provenance(snakemake, manifest, model.device.type))
+    told = provenance(snakemake, manifest, model.device.type)
+    if asked.format:
+        told |= {"first_text": str(tokenizer.decode(first.ids)), "first_ids": first.ids}
+    write_table(snakemake.output[0], table, told)
     write_usage(snakemake.log[0], model.device, progress)

@@ -7,4 +7,4 @@ from snakesteer.storage.files import read_table, write_text
 with job(snakemake):
     shutil.copyfile(snakemake.input[0], snakemake.output.table)
     table = read_table(snakemake.input[0])
-    write_text(snakemake.output.page, page(table, snakemake.params.title))
+    write_text(snakemake.output.page, page(table, snakemake.params.title, snakemake.params.said))

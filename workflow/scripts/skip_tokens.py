@@ -2,7 +2,8 @@ from script_job import job, repository
 from snakesteer.core.records import read
 from snakesteer.hub.model_folder import model_folder
 from snakesteer.jobs.specified import SkipTokensJob
-from snakesteer.prompts import skip_tokens
+from snakesteer.prompts import marks, skip_tokens
+from snakesteer.prompts.formats import Format
 from snakesteer.prompts.tokens import Reading, load_tokenizer
 from snakesteer.storage.files import read_json, read_table, write_json
 
@@ -13,12 +14,23 @@ with job(snakemake, "corpora"):
         skipped = skip_tokens.AUTHORS
     else:
         folder = model_folder(manifest, repository(snakemake), snakemake.input.model[0])
-        texts = read_table(snakemake.input.documents[0])["text"].to_pylist()
-        skipped = skip_tokens.most_frequent(
-            load_tokenizer(folder),
-            texts,
-            max_tokens=asked.max_tokens,
-            count=asked.skip,
-            reading=Reading(asked.bos, asked.special_tokens),
-        )
+        documents = read_table(snakemake.input.documents[0])
+        tokenizer = load_tokenizer(folder)
+        reading = Reading(asked.bos, asked.special_tokens)
+        if asked.format or "completion" in documents.schema.names:
+            how = marks.How(asked.format or Format(), reading)
+            targets = []
+            for row in documents.to_pylist():
+                name, completion = row["document"], row.get("completion")
+                text = marks.text(tokenizer, name, row["text"], completion, asked.max_tokens, how)
+                targets.append(text.ids[marks.first_counted(text, asked.counted, name) :])
+            skipped = skip_tokens.most_frequent_of(targets, asked.skip)
+        else:
+            skipped = skip_tokens.most_frequent(
+                tokenizer,
+                documents["text"].to_pylist(),
+                max_tokens=asked.max_tokens,
+                count=asked.skip,
+                reading=reading,
+            )
     write_json(snakemake.output[0], skipped)

@@ -6,7 +6,7 @@ from script_job import job
 from snakesteer.core import records
 from snakesteer.core.progress import Progress
 from snakesteer.engine.batches import tokens_per_batch
-from snakesteer.jobs.measures import job_measures
+from snakesteer.jobs.measures import first_texts, job_measures
 from snakesteer.jobs.model import job_points, load_job_model, load_job_tokenizer
 from snakesteer.jobs.usage import write_usage
 from snakesteer.jobs.vectors import job_vectors
@@ -31,6 +31,7 @@ with job(snakemake, "sweeps"):
     longest = max((measured.max_tokens or 0 for measured in sweep.measures), default=0)
     tokenizer = load_job_tokenizer(snakemake, manifest, longest)
     measures = list(job_measures(snakemake, sweep, tokenizer, codes))
+    shown = first_texts(tokenizer, sweep, measures)
     if "base" in snakemake.input.keys():
         measures, steered = again(measures, steered, read_table(snakemake.input.base[0]))
     model = load_job_model(snakemake, manifest, sweep)
@@ -54,6 +55,6 @@ with job(snakemake, "sweeps"):
     write_table(
         snakemake.output[0],
         joined(tables, sweep.resamples) if sweep.resamples else pa.concat_tables(tables),
-        provenance(snakemake, manifest, model.device.type) | {"points": points.name},
+        provenance(snakemake, manifest, model.device.type) | {"points": points.name, **shown},
     )
     write_usage(snakemake.log[0], model.device, progress)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,9 +19,14 @@ import torch
 from snakesteer.core.errors import StudyError
 from snakesteer.engine.compilation import compiled_blocks
 from snakesteer.engine.models import LanguageModel
+from snakesteer.prompts.which_tokens import COMPLETION
 
 PAD = 0
 MOST_PADDING = 0.1
+
+Tokens = Literal["predicting", "completing", "every", "last"]
+"""Which tokens of a batch, by the name of their places."""
+
 PASS_TOKENS = {"cpu": 64}  # what a pass costs beside its tokens, in tokens
 PASS_TOKENS_ELSEWHERE = 200
 TRIAL_TOKENS = 2048
@@ -34,7 +40,8 @@ class Batch:
     `samples` are their places in the list they come from, `ids` [batch, tokens], `lengths`
     [batch]. `kept` is the output [batch, tokens, hidden] of block `layer`, None on the plain path.
     `marks` [batch] are by name the places in each sequence from which something begins
-    (`engine.positions`).
+    (`engine.positions`). `unsteered` is what measures keep of the untouched model's outputs, by
+    what it is; a batch with another layer's output kept has it, too, its halves have not.
     """
 
     samples: tuple[int, ...]
@@ -43,12 +50,33 @@ class Batch:
     layer: int = -1
     kept: torch.Tensor | None = None
     marks: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    unsteered: dict[Any, Any] = field(default_factory=dict)
 
     @functools.cached_property
     def predicting(self) -> torch.Tensor:
         """Places in the flat `ids` of all tokens that a token of their sequence follows, [n]."""
+        return self._places_below(self.lengths - 1)
+
+    @functools.cached_property
+    def completing(self) -> torch.Tensor:
+        """Those among them before a token of the completion, which is marked, [n]."""
+        places, width = self.predicting, self.ids.shape[1]
+        return places[places % width + 1 >= self.marks[COMPLETION][places // width]]
+
+    @functools.cached_property
+    def every(self) -> torch.Tensor:
+        """Places in the flat `ids` of all tokens of sequences, [n]."""
+        return self._places_below(self.lengths)
+
+    @functools.cached_property
+    def last(self) -> torch.Tensor:
+        """Places in the flat `ids` of the last token of each sequence, [batch]."""
+        rows = torch.arange(len(self.samples), device=self.ids.device)
+        return rows * self.ids.shape[1] + self.lengths.to(rows.device) - 1
+
+    def _places_below(self, ends: torch.Tensor) -> torch.Tensor:
         places = torch.arange(self.ids.shape[1], device=self.ids.device)
-        return (places < self.lengths[:, None] - 1).flatten().nonzero()[:, 0]
+        return (places < ends[:, None]).flatten().nonzero()[:, 0]
 
 
 def batch_plan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch.nn import functional
@@ -15,6 +15,9 @@ from snakesteer.engine.models import LanguageModel
 HEAD_LOGITS = {"cpu": 2**22}
 HEAD_LOGITS_ELSEWHERE = 2**27
 READ_LOGITS = {"cpu": 2**18}
+
+Read = Callable[[torch.Tensor, slice], tuple[torch.Tensor, ...]]
+"""(logits [m, vocabulary], which of the n states they are of) -> what is read of them, [m, …]."""
 
 
 @torch.inference_mode()
@@ -32,44 +35,69 @@ def logits_of(model: LanguageModel, states: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
+def read(
+    model: LanguageModel, states: torch.Tensor, reads: Sequence[Read]
+) -> list[tuple[torch.Tensor, ...]]:
+    """What each of `reads` makes of the logits of outputs of the last block, `states` [n, hidden].
+
+    The logits are made once for all, some rows at a time; returns for each its tensors, [n, …].
+    """
+    found: list[list[tuple[torch.Tensor, ...]]] = [[] for _ in reads]
+    for logits, rows in _in_chunks(model, states):
+        for parts, one in zip(found, reads, strict=True):
+            parts.append(one(logits, rows))
+    return [tuple(map(torch.cat, zip(*parts, strict=True))) for parts in found]
+
+
 def predictions(
     model: LanguageModel, states: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rank of each target and its negative log-probability, from outputs of the last block.
+    """Rank and negative log-probability of each target, see `judging`, from outputs of the last
+    block, `states` [n, hidden].
+    """
+    ((rank, loss),) = read(model, states, [judging(model, targets)])
+    return rank, loss
 
-    `states` [n, hidden], `targets` [n]; returns [n] int32 and [n] float32, on the head's device.
-    The rank counts the tokens that beat the target: a greater logit, or an equal one and a lower
-    id, as argmax breaks ties. So rank 0 is a hit of the top 1 and a rank below 10 one of the top
-    10. The log-probability is taken in float32.
+
+def judging(model: LanguageModel, targets: torch.Tensor) -> Read:
+    """Reads the rank of each of `targets` [n] and its negative log-probability.
+
+    They are [n] int32 and [n] float32, on the head's device. The rank counts the tokens that beat
+    the target: a greater logit, or an equal one and a lower id, as argmax breaks ties. So rank 0 is
+    a hit of the top 1 and a rank below 10 one of the top 10. The log-probability is taken in
+    float32.
     """
     judge = when_called(_judged_to_compile) if model.compiled else _judged
-    judged = [judge(*chunk) for chunk in _in_chunks(model, states, targets)]
-    ranks, losses = zip(*judged, strict=True)
-    return torch.cat(ranks), torch.cat(losses)
+    return lambda logits, rows: judge(logits, targets[rows].to(logits.device))
 
 
-@torch.inference_mode()
 def answers(
     model: LanguageModel, states: torch.Tensor, choices: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The greedy next tokens and how the `choices` [n, n_choices] do, from the last block's output.
-
-    `states` [n, hidden]. Returns tokens [n], the choices' logits [n, n_choices] and the probability
-    of all of them together [n], in float64 and on the head's device. The softmax is taken in
-    float32.
+    """The greedy next tokens and how the `choices` [n, n_choices] do, see `answering`, from outputs
+    of the last block, `states` [n, hidden].
     """
-    tokens, offered, masses = [], [], []
-    for logits, ids in _in_chunks(model, states, choices):
-        tokens.append(greedy(logits))
-        offered.append(logits.gather(1, ids).double())
-        masses.append(logits.float().softmax(dim=1).gather(1, ids).double().sum(dim=1))
-    return torch.cat(tokens), torch.cat(offered), torch.cat(masses)
+    ((tokens, offered, mass),) = read(model, states, [answering(choices)])
+    return tokens, offered, mass
 
 
-def _in_chunks(
-    model: LanguageModel, states: torch.Tensor, tokens: torch.Tensor
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Logits and the `tokens` asked about, on one device, some rows at a time.
+def answering(choices: torch.Tensor) -> Read:
+    """Reads the greedy next tokens and how the `choices` [n, n_choices] do.
+
+    They are tokens [n], the choices' logits [n, n_choices] and the probability of all of them
+    together [n], in float64 and on the head's device. The softmax is taken in float32.
+    """
+
+    def answer(logits: torch.Tensor, rows: slice) -> tuple[torch.Tensor, ...]:
+        ids = choices[rows].to(logits.device)
+        masses = logits.float().softmax(dim=1).gather(1, ids).double().sum(dim=1)
+        return greedy(logits), logits.gather(1, ids).double(), masses
+
+    return answer
+
+
+def _in_chunks(model: LanguageModel, states: torch.Tensor) -> Iterator[tuple[torch.Tensor, slice]]:
+    """Logits and which of the states they are of, some rows at a time.
 
     As many are made at once as keep a matrix product fast. A CPU is handed fewer of them at a time,
     which stay in its cache while they are read several times.
@@ -77,10 +105,12 @@ def _in_chunks(
     device = states.device.type
     made = HEAD_LOGITS.get(device, HEAD_LOGITS_ELSEWHERE)
     rows = max(1, made // model.vocabulary)
-    read = max(1, READ_LOGITS.get(device, made) // model.vocabulary)
-    for some, wanted in zip(states.split(rows), tokens.split(rows), strict=True):
-        logits = logits_of(model, some)
-        yield from zip(logits.split(read), wanted.to(logits.device).split(read), strict=True)
+    at_once = max(1, READ_LOGITS.get(device, made) // model.vocabulary)
+    place = 0
+    for some in states.split(rows):
+        for logits in logits_of(model, some).split(at_once):
+            yield logits, slice(place, place + len(logits))
+            place += len(logits)
 
 
 def _judged(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -70,6 +70,7 @@ def _halves(batch: Batch) -> list[Batch]:
             lengths=batch.lengths[some],
             kept=None if batch.kept is None else batch.kept[some],
             marks={name: places[some] for name, places in batch.marks.items()},
+            unsteered={},
         )
         for some in (slice(rows // 2), slice(rows // 2, None))
     ]

@@ -1,11 +1,8 @@
-"""Which tokens of a batch are steered.
+"""Which tokens of a batch are steered: `prompts.which_tokens` says what positions there are.
 
-all                every token
-last               the last token of each sequence
--k                 the k-th token from the end; -1 is the last
-after_instruction  every token after the instruction
-prompt             every token before the completion
-completion         every token of it
+Where a text is being written, `last` and the k-th from the end are counted from the end of its
+prompt, which is marked, and what is written is the completion. So a token that is steered once is
+steered whenever the text is read.
 """
 
 from __future__ import annotations
@@ -16,17 +13,19 @@ import torch
 
 from snakesteer.core.errors import StudyError
 from snakesteer.engine.batches import Batch
+from snakesteer.prompts.marks import INSTRUCTION
+from snakesteer.prompts.which_tokens import AFTER, ALL, COMPLETION, LAST, PROMPT, From, Steered
 
-ALL, LAST = "all", "last"
+END = "end"  # the mark of where a prompt ends, of texts that are being written
 
 # The mark that a name is about, and whether it is the tokens from there on or those before it.
 FROM_MARK = {
-    "after_instruction": ("instruction", True),
-    "prompt": ("completion", False),
-    "completion": ("completion", True),
+    AFTER: (INSTRUCTION, True),
+    PROMPT: (COMPLETION, False),
+    COMPLETION: (COMPLETION, True),
 }
 
-Positions = str | int
+Positions = Steered
 
 
 def mask(batch: Batch, positions: Positions) -> torch.Tensor | None:
@@ -40,16 +39,33 @@ def mask(batch: Batch, positions: Positions) -> torch.Tensor | None:
     if positions == LAST:
         positions = -1
     if isinstance(positions, int):
-        return places == (batch.lengths + positions)[:, None]
-    mark, onwards = FROM_MARK[positions]
+        return places == (batch.marks.get(END, batch.lengths) + positions)[:, None]
+    mark, onwards = _mark(positions)
     found = places >= batch.marks[mark][:, None]
     return found if onwards else ~found
+
+
+def places_of(
+    ids: Sequence[int], marks: Mapping[str, Sequence[int]], positions: Positions
+) -> list[int] | None:
+    """The places of one sequence where states change; None is everywhere.
+
+    `marks` are those of a batch of it alone.
+    """
+    marked = {name: torch.tensor(places) for name, places in marks.items()}
+    alone = Batch((0,), torch.tensor([ids]), torch.tensor([len(ids)]), marks=marked)
+    where = mask(alone, positions)
+    return None if where is None else where[0].nonzero()[:, 0].tolist()
+
+
+def _mark(positions: str | From) -> tuple[str, bool]:
+    return (str(positions), True) if isinstance(positions, From) else FROM_MARK[positions]
 
 
 def refuse_outside(
     positions: Positions,
     sequences: Sequence[Sequence[int]],
-    marks: Mapping[str, Sequence[int]],
+    marked: Mapping[str, Sequence[int]],
     names: Sequence[str],
 ) -> None:
     """Raise StudyError, naming the sample, for positions that a sequence does not have."""
@@ -60,8 +76,8 @@ def refuse_outside(
                     f"positions names {positions}, but {name} has {len(sequence)} tokens only; "
                     "name nearer ones, or leave such texts out."
                 )
-    elif positions in FROM_MARK and FROM_MARK[positions][0] not in marks:
+    elif positions not in (ALL, LAST) and _mark(positions)[0] not in marked:
         raise StudyError(
-            f"positions is {positions}, but {names[0]} has no {FROM_MARK[positions][0]} to count "
+            f"positions is {positions}, but {names[0]} has no {_mark(positions)[0]} to count "
             "from; give such texts a format, or name other positions."
         )

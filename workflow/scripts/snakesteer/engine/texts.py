@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -30,11 +30,13 @@ class What:
     site: str = OUTPUT
     positions: Positions = "last"
 
-    def shown(self, tokenizer: PreTrainedTokenizerBase, samples: Samples) -> dict[str, str]:
-        """For the provenance: the first text in its format, up to the last token that is read."""
+    def shown(self, tokenizer: PreTrainedTokenizerBase, samples: Samples) -> dict[str, Any]:
+        """For the provenance: the first text in its format, up to the last token that is read, and
+        its token ids."""
         if self.form.template == PLAIN:
             return {}
-        return {"first_text": str(tokenizer.decode(samples.sequences[0]))}
+        ids = list(samples.sequences[0])
+        return {"first_text": str(tokenizer.decode(ids)), "first_ids": ids}
 
 
 USUAL = What()

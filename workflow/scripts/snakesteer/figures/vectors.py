@@ -41,13 +41,19 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     A panel of which no vector has numbers is left out: accuracies need two classes of samples, an
     explained variance pairs. Without `layers` one heat map has the cosine of every two vectors at
     every layer; with them each has those of all vectors at one. A vector at several positions is
-    one at each. Settings: `vectors` (names, in order), `layers` (0-based).
+    one at each; one of zeros at every layer is left out. Settings: `vectors` (names, in order),
+    `layers` (0-based).
     """
     if inputs.vectors is None or inputs.cosines is None:
         raise NothingToDraw("this figure draws vectors, but its entry names none.")
     rows = _named(inputs.vectors, "vector", "position", settings)
     cosines = _named(inputs.cosines, "other", "other_position", settings)
     cosines = _named(cosines, "vector", "position", settings)
+    directed = set(rows.loc[rows["norm"] > 0, "vector"])
+    if not directed:
+        raise NothingToDraw("this figure draws vectors that are zeros at every layer.")
+    rows = rows[rows["vector"].isin(directed)]
+    cosines = cosines[cosines["vector"].isin(directed) & cosines["other"].isin(directed)]
     names = list(dict.fromkeys(rows["vector"]))
     curves = [column for column in _CURVES if rows[column].notna().any()]
     matrices = _matrices(cosines, names, settings) if len(names) > 1 else []
@@ -165,6 +171,7 @@ def _draw_matrices(half: SubFigure, matrices: Matrices, depth: int) -> None:
         axes.grid(False)
         axes.tick_params(length=0, pad=2, labelsize=6.5)
         axes.tick_params(axis="x", rotation=45 if name else 0)
+        axes.tick_params(axis="y", rotation=0)
         axes.set(xlabel="" if name else "Layer", ylabel="", title=name)
     bar = half.colorbar(
         panels[0].collections[0],
@@ -178,7 +185,7 @@ def _draw_matrices(half: SubFigure, matrices: Matrices, depth: int) -> None:
 
 
 def _written(matrix: pd.DataFrame) -> pd.DataFrame:
-    return matrix.map(lambda cosine: f"{cosine:.2f}".replace("-", "−"))
+    return matrix.map(lambda cosine: f"{round(cosine, 2) + 0:.2f}".replace("-", "−"))
 
 
 def _numbers(

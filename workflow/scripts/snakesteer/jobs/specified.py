@@ -6,10 +6,12 @@ of plugins (corpora, behaviours, vector methods, figures) get the settings of th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from snakesteer.core.dtypes import Dtype
+from snakesteer.core.records import unless_said
 from snakesteer.prompts.formats import Format
 
 
@@ -45,7 +47,11 @@ class ActivationsJob:
 
 @dataclass(frozen=True)
 class SamplesJob:
-    """So many `tokens` of continuations of prompts under a vector at a 0-based layer."""
+    """So many `tokens` of continuations of prompts under a vector at a 0-based layer.
+
+    `sites` and `positions` say where states change (`engine.sites`, `prompts.which_tokens`); `own`
+    is the digest of an operator that is a file of the study's author, by its path.
+    """
 
     dtype: Dtype
     attention: str
@@ -59,14 +65,23 @@ class SamplesJob:
     prompts: tuple[str, ...]
     tokens: int
     transfer: bool = False
+    format: Format | None = unless_said(None)
+    sites: tuple[str, ...] = unless_said(("output",))
+    positions: str | int | Mapping[str, str] = unless_said("all")
+    own: Mapping[str, str] | None = unless_said(None)
 
 
 @dataclass(frozen=True)
 class SkipTokensJob:
-    """The `skip` most frequent tokens of documents cut at `max_tokens`, or the `authors`' own."""
+    """The `skip` most frequent tokens of documents cut at `max_tokens`, or the `authors`' own.
+
+    Of instructions they are those of the tokens that are `counted`, in their `format`.
+    """
 
     skip: int
     max_tokens: int
     method: Literal["fixed", "authors"]
     bos: str
     special_tokens: str
+    format: Format | None = unless_said(None)
+    counted: Literal["all", "completion"] = unless_said("all")

@@ -4,7 +4,8 @@ A measure is a module with
 
 - `Settings`, a frozen dataclass of what it is asked beside what every measure is;
 - `SCHEMA`, the columns of its rows, of which `SOURCE` names the corpus or behaviour and `SAMPLE`
-  the sample; `SECTION`, the section of a study that its sources are entries of;
+  the sample; `SECTION`, the section of a study that its sources are entries of, unless its
+  samples say in `of` what they are called and what their section is;
 - `samples(tokenizer, files, read, settings)`, what is read (`measures.read`), by source: frozen
   dataclasses whose fields tell samples from any others, with `names`, `sequences`, `marks`
   (`engine.positions`) and `taken(places)`; `files` are those of the sources by role: `documents`,
@@ -12,6 +13,10 @@ A measure is a module with
 - `counted(sequence)`, the tokens that progress is counted in;
 - `rows(model, injection, coefficient, source, samples, batches, progress)`, one point: a row for
   each of the samples, in their order; `coefficient` is None for the unsteered model where 0 is not;
+- `Reader(model, source, samples)`, where it reads nothing but logits (`measures.together`): such
+  measures of the same texts share each pass;
+- `kept_bytes(model, samples, sequence)`, where it keeps something of a sample's unsteered outputs
+  on its batch: what a chunk may keep includes it;
 - `advance(stopping, unsteered, here)`, where its settings have `stopping`: from the rows of a
   curve's first source unsteered and at a coefficient, how many places to advance in the list
   of coefficients, 0 where the curve ends;

@@ -1,4 +1,10 @@
-"""Greedy continuations of prompts under steering, to be read by a person."""
+"""Greedy continuations of prompts under steering, to be read by a person.
+
+What is written is the completion of its prompt: `all`, `completion`, `after_instruction` and from a
+marker on, every token that is written is steered when it is read, `prompt`, `last` and the k-th
+from the end, which are counted in the prompt, none. So the first token that is written is steered
+by the prompt's tokens alone, and with `completion` by none.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +13,15 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import torch
 
-from snakesteer.core.errors import StudyError
 from snakesteer.core.labels import layer_label
 from snakesteer.core.progress import Progress
 from snakesteer.engine.batches import Batch, pad
 from snakesteer.engine.head import greedy, logits_of
 from snakesteer.engine.models import LanguageModel
+from snakesteer.engine.positions import END
 from snakesteer.engine.steering import Injection, final_states, refuse_overflow
-from snakesteer.prompts.tokens import TOKENIZERS_OWN, Reading, encode_prompt
+from snakesteer.prompts import marks
+from snakesteer.prompts.marks import How, Marked
 
 SCHEMA = pa.schema(
     [
@@ -34,23 +41,20 @@ def run(
     prompts: Sequence[str],
     *,
     tokens: int = 40,
-    reading: Reading = TOKENIZERS_OWN,
+    how: How = marks.USUAL,
     progress: Progress | None = None,
 ) -> pa.Table:
-    """Continue each prompt by `tokens` greedy tokens, steered at every position, old and new.
+    """Continue each prompt, in its format, by `tokens` greedy tokens, old and new ones steered.
 
     `injections` are named by their vector. A continuation ends early at one of `end_tokens`, which
     it does not show, as it does other special tokens, or where the model's context is full. Returns
     a row per injection, coefficient and prompt, in this order: `prompt`, `vector`, `layer` ("3", or
-    "2+4" for several), `coefficient`, `continuation`. Raises StudyError for a prompt without a
-    token, as the empty one is where the tokenizer begins texts with none, and for NaN or infinity.
+    "2+4" for several), `coefficient`, `continuation`. Raises StudyError as `marks.begun` does, and
+    for NaN or infinity.
     """
-    begun = [encode_prompt(model.tokenizer, prompt, reading) for prompt in prompts]
-    if [] in begun:
-        raise StudyError(
-            f"the prompt {prompts[begun.index([])]!r} has no token to go on from; give it a text."
-        )
-    read = sum(sum(range(len(ids), len(ids) + tokens)) for ids in begun)
+    begun = [marks.begun(model.tokenizer, prompt, how) for prompt in prompts]
+    lengths = [len(text.ids) for text in begun]
+    read = sum(sum(range(length, length + tokens)) for length in lengths)
     progress = progress or Progress()
     progress.start(len(injections) * len(coefficients) * read)
     rows = [
@@ -86,14 +90,15 @@ def _continue(
     injection: Injection,
     coefficient: float,
     prompts: Sequence[str],
-    begun: Sequence[list[int]],
+    begun: Sequence[Marked],
     tokens: int,
     progress: Progress,
 ) -> list[str]:
-    """What follows the `prompts`, whose token ids are `begun`."""
+    """What follows the `prompts`, whose tokens are `begun`."""
     ends = end_tokens(model)
-    sequences = [list(ids) for ids in begun]
-    starts = [len(ids) for ids in begun]
+    sequences = [list(text.ids) for text in begun]
+    starts = [len(text.ids) for text in begun]
+    marked = {END: starts, **marks.columns(begun)}
 
     def may_grow(place: int) -> bool:
         length = len(sequences[place])
@@ -107,7 +112,11 @@ def _continue(
             break
         chosen = [sequences[place] for place in going]
         lengths = torch.tensor([len(sequence) for sequence in chosen], device=model.device)
-        batch = Batch(tuple(going), pad(model, chosen), lengths)
+        here = {
+            name: torch.tensor([places[place] for place in going], device=model.device)
+            for name, places in marked.items()
+        }
+        batch = Batch(tuple(going), pad(model, chosen), lengths, marks=here)
         states = final_states(model, batch, injection, coefficient)
         rows = torch.arange(len(going), device=states.device)
         last = states[rows, lengths.to(states.device) - 1]

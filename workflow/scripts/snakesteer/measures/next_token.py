@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from snakesteer.core.errors import StudyError, naming
 from snakesteer.core.labels import coefficient_label, layer_label
 from snakesteer.core.progress import Progress
-from snakesteer.engine.batches import Batch
-from snakesteer.engine.head import predictions
-from snakesteer.engine.memory import on_each
+from snakesteer.engine.batches import Batch, Tokens
+from snakesteer.engine.head import Read as Reads
+from snakesteer.engine.head import judging
 from snakesteer.engine.models import LanguageModel
-from snakesteer.engine.steering import Injection, final_states, refuse_overflow
+from snakesteer.engine.steering import Injection, refuse_overflow
+from snakesteer.measures import together
 from snakesteer.measures.next_token_settings import Settings as Settings
 from snakesteer.measures.next_token_settings import Stopping
 from snakesteer.measures.read import Read, marks_at
-from snakesteer.prompts.tokens import TOKENIZERS_OWN, Reading, encode_document
+from snakesteer.measures.together import Found
+from snakesteer.prompts import marks
+from snakesteer.prompts.marks import How
+from snakesteer.prompts.which_tokens import Counted
 from snakesteer.storage.files import read_json, read_table
 
 if TYPE_CHECKING:
@@ -38,9 +42,9 @@ COUNTS = pa.schema(
         ("kept_top10", pa.int64()),
     ]
 )
-# `tokens` are those predicted, all but the first; `top1` and `top10` how many of them are among the
-# most likely 1 and 10, `nll` is summed, natural log; the rest are the same counts of targets that
-# are not skipped.
+# `tokens` are those whose predictions count: all but the first, or those of the completion; `top1`
+# and `top10` how many of them are among the most likely 1 and 10, `nll` is summed, natural log; the
+# rest are the same counts of targets that are not skipped.
 SCHEMA = pa.schema(
     [
         ("coefficient", pa.float64()),
@@ -56,13 +60,15 @@ SCHEMA = pa.schema(
 class Corpus:
     """A corpus's documents as tokens, ready to be evaluated.
 
-    `skipped` are the token ids left out of the `kept` counts. `marks`: see `engine.positions`.
+    `skipped` are the token ids left out of the `kept` counts. `marks`: see `prompts.marks`.
+    `firsts` are the places of the first tokens whose predictions count, 1 in each if left out.
     """
 
     names: list[str]
     sequences: list[list[int]]
     skipped: tuple[int, ...]
     marks: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    firsts: tuple[int, ...] = ()
 
     def taken(self, places: Sequence[int]) -> Self:
         """The documents at these places alone."""
@@ -71,6 +77,7 @@ class Corpus:
             names=[self.names[place] for place in places],
             sequences=[self.sequences[place] for place in places],
             marks=marks_at(self.marks, places),
+            firsts=tuple(self.firsts[place] for place in places) if self.firsts else (),
         )
 
 
@@ -80,63 +87,147 @@ def samples(
     read: Read,
     settings: Settings,
 ) -> dict[str, Corpus]:
-    """The corpora of a job, by name: their `documents` and `skip_tokens` lie in `files`."""
+    """The corpora of a job, by name: their `documents` lie in `files`, and `skip_tokens` if any."""
     found = {}
+    skip_tokens = files.get("skip_tokens") or [""] * len(read.sources)
     for corpus, documents, skipped in zip(
-        read.sources, files["documents"], files["skip_tokens"], strict=True
+        read.sources, files["documents"], skip_tokens, strict=True
     ):
         assert read.max_tokens
         found[corpus] = read_corpus(
             tokenizer,
             corpus,
-            [(row["document"], row["text"]) for row in read_table(documents).to_pylist()],
-            read_json(skipped),
+            _rows(read_table(documents)),
+            read_json(skipped) if skipped else [],
             max_tokens=read.max_tokens,
             tokens=read.tokens,
-            reading=read.reading,
+            how=read.how,
+            counted=settings.counted,
         )
     return found
 
 
+def _rows(documents: pa.Table) -> list[tuple[str, ...]]:
+    columns = [
+        name for name in ("document", "text", "completion") if name in documents.schema.names
+    ]
+    return list(zip(*(documents[name].to_pylist() for name in columns), strict=True))
+
+
 def counted(sequence: Sequence[int]) -> int:
-    """Predicted tokens of a document: all but the first."""
+    """Predicted tokens of a document: all but the first, whether they count or not."""
     return len(sequence) - 1
 
 
 def read_corpus(
     tokenizer: PreTrainedTokenizerBase,
     corpus: str,
-    documents: Sequence[tuple[str, str]],
+    documents: Sequence[tuple[str, ...]],
     skipped: Sequence[int],
     *,
     max_tokens: int,
     tokens: int | None = None,
-    reading: Reading = TOKENIZERS_OWN,
+    how: How = marks.USUAL,
+    counted: Counted = "all",
 ) -> Corpus:
     """The first of the (id, text) documents, until they hold `tokens` predicted tokens (all if
     None), each cut at `max_tokens`.
 
-    The log says where there are fewer tokens than `tokens`. Raises StudyError for an empty corpus
-    and for a document of fewer than two tokens.
+    Documents in a format, and (id, prompt, completion), are instructions. The log says where there
+    are fewer tokens than `tokens`. Raises StudyError for an empty corpus, for a document of fewer
+    than two tokens, and as `marks.text` and `marks.first_counted` do.
     """
     names: list[str] = []
-    sequences: list[list[int]] = []
+    texts: list[marks.Marked] = []
     predicted = 0
-    for name, text in documents:
+    firsts: list[int] = []
+    for name, text, *rest in documents:
         if tokens is not None and predicted >= tokens:
             break
         with naming(f"corpora.{corpus}"):
-            ids = encode_document(tokenizer, name, text, max_tokens, reading)
+            completion = rest[0] if rest else None
+            texts.append(marks.text(tokenizer, name, text, completion, max_tokens, how))
+            firsts.append(marks.first_counted(texts[-1], counted, name))
         names.append(name)
-        sequences.append(ids)
-        predicted += counted(ids)
+        predicted += len(texts[-1].ids) - 1
     if not names:
         raise StudyError(f"corpora.{corpus} has no validation documents; name one that has.")
     if tokens is not None and predicted < tokens:
         Progress().note(
             f"corpora.{corpus} holds only {predicted:,} of the {tokens:,} tokens asked for"
         )
-    return Corpus(names, sequences, tuple(skipped))
+    sequences = [text.ids for text in texts]
+    return Corpus(names, sequences, tuple(skipped), marks.columns(texts), tuple(firsts))
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What is read of the logits on a corpus's documents."""
+
+    model: LanguageModel
+    source: str
+    corpus: Corpus
+
+    @property
+    def tokens(self) -> Tokens:
+        """The places in a batch of the tokens before those whose predictions count."""
+        return "completing" if max(self.corpus.firsts, default=1) > 1 else "predicting"
+
+    @cached_property
+    def counted(self) -> list[int]:
+        """Predicted tokens, by document."""
+        return [counted(ids) for ids in self.corpus.sequences]
+
+    def read(self, batch: Batch, injection: Injection, coefficient: float | None) -> Reads:
+        """The rank and the loss of each token that follows."""
+        places = getattr(batch, self.tokens)
+        return judging(self.model, batch.ids.flatten()[places + 1])
+
+    def table(
+        self,
+        injection: Injection,
+        coefficient: float | None,
+        order: Sequence[int],
+        found: Found,
+        progress: Progress,
+    ) -> pa.Table:
+        """The rows of one point, coefficient × injection on these documents."""
+        (rank, loss), corpus = found, self.corpus
+        firsts = corpus.firsts or (1,) * len(corpus.names)
+        counting = [ids[first:] for ids, first in zip(corpus.sequences, firsts, strict=True)]
+        tokens = np.array([len(ids) for ids in counting])
+        skipped = np.zeros(self.model.vocabulary, dtype=bool)
+        skipped[list(corpus.skipped)] = True
+        unskipped = ~skipped[np.concatenate([counting[sample] for sample in order])]
+        by_token = {
+            "top1": rank == 0,
+            "top10": rank < 10,
+            "nll": loss,
+            "kept": unskipped,
+            "kept_top1": unskipped & (rank == 0),
+            "kept_top10": unskipped & (rank < 10),
+        }
+        starts = np.cumsum([0, *tokens[order][:-1]])
+        counts = {
+            field.name: np.add.reduceat(
+                by_token[field.name].astype(field.type.to_pandas_dtype()), starts
+            )[np.argsort(order)]
+            for field in COUNTS
+        }
+        names = [f"document {document} of corpora.{self.source}" for document in corpus.names]
+        refuse_overflow(counts["nll"], names, layer_label(injection.layers), coefficient)
+        progress.note(
+            f"{coefficient_label(coefficient)}: top-1 {counts['top1'].sum() / tokens.sum():.3f} on "
+            f"{len(corpus.names)} documents of {self.source}"
+        )
+        columns = {
+            "coefficient": [coefficient] * len(corpus.names),
+            SOURCE: [self.source] * len(corpus.names),
+            SAMPLE: corpus.names,
+            "tokens": tokens,
+            **counts,
+        }
+        return pa.table({field.name: columns[field.name] for field in SCHEMA}, schema=SCHEMA)
 
 
 def rows(
@@ -149,53 +240,8 @@ def rows(
     progress: Progress,
 ) -> pa.Table:
     """The rows of one point, coefficient × injection on these documents in these batches."""
-    skipped = np.zeros(model.vocabulary, dtype=bool)
-    skipped[list(corpus.skipped)] = True
-    tokens = np.array([counted(ids) for ids in corpus.sequences])
-
-    def predict(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        states = final_states(model, batch, injection, coefficient)
-        places = batch.predicting
-        targets = batch.ids.flatten()[places + 1]
-        return predictions(model, states.flatten(0, 1)[places.to(states.device)], targets)
-
-    found: list[tuple[torch.Tensor, torch.Tensor]] = []
-    order: list[int] = []
-    for batch, predicted in on_each(batches, predict):
-        found.append(predicted)
-        order += batch.samples
-        progress.step(int(tokens[list(batch.samples)].sum()))
-    rank, loss = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
-    unskipped = ~skipped[np.concatenate([corpus.sequences[sample][1:] for sample in order])]
-    by_token = {
-        "top1": rank == 0,
-        "top10": rank < 10,
-        "nll": loss,
-        "kept": unskipped,
-        "kept_top1": unskipped & (rank == 0),
-        "kept_top10": unskipped & (rank < 10),
-    }
-    starts = np.cumsum([0, *tokens[order][:-1]])
-    counts = {
-        field.name: np.add.reduceat(
-            by_token[field.name].astype(field.type.to_pandas_dtype()), starts
-        )[np.argsort(order)]
-        for field in COUNTS
-    }
-    names = [f"document {document} of corpora.{source}" for document in corpus.names]
-    refuse_overflow(counts["nll"], names, layer_label(injection.layers), coefficient)
-    progress.note(
-        f"{coefficient_label(coefficient)}: top-1 {counts['top1'].sum() / tokens.sum():.3f} on "
-        f"{len(corpus.names)} documents of {source}"
-    )
-    columns = {
-        "coefficient": [coefficient] * len(corpus.names),
-        SOURCE: [source] * len(corpus.names),
-        SAMPLE: corpus.names,
-        "tokens": tokens,
-        **counts,
-    }
-    return pa.table({field.name: columns[field.name] for field in SCHEMA}, schema=SCHEMA)
+    reader = Reader(model, source, corpus)
+    return together.rows(model, injection, coefficient, reader, batches, progress)
 
 
 def advance(stopping: Stopping, unsteered: pa.Table, here: pa.Table) -> int:

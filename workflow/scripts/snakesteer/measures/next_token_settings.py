@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from snakesteer.core.records import unless_said
+from snakesteer.prompts.which_tokens import Counted
+
 
 @dataclass(frozen=True)
 class Stopping:
@@ -29,3 +32,4 @@ class Settings:
     """What is asked beside what every measure is."""
 
     stopping: Stopping | None = None
+    counted: Counted = unless_said("all")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,16 +14,19 @@ import torch
 from snakesteer.core.errors import StudyError, naming
 from snakesteer.core.labels import layer_label
 from snakesteer.core.progress import Progress
-from snakesteer.engine.batches import Batch, refuse_unknown
-from snakesteer.engine.head import answers
-from snakesteer.engine.memory import on_each
+from snakesteer.engine.batches import Batch, Tokens, refuse_unknown
+from snakesteer.engine.head import Read as Reads
+from snakesteer.engine.head import answering
 from snakesteer.engine.models import LanguageModel
-from snakesteer.engine.steering import Injection, final_states, refuse_overflow
+from snakesteer.engine.steering import Injection, refuse_overflow
+from snakesteer.measures import together
 from snakesteer.measures.read import Read, marks_at
+from snakesteer.measures.together import Found
 from snakesteer.measures.two_choice_settings import Settings as Settings
 from snakesteer.measures.two_choice_settings import Stopping
-from snakesteer.prompts.questions import answer_text, question_tokens
-from snakesteer.prompts.tokens import TOKENIZERS_OWN, Reading
+from snakesteer.prompts import marks
+from snakesteer.prompts.marks import How
+from snakesteer.prompts.questions import answer_text
 from snakesteer.storage.files import read_table
 
 if TYPE_CHECKING:
@@ -81,7 +85,8 @@ def samples(
     for behaviour, path in zip(read.sources, files["questions"], strict=True):
         rows = read_table(path).to_pylist()
         asked = [row for row in rows if row["split"] == read.split]
-        found[behaviour] = read_prompts(tokenizer, behaviour, asked, read.reading)
+        prefix = settings.answer_prefix
+        found[behaviour] = read_prompts(tokenizer, behaviour, asked, read.how, prefix)
     return found
 
 
@@ -94,23 +99,88 @@ def read_prompts(
     tokenizer: PreTrainedTokenizerBase,
     behaviour: str,
     questions: Sequence[Mapping[str, str]],
-    reading: Reading = TOKENIZERS_OWN,
+    how: How = marks.USUAL,
+    answer_prefix: str = "",
 ) -> Prompts:
-    """Tokenise the questions of a behaviour.
+    """Tokenise the questions of a behaviour, with what is begun of their answers.
 
     A question has `question` (id), `prompt`, `matching` and `not_matching`. Raises StudyError for a
-    behaviour without questions and a tokenizer that splits an answer.
+    behaviour without questions, a tokenizer that splits an answer, and as `marks.question` does.
     """
     if not questions:
         raise StudyError(f"behaviours.{behaviour} has no questions in this split; name another.")
     with naming(f"behaviours.{behaviour}"):
-        tokens = [question_tokens(tokenizer, question, reading) for question in questions]
+        read = [marks.question(tokenizer, asked, how, answer_prefix) for asked in questions]
     return Prompts(
         [question["question"] for question in questions],
-        [item.prompt for item in tokens],
+        [text.ids for _, text in read],
         [(question["matching"], question["not_matching"]) for question in questions],
-        [(item.matching, item.not_matching) for item in tokens],
+        [(tokens.matching, tokens.not_matching) for tokens, _ in read],
+        marks.columns([text for _, text in read]),
     )
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What is read of the logits on a behaviour's questions."""
+
+    model: LanguageModel
+    source: str
+    prompts: Prompts
+
+    tokens: ClassVar[Tokens] = "last"
+
+    @cached_property
+    def counted(self) -> list[int]:
+        """Tokens, by question."""
+        return [counted(ids) for ids in self.prompts.sequences]
+
+    @cached_property
+    def choices(self) -> torch.Tensor:
+        """Token ids of the answers, [n_questions, 2]."""
+        choices = torch.tensor(self.prompts.choices, device=self.model.device)
+        refuse_unknown(self.model, int(choices.max()))
+        return choices
+
+    def read(self, batch: Batch, injection: Injection, coefficient: float | None) -> Reads:
+        """The answers."""
+        return answering(self.choices[list(batch.samples)])
+
+    def table(
+        self,
+        injection: Injection,
+        coefficient: float | None,
+        order: Sequence[int],
+        found: Found,
+        progress: Progress,
+    ) -> pa.Table:
+        """The rows of one point, coefficient × injection on these questions."""
+        tokens, logits, choice_mass = (part[np.argsort(order)] for part in found)
+        prompts, count = self.prompts, len(self.prompts.names)
+        names = [f"question {question} of behaviours.{self.source}" for question in prompts.names]
+        refuse_overflow(
+            logits.sum(axis=1) + choice_mass, names, layer_label(injection.layers), coefficient
+        )
+        tokenizer = self.model.tokenizer
+        given = [
+            read[own.index(token)] if token in own else answer_text(tokenizer, prompt, token)
+            for token, own, read, prompt in zip(
+                tokens.tolist(), prompts.choices, prompts.texts, prompts.sequences, strict=True
+            )
+        ]
+        return pa.table(
+            {
+                "coefficient": [coefficient] * count,
+                SOURCE: [self.source] * count,
+                SAMPLE: prompts.names,
+                "answer": given,
+                "outcome": list(map(outcome, given, prompts.texts)),
+                "logit_matching": logits[:, 0],
+                "logit_not_matching": logits[:, 1],
+                "choice_mass": choice_mass,
+            },
+            schema=SCHEMA,
+        )
 
 
 def rows(
@@ -123,48 +193,8 @@ def rows(
     progress: Progress,
 ) -> pa.Table:
     """The rows of one point, coefficient × injection on these questions in these batches."""
-    count = len(prompts.names)
-    choices = torch.tensor(prompts.choices, device=model.device)
-    refuse_unknown(model, int(choices.max()))
-
-    def answer(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        states = final_states(model, batch, injection, coefficient)
-        rows = torch.arange(len(batch.samples), device=states.device)
-        last = states[rows, batch.lengths.to(states.device) - 1]
-        return answers(model, last, choices[list(batch.samples)])
-
-    found: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-    order: list[int] = []
-    for batch, answered in on_each(batches, answer):
-        found.append(answered)
-        order += batch.samples
-        progress.step(sum(counted(prompts.sequences[sample]) for sample in batch.samples))
-    tokens, logits, choice_mass = (
-        torch.cat(parts).cpu().numpy()[np.argsort(order)] for parts in zip(*found, strict=True)
-    )
-    names = [f"question {question} of behaviours.{source}" for question in prompts.names]
-    refuse_overflow(
-        logits.sum(axis=1) + choice_mass, names, layer_label(injection.layers), coefficient
-    )
-    given = [
-        read[own.index(token)] if token in own else answer_text(model.tokenizer, prompt, token)
-        for token, own, read, prompt in zip(
-            tokens.tolist(), prompts.choices, prompts.texts, prompts.sequences, strict=True
-        )
-    ]
-    return pa.table(
-        {
-            "coefficient": [coefficient] * count,
-            SOURCE: [source] * count,
-            SAMPLE: prompts.names,
-            "answer": given,
-            "outcome": list(map(outcome, given, prompts.texts)),
-            "logit_matching": logits[:, 0],
-            "logit_not_matching": logits[:, 1],
-            "choice_mass": choice_mass,
-        },
-        schema=SCHEMA,
-    )
+    reader = Reader(model, source, prompts)
+    return together.rows(model, injection, coefficient, reader, batches, progress)
 
 
 def outcome(answer: str, texts: tuple[str, str]) -> str:

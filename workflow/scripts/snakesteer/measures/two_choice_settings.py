@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from snakesteer.core.records import unless_said
+
 
 @dataclass(frozen=True)
 class Stopping:
@@ -36,3 +38,4 @@ class Settings:
     """What is asked beside what every measure is."""
 
     stopping: Stopping | None = None
+    answer_prefix: str = unless_said("")

@@ -14,7 +14,15 @@ from snakesteer.plan.artefacts import Artefact, Inputs
 from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.models import max_tokens, model, reading, running
 from snakesteer.prompts.formats import Format
+from snakesteer.study.formats import Formatted
 from snakesteer.study.measures import NextToken
+from snakesteer.study.schema import Study
+
+
+def format_of(study: Study, entry: Formatted) -> Format | None:
+    """The format in which an entry reads texts; None if they are read as they stand."""
+    form = study.format_of(entry)
+    return Format(**form.settings()) if form else None
 
 
 @once
@@ -56,6 +64,8 @@ def skip_tokens(
                 skip=measure.skip,
                 max_tokens=longest,
                 method=measure.skip_tokens,
+                format=format_of(graph.study, measure),
+                counted=measure.counted,
                 **reading(graph.study.models[read_by]),
             )
         ),
@@ -68,10 +78,9 @@ def activations(graph: Graph, name: str) -> Artefact:
     """Activations of a corpus's or a behaviour's training split."""
     entry = graph.study.activations[name]
     ran_by = graph.study.models[entry.model]
-    form = graph.study.format_of(entry)
     job = ActivationsJob(
         **running(ran_by),
-        format=Format(**form.settings()) if form else None,
+        format=format_of(graph.study, entry),
         site=entry.site,
         positions=entry.model_dump()["positions"],
     )

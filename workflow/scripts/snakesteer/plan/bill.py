@@ -19,7 +19,7 @@ from snakesteer.plan import models
 from snakesteer.plan.artefacts import STAGES, Artefact, Product
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.reads import DOCUMENT_BYTES, Count, Reading, Texts, counting, readings
-from snakesteer.plan.resources import RUNS_A_MODEL, Size, samples
+from snakesteer.plan.resources import RUNS_A_MODEL, Size, positions, samples
 from snakesteer.sweeps.job import SweepJob
 
 # Two operations a parameter and token, at 5,242 tokens a second with Llama-2-7b, which is what the
@@ -146,11 +146,9 @@ def _bytes(artefact: Artefact, size: Size | None) -> float:
             return float(DOCUMENT_BYTES * (settings["train"] + settings["validation"]))
         case "activations" if size:
             each = size.layers * size.hidden * ITEM_BYTES[settings["dtype"]]
-            positions = settings.get("positions")
-            each *= len(positions) if isinstance(positions, list) else 1
-            return float(samples(artefact) * each)
+            return float(samples(artefact) * each * positions(artefact))
         case "mean" | "vector" | "resampled_vectors" | "drawn_vectors" if size:
-            each = size.layers * size.hidden * ITEM_BYTES["float32"]
+            each = size.layers * size.hidden * ITEM_BYTES["float32"] * positions(artefact)
             return float(settings.get("resamples", settings.get("draws", 1)) * each)
         case "model" if size and "revision" in settings:
             return size.weights

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from snakesteer.plan.activations import documents, questions, skip_tokens
+from snakesteer.plan.activations import documents, format_of, questions, skip_tokens
 from snakesteer.plan.artefacts import Artefact, Inputs
 from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.models import max_tokens
-from snakesteer.study.measures import NextToken, OnBehaviours, OnCorpora
+from snakesteer.study.measures import Divergence, NextToken, OnBehaviours, OnCorpora
 from snakesteer.sweeps.job import Measured
 
 
@@ -20,7 +21,7 @@ def measured(graph: Graph, name: str) -> tuple[tuple[Measured, ...], Inputs]:
     for of, entry in sweep.measures.items():
         sources = graph.study.sources_of(sweep, entry)
         place = f"sweeps.{name}.measures.{of}"
-        if isinstance(entry, OnCorpora):
+        if isinstance(entry, OnCorpora) or (isinstance(entry, Divergence) and entry.corpora):
             one = _on_corpora(graph, place, sweep.model, of, entry, files)
         else:
             assert isinstance(entry, OnBehaviours)
@@ -33,33 +34,44 @@ def measured(graph: Graph, name: str) -> tuple[tuple[Measured, ...], Inputs]:
                 files={"questions": _places(files, "questions", asked)},
                 split=entry.split,
                 asked=entry.settings(),
+                format=format_of(graph.study, entry),
             )
         found.append(one)
     return tuple(found), files
 
 
 def _on_corpora(
-    graph: Graph, place: str, model: str, of: str, entry: OnCorpora, files: Inputs
+    graph: Graph,
+    place: str,
+    model: str,
+    of: str,
+    entry: OnCorpora | Divergence,
+    files: Inputs,
 ) -> Measured:
+    corpora = entry.corpora or []
     longest = max_tokens(graph, place, model, entry.max_tokens)
-    roles = {"documents": [(documents(graph, corpus), 1) for corpus in entry.corpora]}
+    roles = {"documents": [(documents(graph, corpus), 1) for corpus in corpora]}
     if isinstance(entry, NextToken):
-        left_out = [skip_tokens(graph, corpus, model, entry, longest) for corpus in entry.corpora]
+        left_out = [skip_tokens(graph, corpus, model, entry, longest) for corpus in corpora]
         roles["skip_tokens"] = [(made, 0) for made in left_out]
-    return Measured(
+    measured = Measured(
         name=of,
         measure=entry.measure,
-        sources=tuple(entry.corpora),
+        sources=tuple(corpora),
         own=False,
         files={role: _places(files, role, made) for role, made in roles.items()},
         split="validation",
         asked=entry.settings(),
-        tokens=entry.tokens if entry.paired else None,
+        tokens=entry.tokens,
         max_tokens=longest,
         special_tokens=graph.study.models[model].special_tokens,
-        read_on=None if entry.paired else entry.tokens,
-        precision=entry.planned,
+        format=format_of(graph.study, entry),
     )
+    if not isinstance(entry, OnCorpora):
+        return measured
+    if not entry.paired:
+        measured = replace(measured, tokens=None, read_on=entry.tokens)
+    return replace(measured, precision=entry.planned)
 
 
 def _places(files: Inputs, role: str, made: Iterable[tuple[Artefact, int]]) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
 from tokenizers import Tokenizer
 
 from snakesteer.behaviours.drawing import table
@@ -70,7 +71,7 @@ class Texts:
         path, settings = Path(made.paths[file]), made.settings
         column = "prompt" if made.stage == "questions" else "text"
         if path.exists() and path.stat().st_size:
-            return [str(text) for text in read_table(path)[column].to_pylist()]
+            return _whole(read_table(path), column)
         if made.stage == "questions":
             here = not is_address(settings.get("file", ""))
             asked = table(settings, self.repository) if here else None
@@ -79,7 +80,16 @@ class Texts:
             return []
         split = SPLITS[file]
         few = {**settings, split: SAMPLED, "shuffle": None}
-        return [text for _, text, *_ in files.documents(few, split, 1, self.repository)]
+        return ["".join(texts) for _, *texts in files.documents(few, split, 1, self.repository)]
+
+
+def _whole(rows: pa.Table, column: str) -> list[str]:
+    """The texts in a column, with their completions."""
+    texts = [str(text) for text in rows[column].to_pylist()]
+    if "completion" not in rows.schema.names:
+        return texts
+    completions = map(str, rows["completion"].to_pylist())
+    return [text + completion for text, completion in zip(texts, completions, strict=True)]
 
 
 def counting(folder: Path | None) -> Count:

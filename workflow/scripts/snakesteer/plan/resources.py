@@ -286,12 +286,13 @@ def _of_vectors_job(artefact: Artefact, model: Size) -> tuple[float, float]:
     """Bytes and minutes for vectors made of activations.
 
     Most methods read some at a time and keep means; of others, all samples of a layer are held, or
-    all there are.
+    all there are at one position.
     """
     made = [made for inputs in artefact.inputs.values() for made, _ in inputs]
     activations = [each for each in made if each.stage == "activations"]
     draws = artefact.settings.get("resamples", artefact.settings.get("draws", 1))
-    held = 2 * ROWS_AT_ONCE + 4 * 2 * len(activations) * draws if activations else 0
+    several = positions(artefact)
+    held = 2 * ROWS_AT_ONCE + 4 * 2 * len(activations) * draws * several if activations else 0
     rows = sum(map(samples, activations))
     named = {name for _, name in STAGES[artefact.stage].plugins_of(artefact.settings)}
     if "shuffled-labels" in named:
@@ -301,7 +302,7 @@ def _of_vectors_job(artefact: Artefact, model: Size) -> tuple[float, float]:
         inside = min(rows, model.hidden)
         numbers += 4 * rows * model.hidden + 3 * inside**2
         steps = sum(SOLVING[name] for name in solving)
-        operations = steps * model.layers * draws * rows * inside**2
+        operations = steps * model.layers * draws * several * rows * inside**2
     return 8.0 * numbers, operations / CPU_FLOPS / 60
 
 
@@ -311,6 +312,16 @@ def samples(activations: Artefact) -> int:
         return 2 * int(_sources(activations, "questions")[0]["train"])
     made = int(_sources(activations, "documents")[0]["train"])
     return min(activations.settings["documents"] or made, made)
+
+
+def positions(artefact: Artefact) -> int:
+    """At how many positions activations are read, or vectors are made; of those after the
+    instruction, whose number is not known before, one."""
+    several = artefact.settings.get("positions")
+    if artefact.stage == "activations":
+        return len(several) if isinstance(several, list) else 1
+    made = [made for inputs in artefact.inputs.values() for made, _ in inputs]
+    return max([positions(each) for each in made if each.stage == "activations"], default=1)
 
 
 def _sources(artefact: Artefact, role: str) -> list[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from snakesteer.core.own_code import is_own
 from snakesteer.core.records import plain
 from snakesteer.engine.operator_files import file_of
 from snakesteer.jobs.specified import SamplesJob
+from snakesteer.plan.activations import format_of
 from snakesteer.plan.artefacts import Artefact, Inputs
 from snakesteer.plan.code_digest import own_digest
 from snakesteer.plan.graph import Graph, once
@@ -17,7 +18,8 @@ from snakesteer.plan.measured import measured
 from snakesteer.plan.models import layer_sets, model, running, transfer
 from snakesteer.plan.resources import most_tokens
 from snakesteer.plan.vectors import drawn_vectors, resampled_vectors, vector
-from snakesteer.study.measures import OnBehaviours, OnCorpora
+from snakesteer.study.designs import plain_positions
+from snakesteer.study.measures import Divergence, OnBehaviours, OnCorpora
 from snakesteer.study.tables import Table
 from snakesteer.sweeps.job import Injected, SweepJob
 from snakesteer.tables.job import ChoiceJob, Picked, Statistics, TableJob
@@ -166,6 +168,10 @@ def samples(graph: Graph, name: str) -> Artefact:
         coefficients=tuple(entry.coefficients),
         prompts=tuple(entry.prompts),
         tokens=entry.tokens,
+        format=format_of(graph.study, entry),
+        sites=tuple(entry.sites),
+        positions=plain_positions(entry.positions),
+        own=_own(graph, [entry.operator]) or None,
     )
     inputs: Inputs = {
         "model": [model(graph, entry.model)],
@@ -186,10 +192,12 @@ def tabled(graph: Graph, name: str) -> TableJob:
         kind=table.kind,
         jobs=tuple(job.injections for job in jobs),
     )
+    said = graph.study.statistics
+    statistics = Statistics(said.resamples, said.seed)
     if isinstance(table.measured, OnCorpora):
-        said = graph.study.statistics
-        statistics = Statistics(said.resamples, said.seed)
         return replace(job, target=table.measured.corpora[0], statistics=statistics)
+    if isinstance(table.measured, Divergence):
+        return replace(job, statistics=statistics)
     assert isinstance(table.measured, OnBehaviours)
     collapse = graph.study.collapse_of(name)
     return replace(job, split=table.measured.split, collapse=collapse)

@@ -51,14 +51,29 @@ def passage(
     tokenizer: PreTrainedTokenizerBase, rendered: Rendered, reading: Reading = TOKENIZERS_OWN
 ) -> Passage:
     """A text that is to go on, in its format: without what the tokenizer puts behind it."""
+    reading = Reading(reading.bos)
     ids, first = _encoded(tokenizer, rendered, len(rendered.text), reading)
     places = []
     for characters in (rendered.instruction, rendered.prompt):
         if characters == len(rendered.text):
             places.append(len(ids))
         else:
-            places.append(_shared(_encoded(tokenizer, rendered, characters, reading)[0], ids))
+            places.append(tokens_before(tokenizer, rendered, characters, ids, reading))
     return Passage(ids, (first, len(ids)), places[0], places[1])
+
+
+def tokens_before(
+    tokenizer: PreTrainedTokenizerBase,
+    rendered: Rendered,
+    characters: int,
+    ids: Sequence[int],
+    reading: Reading,
+) -> int:
+    """How many of a text's tokens `ids` end before this place in it, in characters.
+
+    They are those with which both the text up to there and the whole begin.
+    """
+    return _shared(_encoded(tokenizer, rendered, characters, reading)[0], ids)
 
 
 def letter(tokenizer: PreTrainedTokenizerBase, answered: Passage, answer: str, name: str) -> int:
@@ -67,11 +82,11 @@ def letter(tokenizer: PreTrainedTokenizerBase, answered: Passage, answer: str, n
 
     Raises StudyError, with the `name` of the question, where it is several tokens.
     """
-    wanted = answer.strip(" ()\n")
+    wanted = bare(answer)
     found = []
     for place in range(answered.completion, len(answered.ids)):
         text = answer_text(tokenizer, answered.ids[:place], answered.ids[place])
-        if text.strip(" ()\n") == wanted:
+        if bare(text) == wanted:
             found.append(place)
     if len(found) != 1 or not wanted:
         pieces = tokenizer.convert_ids_to_tokens(answered.ids[answered.completion :])
@@ -83,6 +98,11 @@ def letter(tokenizer: PreTrainedTokenizerBase, answered: Passage, answer: str, n
     return found[0]
 
 
+def bare(answer: str) -> str:
+    """An answer without the brackets and spaces around it: its letter, or its word."""
+    return answer.strip(" ()\n")
+
+
 def _encoded(
     tokenizer: PreTrainedTokenizerBase, rendered: Rendered, characters: int, reading: Reading
 ) -> tuple[list[int], int]:
@@ -90,7 +110,7 @@ def _encoded(
     text = rendered.text[:characters]
     if rendered.chat:
         return encode_chat(tokenizer, text, reading), 0
-    ids, first, end = framed(tokenizer, text, Reading(reading.bos))
+    ids, first, end = framed(tokenizer, text, reading)
     return ids[:end], first
 
 

@@ -35,17 +35,35 @@ def question_tokens(
     for spaces around it.
     """
     answers = (question["matching"], question["not_matching"])
-    whole = [encode_prompt(tokenizer, question["prompt"] + answer, reading) for answer in answers]
+    matching, other = (
+        encode_prompt(tokenizer, question["prompt"] + answer, reading) for answer in answers
+    )
+    start = len(encode_prompt(tokenizer, question["prompt"], reading))
+    return one_token_each(tokenizer, (matching, other), answers, start, question["question"])
+
+
+def one_token_each(
+    tokenizer: PreTrainedTokenizerBase,
+    whole: tuple[list[int], list[int]],
+    answers: tuple[str, str],
+    start: int,
+    question: str,
+) -> QuestionTokens:
+    """The tokens of a question of which both answered texts are given, `whole`.
+
+    `start` is where the answers begin, for the message. Raises StudyError when they are not exactly
+    one further token each, that reads as the answer.
+    """
+    matching, other = whole
     read = [answer_text(tokenizer, ids[:-1], ids[-1]).strip() for ids in whole]
-    if whole[0][:-1] != whole[1][:-1] or read != [answer.strip() for answer in answers]:
-        start = len(encode_prompt(tokenizer, question["prompt"], reading))
+    if matching[:-1] != other[:-1] or read != [answer.strip() for answer in answers]:
         pieces = [tokenizer.convert_ids_to_tokens(ids[start:]) for ids in whole]
         raise StudyError(
             f"The tokenizer does not give the answers {answers[0]!r} and {answers[1]!r} of "
-            f"question {question['question']} one token each, but "
+            f"question {question} one token each, but "
             f"{pieces[0]} and {pieces[1]}; use answers that are single tokens of this model."
         )
-    return QuestionTokens(whole[0][:-1], whole[0][-1], whole[1][-1])
+    return QuestionTokens(matching[:-1], matching[-1], other[-1])
 
 
 def answer_text(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], token: int) -> str:

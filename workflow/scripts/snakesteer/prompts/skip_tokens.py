@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from snakesteer.prompts.tokens import TOKENIZERS_OWN, Reading, encode
@@ -30,8 +30,14 @@ def most_frequent(
     Texts are read and cut as a sweep does; their first token, which is never a target, does not
     count. Equal counts are ordered by id.
     """
+    read = (encode(tokenizer, text, max_tokens, reading)[1:] for text in texts)
+    return most_frequent_of(read, count)
+
+
+def most_frequent_of(targets: Iterable[Sequence[int]], count: int = 50) -> list[int]:
+    """The same, of the tokens whose predictions count, text by text."""
     occurrences: Counter[int] = Counter()
-    for text in texts:
-        occurrences.update(encode(tokenizer, text, max_tokens, reading)[1:])
+    for tokens in targets:
+        occurrences.update(tokens)
     ranked = sorted(occurrences.items(), key=lambda item: (-item[1], item[0]))
     return [token for token, _ in ranked[:count]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jinja2
 import pyarrow as pa
 
@@ -19,8 +21,8 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font: inherit }
 h2 pre { font: 14px/1.4 ui-monospace, monospace; background: #f4f4f4; padding: .6em }
 </style>
 <h1>{{ title }}</h1>
-<p>Greedy continuations; the vector <b>{{ vector }}</b> times the coefficient is added at layer
-{{ layer }}, at every position. Coefficient 0 is the model as it is.</p>
+<p>Greedy continuations, steered along the vector <b>{{ vector }}</b> at layer {{ layer }}.
+{{ said | join(" ") }}</p>
 {% for prompt, rows in prompts %}
 <h2><pre>{{ prompt }}</pre></h2>
 <table>
@@ -36,10 +38,11 @@ h2 pre { font: 14px/1.4 ui-monospace, monospace; background: #f4f4f4; padding: .
 )
 
 
-def page(samples: pa.Table, title: str | None) -> str:
+def page(samples: pa.Table, title: str | None, said: Sequence[str]) -> str:
     """HTML with a table of continuations by coefficient for every prompt.
 
-    `samples` has the columns `prompt`, `vector`, `layer`, `coefficient` and `continuation`.
+    `said` are sentences on how states are changed. `samples` has the columns `prompt`, `vector`,
+    `layer`, `coefficient` and `continuation`.
     """
     rows = samples.to_pylist()
     prompts: dict[str, list[dict[str, object]]] = {}
@@ -50,5 +53,6 @@ def page(samples: pa.Table, title: str | None) -> str:
         title=title or f"Samples steered with {vector}",
         vector=vector,
         layer=layer,
+        said=said,
         prompts=list(prompts.items()),
     )

@@ -57,6 +57,16 @@ class Points:
             self._tables[key] = self._make(key, point, make) if stored is None else stored
         return self._tables[key]
 
+    def __contains__(self, point: Mapping[str, Any]) -> bool:
+        """Whether a point is there, in memory or as a file, whole or damaged."""
+        key = self._key(point)
+        stored = self.folder is not None and (self.folder / f"{key}.parquet").is_file()
+        return key in self._tables or stored
+
+    def add(self, point: Mapping[str, Any], table: pa.Table) -> None:
+        """Take the table of a point that is not there."""
+        self.table(point, lambda: table)
+
     def tensors(
         self,
         shard: Mapping[str, Any],

@@ -18,7 +18,7 @@ from snakesteer.study.entries import (
     Site,
     Some,
 )
-from snakesteer.study.formats import Format
+from snakesteer.study.formats import FORMAT, Format
 
 Several = list[int] | Literal["after_instruction"]
 
@@ -42,11 +42,7 @@ class Activations(Entry):
         None, description="Use the first documents only; all of the split if left out."
     )
     max_tokens: Count | None = Field(None, description=CUT)
-    format: Name | Format = Field(
-        PLAIN,
-        description="How texts become the model's input: `plain`, as they stand; `chat`, in the "
-        "chat template of the model's tokenizer; or the name of a format, or one as below.",
-    )
+    format: Name | Format = Field(PLAIN, description=FORMAT)
     site: Site = Field("output", description=SITE)
     positions: (
         Literal["last", "letter", "after_instruction"]
@@ -56,8 +52,9 @@ class Activations(Entry):
     ) = Field(
         "last",
         description="Which tokens: the `last`; the k-th from the end, as -k; a list of those, "
-        "which gives the activations an axis of positions; the `letter` of a behaviour's answer; "
-        "every token `after_instruction`, an axis, too; or the mean over some.",
+        "which gives the activations, and vectors made of them, an axis of positions; the `letter` "
+        "of a behaviour's answer; every token `after_instruction`, an axis, too; or the mean over "
+        "some.",
     )
 
     @model_validator(mode="after")

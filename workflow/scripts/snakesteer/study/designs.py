@@ -12,6 +12,7 @@ from snakesteer.core.errors import StudyError
 from snakesteer.engine.operator_files import file_of, unsteered_at_0
 from snakesteer.study.entries import (
     SITE,
+    STEERED,
     Distinct,
     Entry,
     FromEnd,
@@ -23,6 +24,7 @@ from snakesteer.study.entries import (
     Number,
     Site,
     Some,
+    Steered,
 )
 from snakesteer.sweeps.job import (
     ADD,
@@ -53,9 +55,14 @@ OPERATOR = (
     "taken out, the coefficient being the share; `clamp`: that component is set to the "
     "coefficient. Or a Python file beside the study, `FILE.py`, with a function `apply`."
 )
-POSITIONS = "Which tokens change: `all`, the `last` of each text, or the k-th from its end, as -k."
 Sites = Annotated[list[Site], Some, Distinct]
-InjectedPositions = Literal["all", "last"] | FromEnd
+
+
+def plain_positions(given: Steered) -> str | int | dict[str, str]:
+    """Positions as jobs have them."""
+    if isinstance(given, dict):
+        return {str(begins): marker for begins, marker in given.items()}
+    return given
 
 
 class DesignEntry(Entry):
@@ -64,7 +71,7 @@ class DesignEntry(Entry):
     design: str
     operator: Operator = Field(ADD, description=OPERATOR)
     sites: Sites = Field(["output"], description=f"{SITE} With several, states change at each.")
-    positions: InjectedPositions = Field("all", description=POSITIONS)
+    positions: Steered = Field("all", description=STEERED)
 
     @property
     def named(self) -> list[str] | None:
@@ -82,7 +89,7 @@ class DesignEntry(Entry):
         return unsteered_at_0(self.operator)
 
     @property
-    def all_positions(self) -> list[str | int]:
+    def all_positions(self) -> list[Steered]:
         """The positions of all that is injected."""
         return [self.positions]
 
@@ -94,7 +101,7 @@ class DesignEntry(Entry):
     @property
     def said(self) -> list[str]:
         """What captions say of it, where that is not the usual."""
-        return _said(self.operator, self.sites, self.positions)
+        return how_changed(self.operator, self.sites, self.positions)
 
     @property
     def several_sources(self) -> bool:
@@ -130,7 +137,7 @@ class DesignEntry(Entry):
             layers,
             self.operator,
             tuple(self.sites),
-            self.positions,
+            plain_positions(self.positions),
             source_layer=source_layer,
             source_position=source_position,
         )
@@ -211,7 +218,7 @@ class PartEntry(Entry):
     layers: LayerSet = Field(description="Its layer, a list of layers, or `all` at once.")
     operator: Operator | None = Field(None, description="The design's if left out.")
     sites: Sites | None = Field(None, description="The design's if left out.")
-    positions: InjectedPositions | None = Field(None, description="The design's if left out.")
+    positions: Steered | None = Field(None, description="The design's if left out.")
     coefficient: Number | None = Field(
         None, description="A coefficient of its own, always the same, in place of the sweep's."
     )
@@ -263,7 +270,7 @@ class TogetherDesign(DesignEntry):
         return len(constant) < len(self.together)
 
     @property
-    def all_positions(self) -> list[str | int]:
+    def all_positions(self) -> list[Steered]:
         own = [part.positions for part in self._parts if part.positions is not None]
         return [self.positions, *own]
 
@@ -278,7 +285,7 @@ class TogetherDesign(DesignEntry):
         said = super().said
         for vector, part in self.together.items():
             if isinstance(part, PartEntry):
-                own = _said(
+                own = how_changed(
                     part.operator or self.operator,
                     part.sites or self.sites,
                     self.positions if part.positions is None else part.positions,
@@ -303,7 +310,7 @@ class TogetherDesign(DesignEntry):
             layers(f"{place}.layers", [given.layers])[0],
             given.operator or self.operator,
             tuple(given.sites or self.sites),
-            self.positions if given.positions is None else given.positions,
+            plain_positions(self.positions if given.positions is None else given.positions),
             given.coefficient,
             source,
             given.source_position,
@@ -355,7 +362,7 @@ class CombinedDesign(DesignEntry):
             yield made
 
 
-def _said(
+def how_changed(
     operator: str, sites: Sequence[str], positions: Any, coefficient: float | None = None
 ) -> list[str]:
     """How states are changed, as sentences, where that is not the usual."""

@@ -30,6 +30,14 @@ def _told_apart(value: Any) -> Any:
     return [*map(_told_apart, value)] if isinstance(value, list) else (type(value), value)
 
 
+def _one_key(value: dict[str, Any]) -> dict[str, Any]:
+    if len(value) != 1:
+        raise ValueError(
+            "takes one of from, from_last_of and after, with a marker; give it that one"
+        )
+    return value
+
+
 def _no_truth(value: Any) -> Any:
     """Refuses true and false, which Python takes for 1 and 0."""
     if isinstance(value, bool):
@@ -96,6 +104,23 @@ LayerKey = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1, titl
 
 # A token counted from the end of a text; -1 is the last.
 FromEnd = Annotated[int, Field(le=-1, strict=True)]
+
+Marker = Annotated[str, Field(min_length=1)]
+
+# Which tokens are steered; see `prompts.which_tokens`.
+Steered = (
+    Literal["all", "last", "after_instruction", "prompt", "completion"]
+    | FromEnd
+    | Annotated[dict[Literal["from", "from_last_of", "after"], Marker], AfterValidator(_one_key)]
+)
+
+STEERED = (
+    "Which tokens change: `all`; the `last` of each text; the k-th from its end, as -k; every "
+    "token `after_instruction`, of the `prompt`, or of the `completion`, or what is begun of the "
+    "answer; `{from: MARKER}`, every token from the first one of a marker on, a text that stands "
+    "in all texts as the model reads them, `{from_last_of: MARKER}`, from its last token on, or "
+    "`{after: MARKER}`, behind it."
+)
 
 Site = Literal["output", "input", "attention", "mlp"]
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
 from snakesteer.prompts.formats import CHAT, PROMPT, SYSTEM
 from snakesteer.study.entries import Entry
+
+FORMAT = (
+    "How texts become the model's input: `plain`, as they stand; `chat`, in the chat template of "
+    "the model's tokenizer; or the name of a format, or one as below."
+)
+
+
+class Formatted(Protocol):
+    """What texts are read by."""
+
+    @property
+    def format(self) -> str | Format: ...
 
 
 class Format(Entry):

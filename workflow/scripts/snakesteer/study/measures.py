@@ -8,9 +8,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, model_validator
 
 from snakesteer.measures import next_token_settings, two_choice_settings
-from snakesteer.study.entries import CUT, Count, Entry, MeasureName, Names, Share
+from snakesteer.prompts.formats import PLAIN
+from snakesteer.prompts.which_tokens import Counted
+from snakesteer.study.entries import CUT, Count, Entry, MeasureName, Name, Names, Share
+from snakesteer.study.formats import FORMAT, Format
 from snakesteer.sweeps.job import Precision
 
+TOKENS = 500_000
 PILOT = 32
 SKIP = 50
 
@@ -19,20 +23,33 @@ class MeasureEntry(Entry):
     """What every measure says.
 
     Its `sources` are entries of the section `SECTION`. Fields in `READS` say which texts are read,
-    all others are the settings of its plugin. With `RELATIVE` its values are held against those at
+    all others are the settings of its plugin, which gets those in `OPTIONAL` where they are given.
+    With `RELATIVE` its values are held against those at
     coefficient 0.
     """
 
     SECTION: ClassVar[Literal["corpora", "behaviours"]]
     RELATIVE: ClassVar[bool] = False
     READS: ClassVar[frozenset[str]]
+    OPTIONAL: ClassVar[frozenset[str]] = frozenset()
 
     measure: str
+    format: Name | Format = Field(PLAIN, description=FORMAT)
 
     @property
     def sources(self) -> list[str] | None:
         """The corpora or behaviours it names; None: the own behaviours of each vector."""
         raise NotImplementedError
+
+    @property
+    def section(self) -> Literal["corpora", "behaviours"]:
+        """The section of its sources."""
+        return self.SECTION
+
+    @property
+    def before_last(self) -> bool:
+        """Whether it is blind to what happens at the last token of a text."""
+        return False
 
     @property
     def ends_early(self) -> bool:
@@ -41,7 +58,9 @@ class MeasureEntry(Entry):
 
     def settings(self) -> dict[str, Any]:
         """The settings of its plugin."""
-        asked = self.model_dump(exclude={*self.READS, "measure"})
+        fields = type(self).model_fields
+        usual = {name for name in self.OPTIONAL if getattr(self, name) == fields[name].default}
+        asked = self.model_dump(exclude={*self.READS, *usual, "measure", "format"})
         if not asked.get("stopping", True):
             asked["stopping"] = None
         return asked
@@ -63,7 +82,7 @@ class OnCorpora(MeasureEntry):
         description="Validation splits evaluated; the first is the one steered away from."
     )
     tokens: Count = Field(
-        500_000, description="Tokens per coefficient and corpus, about; with `precision`, at most."
+        TOKENS, description="Tokens per coefficient and corpus, about; with `precision`, at most."
     )
     paired: bool = Field(
         True,
@@ -185,7 +204,18 @@ class NextToken(OnCorpora):
         False, description="`{}` stops early as in the paper; `false` evaluates every coefficient."
     )
 
+    counted: Counted = Field(
+        "all",
+        description="Tokens whose predictions count: `all` but the first, or those of the "
+        "`completion` that follows an instruction. `tokens` are those read, in either case.",
+    )
+
     READS = OnCorpora.READS | {"skip", "skip_tokens"}
+    OPTIONAL = frozenset({"counted"})
+
+    @property
+    def before_last(self) -> bool:
+        return True
 
     @model_validator(mode="after")
     def _as_many_as_the_authors(self) -> Self:
@@ -215,13 +245,72 @@ class GridStopping(Entry):
 class TwoChoice(OnBehaviours):
     """Answers to two-choice questions, by their letters or words."""
 
+    OPTIONAL = frozenset({"answer_prefix"})
+
     measure: Literal["two_choice"]
+    answer_prefix: str = Field(
+        "",
+        description="What is begun of the answer, behind the prompt in its format, as `(`. Then "
+        "the answers are told by their letters or words, without the brackets and spaces around "
+        "them; without it, each must be one token as it stands.",
+    )
     stopping: GridStopping | Literal[False] = Field(
         False, description="`{}` stops early as in the paper; `false` evaluates every coefficient."
     )
 
 
-Measure = Annotated[NextToken | TwoChoice, Field(discriminator="measure")]
+class Divergence(OnBehaviours):
+    """KL divergence of the steered model's next token from the unsteered model's, in nats.
+
+    KL(unsteered ‖ steered): 0 where steering changes nothing. Of documents or of questions; where
+    another measure of the sweep reads the same ones, as many tokens cut alike, one pass does both.
+    """
+
+    measure: Literal["divergence"]
+    corpora: Names | None = Field(
+        None, description="Validation splits whose documents it is taken on, in place of questions."
+    )
+    tokens: Count = Field(TOKENS, description="Tokens per coefficient and corpus, about.")
+    max_tokens: Count | None = Field(None, description=CUT)
+    over: Literal["last", "all"] = Field(
+        "last",
+        description="`last`: at the last token of each text; `all`: the mean over its tokens, of "
+        "documents those that another one follows.",
+    )
+    epsilon: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="Added to both probabilities inside the logarithms; 1e-6 in the code of "
+        '"Refusal in Language Models Is Mediated by a Single Direction".',
+    )
+
+    READS = OnBehaviours.READS | {"corpora", "tokens", "max_tokens"}
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if self.corpora and self.behaviours:
+            raise ValueError("names both corpora and behaviours; give each a measure of its own")
+        for name in ("split",) if self.corpora else ("tokens", "max_tokens"):
+            if name in self.model_fields_set:
+                of = "behaviours" if self.corpora else "corpora"
+                raise ValueError(
+                    f"{name} is for {of}, which are not named; name some, or remove it"
+                )
+        return self
+
+    @property
+    def section(self) -> Literal["corpora", "behaviours"]:
+        return "corpora" if self.corpora else "behaviours"
+
+    @property
+    def before_last(self) -> bool:
+        return bool(self.corpora) and self.over == "all"
+
+    @property
+    def sources(self) -> list[str] | None:
+        return self.corpora or self.behaviours
+
+
+Measure = Annotated[NextToken | TwoChoice | Divergence, Field(discriminator="measure")]
 MEASURES: tuple[type[MeasureEntry], ...] = get_args(get_args(Measure)[0])
 
 

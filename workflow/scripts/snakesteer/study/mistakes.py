@@ -35,6 +35,8 @@ INSIDE_A_SWEEP: dict[str, tuple[type[Entry], ...]] = {
     "measures": MEASURES,
 }
 
+READ_IN_A_FORMAT = ("activations", "samples", "sweeps")
+
 A_LIST = "a list in brackets"
 # What a type of pydantic's errors is called here.
 TYPES = {
@@ -152,6 +154,8 @@ def _place(location: tuple[Any, ...]) -> list[str]:
 
 def _instead(location: tuple[Any, ...], key: str) -> str:
     """What to do about a key that is not known at its place."""
+    if location[0] in READ_IN_A_FORMAT and "format" not in location and key in Format.model_fields:
+        return "it belongs under `format`."
     if location[0] == "sweeps" and len(location) == 3:
         for place, entries in INSIDE_A_SWEEP.items():
             if any(key in entry.model_fields for entry in entries):
@@ -164,6 +168,6 @@ def _instead(location: tuple[Any, ...], key: str) -> str:
 def _known_keys(location: tuple[Any, ...]) -> list[str]:
     if len(location) == 1:
         return [*Study.model_fields, "extends"]
-    if location[0] == "activations" and "format" in location:
+    if location[0] in READ_IN_A_FORMAT and "format" in location:
         return [*Format.model_fields]
     return [key for entry in SECTIONS.get(str(location[0]), ()) for key in entry.model_fields]

@@ -9,9 +9,11 @@ from typing import Literal, get_args
 
 from snakesteer.core.errors import StudyError
 from snakesteer.prompts.formats import CHAT, PLAIN, SYSTEM
+from snakesteer.study import steered
 from snakesteer.study.activations import Activations, Mean, Several
 from snakesteer.study.designs import AloneDesign, CombinedDesign
 from snakesteer.study.figures import Drawn, Figure, WithIntervals
+from snakesteer.study.formats import Formatted
 from snakesteer.study.measures import TwoChoice
 from snakesteer.study.published import PublishedSweep
 from snakesteer.study.samples import Samples
@@ -47,6 +49,7 @@ def check(study: Study) -> None:
         _same_model(study, f"samples.{name}", samples, [samples.vector])
         positions = study.positions_of(samples.vector)
         _one_position(f"samples.{name}.vector", f"vectors.{samples.vector}", positions)
+        _known_format(study, f"samples.{name}", samples)
     for name, compared in study.scorecards.items():
         for ours, theirs in zip(compared.sweeps, compared.against, strict=True):
             one = _known_table(study, f"scorecards.{name}", ours)
@@ -132,12 +135,23 @@ def _activations(study: Study) -> None:
         _format(study, entry, activations)
 
 
+def _known_format(study: Study, entry: str, read: Formatted, own: bool = False) -> None:
+    """The format is there, and its place for a system prompt is filled, or texts have their own."""
+    if isinstance(read.format, str):
+        _known(study, f"{entry}.format", "formats", [read.format], (PLAIN, CHAT))
+    form = study.format_of(read)
+    if form and form.template != CHAT and form.takes_system and not (own or form.system):
+        raise StudyError(
+            f"{entry}.format has a place for a system prompt in {form.template!r}, but none is "
+            "given; give it `system`, or take {system} out."
+        )
+
+
 def _format(study: Study, entry: str, activations: Activations) -> None:
     """The format is there, and has a place for system prompts if there are some."""
-    if isinstance(activations.format, str):
-        _known(study, f"{entry}.format", "formats", [activations.format], (PLAIN, CHAT))
-    form = study.format_of(activations)
     own = activations.behaviour and study.behaviours[activations.behaviour].has_system
+    _known_format(study, entry, activations, bool(own))
+    form = study.format_of(activations)
     if own and not (form and form.takes_system):
         raise StudyError(
             f"{entry} reads behaviours.{activations.behaviour}, whose sides have system prompts, "
@@ -148,11 +162,6 @@ def _format(study: Study, entry: str, activations: Activations) -> None:
         raise StudyError(
             f"{entry}.format has a system prompt, and behaviours.{activations.behaviour} has its "
             "own; keep one of them."
-        )
-    if form and form.template != CHAT and form.takes_system and not (own or form.system):
-        raise StudyError(
-            f"{entry}.format has a place for a system prompt in {form.template!r}, but none is "
-            "given; give it `system`, or take {system} out."
         )
     _completions(study, entry, activations)
 
@@ -259,11 +268,13 @@ def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
     _draws(study, entry, sweep, study.draws_of(vectors))
     for name, measure in sweep.measures.items():
         place = f"{entry}.measures.{name}"
-        _known(study, f"{place}.{measure.SECTION}", measure.SECTION, measure.sources or [])
+        _known(study, f"{place}.{measure.section}", measure.section, measure.sources or [])
         if measure.sources is None and not isinstance(sweep.inject, AloneDesign):
             _distinct_behaviours(study, place, vectors)
-        if measure.SECTION == "behaviours":
+        if measure.section == "behaviours":
             _have_two_choices(study, place, study.sources_of(sweep, measure))
+        _known_format(study, place, measure)
+        steered.check(study, entry, name, sweep)
     _same_model(study, entry, sweep, vectors)
 
 

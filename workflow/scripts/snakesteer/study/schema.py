@@ -32,7 +32,7 @@ from snakesteer.study.corpora import (
 from snakesteer.study.designs import DESIGNS, AloneDesign, PartEntry
 from snakesteer.study.entries import Count, Entry, Name, Seed, Titled
 from snakesteer.study.figures import FIGURES, AnyFigure
-from snakesteer.study.formats import Format
+from snakesteer.study.formats import Format, Formatted
 from snakesteer.study.measures import (
     MEASURES,
     GridStopping,
@@ -127,7 +127,7 @@ class Study(Entry):
         entry = self.table(table)
         if isinstance(entry, Table):
             names = self.sources_of(entry.sweep, entry.measured)
-            return {name: self.title_of(entry.measured.SECTION, name) for name in names}
+            return {name: self.title_of(entry.measured.section, name) for name in names}
         if isinstance(entry, PublishedSkill):
             return {name: self.title_of("corpora", name) for name in entry.corpora}
         published = self.published.behaviours if self.published else {}
@@ -165,9 +165,9 @@ class Study(Entry):
             return measure.sources
         return list(dict.fromkeys(map(self.behaviour_of, self.vectors_of(sweep))))
 
-    def format_of(self, activations: Activations) -> Format | None:
-        """The format in which texts are read; None if they are read as they stand."""
-        given = activations.format
+    def format_of(self, entry: Formatted) -> Format | None:
+        """The format in which an entry reads texts; None if they are read as they stand."""
+        given = entry.format
         if isinstance(given, Format):
             return given
         return None if given == PLAIN else self.formats.get(given, Format())

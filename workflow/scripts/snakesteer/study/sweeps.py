@@ -10,7 +10,7 @@ from snakesteer.core.dtypes import Dtype
 from snakesteer.study.coefficients import Chosen, Coefficients, coefficients
 from snakesteer.study.designs import CombinedDesign, Design, TogetherDesign
 from snakesteer.study.entries import TRANSFER, Entry, Name
-from snakesteer.study.measures import Measures, NextToken
+from snakesteer.study.measures import Measures
 
 
 class SweepEntry(Entry):
@@ -119,7 +119,9 @@ class SweepEntry(Entry):
                 "coefficients has no 0, the unsteered model that all else is relative to; add it"
             )
         for name, measure in self.measures.items():
-            if isinstance(measure, NextToken) and {"last", -1} & {*self.inject.all_positions}:
+            if measure.before_last and any(
+                positions in ("last", -1) for positions in self.inject.all_positions
+            ):
                 raise ValueError(
                     f"measures.{name} predicts the tokens of documents, none of which follows the "
                     "last one, where inject.positions steers; name other positions, or leave them "

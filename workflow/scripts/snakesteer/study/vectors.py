@@ -292,8 +292,8 @@ class ControlVector(VectorEntry):
     )
     draws: Count | None = Field(
         None,
-        description="Also draw it so many times anew: `NAME-draws.safetensors` among the vectors "
-        "of the results.",
+        description="Draw it so many times anew: `NAME-draws.safetensors` among the vectors of the "
+        "results. A sweep injects every draw; tables and figures show their mean and range.",
     )
     seed: Seed = Field(13, description="Seed of the shuffle and of resamples.")
 

@@ -49,13 +49,23 @@ class Chunk:
 
     @cached_property
     def content(self) -> str:
-        """What tells these samples from any others."""
-        return digest(*vars(self.samples).values())
+        """What tells these samples from any others, whatever is marked in them."""
+        fields = {name: value for name, value in vars(self.samples).items() if name != "marks"}
+        return digest(*fields.values())
+
+    @cached_property
+    def marked(self) -> str:
+        """What tells what is marked in them."""
+        return digest(self.samples.marks)
 
     def shares(self, other: Chunk) -> bool:
         """Whether the tokens of both are the same, and marked alike."""
-        own, others = self.samples, other.samples
-        return self is other or (own.sequences, own.marks) == (others.sequences, others.marks)
+        return self is other or alike(self.samples, other.samples)
+
+
+def alike(one: Samples, other: Samples) -> bool:
+    """Whether the tokens of both are the same, and marked alike."""
+    return (one.sequences, one.marks) == (other.sequences, other.marks)
 
 
 def chunks_of(
@@ -64,11 +74,13 @@ def chunks_of(
     samples: Mapping[str, Samples],
     places: Mapping[str, range],
     kept_bytes: float,
+    beside: Mapping[str, Sequence[float]],
 ) -> list[Chunk]:
-    """Chunks of each source's samples at its `places`, with states of at most `kept_bytes` each.
+    """Chunks of each source's samples at its `places`, of which at most `kept_bytes` are kept each.
 
-    A sample whose states alone are more is a chunk of its own. What a batch of few tokens may pad
-    beyond the share `MOST_PADDING` is not counted.
+    These are the states and, by source, what is kept `beside` those of each sample. One of which
+    more is kept is a chunk of its own. What a batch of few tokens may pad beyond the share
+    `MOST_PADDING` is not counted.
     """
     size = model.dtype.itemsize * model.hidden * (1 + MOST_PADDING)
     chunks = []
@@ -76,11 +88,11 @@ def chunks_of(
         given = samples[source]
         starts, held = [some.start], 0.0
         for place in some:
-            states = len(given.sequences[place]) * size
-            if held and held + states > kept_bytes:
+            kept = len(given.sequences[place]) * size + beside[source][place]
+            if held and held + kept > kept_bytes:
                 starts.append(place)
                 held = 0.0
-            held += states
+            held += kept
         for start, end in itertools.pairwise([*starts, some.stop]):
             if start < end:
                 chunks.append(Chunk(measure, source, given.taken(range(start, end))))

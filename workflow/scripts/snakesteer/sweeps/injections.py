@@ -12,6 +12,7 @@ import torch
 from snakesteer.core.errors import StudyError
 from snakesteer.engine.operator_files import load
 from snakesteer.engine.steering import Injection, Part
+from snakesteer.prompts.which_tokens import steered
 from snakesteer.sweeps.job import ALL_TOKENS, OUTPUT, Combined, Injected, Placed, SweepJob
 from snakesteer.vectors.combining import combine
 
@@ -104,7 +105,7 @@ def _placed(placed: Placed, vector: np.ndarray, codes: Mapping[str, str]) -> Ite
                 site,
                 load(placed.operator),
                 placed.constant,
-                placed.positions,
+                steered(placed.positions),
                 codes[placed.operator],
             )
 
@@ -114,10 +115,10 @@ def part(
     vector: np.ndarray,
     operator: str,
     site: str = OUTPUT,
-    positions: str | int = ALL_TOKENS,
+    positions: str | int | Mapping[str, str] = ALL_TOKENS,
 ) -> Part:
     """What the operator of this name does at a layer, along `vector` [hidden]."""
-    return Part(layer, torch.as_tensor(vector), site, load(operator), positions=positions)
+    return Part(layer, torch.as_tensor(vector), site, load(operator), positions=steered(positions))
 
 
 def _combined(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from snakesteer.core.dtypes import Dtype
 from snakesteer.core.labels import injection_label
 from snakesteer.core.records import unless_said
+from snakesteer.prompts.formats import Format
 
 Direction = Literal["add", "subtract"]
 ALL = "all"  # the name of several vectors
@@ -30,7 +31,7 @@ class Combined:
 @dataclass(frozen=True)
 class Placed:
     """A vector, what is done along it, and where: at 0-based `layers`, `sites` (`engine.sites`) and
-    `positions` (`engine.positions`).
+    `positions` (`prompts.which_tokens`).
 
     `operator` is a plugin, or the path of a Python file. Its coefficient is the swept one unless it
     is `constant`. At every layer acts what the vector has there, or what it has at `source_layer`;
@@ -41,7 +42,7 @@ class Placed:
     layers: tuple[int, ...]
     operator: str = ADD
     sites: tuple[str, ...] = (OUTPUT,)
-    positions: str | int = ALL_TOKENS
+    positions: str | int | Mapping[str, str] = ALL_TOKENS
     constant: float | None = None
     source_layer: int | None = None
     source_position: int | None = None
@@ -151,7 +152,8 @@ class Measured:
     those of its vectors, else on all. `files` are the places of their files among the job's inputs,
     by role. Of each source's `split` as many samples are read as hold `tokens` (all if None),
     documents cut at `max_tokens`; with `read_on` every coefficient has other samples, of so many
-    tokens. `asked` is the measure's own `Settings`, plain.
+    tokens. Texts are read in a `format`, or as they stand. `asked` is the measure's own `Settings`,
+    plain.
     """
 
     name: str
@@ -166,6 +168,7 @@ class Measured:
     special_tokens: str = "token"
     read_on: int | None = None
     precision: Precision | None = None
+    format: Format | None = unless_said(None)
 
     @property
     def ends_early(self) -> bool:
@@ -202,11 +205,23 @@ class SweepJob:
     def codes(self, plugins: Mapping[str, str]) -> dict[str, str]:
         """The digests of the operators' code, by their names; `plugins` are those of plugins, by
         kind and name."""
-        parts = [part for one in self.injections for part in one.parts]
         return {
             part.operator: self.own.get(part.operator) or plugins[f"operators/{part.operator}"]
-            for part in parts
+            for part in self._parts
         }
+
+    @property
+    def positions(self) -> list[str | int | Mapping[str, str]]:
+        """The positions of all that is injected."""
+        found: list[str | int | Mapping[str, str]] = []
+        for part in self._parts:
+            if part.positions not in found:
+                found.append(part.positions)
+        return found
+
+    @property
+    def _parts(self) -> list[Placed]:
+        return [part for one in self.injections for part in one.parts]
 
     @property
     def vectors(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,18 +14,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from snakesteer.core.errors import StudyError
+from snakesteer.core.errors import Overflow, StudyError
 from snakesteer.core.labels import coefficient_label
 from snakesteer.core.progress import Progress
 from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.positions import ALL, refuse_outside
 from snakesteer.engine.steering import Injection, injection
+from snakesteer.measures import together
 from snakesteer.storage.points import Points
 from snakesteer.sweeps.chunks import (
     KEPT_BYTES,
     Chunk,
     Prepared,
     Samples,
+    alike,
     chunks_of,
     sharing,
 )
@@ -144,9 +147,8 @@ def _refuse_outside(steered: Injection, asked: Asked, sources: Sequence[str]) ->
         for source in sources:
             given = asked.samples[source]
             measure = asked.plugin
-            names = [
-                f"{measure.SAMPLE} {name} of {measure.SECTION}.{source}" for name in given.names
-            ]
+            sample, section = getattr(given, "of", None) or (measure.SAMPLE, measure.SECTION)
+            names = [f"{sample} {name} of {section}.{source}" for name in given.names]
             refuse_outside(positions, given.sequences, given.marks, names)
 
 
@@ -227,10 +229,24 @@ class _Sweep:
         chunks = []
         for name, some in places.items():
             samples = self.measures[name].samples
+            beside = {source: self._kept_beside(samples[source]) for source in some}
             model = self.prepared.model
-            chunks += chunks_of(model, name, samples, some, self.kept_bytes)
+            chunks += chunks_of(model, name, samples, some, self.kept_bytes, beside)
+        shared = sharing(chunks)
+        near: dict[Chunk, list[Chunk]] = {}
+        for group in shared:
+            for chunk in group:
+                near[chunk] = [other for other in group if other.measure != chunk.measure]
+
+        def measure(curve: Curve, chunk: Chunk, coefficient: float | None) -> pa.Table:
+            wanted = []
+            for other in near[chunk]:
+                if any(_wants(one, other, curve, coefficient) for one in curves):
+                    wanted.append(other)
+            return self.point(curve, chunk, coefficient, wanted)
+
         tables = []
-        found = visited(curves, sharing(chunks), self.point)
+        found = visited(curves, shared, measure)
         for curve, coefficients in zip(curves, found, strict=True):
             parts = []
             for coefficient in coefficients:
@@ -241,34 +257,85 @@ class _Sweep:
             tables.append(pa.concat_tables(parts))
         return tables
 
-    def point(self, curve: Curve, chunk: Chunk, coefficient: float | None) -> pa.Table:
-        """The rows of one point, measured unless they are there."""
+    def _kept_beside(self, samples: Samples) -> list[float]:
+        """Bytes that measures of the same texts keep of each sample beside its states."""
+        kept = [0.0] * len(samples.sequences)
+        for asked in self.measures.values():
+            if not hasattr(asked.plugin, "kept_bytes"):
+                continue
+            for texts in asked.samples.values():
+                if alike(texts, samples):
+                    for place, sequence in enumerate(samples.sequences):
+                        kept[place] += asked.plugin.kept_bytes(self.prepared.model, texts, sequence)
+        return kept
+
+    def point(
+        self, curve: Curve, chunk: Chunk, coefficient: float | None, near: Sequence[Chunk] = ()
+    ) -> pa.Table:
+        """The rows of one point, measured unless they are there.
+
+        Those of chunks `near` it, of the same texts, are measured with it where both measures read
+        logits alone.
+        """
+        asked = self.measures[chunk.measure]
+
+        def rows() -> pa.Table:
+            batches = self.prepared.batches(chunk, curve.injection)
+            steering = (curve.injection, coefficient)
+            others = [other for other in near if self._joins(other, curve, coefficient)]
+            if not others or not hasattr(asked.plugin, "Reader"):
+                return asked.plugin.rows(
+                    self.prepared.model,
+                    *steering,
+                    chunk.source,
+                    chunk.samples,
+                    batches,
+                    self.progress,
+                )
+            readers = [self._reader(each) for each in (chunk, *others)]
+            order, found = together.read(
+                self.prepared.model, *steering, readers, batches, self.progress
+            )
+            for other, reader, part in zip(others, readers[1:], found[1:], strict=True):
+                with contextlib.suppress(Overflow):  # told where one of its own curves comes to it
+                    table = reader.table(*steering, order, part, self.progress)
+                    self.points.add(self._said(curve, other, coefficient), table)
+            return readers[0].table(*steering, order, found[0], self.progress)
+
+        return self.points.table(
+            self._said(curve, chunk, coefficient),
+            rows,
+            lambda: self.progress.skip(asked.tokens(chunk.samples)),
+        )
+
+    def _said(self, curve: Curve, chunk: Chunk, coefficient: float | None) -> dict[str, Any]:
+        """What tells a point from any other."""
         asked = self.measures[chunk.measure]
         steered = curve.injection.steers(coefficient)
-        point = {
+        return {
             "path": self.prepared.path_of(curve.injection),
-            "injection": curve.identity if steered else None,
+            "injection": [curve.identity, chunk.marked] if steered else None,
             "measure": [asked.plugin.__name__, asked.code],
             "source": chunk.source,
             "samples": chunk.content,
             "coefficient": coefficient,
         }
 
-        def rows() -> pa.Table:
-            batches = self.prepared.batches(chunk, curve.injection)
-            return asked.plugin.rows(
-                self.prepared.model,
-                curve.injection,
-                coefficient,
-                chunk.source,
-                chunk.samples,
-                batches,
-                self.progress,
-            )
+    def _joins(self, chunk: Chunk, curve: Curve, coefficient: float | None) -> bool:
+        """Whether a point can be measured with another one of the same texts, and is to be."""
+        reads_logits = hasattr(self.measures[chunk.measure].plugin, "Reader")
+        return reads_logits and self._said(curve, chunk, coefficient) not in self.points
 
-        return self.points.table(
-            point, rows, lambda: self.progress.skip(asked.tokens(chunk.samples))
-        )
+    def _reader(self, chunk: Chunk) -> together.Reader:
+        plugin = self.measures[chunk.measure].plugin
+        reader: together.Reader = plugin.Reader(self.prepared.model, chunk.source, chunk.samples)
+        return reader
+
+
+def _wants(curve: Curve, chunk: Chunk, like: Curve, coefficient: float | None) -> bool:
+    """Whether a curve has this coefficient on the chunk, under the injection of another curve."""
+    on_it = curve.measure == chunk.measure and chunk.source in curve.sources
+    return on_it and coefficient in curve.coefficients and curve.identity == like.identity
 
 
 def _read_on(sweep: _Sweep, curve: Curve, asked: Asked, tokens: int) -> pa.Table:

@@ -21,9 +21,9 @@ class Statistics:
 class TableJob:
     """The table of a sweep under one of its measures, which it has by the name `of`.
 
-    `jobs` are the injections of each of its jobs. On corpora there is a `target`, the first of
-    them, and `statistics`; on behaviours a `split`, and the share of one answer above which there
-    is mode `collapse`.
+    `jobs` are the injections of each of its jobs. There are `statistics` where intervals are
+    bootstrapped; of accuracies on corpora a `target`, the first of them; of answers a `split`, and
+    the share of one answer above which there is mode `collapse`.
     """
 
     sweep: str

@@ -15,6 +15,7 @@ from snakesteer.tables.job import TableJob
 from snakesteer.tables.raw import by_injection, unsteered_rows
 from snakesteer.tables.vector_intervals import HIGH, LOW, vector_interval
 
+PERPLEXITY = ["perplexity", "perplexity_low", "perplexity_high"]
 # Accuracy -> (column of its counts of hits, column of the tokens they are counted over).
 ACCURACIES = {
     "top1": ("top1", "tokens"),
@@ -22,6 +23,8 @@ ACCURACIES = {
     "kept_top1": ("kept_top1", "kept"),
     "kept_top10": ("kept_top10", "kept"),
 }
+
+RATIOS = {**ACCURACIES, "nll": ("nll", "tokens")}
 
 SKILL_COLUMNS = [
     "sweep",
@@ -63,6 +66,9 @@ def table(
 ) -> pd.DataFrame:
     """The table of a sweep, from the raw tables of its jobs and, if it has any, those with
     resamples of their vectors.
+
+    Beside the columns of `skill_table` it has `PERPLEXITY`: e to the `nll`, with the interval of
+    the same bootstrap.
     """
     curves = [
         Curve(injected.what, injected.layer, own, again, injected.columns)
@@ -70,7 +76,11 @@ def table(
     ]
     assert job.target and job.statistics
     statistics = job.statistics
-    return skill_table(job.sweep, job.target, curves, statistics.resamples, statistics.seed)
+    found = _table(job.sweep, job.target, curves, statistics.resamples, statistics.seed)
+    further = [name for name in found if name not in [*SKILL_COLUMNS, *PERPLEXITY]]
+    own = [name for name in further if name.startswith("perplexity")]
+    others = [name for name in further if name not in own]
+    return _with_means(found[[*SKILL_COLUMNS, *others, *PERPLEXITY, *own]])
 
 
 def skill_table(
@@ -94,6 +104,13 @@ def skill_table(
 
     Raises StudyError if a curve has no unsteered row or counts a document twice.
     """
+    table = _table(sweep, target, curves, resamples, seed)
+    return _with_means(table[[name for name in table if not name.startswith("perplexity")]])
+
+
+def _table(
+    sweep: str, target: str, curves: Iterable[Curve], resamples: int, seed: int
+) -> pd.DataFrame:
     rows = [
         _corpus_rows(curve, str(corpus), raw, resamples, seed)
         for curve in curves
@@ -102,11 +119,15 @@ def skill_table(
     table = pd.concat(rows, ignore_index=True)
     table["sweep"] = sweep
     table["role"] = np.where(table["corpus"] == target, "target", "other")
-    further = [name for name in table if name not in SKILL_COLUMNS]
-    table = table[[*SKILL_COLUMNS, *further]]
+    return table[[*SKILL_COLUMNS, *(name for name in table if name not in SKILL_COLUMNS)]]
+
+
+def _with_means(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, with means and ranges of what was drawn several times."""
     values = [f"{prefix}{accuracy}" for accuracy in ACCURACIES for prefix in ("", "relative_")]
+    values = [name for name in [*values, "nll", "perplexity"] if name in table]
     ends = [f"{name}{end}" for name in values for end in ("_low", "_high")]
-    return with_means(table, [*values, "nll"], ["documents", "tokens"], ends)
+    return with_means(table, values, ["documents", "tokens"], ends)
 
 
 def _corpus_rows(
@@ -134,13 +155,14 @@ def _corpus_rows(
         matrix[row_of, column_of] = raw[column].to_numpy(dtype=float)
         return matrix
 
-    hits = np.stack([spread(column) for column, _ in ACCURACIES.values()])
-    counted = np.stack([spread(column) for _, column in ACCURACIES.values()])
+    hits = np.stack([spread(column) for column, _ in RATIOS.values()])
+    counted = np.stack([spread(column) for _, column in RATIOS.values()])
     evaluated = np.zeros((len(coefficients), len(documents)), dtype=bool)
     evaluated[row_of, column_of] = True
     values, samples = _with_unsteered(hits, counted, evaluated, zero, resamples, seed)
 
     tokens = spread("tokens").sum(axis=1)
+    nll = spread("nll").sum(axis=1) / tokens
     documents_at = evaluated.sum(axis=1)
     documents_of_both = np.minimum(documents_at, documents_at[zero])
     columns: dict[str, object] = {
@@ -150,7 +172,7 @@ def _corpus_rows(
         "corpus": corpus,
         "documents": documents_at,
         "tokens": tokens.astype(np.int64),
-        "nll": spread("nll").sum(axis=1) / tokens,
+        "nll": nll,
         "unsteered": unsteered,
     }
     resampled = _resampled(curve, corpus, coefficients)
@@ -176,6 +198,14 @@ def _corpus_rows(
                 columns[f"{name}{LOW}"], columns[f"{name}{HIGH}"] = vector_interval(
                     np.asarray(columns[name]), outcomes
                 )
+    low, high = percentile_interval(samples[0, :, -1], documents_at)
+    with np.errstate(over="ignore"):
+        perplexity = np.exp(nll)
+        columns |= zip(PERPLEXITY, (perplexity, np.exp(low), np.exp(high)), strict=True)
+        if resampled is not None:
+            columns[f"perplexity{LOW}"], columns[f"perplexity{HIGH}"] = vector_interval(
+                perplexity, np.exp(resampled["nll"])
+            )
     return pd.DataFrame({**columns, **curve.columns})
 
 
@@ -224,14 +254,14 @@ def _nonzero(accuracy: np.ndarray) -> np.ndarray:
 
 
 def _resampled(curve: Curve, corpus: str, coefficients: np.ndarray) -> dict[str, np.ndarray] | None:
-    """Accuracies [resamples, n_coefficients] on a corpus, with each resample of the vectors."""
+    """`RATIOS` [resamples, n_coefficients] on a corpus, with each resample of the vectors."""
     if curve.resampled is None:
         return None
     rows = curve.resampled[curve.resampled["corpus"] == corpus]
     sums = rows.groupby(["resample", "coefficient"], dropna=False)[
-        sorted({column for pair in ACCURACIES.values() for column in pair})
+        sorted({column for pair in RATIOS.values() for column in pair})
     ].sum()
     return {
-        accuracy: (sums[hits] / sums[tokens]).unstack()[list(coefficients)].to_numpy()
-        for accuracy, (hits, tokens) in ACCURACIES.items()
+        ratio: (sums[hits] / sums[tokens]).unstack()[list(coefficients)].to_numpy()
+        for ratio, (hits, tokens) in RATIOS.items()
     }

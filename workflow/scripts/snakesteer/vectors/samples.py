@@ -10,6 +10,7 @@ import numpy as np
 
 from snakesteer.core.errors import StudyError
 from snakesteer.storage.files import read_provenance, read_rows, read_shapes
+from snakesteer.storage.layers import read_position
 from snakesteer.vectors.rounding import finite
 
 
@@ -60,13 +61,13 @@ class Samples:
 
     def parts(self, tensor: str) -> Iterator[np.ndarray]:
         """The activations of one tensor, of some samples at a time."""
-        parts = (
-            read_rows(self.held, tensor)
-            if isinstance(self.held, str)
-            else iter([self.held[tensor]])
-        )
-        for part in parts:
-            yield part if self.place is None else part[:, self.place]
+        if not isinstance(self.held, str):
+            held = self.held[tensor]
+            yield held if self.place is None else held[:, self.place]
+        elif self.place is None:
+            yield from read_rows(self.held, tensor)
+        else:
+            yield from read_position(self.held, tensor, self.place)
 
 
 def of_files(files: Mapping[str, Sequence[str]]) -> ByRole:

@@ -1,0 +1,57 @@
+"""Whether the texts of a measure have the tokens that a sweep steers, and those that it counts.
+
+What only the texts themselves can say, as whether each has a marker, is told when they are read.
+"""
+
+from __future__ import annotations
+
+from snakesteer.core.errors import StudyError
+from snakesteer.prompts.formats import CHAT, template_parts
+from snakesteer.prompts.which_tokens import AFTER, COMPLETION, PROMPT
+from snakesteer.study.measures import MeasureEntry
+from snakesteer.study.schema import Study
+from snakesteer.study.sweeps import SweepEntry
+
+
+def check(study: Study, entry: str, name: str, sweep: SweepEntry) -> None:
+    """Raise StudyError with one sentence if a source of a measure, by its name, has none."""
+    measure = sweep.measures[name]
+    place = f"{entry}.measures.{name}"
+    for source in study.sources_of(sweep, measure):
+        completed = _completed(study, measure, source)
+        read = f"{measure.SECTION}.{source}"
+        if getattr(measure, "counted", None) == COMPLETION and not completed:
+            raise StudyError(
+                f"{place}.counted is completion, but {read} has none; give it `completion`, the "
+                "field that holds them, or count all."
+            )
+        for positions in sweep.inject.all_positions:
+            problem = _lacking(study, measure, positions, completed)
+            if problem:
+                raise StudyError(
+                    f"{entry}.inject.positions is {positions}, but {place} reads {read}, "
+                    f"{problem}, or name other positions."
+                )
+
+
+def _completed(study: Study, measure: MeasureEntry, source: str) -> bool:
+    """Whether something follows the prompts of a source."""
+    if measure.SECTION == "corpora":
+        return getattr(study.corpora[source], "completion", None) is not None
+    return bool(getattr(measure, "answer_prefix", ""))
+
+
+def _lacking(study: Study, measure: MeasureEntry, positions: object, completed: bool) -> str | None:
+    """Why texts have no token at these positions, and what to do; None if they may have some."""
+    form = study.format_of(measure)
+    if positions == COMPLETION and not completed:
+        if measure.SECTION == "corpora":
+            return "which has no completions; give it `completion`, the field that holds them"
+        return "of whose answers nothing is begun; give the measure an `answer_prefix`"
+    if positions == PROMPT and measure.SECTION == "corpora" and not (form or completed):
+        return "whose documents have no prompt; give the measure a `format`"
+    if positions == AFTER and not completed:
+        ended = form and (form.template == CHAT or template_parts(form.template, "")[1])
+        if not ended:
+            return "where nothing follows an instruction; give the measure a `format` that does so"
+    return None
