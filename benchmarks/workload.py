@@ -57,7 +57,8 @@ class Workload:
 
 
 # random-32 has the layers of Llama-2-7b, an eighth of its width, and a vocabulary with which its
-# head costs as much beside a layer as that of Llama-2-7b does (0.66 layers against 0.65). The
+# head costs as much beside a layer as that of Llama-2-7b does (0.66 layers against 0.65). smollm2
+# has the shape of SmolLM2-135M, whose head costs as much as several of its layers. The
 # shipped model has not seen more than 256 tokens.
 WORKLOADS = {
     "miniature": Workload(None, "float32", 256, False, 10_000, 400, 2048),
@@ -76,6 +77,24 @@ WORKLOADS = {
         1_500,
         16,
         512,
+    ),
+    "smollm2": Workload(
+        {
+            "vocab_size": 49_152,
+            "hidden_size": 576,
+            "intermediate_size": 1536,
+            "num_hidden_layers": 30,
+            "num_attention_heads": 9,
+            "num_key_value_heads": 3,
+            "max_position_embeddings": 8192,
+            "tie_word_embeddings": True,
+        },
+        "float32",
+        512,
+        False,
+        1_500,
+        16,
+        1024,
     ),
     "llama-2-7b": Workload(
         {

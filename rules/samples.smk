@@ -1,5 +1,5 @@
 rule samples:
-    """Greedy continuations of a few prompts, steered at every position."""
+    """Greedy continuations of a few prompts under steering."""
     input:
         unpack(PLAN.inputs("samples")),
     output:

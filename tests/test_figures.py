@@ -41,6 +41,7 @@ def skill(sweep: str = "code", layers=("2", "10", "2+4"), vector: str = "text-co
                 row = dict.fromkeys(SKILL_COLUMNS, 0.5)
                 row |= {"sweep": sweep, "vector": vector, "layer": layer, "corpus": corpus}
                 row |= {"coefficient": coefficient, "role": role, "documents": 9, "tokens": 999}
+                row |= {"unsteered": coefficient == 0}
                 for accuracy in ACCURACIES:
                     relative = 1 - loss * coefficient - 0.001 * len(layer + accuracy)
                     for prefix, value in (("", 0.4 * relative), ("relative_", relative)):
@@ -96,6 +97,25 @@ def behaviour() -> pd.DataFrame:
     nothing = ["propensity", "propensity_low", "propensity_high", "choice_mass"]
     counts = pd.DataFrame(rows).assign(**dict.fromkeys(nothing, np.nan))
     return score_counts(counts, COLLAPSE["collapse"])
+
+
+def divergence(sweep: str = "dose", sources=("code",), layers=("2", "10")) -> pd.DataFrame:
+    """A table of divergence that grows with the square of the coefficient."""
+    rows = []
+    for layer in layers:
+        for coefficient in (-2.0, -1.0, 0.0, 1.0, 2.0, 4.0):
+            for place, source in enumerate(sources):
+                kl = coefficient**2 * (0.1 + 0.05 * place) * (1 + len(layer))
+                row = {"sweep": sweep, "vector": "text-code", "layer": layer, "source": source}
+                row |= {"coefficient": coefficient, "samples": 9, "kl": kl, "kl_p95": 2 * kl}
+                row |= {"unsteered": coefficient == 0}
+                rows.append(row | {"kl_low": 0.8 * kl, "kl_high": 1.3 * kl})
+    return pd.DataFrame(rows)
+
+
+KL = {"table": "dose", "column": "kl", "source": None, "label": "KL (nats)", "better": "lower"}
+TOP1 = {"table": "code", "column": "relative_top1", "source": "text", "label": "Top-1 accuracy"}
+AGAINST = {"x": KL, "y": TOP1 | {"better": "higher"}}
 
 
 def arrays() -> dict[str, np.ndarray]:
@@ -161,6 +181,17 @@ CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
         {"vectors": ["probe", "random"]},
     ),
     "a vector": lambda: ("vectors", described(), {"vectors": ["none"]}),
+    "curves": lambda: (
+        "curves",
+        Inputs(tables=[divergence(), divergence("random", layers=("2",))]),
+        {"shown": [KL, KL | {"table": "random"}], "controls": ["random"], "title": "Dose"},
+    ),
+    "curves by source": lambda: (
+        "curves",
+        Inputs(tables=[divergence(sources=("code", "text"))]),
+        {"shown": [KL], "log": True, "labels": {"code": "Python code"}},
+    ),
+    "against": lambda: ("against", Inputs(tables=[divergence(), skill()]), AGAINST),
     "distributions": lambda: ("distributions", Inputs(arrays=arrays()), {"layers": [4]}),
     "distributions by layer": lambda: (
         "distributions",
@@ -557,6 +588,68 @@ def test_simultaneous_masks_points_and_adds_the_alignment_tax():
     assert list(tax["score"]) == list(target["top1"])
 
 
+def test_curves_draw_the_table_and_its_intervals():
+    _, inputs, settings = CASES["curves"]()
+    figure, numbers = figure_and_numbers("curves", inputs, settings)
+    axes, table = figure.axes[0], inputs.tables[0]
+    lines = {line.get_label(): line for line in axes.lines if line.get_label()[0] != "_"}
+    assert list(lines) == ["Dose, Layer 2", "Dose, Layer 10", "Random, Layer 2"]
+    own = table[table["layer"] == "10"]
+    np.testing.assert_array_equal(lines["Dose, Layer 10"].get_ydata(), own["kl"])
+    bounds = axes.collections[1].get_paths()[0].vertices[:, 1]
+    assert {*own["kl_low"], *own["kl_high"]} <= {*bounds}
+    assert lines["Random, Layer 2"].get_linestyle() == "--"
+    assert figure._supylabel.get_text() == "KL (nats), Code"
+    assert len(numbers) == 18
+
+
+def test_curves_of_several_corpora_have_a_panel_each_on_one_scale():
+    _, inputs, settings = CASES["curves by source"]()
+    figure, _ = figure_and_numbers("curves", inputs, settings)
+    assert [axes.get_title() for axes in figure.axes] == ["Python code", "Text"]
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    assert figure.axes[0].get_yscale() == "log"
+
+
+def test_the_pareto_front_holds_what_no_other_point_beats():
+    _, inputs, settings = CASES["against"]()
+    figure, numbers = figure_and_numbers("against", inputs, settings)
+    assert len(numbers) == 8  # both tables have 0, 1, 2 and 4 at layers 2 and 10
+    for row in numbers.to_dict("records"):
+        beaten = False
+        for other in numbers.to_dict("records"):
+            as_good = other["value_x"] <= row["value_x"] and other["value_y"] >= row["value_y"]
+            same = (other["value_x"], other["value_y"]) == (row["value_x"], row["value_y"])
+            beaten = beaten or (as_good and not same)
+        assert row["on_front"] == (not beaten)
+    assert 0 < numbers["on_front"].sum() < len(numbers)
+    (front,) = [line for line in figure.axes[0].lines if line.get_label() == "Pareto front"]
+    marked = numbers[numbers["on_front"]]
+    assert {*front.get_xdata()} == {*marked["value_x"]}
+    axes = figure.axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("KL (nats), Code", "Top-1 accuracy, Text")
+
+
+def test_which_values_are_better_decides_the_front():
+    fronts = {}
+    for better in ("lower", "higher"):
+        settings = AGAINST | {"y": TOP1 | {"better": better}}
+        inputs = Inputs(tables=[divergence(), skill()])
+        _, numbers = figure_and_numbers("against", inputs, settings)
+        fronts[better] = numbers.loc[numbers["on_front"], "coefficient"].max()
+    assert fronts == {"lower": 4, "higher": 0}
+
+
+def test_measures_on_the_same_corpora_are_paired_by_them():
+    tables = [divergence(sources=("code", "text")), skill()]
+    settings = {"x": KL, "y": TOP1 | {"source": None, "better": "higher"}}
+    figure, numbers = figure_and_numbers("against", Inputs(tables=tables), settings)
+    assert set(numbers["source"]) == {"code", "text"} and len(numbers) == 16
+    with pytest.raises(StudyError, match="give it `source`"):
+        tables[0] = divergence(sources=("code", "all"))
+        figure_and_numbers("against", Inputs(tables=tables), settings)
+
+
 def test_distributions_count_every_hidden_dimension():
     _, inputs, settings = CASES["distributions by layer"]()
     figure, numbers = figure_and_numbers("distributions", inputs, settings)
@@ -586,6 +679,19 @@ def test_bars_narrower_than_a_pixel_keep_their_colour(tmp_path):
         ("combined", Inputs(behaviour=behaviour()), {"order": ["envy"]}, "envy"),
         ("distributions", Inputs(arrays=arrays()), {"layers": [6]}, "layers 0 to 5"),
         ("distributions", Inputs(), {}, "names none"),
+        ("curves", Inputs(), {"shown": [KL]}, "sweeps.dose, of which there is nothing"),
+        (
+            "curves",
+            Inputs(tables=[divergence().drop(columns="kl")]),
+            {"shown": [KL]},
+            "has coefficient, samples, kl_p95",
+        ),
+        (
+            "against",
+            Inputs(tables=[divergence(layers=("7",)), skill()]),
+            AGAINST,
+            "no injection and coefficient in common",
+        ),
         (
             "tradeoff",
             Inputs(skill=skill()[lambda table: table["role"] == "target"]),

@@ -21,6 +21,8 @@ from snakesteer.plan.artefacts import Artefact
 from snakesteer.plan.code_digest import own_digest
 from snakesteer.plan.plan import Plan
 from snakesteer.study import study_file
+from snakesteer.study.activations import Activations
+from snakesteer.study.figures import AnyFigure
 from snakesteer.study.vectors import METHODS, Vector
 from snakesteer.vectors import own, shuffled_labels
 from snakesteer.vectors.draws import several
@@ -255,6 +257,13 @@ def test_the_method_of_the_page_does_what_it_says(method: Path) -> None:
 
 
 def test_the_entries_of_the_page_are_valid() -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
-    entries = TypeAdapter(dict[str, Vector]).validate_python(yaml.safe_load(text)["vectors"])
-    assert {type(entry) for entry in entries.values()} == set(METHODS)
+    given = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.S)]
+    read = []
+    for section, kind in (
+        ("vectors", Vector),
+        ("activations", Activations),
+        ("figures", AnyFigure),
+    ):
+        entries = TypeAdapter(dict[str, kind])  # type: ignore[valid-type]
+        read += [entries.validate_python(each[section]) for each in given if section in each]
+    assert len(read) == 4 and {type(entry) for entry in read[0].values()} == set(METHODS)

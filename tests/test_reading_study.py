@@ -426,7 +426,9 @@ def test_a_job_holds_what_a_measure_says_and_no_more(
     ["prompt", -3, {"from": MARKER}, {"from_last_of": MARKER}, {"after": MARKER}],
 )
 def test_a_job_holds_the_positions(positions: Any) -> None:
-    assert made(steering(positions), "sweep")["positions"] == positions
+    ((injected, *_), *_) = [made(steering(positions), "sweep")["injections"]]
+    (part,) = injected["parts"]
+    assert part["positions"] == positions
     samples = {"positions": positions, "sites": ["mlp", "input"], "format": "llama"}
     settings = made(steering(samples=samples), "samples")
     given = {**samples, "format": {"template": INST, "system": None}}

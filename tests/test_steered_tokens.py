@@ -418,3 +418,40 @@ def test_answers_of_several_tokens_are_told(prefix: str) -> None:
         f"behaviours.b: The tokenizer does not give the answers {shown[0]!r} and {shown[1]!r} of "
         "question 0 one token each, but "
     )
+    remedy = "use answers that are single tokens of this model."
+    assert str(told.value).endswith(remedy if prefix else 'begin them by `answer_prefix: "("`.')
+
+
+@pytest.mark.parametrize(
+    ("template", "form", "sentence"),
+    [
+        (
+            None,
+            Format("chat"),
+            "format is chat, but the model's tokenizer has no chat template; give `format` a "
+            'template, as {template: "[INST] {prompt} [/INST] "}.',
+        ),
+        (
+            "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system') }}{% endif %}"
+            "{% for m in messages %}{{ m['content'] }}\n{% endfor %}",
+            Format("chat", "Be brief."),
+            "the chat template of the model's tokenizer refuses the system prompt 'Be brief.' (No "
+            "system); leave it out, or give `format` a template of your own.",
+        ),
+    ],
+)
+def test_a_template_that_does_not_serve_a_measure_is_told(
+    template: str | None, form: Format, sentence: str
+) -> None:
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = template
+    for entry, read in (
+        ("behaviours.b", lambda how: two_choice.read_prompts(tokenizer, "b", ASKED, how, "(")),
+        (
+            "corpora.c",
+            lambda how: next_token.read_corpus(tokenizer, "c", ROWS, [], max_tokens=90, how=how),
+        ),
+    ):
+        with pytest.raises(StudyError) as told:
+            read(How(form))
+        assert str(told.value) == f"{entry}: {sentence}"

@@ -15,11 +15,14 @@ MINIATURE = REPOSITORY / "config" / "miniature.yaml"
 
 def test_every_sweep_of_the_page_can_be_run() -> None:
     page = (REPOSITORY / "docs" / "sweeps.md").read_text(encoding="utf-8")
-    sweeps = {}
+    sweeps, figures = {}, {}
     for block in re.findall(r"```yaml\n(.*?)```", page, re.S):
-        sweeps |= yaml.safe_load(block)
-    study = study_file.parse(study_file.merge(study_file.read(MINIATURE), {"sweeps": sweeps}))
+        for name, entry in yaml.safe_load(block).items():
+            (figures if "kind" in entry else sweeps)[name] = entry
+    over = {"sweeps": sweeps, "figures": figures}
+    study = study_file.parse(study_file.merge(study_file.read(MINIATURE), over))
     plan = Plan(study, REPOSITORY)
-    assert len(sweeps) == 8 and all(plan.sweeps[name] for name in sweeps)
+    assert len(sweeps) == 9 and all(plan.sweeps[name] for name in sweeps)
+    assert len(figures) == 3 and plan.figures.keys() >= figures.keys()
     named = {f"side-effects.{name}" for name in ("own", "others", "documents")}
     assert plan.tables.keys() >= {"layers", "together", "as-one", "search", *named}

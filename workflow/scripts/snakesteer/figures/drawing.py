@@ -47,5 +47,6 @@ def notes_of(inputs: Inputs, settings: Mapping[str, Any]) -> list[str]:
     if inputs.skill is not None and settings.get("intervals") != "vectors":
         least, most = inputs.skill["documents"].agg(["min", "max"])
         number = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-        notes.insert(0, f"Each 95 % interval of an accuracy is over {number} documents.")
+        of = "of next_token" if {"shown", "x"} & settings.keys() else "of an accuracy"
+        notes.insert(0, f"Each 95 % interval {of} is over {number} documents.")
     return notes

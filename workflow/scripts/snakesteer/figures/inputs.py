@@ -31,8 +31,9 @@ class Inputs:
     `behaviour_tables.BEHAVIOUR_COLUMNS`) holding the rows of the figure's sweeps and no others;
     `arrays` are mean activations or vectors by display order, each [n_layers, hidden], or else
     `histograms` of them (`histograms.HISTOGRAM_COLUMNS`). `vectors` and `cosines` are the study's
-    vectors in numbers (`vectors.described`). `absent` says what is missing of
-    published results, `unqualified` where a multiplier was chosen though none qualified.
+    vectors in numbers (`vectors.described`). `tables` are all tables, whatever they are of.
+    `absent` says what is missing of published results, `unqualified` where a multiplier was chosen
+    though none qualified.
     """
 
     skill: pd.DataFrame | None = None
@@ -41,6 +42,7 @@ class Inputs:
     histograms: pd.DataFrame | None = None
     vectors: pd.DataFrame | None = None
     cosines: pd.DataFrame | None = None
+    tables: Sequence[pd.DataFrame] = ()
     absent: Sequence[str] = ()
     unqualified: Sequence[str] = ()
 
@@ -84,6 +86,7 @@ def read_inputs(
     unqualified = (origin.get("unqualified") for origin in origins)
     return Inputs(
         **joined,
+        tables=read,
         arrays={name: next(iter(read_tensors(path).values())) for name, path in arrays.items()},
         vectors=vectors,
         cosines=cosines,

@@ -16,15 +16,13 @@ from snakesteer.figures.style import (
     FULL_WIDTH,
     PALETTE,
     REFERENCE,
+    UNSTEERED,
     label,
     ordered_behaviours,
 )
 from snakesteer.tables.draws import draws_column
 
 _COLLAPSED: dict[str, Any] = {"marker": "o", "markersize": 3, "markerfacecolor": "white"}
-
-# Where coefficient 0 steers, too, the unsteered model has no place along the axis.
-_UNSTEERED: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (3, 1, 1, 1)), "alpha": 0.8}
 
 
 def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
@@ -51,7 +49,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     for behaviour, colour in zip(behaviours, cycle(PALETTE), strict=False):
         curve = numbers[numbers["behaviour"] == behaviour].sort_values("coefficient")
         for score in curve.loc[curve["coefficient"].isna(), "score"]:
-            axes.axhline(score, color=colour, **_UNSTEERED)
+            axes.axhline(score, color=colour, **UNSTEERED)
         # NaN breaks the line where a point is not drawn, instead of bridging the gap.
         shown = curve.where(curve["drawn"])
         name = label(behaviour, settings)
@@ -93,7 +91,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
         numbers = pd.concat([numbers, tax], ignore_index=True)
     if numbers["coefficient"].isna().any():
         name = "Unsteered"
-        handles.append(Line2D([], [], label=name, color=REFERENCE, **_UNSTEERED))
+        handles.append(Line2D([], [], label=name, color=REFERENCE, **UNSTEERED))
     axes.set(
         ylim=(0, 1),
         xlabel="Global injection coefficient",

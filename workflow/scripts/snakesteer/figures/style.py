@@ -98,6 +98,10 @@ def themed(settings: Mapping[str, Any]) -> Iterator[None]:
         yield
 
 
+# Where coefficient 0 steers, too, the unsteered model has no place along the axis of coefficients.
+UNSTEERED: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (3, 1, 1, 1)), "alpha": 0.8}
+
+
 def label(name: str, settings: Mapping[str, Any]) -> str:
     """The display name of an entry: from `labels` of the settings, or the name made readable."""
     return settings.get("labels", {}).get(name) or name.replace("-", " ").capitalize()

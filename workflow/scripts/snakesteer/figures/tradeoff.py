@@ -18,11 +18,11 @@ from matplotlib.path import Path
 from snakesteer.core.errors import StudyError
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.numbered import Numbered, write_beside
+from snakesteer.figures.quantities import read_at
 from snakesteer.figures.style import PALETTE, REFERENCE, WIDTH, label, ordered_layers, signed
 from snakesteer.tables.draws import draws_column, draws_of
 
-_CURVE = ["sweep", "vector", "layer"]
-_SOURCES = {"source_layer": "of layer", "source_position": "of position"}
+_CURVE = ["sweep", "vector", "layer", "read_at"]
 _LINES = ["-", (0, (1, 1)), (0, (5, 1)), (0, (3, 1, 1, 1))]
 # Every second layer's are hollow. Seven shapes and eight colours repeat together after 56 layers.
 _MARKERS = ["o", "^", "s", "v", "D", "<", ">"]
@@ -52,16 +52,9 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     points = points[points["layer"].isin(layers)]
     controls, titles = set(settings.get("controls", ())), settings.get("titles", {})
     curves = []
-    for (sweep, vector, layer, *read_at), curve in points.groupby(
-        _curve(points), sort=False, dropna=False
-    ):
-        named = [_SOURCES[name] for name in _SOURCES if name in points]
-        said = [
-            f"{name} {place:g}"
-            for name, place in zip(named, read_at, strict=True)
-            if not np.isnan(place)
-        ]
-        curves.append(((str(sweep), " ".join([str(vector), *said]), str(layer)), curve))
+    for (sweep, vector, layer, source), curve in points.groupby(_CURVE, sort=False):
+        of = f"{vector} {source}".strip()
+        curves.append(((str(sweep), of, str(layer)), curve))
     curves.sort(key=lambda curve: (curve[0][0] in controls, layers.index(curve[0][2])))
     steered = [key for key, _ in curves if key[0] not in controls]
     depths = [layer for layer in layers if any(key[2] == layer for key in steered)]
@@ -118,18 +111,14 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
         labelspacing=0.7,
     )
     write_beside(axes, numbered, lines)
-    return figure, numbers
-
-
-def _curve(rows: pd.DataFrame) -> list[str]:
-    """The columns that tell curves apart."""
-    return [*_CURVE, *(name for name in _SOURCES if name in rows)]
+    return figure, numbers if numbers["read_at"].any() else numbers.drop(columns="read_at")
 
 
 def _points(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
     """A row per curve and coefficient, the measure's columns suffixed `_target` and `_other`."""
     columns = [measure, f"{measure}_low", f"{measure}_high"]
-    point = [*_curve(rows), "coefficient", *draws_column(rows)]
+    rows = rows.assign(read_at=read_at(rows))
+    point = [*_CURVE, "coefficient", *draws_column(rows)]
     sides = {}
     for role in ("target", "other"):
         side = rows[rows["role"] == role]

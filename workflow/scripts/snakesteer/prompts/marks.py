@@ -120,13 +120,17 @@ def question(
     tokenised whole, as `questions.question_tokens` does it, and raise the same.
     """
     answers = (asked["matching"], asked["not_matching"])
+    remedy = "use answers that are single tokens of this model"
     if answer_prefix:
         answers = (bare(answers[0]), bare(answers[1]))
+    elif answers[0].startswith("("):
+        remedy = 'begin them by `answer_prefix: "("`'
     texts = [render(tokenizer, how.form, asked["prompt"], answer_prefix + one) for one in answers]
     read = [passages.passage(tokenizer, text, how.reading) for text in texts]
     name = f"question {asked['question']}"
     both = (read[0].ids, read[1].ids)
-    tokens = one_token_each(tokenizer, both, answers, read[0].completion, asked["question"])
+    start = read[0].completion
+    tokens = one_token_each(tokenizer, both, answers, start, asked["question"], remedy)
     marks = _all(tokenizer, texts[0], read[0], tokens.prompt, how, name)
     return tokens, Marked(tokens.prompt, marks)
 

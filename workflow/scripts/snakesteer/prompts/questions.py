@@ -48,11 +48,12 @@ def one_token_each(
     answers: tuple[str, str],
     start: int,
     question: str,
+    remedy: str = "use answers that are single tokens of this model",
 ) -> QuestionTokens:
     """The tokens of a question of which both answered texts are given, `whole`.
 
-    `start` is where the answers begin, for the message. Raises StudyError when they are not exactly
-    one further token each, that reads as the answer.
+    `start` is where the answers begin, for the message, which ends with the `remedy`. Raises
+    StudyError when they are not exactly one further token each, that reads as the answer.
     """
     matching, other = whole
     read = [answer_text(tokenizer, ids[:-1], ids[-1]).strip() for ids in whole]
@@ -61,7 +62,7 @@ def one_token_each(
         raise StudyError(
             f"The tokenizer does not give the answers {answers[0]!r} and {answers[1]!r} of "
             f"question {question} one token each, but "
-            f"{pieces[0]} and {pieces[1]}; use answers that are single tokens of this model."
+            f"{pieces[0]} and {pieces[1]}; {remedy}."
         )
     return QuestionTokens(matching[:-1], matching[-1], other[-1])
 

@@ -8,13 +8,15 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from snakesteer.hub.http import is_address
-from snakesteer.study.entries import Count, Duplicates, Entry, Seed
+from snakesteer.study.entries import CountOrNone, Duplicates, Entry, Seed
 from snakesteer.study.models import COMMIT
 
 
 class BehaviourEntry(Entry):
-    train: Count = Field(500, description="Questions in the training split.")
-    validation: Count = Field(200, description="Questions after those; the rest is the test split.")
+    train: CountOrNone = Field(500, description="Questions in the training split.")
+    validation: CountOrNone = Field(
+        200, description="Questions after those; the rest is the test split."
+    )
     seed: Seed = Field(13, description="Seed of the draw and of the shuffle before the split.")
     title: str | None = Field(None, description="Name in figures.")
 

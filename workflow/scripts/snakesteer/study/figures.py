@@ -24,7 +24,7 @@ from snakesteer.study.entries import (
     TableName,
     TableNames,
 )
-from snakesteer.study.measures import NextToken, TwoChoice
+from snakesteer.study.measures import MEASURES, MeasureEntry, NextToken, TwoChoice
 from snakesteer.study.published import (
     Published,
     PublishedSimultaneous,
@@ -56,10 +56,13 @@ class Shown(Protocol):
     def draws_of(self, vectors: Iterable[str]) -> dict[str, int]: ...
 
 
-class Drawn(NamedTuple):
-    """What a table must be of to be drawn: a measure, and a kind of steering unless it is any."""
+_GREY = {False: "Grey: the control.", True: "Grey: the controls."}
 
-    measure: str
+
+class Drawn(NamedTuple):
+    """What a table must be of to be drawn: a measure and a kind of steering, each unless any is."""
+
+    measure: str | None = None
     kind: str | None = None
 
 
@@ -235,10 +238,141 @@ class TradeoffFigure(WithIntervals):
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         controls = [name for name in self.controls if name not in absent]
-        return [f"Grey: the control{'s' if len(controls) > 1 else ''}."] if controls else []
+        return [_GREY[len(controls) > 1]] if controls else []
 
     def items(self, absent: Collection[str]) -> str:
         return "documents (bootstrap, paired wherever coefficients share their documents)"
+
+
+def _quantity(
+    entry: str, study: Shown, table: str, column: str | None, source: str | None
+) -> dict[str, Any]:
+    """What is shown of a table: a column of its measure, the first if none is named.
+
+    Raises StudyError for a column that figures cannot draw of it, and a source that it is not on.
+    """
+    tabled = study.table(table)
+    (measure,) = [kind for kind in MEASURES if tabled.measure in _measures(kind)]
+    name = column or next(iter(measure.COLUMNS), "nothing")
+    if tabled.kind == "combined":
+        raise StudyError(
+            f"{entry} names sweeps.{table}, which is combined steering and has no coefficient "
+            "along which it can be drawn; name another sweep."
+        )
+    if name not in measure.COLUMNS:
+        raise StudyError(
+            f"{entry} draws {name} of sweeps.{table}, which is {tabled.measure}, of which "
+            f"{', '.join(measure.COLUMNS) or 'nothing'} can be drawn; name one of these."
+        )
+    sources = list(study.titles_of(table))
+    if source is not None and source not in sources:
+        raise StudyError(
+            f"{entry} names the source {source}, but sweeps.{table} is on {', '.join(sources)}; "
+            "name one of these."
+        )
+    found = measure.COLUMNS[name]
+    shown = {"table": table, "column": name, "source": source}
+    return shown | {"label": found.label, "better": found.better}
+
+
+def _measures(kind: type[MeasureEntry]) -> tuple[str, ...]:
+    """The name of a measure, as its class says it."""
+    return get_args(kind.model_fields["measure"].annotation)
+
+
+class CurvesFigure(WithIntervals):
+    """Any measure over the coefficient, a line for each vector and layer."""
+
+    kind: Literal["curves"]
+    sweeps: TableNames
+    controls: list[TableName] = Field([], description="Sweeps drawn as controls.")
+    column: str | None = Field(
+        None, description="Of the tables; the main one of their measure if left out."
+    )
+    source: Name | None = Field(None, description="One corpus or behaviour; all if left out.")
+    layers: list[LayerSet] | None = Field(None, description="All of the sweeps' if left out.")
+    log: bool = Field(False, description="Logarithmic scale of the measure.")
+
+    draws: ClassVar = {"sweeps": Drawn(), "controls": Drawn()}
+    any_table: ClassVar = True
+
+    def check(self, entry: str, study: Shown) -> None:
+        measures = {}
+        for name in self.drawn:
+            measures[study.table(name).measure] = name
+            _quantity(entry, study, name, self.column, self.source)
+        if len(measures) > 1:
+            named = ", ".join(f"sweeps.{name} ({measure})" for measure, name in measures.items())
+            raise StudyError(f"{entry} draws sweeps of several measures, {named}; name one's.")
+
+    def settings(self, study: Shown) -> dict[str, Any]:
+        shown = [_quantity("", study, name, self.column, self.source) for name in self.drawn]
+        titles = {}
+        for name in self.drawn:
+            if title := getattr(study.table(name), "title", None):
+                titles[name] = title
+        return {"shown": shown, "titles": titles}
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        controls = [name for name in self.controls if name not in absent]
+        return [_GREY[len(controls) > 1]] if controls else []
+
+    def items(self, absent: Collection[str]) -> str:
+        return "the texts that each measure is on"
+
+
+class Axis(Entry):
+    """What one axis shows: a column of a sweep's table."""
+
+    table: TableName = Field(description="A sweep, or one of its measures, SWEEP.MEASURE.")
+    column: str | None = Field(None, description="The main one of its measure if left out.")
+    source: Name | None = Field(
+        None, description="One corpus or behaviour; if left out, each with the same one's."
+    )
+    better: Literal["lower", "higher"] | None = Field(
+        None,
+        description="Which values are better, for the Pareto front; if left out, lower ones of "
+        "divergence, perplexity and cross-entropy, higher ones of all others.",
+    )
+
+
+class AgainstFigure(WithIntervals):
+    """Any measure against another one of the same injections, with the Pareto front marked."""
+
+    kind: Literal["against"]
+    x: Axis
+    y: Axis
+    layers: list[LayerSet] | None = Field(None, description="All of the sweeps' if left out.")
+
+    draws: ClassVar = {"x": Drawn(), "y": Drawn()}
+
+    def named(self, field: str) -> list[str]:
+        axis: Axis = getattr(self, field)
+        return [axis.table]
+
+    @property
+    def drawn(self) -> list[str]:
+        return list(dict.fromkeys([self.x.table, self.y.table]))
+
+    def check(self, entry: str, study: Shown) -> None:
+        for name, axis in (("x", self.x), ("y", self.y)):
+            self._shown(f"{entry}.{name}", study, axis)
+
+    def settings(self, study: Shown) -> dict[str, Any]:
+        return {axis: self._shown("", study, getattr(self, axis)) for axis in ("x", "y")}
+
+    def labels(self, study: Shown) -> dict[str, str | None]:
+        return {**study.titles_of(self.x.table), **study.titles_of(self.y.table)}
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        return ["Ringed: the Pareto front, points than which no other is better on both axes."]
+
+    def items(self, absent: Collection[str]) -> str:
+        return "the texts that each measure is on"
+
+    def _shown(self, entry: str, study: Shown, axis: Axis) -> dict[str, Any]:
+        shown = _quantity(entry, study, axis.table, axis.column, axis.source)
+        return shown | ({"better": axis.better} if axis.better else {})
 
 
 class HeatmapFigure(OfQuestions):
@@ -524,6 +658,8 @@ AnyFigure = Annotated[
     | SingleFigure
     | CombinedFigure
     | SimultaneousFigure
+    | CurvesFigure
+    | AgainstFigure
     | DistributionsFigure
     | VectorsFigure,
     Field(discriminator="kind"),

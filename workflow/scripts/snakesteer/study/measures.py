@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -19,12 +19,21 @@ PILOT = 32
 SKIP = 50
 
 
+class Column(NamedTuple):
+    """A column of a measure's table that figures can draw: what it is, and which values are
+    better."""
+
+    label: str
+    better: Literal["lower", "higher"] = "higher"
+
+
 class MeasureEntry(Entry):
     """What every measure says.
 
     Its `sources` are entries of the section `SECTION`. Fields in `READS` say which texts are read,
     all others are the settings of its plugin, which gets those in `OPTIONAL` where they are given.
-    With `RELATIVE` its values are held against those at
+    `COLUMNS` of its table can be drawn, the first unless a figure names another. With `RELATIVE`
+    its values are held against those at
     coefficient 0.
     """
 
@@ -32,6 +41,7 @@ class MeasureEntry(Entry):
     RELATIVE: ClassVar[bool] = False
     READS: ClassVar[frozenset[str]]
     OPTIONAL: ClassVar[frozenset[str]] = frozenset()
+    COLUMNS: ClassVar[Mapping[str, Column]] = {}
 
     measure: str
     format: Name | Format = Field(PLAIN, description=FORMAT)
@@ -212,6 +222,18 @@ class NextToken(OnCorpora):
 
     READS = OnCorpora.READS | {"skip", "skip_tokens"}
     OPTIONAL = frozenset({"counted"})
+    COLUMNS = {
+        "relative_top1": Column("Relative top-1 accuracy"),
+        "relative_top10": Column("Relative top-10 accuracy"),
+        "relative_kept_top1": Column("Relative top-1 accuracy, rarer tokens"),
+        "relative_kept_top10": Column("Relative top-10 accuracy, rarer tokens"),
+        "top1": Column("Top-1 accuracy"),
+        "top10": Column("Top-10 accuracy"),
+        "kept_top1": Column("Top-1 accuracy, rarer tokens"),
+        "kept_top10": Column("Top-10 accuracy, rarer tokens"),
+        "perplexity": Column("Perplexity", "lower"),
+        "nll": Column("Cross-entropy (nats per token)", "lower"),
+    }
 
     @property
     def before_last(self) -> bool:
@@ -246,6 +268,11 @@ class TwoChoice(OnBehaviours):
     """Answers to two-choice questions, by their letters or words."""
 
     OPTIONAL = frozenset({"answer_prefix"})
+    COLUMNS = {
+        "score": Column("Matching score"),
+        "propensity": Column("Propensity (logits)"),
+        "choice_mass": Column("Probability of both answers"),
+    }
 
     measure: Literal["two_choice"]
     answer_prefix: str = Field(
@@ -284,6 +311,10 @@ class Divergence(OnBehaviours):
     )
 
     READS = OnBehaviours.READS | {"corpora", "tokens", "max_tokens"}
+    COLUMNS = {
+        "kl": Column("KL from unsteered (nats)", "lower"),
+        "kl_p95": Column("KL from unsteered, 95th percentile (nats)", "lower"),
+    }
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:

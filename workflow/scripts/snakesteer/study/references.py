@@ -14,7 +14,7 @@ from snakesteer.study.activations import Activations, Mean, Several
 from snakesteer.study.designs import AloneDesign, CombinedDesign
 from snakesteer.study.figures import Drawn, Figure, WithIntervals
 from snakesteer.study.formats import Formatted
-from snakesteer.study.measures import TwoChoice
+from snakesteer.study.measures import MeasureEntry, TwoChoice
 from snakesteer.study.published import PublishedSweep
 from snakesteer.study.samples import Samples
 from snakesteer.study.schema import Study
@@ -116,7 +116,8 @@ def _known_table(study: Study, entry: str, name: str) -> Table | PublishedSweep:
 def _table(study: Study, entry: str, name: str, drawn: Drawn) -> Table | PublishedSweep:
     """A table that an entry names is there, and of what it must be."""
     table = _known_table(study, entry, name)
-    if table.measure != drawn.measure or drawn.kind not in (table.kind, None):
+    of = drawn.measure in (table.measure, None)
+    if not of or drawn.kind not in (table.kind, None):
         kinds = " of ".join(filter(None, (drawn.measure, KINDS.get(drawn.kind or ""))))
         raise StudyError(
             f"{entry} names sweeps.{name}, which is {table.measure} of {KINDS[table.kind]}; it "
@@ -132,6 +133,11 @@ def _activations(study: Study) -> None:
         _known(study, f"{entry}.corpus", "corpora", filter(None, [activations.corpus]))
         _known(study, f"{entry}.behaviour", "behaviours", filter(None, [activations.behaviour]))
         _enough_documents(study, entry, activations)
+        if activations.behaviour and not study.behaviours[activations.behaviour].train:
+            raise StudyError(
+                f"{entry} reads behaviours.{activations.behaviour}, whose `train` is 0; give it "
+                "questions to train on, or name another."
+            )
         _format(study, entry, activations)
 
 
@@ -273,6 +279,7 @@ def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
             _distinct_behaviours(study, place, vectors)
         if measure.section == "behaviours":
             _have_two_choices(study, place, study.sources_of(sweep, measure))
+            _have_questions(study, place, measure, study.sources_of(sweep, measure))
         _known_format(study, place, measure)
         steered.check(study, entry, name, sweep)
     _same_model(study, entry, sweep, vectors)
@@ -393,6 +400,19 @@ def _not_of_itself(
     else:
         for other in chain(*entry.vectors().values()):
             _not_of_itself(study, other, True, above)
+
+
+def _have_questions(
+    study: Study, place: str, measure: MeasureEntry, behaviours: Iterable[str]
+) -> None:
+    """Behaviours have questions in the split that is asked."""
+    for behaviour in behaviours:
+        asked = getattr(measure, "split", "test")
+        if asked == "validation" and not study.behaviours[behaviour].validation:
+            raise StudyError(
+                f"{place} asks behaviours.{behaviour}, whose `validation` is 0; ask the split "
+                "test, or give it questions to validate on."
+            )
 
 
 def _read_at(

@@ -31,7 +31,7 @@ from snakesteer.study.corpora import (
 )
 from snakesteer.study.designs import DESIGNS, AloneDesign, PartEntry
 from snakesteer.study.entries import Count, Entry, Name, Seed, Titled
-from snakesteer.study.figures import FIGURES, AnyFigure
+from snakesteer.study.figures import FIGURES, AnyFigure, Axis
 from snakesteer.study.formats import Format, Formatted
 from snakesteer.study.measures import (
     MEASURES,
@@ -306,7 +306,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
         PublishedCombined,
         PublishedSimultaneous,
     ),
-    "figures": FIGURES,
+    "figures": (*FIGURES, Axis),
     "scorecards": (Scorecard,),
     "statistics": (Statistics,),
 }

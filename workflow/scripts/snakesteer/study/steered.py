@@ -19,7 +19,7 @@ def check(study: Study, entry: str, name: str, sweep: SweepEntry) -> None:
     place = f"{entry}.measures.{name}"
     for source in study.sources_of(sweep, measure):
         completed = _completed(study, measure, source)
-        read = f"{measure.SECTION}.{source}"
+        read = f"{measure.section}.{source}"
         if getattr(measure, "counted", None) == COMPLETION and not completed:
             raise StudyError(
                 f"{place}.counted is completion, but {read} has none; give it `completion`, the "
@@ -36,7 +36,7 @@ def check(study: Study, entry: str, name: str, sweep: SweepEntry) -> None:
 
 def _completed(study: Study, measure: MeasureEntry, source: str) -> bool:
     """Whether something follows the prompts of a source."""
-    if measure.SECTION == "corpora":
+    if measure.section == "corpora":
         return getattr(study.corpora[source], "completion", None) is not None
     return bool(getattr(measure, "answer_prefix", ""))
 
@@ -45,10 +45,10 @@ def _lacking(study: Study, measure: MeasureEntry, positions: object, completed: 
     """Why texts have no token at these positions, and what to do; None if they may have some."""
     form = study.format_of(measure)
     if positions == COMPLETION and not completed:
-        if measure.SECTION == "corpora":
+        if measure.section == "corpora":
             return "which has no completions; give it `completion`, the field that holds them"
         return "of whose answers nothing is begun; give the measure an `answer_prefix`"
-    if positions == PROMPT and measure.SECTION == "corpora" and not (form or completed):
+    if positions == PROMPT and measure.section == "corpora" and not (form or completed):
         return "whose documents have no prompt; give the measure a `format`"
     if positions == AFTER and not completed:
         ended = form and (form.template == CHAT or template_parts(form.template, "")[1])

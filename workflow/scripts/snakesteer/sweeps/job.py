@@ -41,11 +41,11 @@ class Placed:
     vector: str
     layers: tuple[int, ...]
     operator: str = ADD
-    sites: tuple[str, ...] = (OUTPUT,)
-    positions: str | int | Mapping[str, str] = ALL_TOKENS
-    constant: float | None = None
-    source_layer: int | None = None
-    source_position: int | None = None
+    sites: tuple[str, ...] = unless_said((OUTPUT,))
+    positions: str | int | Mapping[str, str] = unless_said(ALL_TOKENS)
+    constant: float | None = unless_said(None)
+    source_layer: int | None = unless_said(None)
+    source_position: int | None = unless_said(None)
 
     @property
     def shared(self) -> int:

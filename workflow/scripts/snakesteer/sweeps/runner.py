@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from snakesteer.core.errors import Overflow, StudyError
+from snakesteer.core.errors import Overflow, StudyError, naming
 from snakesteer.core.labels import coefficient_label
 from snakesteer.core.progress import Progress
 from snakesteer.engine.models import LanguageModel
@@ -104,7 +104,8 @@ def run(
     curves, owners = [], []
     by_name = {measure.name: measure for measure in measures}
     for number, steering in enumerate(steerings):
-        steered = injection(model, steering.parts)
+        with naming(steering.label):
+            steered = injection(model, steering.parts)
         for name, sources in steering.sources.items():
             _refuse_outside(steered, by_name[name], sources)
             advance = by_name[name].advance

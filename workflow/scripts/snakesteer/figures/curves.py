@@ -1,0 +1,97 @@
+"""Any measure over the coefficient: a line for each injection, a panel for each source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
+
+from snakesteer.core.labels import layer_order
+from snakesteer.figures.inputs import Inputs
+from snakesteer.figures.quantities import CURVE, curve_names, look, quantity
+from snakesteer.figures.style import (
+    FULL_WIDTH,
+    REFERENCE,
+    UNSTEERED,
+    WIDTH,
+    label,
+    ordered_layers,
+)
+
+_COLUMNS = 3
+_NAMED = 14  # curves in a column of the legend
+_CONTROL = {"color": "#6E6E6E", "linestyle": (0, (4, 1.5)), "marker": "x", "linewidth": 1.1}
+
+
+def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """One line per vector and layer in a band of its 95 % interval; controls grey and dashed.
+
+    Panels, one for each corpus or behaviour, have one scale. Settings: `shown` (of each sweep its
+    `table`, `column`, `source` and `label`), `layers` (labels), `controls` (names of sweeps),
+    `titles` (of sweeps by name), `log` (the scale of the measure).
+    """
+    shown = settings["shown"]
+    points = pd.concat([quantity(inputs, each) for each in shown], ignore_index=True)
+    layers = ordered_layers(points, settings)
+    points = points[points["layer"].isin(layers)]
+    controls = set(settings.get("controls", ()))
+    sources = list(dict.fromkeys(points["source"]))
+    key = ["sweep", *CURVE]
+    curves = points[key].drop_duplicates()
+    depth = curves["layer"].map(layer_order)
+    curves = curves.assign(control=curves["sweep"].isin(controls), depth=depth)
+    curves = curves.sort_values(["control", "depth"], kind="stable")[key]
+    titled = dict(settings) | {
+        "labels": {**settings.get("labels", {}), **settings.get("titles", {})}
+    }
+
+    columns = min(_COLUMNS, len(sources))
+    rows = -(-len(sources) // columns)
+    width = FULL_WIDTH if columns > 1 else WIDTH
+    figure = Figure(figsize=(width, 2.3 * rows + 0.7), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes in panels[len(sources) :]:
+        axes.remove()
+    handles: list[Line2D] = []
+    for source, axes in zip(sources, panels, strict=False):
+        handles = []
+        for number, (name, curve) in enumerate(
+            zip(curve_names(curves, titled), curves.itertuples(index=False), strict=True)
+        ):
+            of_curve = (points[key] == list(curve)).all(axis=1)
+            own = points[of_curve & (points["source"] == source)]
+            style = _CONTROL if curve.sweep in controls else look(number)
+            for value in own.loc[own["coefficient"].isna(), "value"]:
+                axes.axhline(value, color=style["color"], **UNSTEERED)
+            handles += axes.plot(own["coefficient"], own["value"], label=name, **style)
+            band = {"color": style["color"], "alpha": 0.18, "linewidth": 0}
+            axes.fill_between(own["coefficient"], own["low"], own["high"], **band)
+        _finish(axes, label(source, settings) if len(sources) > 1 else "")
+    if settings.get("log"):
+        panels[0].set_yscale("log")
+        panels[0].yaxis.set_major_formatter("{x:g}")
+        panels[0].yaxis.set_minor_formatter(NullFormatter())
+    figure.supxlabel("Injection coefficient", fontsize=8)
+    said = shown[0]["label"]
+    if len(sources) == 1:
+        said = f"{said}, {label(sources[0], settings)}"
+    figure.supylabel(said, fontsize=8)
+    if points["coefficient"].isna().any():
+        handles.append(Line2D([], [], label="Unsteered", color=REFERENCE, **UNSTEERED))
+    legends = 1 + (len(handles) - 1) // _NAMED
+    if len(handles) > 1:
+        figure.legend(handles=handles, loc="outside right center", ncols=legends)
+    if title := settings.get("title"):
+        figure.suptitle(title)
+    return figure, points.reset_index(drop=True)
+
+
+def _finish(axes: Axes, title: str) -> None:
+    axes.axvline(0, color=REFERENCE, linewidth=0.8, linestyle=(0, (5, 3)), zorder=1)
+    axes.margins(x=0.03)
+    axes.set_title(title)

@@ -1,0 +1,105 @@
+"""A column of a sweep's table as what an axis shows, whatever the measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from snakesteer.core.errors import StudyError
+from snakesteer.figures.inputs import Inputs, NothingToDraw
+from snakesteer.figures.style import PALETTE, label
+
+CURVE = ["vector", "layer", "read_at"]
+_READ_AT = {"source_layer": "of layer", "source_position": "of position"}
+_SOURCES = ("corpus", "behaviour", "source")
+_MARKERS = ["o", "^", "s", "v", "D", "<", ">"]  # as many as do not repeat with the colours
+
+
+def quantity(inputs: Inputs, shown: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of a table with `sweep`, `vector`, `layer`, `coefficient`, `source`, `unsteered`,
+    and the column's `value` with its interval, `low` and `high` (NaN where it has none).
+
+    `read_at` says what the vector is read at where that is chosen among several, else "".
+
+    `shown` has the names of `table` and `column`, and of one `source` or None for all. Raises
+    StudyError for what the table does not hold.
+    """
+    found = [table for table in inputs.tables if (table["sweep"] == shown["table"]).any()]
+    if not found:
+        raise NothingToDraw(
+            f"this figure draws sweeps.{shown['table']}, of which there is nothing."
+        )
+    table, column = found[0], shown["column"]
+    rows = table[table["sweep"] == shown["table"]]
+    if column not in rows:
+        raise StudyError(
+            f"a figure draws the column {column} of sweeps.{shown['table']}, which has "
+            f"{', '.join(rows.select_dtypes('number'))}; name one of these."
+        )
+    (source,) = (name for name in _SOURCES if name in rows)
+    numbers = rows[["sweep", "vector", "layer", "coefficient", "unsteered"]].assign(
+        read_at=read_at(rows),
+        source=rows[source],
+        value=rows[column].astype(float),
+        low=rows.get(f"{column}_low", np.nan),
+        high=rows.get(f"{column}_high", np.nan),
+    )
+    if shown.get("source"):
+        numbers = numbers[numbers["source"] == shown["source"]]
+    return numbers.sort_values("coefficient", kind="stable")
+
+
+def read_at(rows: pd.DataFrame) -> pd.Series:
+    """What vectors are read at, where that is chosen among several, else "", [n_rows]."""
+    said = pd.Series("", index=rows.index)
+    for column, words in _READ_AT.items():
+        if column in rows:
+            chosen = rows[column].notna()
+            places = rows.loc[chosen, column].map("{:g}".format)
+            said[chosen] = (said[chosen] + f" {words} " + places).str.strip()
+    return said
+
+
+def look(number: int) -> dict[str, Any]:
+    """How a curve of this number looks."""
+    colour, hollow = PALETTE[number % len(PALETTE)], number % 2 == 1
+    return {
+        "color": colour,
+        "marker": _MARKERS[number % len(_MARKERS)],
+        "markerfacecolor": "white" if hollow else colour,
+        "markeredgecolor": colour if hollow else "white",
+        "markeredgewidth": 0.8 if hollow else 0.4,
+        "markersize": 3.6 if hollow else 4.4,
+        "linewidth": 1.1,
+    }
+
+
+def curve_names(curves: pd.DataFrame, settings: Mapping[str, Any]) -> list[str]:
+    """The name of each curve, by what differs between them: sweep, vector, what that is read at,
+    layer, source."""
+    names = []
+    for curve in curves.to_dict("records"):
+        said = []
+        for column, value in curve.items():
+            if curves[column].nunique() > 1:
+                said.append(f"Layer {value}" if column == "layer" else label(str(value), settings))
+        names.append(", ".join(said) or f"Layer {curve['layer']}")
+    return names
+
+
+def draw_crosses(axes: Axes, x: pd.DataFrame, y: pd.DataFrame, colour: str) -> list[np.ndarray]:
+    """Draw the intervals of points on one or both axes; the drawn lines, each [2, 2]."""
+    lines = []
+    for across, along in zip(x.to_dict("records"), y.to_dict("records"), strict=True):
+        ends = [[across["low"], along["value"]], [across["high"], along["value"]]]
+        lines.append(np.array(ends))
+        ends = [[across["value"], along["low"]], [across["value"], along["high"]]]
+        lines.append(np.array(ends))
+    lines = [line for line in lines if np.isfinite(line).all()]
+    axes.add_collection(LineCollection(lines, color=colour, linewidth=0.7, alpha=0.45, zorder=2))
+    return lines
