@@ -14,8 +14,8 @@ import argparse
 import contextlib
 import io
 import statistics
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -56,18 +56,12 @@ def run(
         runner.run(model, asked, [steering], batch_tokens=batch_tokens)
 
 
-def seconds_of(model: LanguageModel, act: Callable[[], None]) -> float:
-    """Seconds of all processors that a call takes; on a GPU those of the wall."""
-    started = time.process_time()
-    wall, _ = measure.timed(model.device, act)
-    return time.process_time() - started if model.device.type == "cpu" else wall
-
-
 def main() -> None:
     """Measure, print the ratios and keep them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", choices=WORKLOADS, default="smollm2")
     parser.add_argument("--tokens", type=int, help="predicted tokens per corpus and point")
+    parser.add_argument("--max-tokens", type=int, help="where documents are cut")
     parser.add_argument("--dtype", choices=DTYPES)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--layers", type=int, nargs="+", help="four, evenly spread, if left out")
@@ -76,6 +70,7 @@ def main() -> None:
     options = parser.parse_args()
     work = WORKLOADS[options.model]
     dtype = options.dtype or work.dtype
+    work = replace(work, max_tokens=options.max_tokens or work.max_tokens)
     documents = workload.read(work, options.tokens or work.tokens)
     model = workload.load(work, dtype, options.device)
     vector = workload.vector(model, documents)
@@ -99,7 +94,7 @@ def main() -> None:
         taken: dict[str, list[float]] = {way: [] for way in WAYS}
         for _ in range(options.repeats):
             for way, act in ways.items():
-                taken[way].append(seconds_of(model, act))
+                taken[way].append(measure.processor_seconds(model.device, act))
         row = {way: statistics.median(times) for way, times in taken.items()}
         last, every = (row[way] / row["alone"] for way in ("last", "all"))
         rows.append({"layer": layer, **row, "ratio_last": last, "ratio_all": every})

@@ -28,6 +28,16 @@ def timed(device: torch.device, act: Callable[[], Outcome]) -> tuple[float, Outc
     return time.perf_counter() - started, outcome
 
 
+def processor_seconds(device: torch.device, act: Callable[[], Any]) -> float:
+    """Seconds of all processors that a call takes; on a GPU those of the wall.
+
+    So what else runs on the machine counts less.
+    """
+    started = time.process_time()
+    wall, _ = timed(device, act)
+    return time.process_time() - started if device.type == "cpu" else wall
+
+
 def seconds(device: torch.device, act: Callable[[], Any], repeats: int = 5) -> float:
     """Median wall seconds of a call, after one that does not count."""
     act()

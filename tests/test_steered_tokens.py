@@ -172,7 +172,9 @@ def swept(
 
 
 @pytest.mark.parametrize("positions", NAMED, ids=str)
-@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gpt_neox", "gemma2", "mixtral"])
+@pytest.mark.parametrize(
+    "architecture", ["llama", "gpt2", "gpt_neox", "gemma2", "mixtral", "bloom"]
+)
 def test_both_paths_are_the_same_at_every_named_token(
     architecture: str, positions: Steered
 ) -> None:

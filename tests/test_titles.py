@@ -13,7 +13,17 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
-from test_figures import COLLAPSE, arrays, behaviour, skill
+from test_figures import (
+    AGAINST,
+    COLLAPSE,
+    KL,
+    VECTORS,
+    arrays,
+    behaviour,
+    described,
+    divergence,
+    skill,
+)
 
 from snakesteer.core import plugins
 from snakesteer.figures import fonts
@@ -34,13 +44,20 @@ def drawn(kind: str) -> Figure:
     )
     if kind == "simultaneous":
         inputs = Inputs(behaviour=table)
-    names = [*table["behaviour"].unique(), "code", "text", *arrays()]
+    if kind == "vectors":
+        inputs = described()
+    if kind in ("curves", "against"):
+        inputs = Inputs(tables=[divergence(), divergence("permuted", layers=("2",)), skill()])
+    names = [*table["behaviour"].unique(), "code", "text", *arrays(), *VECTORS]
     settings: dict[str, Any] = {
         "title": TITLE,
         "labels": dict.fromkeys(names, TITLE),
         "titles": {"permuted": TITLE},
         "controls": ["permuted"],
         **COLLAPSE,
+        **({"shown": [KL, KL | {"table": "permuted"}]} if kind == "curves" else {}),
+        **({"vectors": VECTORS} if kind == "vectors" else {}),
+        **(AGAINST if kind == "against" else {}),
     }
     if kind != "distributions":
         settings["layers"] = [2]
@@ -53,7 +70,7 @@ def test_a_title_is_drawn_as_it_is_written(kind: str) -> None:
         figure = drawn(kind)
         figure.draw_without_rendering()
     written = [text for text in figure.findobj(Text) if TITLE in text.get_text()]
-    assert len(written) >= {"tradeoff": 4, "combined": 4}.get(kind, 3)
+    assert len(written) >= {"tradeoff": 4, "combined": 4, "vectors": 1}.get(kind, 3)
     assert not any(text.get_parse_math() or text.get_usetex() for text in written)
     if kind in ("tradeoff", "simultaneous"):
         legend = [text.get_text() for text in figure.legends[0].get_texts()]
