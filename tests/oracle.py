@@ -158,6 +158,28 @@ def answer(
     return text, logits, float(best.values[0] - best.values[1])
 
 
+def likelihood(
+    network: torch.nn.Module,
+    blocks: Blocks,
+    ids: list[int],
+    first: int,
+    parts: Parts,
+    coefficient: float,
+) -> float:
+    """The sum of the log-probabilities of a text's tokens from the one at place `first` on."""
+    logits = forward(network, blocks, ids, parts, coefficient)[0].double()
+    found = 0.0
+    for place in range(first, len(ids)):
+        found += float(torch.log_softmax(logits[place - 1], dim=0)[ids[place]])
+    return found
+
+
+def log_odds(logits: torch.Tensor, tokens: Sequence[int], epsilon: float = 0.0) -> float:
+    """Of a set of tokens as the next one, in float64: as the code of Arditi et al. has it."""
+    p = torch.softmax(logits.to(torch.float64), dim=-1)[list(tokens)].sum()
+    return float(torch.log(p + epsilon) - torch.log(1 - p + epsilon))
+
+
 def last_activations(network: torch.nn.Module, blocks: Blocks, ids: list[int]) -> torch.Tensor:
     """Block outputs at the last token, [n_layers, hidden]."""
     return forward(network, blocks, ids)[1][:, -1]

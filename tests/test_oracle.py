@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tiny
 import torch
@@ -20,11 +21,13 @@ from snakesteer.engine import extraction, models, texts
 from snakesteer.engine.operators import ablate, add, clamp
 from snakesteer.engine.steering import Part
 from snakesteer.hub.manifest import manifest
-from snakesteer.measures import next_token, two_choice
+from snakesteer.measures import choice, first_token, next_token, two_choice
+from snakesteer.measures.read import Read
 from snakesteer.prompts.formats import Format
 from snakesteer.prompts.marks import How
 from snakesteer.prompts.skip_tokens import most_frequent
 from snakesteer.prompts.which_tokens import From, Steered
+from snakesteer.storage.files import write_table
 from snakesteer.sweeps import runner
 from snakesteer.sweeps.injections import Steering, part
 from snakesteer.sweeps.runner import Asked
@@ -282,10 +285,11 @@ def said(both: Both, form: str, prompt: str, completion: str) -> Said:
     if chat:
         both.tokenizer.chat_template = both.model.tokenizer.chat_template = CHAT
         messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": prompt}]
-        messages.append({"role": "assistant", "content": completion})
-        text = both.tokenizer.apply_chat_template(
-            messages, tokenize=False, continue_final_message=True
-        )
+        how = {"add_generation_prompt": True}
+        if completion:
+            messages.append({"role": "assistant", "content": completion})
+            how = {"continue_final_message": True}
+        text = both.tokenizer.apply_chat_template(messages, tokenize=False, **how)
     else:
         text = INST.replace("{prompt}", prompt) + completion
     called = both.tokenizer(text, add_special_tokens=not chat, return_offsets_mapping=True)
@@ -413,6 +417,84 @@ def test_instructions_in_a_format(both, form, positions, counted, record_propert
             assert row["nll"] == pytest.approx(nll, rel=1e-4)
     record_property("nearest miss", min(margins))
     assert sum(margin > MARGIN for margin in margins) > 0.9 * len(margins)
+
+
+@pytest.mark.parametrize("positions", FORMATTED, ids=str)
+@pytest.mark.parametrize("form", ["chat", "inst"])
+def test_choices_in_a_format(both, form, positions):
+    how, positions = formatted(form, positions)
+    said(both, form, "a", "b")
+    answers = ["Yes, he says.", "(No)", "No, says she, the mill"]
+    questions = [
+        {"question": name, "prompt": text, "choices": answers[: 2 + i % 2], "place": i % 2}
+        for i, (name, text) in enumerate(tiny.documents(6))
+    ]
+    read = choice.read_items(both.model.tokenizer, "bold", questions, how)
+    vector = both.vector[1]
+    parts = (Part(1, torch.tensor(vector), positions=positions),)
+    steering = Steering("own", parts, tuple(COEFFICIENTS), {"choices": ("bold",)})
+    asked = [Asked("choices", choice, {"bold": read})]
+    (found,) = runner.run(both.model, asked, [steering], batch_tokens=150)
+    rows = iter(found.to_pylist())
+    for coefficient in COEFFICIENTS:
+        for question in questions:
+            row, expected, prompt = next(rows), [], question["prompt"]
+            texts = [said(both, form, prompt, answer) for answer in question["choices"]]
+            # The prompt ends at one place for all, before a token that only some join to it.
+            end = min(places(one, form, "completion", prompt, len(one.ids))[0] for one in texts)
+            for answer, one in zip(question["choices"], texts, strict=True):
+                where = {
+                    "prompt": range(end),
+                    "last": [end - 1],
+                    -2: [end - 2],
+                    "completion": range(end, len(one.ids)),
+                }.get(positions) or places(one, form, positions, prompt, len(one.ids))
+                steered = [oracle.Part(1, torch.tensor(vector), where=where)]
+                first = one.first(len(one.text.removesuffix(answer).rstrip()))
+                expected.append(
+                    oracle.likelihood(
+                        both.network, both.blocks, one.ids, first, steered, coefficient
+                    )
+                )
+            assert row["question"] == question["question"]
+            assert row["log_likelihoods"] == pytest.approx(expected, rel=1e-4, abs=1e-4)
+            place = question["place"]
+            propensity = expected[place] - max(expected[:place] + expected[place + 1 :])
+            assert row["propensity"] == pytest.approx(propensity, rel=1e-3, abs=1e-3)
+            if abs(propensity) > 1e-3:
+                assert (row["outcome"] == "match") == (propensity > 0)
+    assert next(rows, None) is None
+
+
+@pytest.mark.parametrize("positions", ["all", "last", -2, "after_instruction", From("M")], ids=str)
+@pytest.mark.parametrize("form", ["chat", "inst"])
+def test_first_tokens_in_a_format(both, form, positions, tmp_path):
+    how, positions = formatted(form, positions)
+    said(both, form, "a", "b")
+    documents = tiny.documents(6)
+    names, texts = zip(*documents, strict=True)
+    path = tmp_path / "documents.parquet"
+    write_table(path, pa.table({"document": names, "text": texts}), {})
+    read = Read(("asked",), max_tokens=120, how=how)
+    settings = first_token.Settings((35, 40, 262), 1e-8)
+    files = {"documents": [str(path)]}
+    prompts = first_token.samples(both.model.tokenizer, files, read, settings)
+    vector = both.vector[1]
+    parts = (Part(1, torch.tensor(vector), positions=positions),)
+    steering = Steering("own", parts, tuple(COEFFICIENTS), {"odds": ("asked",)})
+    asked = [Asked("odds", first_token, prompts)]
+    (found,) = runner.run(both.model, asked, [steering], batch_tokens=150)
+    rows = iter(found.to_pylist())
+    for coefficient in COEFFICIENTS:
+        for name, text in documents:
+            row, one = next(rows), said(both, form, text, "")
+            where = places(one, form, positions, text, len(one.ids))
+            steered = [oracle.Part(1, torch.tensor(vector), where=where)]
+            logits, _ = oracle.forward(both.network, both.blocks, one.ids, steered, coefficient)
+            expected = oracle.log_odds(logits[-1], settings.tokens, settings.epsilon)
+            assert row["sample"] == name
+            assert row["log_odds"] == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert next(rows, None) is None
 
 
 def distance(found: np.ndarray, expected: torch.Tensor) -> float:

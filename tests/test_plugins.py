@@ -27,7 +27,13 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_plugins_of_each_kind() -> None:
     assert plugins.names("corpora") == ["files", "hub", "installed"]
     assert plugins.names("readers") == ["json-records", "parquet", "separated", "text"]
-    assert plugins.names("behaviours") == ["generated", "model-written-evals", "pairs", "prepared"]
+    assert plugins.names("behaviours") == [
+        "generated",
+        "items",
+        "model-written-evals",
+        "pairs",
+        "prepared",
+    ]
     methods = (
         "combine contrast control difference file lda logistic own pca random-direction scaled "
         "shuffled-labels"

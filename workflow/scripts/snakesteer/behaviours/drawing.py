@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from snakesteer.behaviours.question import Question
+from snakesteer.behaviours.question import TYPES, Question
 from snakesteer.core import plugins
 from snakesteer.core.errors import StudyError
 
@@ -44,8 +44,8 @@ def split_questions(
 
 
 def table(settings: Mapping[str, Any], repository: str | Path = "") -> pa.Table:
-    """The table of one behaviour: `question`, `split`, `prompt`, `matching`, `not_matching`, and of
-    pairs `system_matching` and `system_not_matching`.
+    """The table of one behaviour: `question`, `split`, `prompt`, `matching`, `not_matching`, of
+    pairs `system_matching` and `system_not_matching`, and of items `choices` and `place`.
 
     Settings: those of the source, and `train`, `validation`, `seed` and `shuffled_before` of the
     split.
@@ -61,5 +61,5 @@ def table(settings: Mapping[str, Any], repository: str | Path = "") -> pa.Table:
     rows = [{"split": name, **asdict(question)} for name, question in split]
     columns = [field.name for field in fields(split[0][1])]
     columns.insert(1, "split")
-    schema = pa.schema([(column, pa.string()) for column in columns])
+    schema = pa.schema([(column, TYPES.get(column, pa.string())) for column in columns])
     return pa.Table.from_pylist(rows, schema)

@@ -1,8 +1,10 @@
-"""The record every question source returns."""
+"""The records that question sources return."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -30,3 +32,19 @@ class Pair(Question):
 
     system_matching: str | None
     system_not_matching: str | None
+
+
+@dataclass(frozen=True)
+class Item(Question):
+    """A prompt that two or more texts may follow, of which one is the matching one.
+
+    `choices` are these texts in their order, `place` is that of `matching` among them (0-based);
+    `not_matching` is the first of the others.
+    """
+
+    choices: tuple[str, ...]
+    place: int
+
+
+TYPES = {"choices": pa.list_(pa.string()), "place": pa.int64()}
+"""The types of columns that are no text."""

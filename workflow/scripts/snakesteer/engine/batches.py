@@ -24,8 +24,9 @@ from snakesteer.prompts.which_tokens import COMPLETION
 PAD = 0
 MOST_PADDING = 0.1
 
-Tokens = Literal["predicting", "completing", "every", "last"]
+Tokens = Literal["predicting", "completing", "continuing", "every", "last"]
 """Which tokens of a batch, by the name of their places."""
+SCORED = "scored"  # the mark of the first token of a continuation
 
 PASS_TOKENS = {"cpu": 64}  # what a pass costs beside its tokens, in tokens
 PASS_TOKENS_ELSEWHERE = 200
@@ -62,6 +63,13 @@ class Batch:
         """Those among them before a token of the completion, which is marked, [n]."""
         places, width = self.predicting, self.ids.shape[1]
         return places[places % width + 1 >= self.marks[COMPLETION][places // width]]
+
+    @functools.cached_property
+    def continuing(self) -> torch.Tensor:
+        """Places in the flat `ids` from the last token before a continuation on, which is marked
+        (`SCORED`), [n]."""
+        places, width = self.every, self.ids.shape[1]
+        return places[places % width + 1 >= self.marks[SCORED][places // width]]
 
     @functools.cached_property
     def every(self) -> torch.Tensor:

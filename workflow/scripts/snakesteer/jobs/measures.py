@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from snakesteer.core import plugins
@@ -42,7 +41,7 @@ def job_measures(
         form = measured.format or formats.Format()
         how = How(form, Reading(job.bos, measured.special_tokens), positions)
         reads = Read(measured.sources, measured.split, measured.tokens, measured.max_tokens, how)
-        with naming(f"measures.{measured.name}") if measured.format else nullcontext():
+        with naming(f"measures.{measured.name}"):
             formats.check(tokenizer, form)
             samples = plugin.samples(tokenizer, files, reads, settings)
         for sentence in formats.remarks(tokenizer, form):

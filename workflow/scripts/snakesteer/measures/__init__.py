@@ -8,11 +8,12 @@ A measure is a module with
   samples say in `of` what they are called and what their section is;
 - `samples(tokenizer, files, read, settings)`, what is read (`measures.read`), by source: frozen
   dataclasses whose fields tell samples from any others, with `names`, `sequences`, `marks`
-  (`engine.positions`) and `taken(places)`; `files` are those of the sources by role: `documents`,
-  `questions` or another;
+  (`engine.positions`) and `taken(places)`; several sequences of one sample follow each other and
+  have its name; `files` are those of the sources by role: `documents`, `questions` or another;
 - `counted(sequence)`, the tokens that progress is counted in;
 - `rows(model, injection, coefficient, source, samples, batches, progress)`, one point: a row for
-  each of the samples, in their order; `coefficient` is None for the unsteered model where 0 is not;
+  each of the samples, by their names, in their order; `coefficient` is None for the unsteered
+  model where 0 is not;
 - `Reader(model, source, samples)`, where it reads nothing but logits (`measures.together`): such
   measures of the same texts share each pass;
 - `kept_bytes(model, samples, sequence)`, where it keeps something of a sample's unsteered outputs

@@ -9,7 +9,7 @@ from snakesteer.plan.activations import documents, format_of, questions, skip_to
 from snakesteer.plan.artefacts import Artefact, Inputs
 from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.models import max_tokens
-from snakesteer.study.measures import Divergence, NextToken, OnBehaviours, OnCorpora
+from snakesteer.study.measures import NextToken, OnBehaviours, OnCorpora, OnEither
 from snakesteer.sweeps.job import Measured
 
 
@@ -21,11 +21,12 @@ def measured(graph: Graph, name: str) -> tuple[tuple[Measured, ...], Inputs]:
     for of, entry in sweep.measures.items():
         sources = graph.study.sources_of(sweep, entry)
         place = f"sweeps.{name}.measures.{of}"
-        if isinstance(entry, OnCorpora) or (isinstance(entry, Divergence) and entry.corpora):
+        if isinstance(entry, OnCorpora) or (isinstance(entry, OnEither) and entry.corpora):
             one = _on_corpora(graph, place, sweep.model, of, entry, files)
         else:
             assert isinstance(entry, OnBehaviours)
             asked = [(questions(graph, behaviour), 0) for behaviour in sources]
+            behaviours = [graph.study.behaviours[behaviour] for behaviour in sources]
             one = Measured(
                 name=of,
                 measure=entry.measure,
@@ -35,6 +36,7 @@ def measured(graph: Graph, name: str) -> tuple[tuple[Measured, ...], Inputs]:
                 split=entry.split,
                 asked=entry.settings(),
                 format=format_of(graph.study, entry),
+                readings=max(map(entry.readings, behaviours), default=1),
             )
         found.append(one)
     return tuple(found), files
@@ -45,7 +47,7 @@ def _on_corpora(
     place: str,
     model: str,
     of: str,
-    entry: OnCorpora | Divergence,
+    entry: OnCorpora | OnEither,
     files: Inputs,
 ) -> Measured:
     corpora = entry.corpora or []
@@ -62,7 +64,7 @@ def _on_corpora(
         files={role: _places(files, role, made) for role, made in roles.items()},
         split="validation",
         asked=entry.settings(),
-        tokens=entry.tokens,
+        tokens=entry.tokens if isinstance(entry, OnCorpora) else entry.budget,
         max_tokens=longest,
         special_tokens=graph.study.models[model].special_tokens,
         format=format_of(graph.study, entry),

@@ -146,7 +146,7 @@ def _by_source(
     each = []
     for place in measured.files.get("questions", ()):
         questions, _ = made.inputs["questions"][place]
-        number = questions_in(questions.settings, measured.split)
+        number = measured.readings * questions_in(questions.settings, measured.split)
         each.append(number * texts.mean_question(questions, count))
     for place in measured.files.get("documents", ()):
         documents, file = made.inputs["documents"][place]

@@ -262,7 +262,8 @@ def _most_by_source(measured: Measured, inputs: Mapping[str, Sequence[Any]]) -> 
     most = []
     for place in measured.files.get("questions", ()):
         behaviour, _ = inputs["questions"][place]
-        most.append(QUESTION_TOKENS * questions_in(behaviour.settings, measured.split))
+        number = measured.readings * questions_in(behaviour.settings, measured.split)
+        most.append(QUESTION_TOKENS * number)
     for place in measured.files.get("documents", ()):
         corpus, _ = inputs["documents"][place]
         assert measured.max_tokens

@@ -19,7 +19,7 @@ from snakesteer.plan.models import layer_sets, model, running, transfer
 from snakesteer.plan.resources import most_tokens
 from snakesteer.plan.vectors import drawn_vectors, resampled_vectors, vector
 from snakesteer.study.designs import plain_positions
-from snakesteer.study.measures import Divergence, OnBehaviours, OnCorpora
+from snakesteer.study.measures import Divergence, FirstToken, OnBehaviours, OnCorpora, TwoChoice
 from snakesteer.study.tables import Table
 from snakesteer.sweeps.job import Injected, SweepJob
 from snakesteer.tables.job import ChoiceJob, Picked, Statistics, TableJob
@@ -198,6 +198,10 @@ def tabled(graph: Graph, name: str) -> TableJob:
         return replace(job, target=table.measured.corpora[0], statistics=statistics)
     if isinstance(table.measured, Divergence):
         return replace(job, statistics=statistics)
+    if isinstance(table.measured, FirstToken):
+        return job
     assert isinstance(table.measured, OnBehaviours)
-    collapse = graph.study.collapse_of(name)
-    return replace(job, split=table.measured.split, collapse=collapse)
+    job = replace(job, split=table.measured.split)
+    if isinstance(table.measured, TwoChoice):
+        return replace(job, collapse=graph.study.collapse_of(name))
+    return job

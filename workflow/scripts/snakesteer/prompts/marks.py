@@ -153,6 +153,88 @@ def begun(tokenizer: PreTrainedTokenizerBase, prompt: str, how: How = USUAL) -> 
     return Marked(read.ids, marks)
 
 
+def prompt(tokenizer: PreTrainedTokenizerBase, name: str, given: str, how: How = USUAL) -> Marked:
+    """A prompt in its format, by itself: what follows its last token is asked for.
+
+    Raises StudyError, with its `name`, for a prompt without a token, for positions that it lacks,
+    and as `render` does.
+    """
+    rendered = render(tokenizer, how.form, given)
+    read = passages.passage(tokenizer, rendered, how.reading)
+    if not read.ids:
+        raise StudyError(f"{name} has no token, after which one could follow; give it a prompt.")
+    return Marked(read.ids, _all(tokenizer, rendered, read, read.ids, how, name))
+
+
+@dataclass(frozen=True)
+class Continued:
+    """A prompt with several continuations, `texts` each, whose tokens from `start` on are scored.
+
+    What comes before `start` is the same in all of them.
+    """
+
+    texts: list[Marked]
+    start: int
+
+
+def continued(
+    tokenizer: PreTrainedTokenizerBase,
+    name: str,
+    given: str,
+    continuations: Sequence[str],
+    how: How = USUAL,
+) -> Continued:
+    """A prompt in its format with each of its continuations.
+
+    Both are encoded together. Scored is what comes after the prompt's tokens, spaces and line ends
+    at its end left out, which so are the continuation's, as in lm-evaluation-harness
+    (`_encode_pair`). Where a token joins the prompt's end with the beginning of a continuation,
+    those of all are scored from there on. The marks say where tokens are steered: they split the
+    prompt from its completion as everywhere, at one place for all continuations.
+
+    Raises StudyError, with the `name`, where no token comes before a continuation, or none is
+    scored; for positions that the texts lack; and as `render` does.
+    """
+    rendered = [render(tokenizer, how.form, given, one) for one in continuations]
+    read = [passages.passage(tokenizer, text, how.reading) for text in rendered]
+    starts = []
+    for text, passage in zip(rendered, read, strict=True):
+        characters = len(text.text[: text.prompt].rstrip())
+        starts.append(passages.tokens_before(tokenizer, text, characters, passage.ids, how.reading))
+    start = min(starts)
+    if not start:
+        raise StudyError(
+            f"{name} has no token before its choices, whose probabilities would follow from it; "
+            "give it a prompt."
+        )
+    for passage, one in zip(read, continuations, strict=True):
+        if len(passage.ids) == start:
+            raise StudyError(f"the choice {one!r} of {name} has no token; correct or remove it.")
+    split = {
+        INSTRUCTION: min(passage.instruction for passage in read),
+        COMPLETION: min(passage.completion for passage in read),
+    }
+    texts = []
+    for text, passage in zip(rendered, read, strict=True):
+        own = Reading(how.reading.bos)
+        marks = split | _of_markers(tokenizer, text, passage.ids, how, own, name)
+        texts.append(Marked(passage.ids, marks))
+    _refuse_unsteered(texts, how, name)
+    return Continued(texts, start)
+
+
+def _refuse_unsteered(texts: Sequence[Marked], how: How, name: str) -> None:
+    """Refuse (StudyError) positions that lie in none of the texts before its last token, which
+    nothing follows."""
+    longest = max(texts, key=lambda text: len(text.ids))
+    end = longest.marks[COMPLETION]
+    for positions in how.steered:
+        of_prompt = isinstance(positions, int) or positions == PROMPT
+        ids = longest.ids[:end] if of_prompt else longest.ids[:-1]
+        marks = {mark: min(place, len(ids)) for mark, place in longest.marks.items()}
+        _refuse_lacking(ids, marks, How(steered=(positions,)), name)
+
+
 def first_counted(read: Marked, counted: Counted, name: str) -> int:
     """The place of the first token whose prediction counts: the second, or the completion's first.
 

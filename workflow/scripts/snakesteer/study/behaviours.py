@@ -8,13 +8,15 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from snakesteer.hub.http import is_address
-from snakesteer.study.entries import CountOrNone, Duplicates, Entry, Seed
+from snakesteer.study.entries import Distinct, Duplicates, Entry, NoneOrMore, Seed
 from snakesteer.study.models import COMMIT
+
+SEVERAL_CHOICES = 4  # of items whose file alone says how many they have
 
 
 class BehaviourEntry(Entry):
-    train: CountOrNone = Field(500, description="Questions in the training split.")
-    validation: CountOrNone = Field(
+    train: NoneOrMore = Field(500, description="Questions in the training split.")
+    validation: NoneOrMore = Field(
         200, description="Questions after those; the rest is the test split."
     )
     seed: Seed = Field(13, description="Seed of the draw and of the shuffle before the split.")
@@ -29,6 +31,16 @@ class BehaviourEntry(Entry):
     def answered(self) -> bool:
         """Whether a prompt is followed by answers."""
         return True
+
+    @property
+    def prompted(self) -> bool:
+        """Whether its texts have a prompt."""
+        return True
+
+    @property
+    def choices_at_most(self) -> int:
+        """How many choices its questions have, as far as the study says it."""
+        return 2
 
 
 class DrawnBehaviour(BehaviourEntry):
@@ -137,6 +149,10 @@ class PairsBehaviour(OfFile, DrawnBehaviour):
     def answered(self) -> bool:
         return self.prompt is not None and self.matching is not None
 
+    @property
+    def prompted(self) -> bool:
+        return self.prompt is not None
+
     @model_validator(mode="after")
     def _of_two_sides(self) -> Self:
         for field in ("matching", "system_matching"):
@@ -153,8 +169,64 @@ class PairsBehaviour(OfFile, DrawnBehaviour):
         return self
 
 
+class ItemsBehaviour(OfFile, DrawnBehaviour):
+    """Items of a task in files of records: a prompt, few-shot examples included as they stand, two
+    or more texts that may follow it, and which of them is right."""
+
+    source: Literal["items"]
+    train: NoneOrMore = Field(0, description="Items in the training split.")
+    validation: NoneOrMore = Field(
+        0,
+        description="Items after those; the rest, all unless you say otherwise, is the test split.",
+    )
+    questions: Annotated[int, Field(ge=1)] = Field(
+        1000, description="Items drawn at most; all if there are fewer."
+    )
+    prompt: str = Field(description="Field of the prompt; `a.b` is b in a.")
+    choices: str | Annotated[list[str], Field(min_length=2), Distinct] | None = Field(
+        None,
+        description="Field that holds the list of choices, or a list of fields that hold one each.",
+    )
+    answers: Annotated[list[str], Field(min_length=2), Distinct] | None = Field(
+        None,
+        description="In place of `choices`: the choices of every item as they stand, such as "
+        "`[A, B, C, D]` where the prompt has their texts.",
+    )
+    matching: str = Field(
+        description="Which choice is right: one of the fields in `choices`, or else a field that "
+        "holds its text, its label, its number, or a list with 1 for it and 0 for the others."
+    )
+    labels: str | None = Field(
+        None,
+        description="Field that holds the list of the choices' labels, of which `matching` is one.",
+    )
+    counted_from: Literal[0, 1] = Field(0, description="Number of the first choice.")
+    duplicates: Duplicates = Field(
+        "drop",
+        description="`drop`: an item that stands in the file several times counts once, before any "
+        "is drawn; the log says how many are dropped. `keep`: all.",
+    )
+
+    @property
+    def choices_at_most(self) -> int:
+        named = self.answers or self.choices
+        return len(named) if isinstance(named, list) else SEVERAL_CHOICES
+
+    @model_validator(mode="after")
+    def _has_choices(self) -> Self:
+        if (self.choices is None) == (self.answers is None):
+            raise ValueError("give either choices, the fields that hold them, or answers")
+        if "" in (self.answers or ()):
+            raise ValueError("answers has an empty one; fill it, or leave it out")
+        return self
+
+
 Behaviour = Annotated[
-    GeneratedBehaviour | ModelWrittenBehaviour | PreparedBehaviour | PairsBehaviour,
+    GeneratedBehaviour
+    | ModelWrittenBehaviour
+    | PreparedBehaviour
+    | PairsBehaviour
+    | ItemsBehaviour,
     Field(discriminator="source"),
 ]
 BEHAVIOURS: tuple[type[BehaviourEntry], ...] = get_args(get_args(Behaviour)[0])

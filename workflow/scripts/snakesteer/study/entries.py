@@ -58,7 +58,8 @@ TABLE_NAME = r"^[A-Za-z0-9][A-Za-z0-9-]*(\.[A-Za-z0-9][A-Za-z0-9_-]*)?$"
 TableName = Annotated[str, Field(pattern=TABLE_NAME)]
 TableNames = Annotated[list[TableName], Some, Distinct]
 Count = Annotated[int, Field(ge=1), _NoTruth]
-CountOrNone = Annotated[int, Field(ge=0), _NoTruth]
+NoneOrMore = Annotated[int, Field(ge=0), _NoTruth]
+TokenId = Annotated[int, Field(ge=0, strict=True), _NoTruth]
 Seed = Annotated[int, Field(ge=0), _NoTruth]
 
 

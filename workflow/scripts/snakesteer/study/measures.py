@@ -8,9 +8,22 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
 from pydantic import BeforeValidator, Field, model_validator
 
 from snakesteer.measures import next_token_settings, two_choice_settings
+from snakesteer.measures.choice_settings import By
 from snakesteer.prompts.formats import PLAIN
 from snakesteer.prompts.which_tokens import Counted
-from snakesteer.study.entries import CUT, Count, Entry, MeasureName, Name, Names, Share
+from snakesteer.study.behaviours import BehaviourEntry
+from snakesteer.study.entries import (
+    CUT,
+    Count,
+    Distinct,
+    Entry,
+    MeasureName,
+    Name,
+    Names,
+    Share,
+    Some,
+    TokenId,
+)
 from snakesteer.study.formats import FORMAT, Format
 from snakesteer.sweeps.job import Precision
 
@@ -65,6 +78,11 @@ class MeasureEntry(Entry):
     def ends_early(self) -> bool:
         """Whether a curve may end before its last coefficient."""
         return bool(getattr(self, "stopping", None))
+
+    def reads_behind_prompts(self, completions: bool) -> bool:
+        """Whether it reads something that follows a prompt, of texts that have `completions` or
+        not."""
+        return completions
 
     def settings(self) -> dict[str, Any]:
         """The settings of its plugin."""
@@ -178,6 +196,19 @@ class OnBehaviours(MeasureEntry):
     def sources(self) -> list[str] | None:
         return self.behaviours
 
+    def readings(self, behaviour: BehaviourEntry) -> int:
+        """How many texts it reads of a question, at most, as far as the study says it."""
+        return 1
+
+    def why_not(self, behaviour: BehaviourEntry) -> str | None:
+        """Why it cannot ask a behaviour's questions, and what to name instead; None if it can."""
+        if behaviour.choices_at_most > 2:
+            return (
+                "whose items may have more than two choices; measure `choice`, or name a behaviour "
+                "of two"
+            )
+        return None
+
 
 class SkillStopping(Entry):
     """Early stopping of a curve of next-token accuracy (paper, code of the skill experiments).
@@ -285,42 +316,66 @@ class TwoChoice(OnBehaviours):
         False, description="`{}` stops early as in the paper; `false` evaluates every coefficient."
     )
 
+    def reads_behind_prompts(self, completions: bool) -> bool:
+        return bool(self.answer_prefix)
 
-class Divergence(OnBehaviours):
-    """KL divergence of the steered model's next token from the unsteered model's, in nats.
 
-    KL(unsteered ‖ steered): 0 where steering changes nothing. Of documents or of questions; where
-    another measure of the sweep reads the same ones, as many tokens cut alike, one pass does both.
-    """
+class Choice(OnBehaviours):
+    """Choices between two or more texts that may follow a prompt, by the likelihood of all their
+    tokens: whole answers, or letters."""
 
-    measure: Literal["divergence"]
+    OPTIONAL = frozenset({"separator"})
+    COLUMNS = {
+        "score": Column("Matching score"),
+        "probability": Column("Probability of the matching choice"),
+        "propensity": Column("Propensity (nats)"),
+    }
+
+    measure: Literal["choice"]
+    by: By = Field(
+        "sum",
+        description="What a choice's score is: its log-likelihood (`sum`), or that over the number "
+        "of its tokens, of its characters or of its bytes in UTF-8. They choose as `acc`, "
+        "`acc_norm` (`character`) and `acc_bytes` (`byte`) of lm-evaluation-harness.",
+    )
+    separator: str = Field(
+        "",
+        description="What stands between a prompt in its format and each choice, such as a space "
+        "(`target_delimiter` in lm-evaluation-harness). Its likelihood counts, its characters do "
+        "not.",
+    )
+
+    def reads_behind_prompts(self, completions: bool) -> bool:
+        return True
+
+    def readings(self, behaviour: BehaviourEntry) -> int:
+        return behaviour.choices_at_most
+
+    def why_not(self, behaviour: BehaviourEntry) -> str | None:
+        if not behaviour.answered:
+            return (
+                "in which no answers follow a prompt; give it prompt, matching and not_matching, "
+                "or name another"
+            )
+        return None
+
+
+class OnEither(OnBehaviours):
+    """A measure on questions, or in their place on documents."""
+
     corpora: Names | None = Field(
         None, description="Validation splits whose documents it is taken on, in place of questions."
     )
-    tokens: Count = Field(TOKENS, description="Tokens per coefficient and corpus, about.")
     max_tokens: Count | None = Field(None, description=CUT)
-    over: Literal["last", "all"] = Field(
-        "last",
-        description="`last`: at the last token of each text; `all`: the mean over its tokens, of "
-        "documents those that another one follows.",
-    )
-    epsilon: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0,
-        description="Added to both probabilities inside the logarithms; 1e-6 in the code of "
-        '"Refusal in Language Models Is Mediated by a Single Direction".',
-    )
 
-    READS = OnBehaviours.READS | {"corpora", "tokens", "max_tokens"}
-    COLUMNS = {
-        "kl": Column("KL from unsteered (nats)", "lower"),
-        "kl_p95": Column("KL from unsteered, 95th percentile (nats)", "lower"),
-    }
+    READS = OnBehaviours.READS | {"corpora", "max_tokens"}
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
         if self.corpora and self.behaviours:
             raise ValueError("names both corpora and behaviours; give each a measure of its own")
-        for name in ("split",) if self.corpora else ("tokens", "max_tokens"):
+        of_corpora = [name for name in ("tokens", "max_tokens") if name in self.READS]
+        for name in ("split",) if self.corpora else of_corpora:
             if name in self.model_fields_set:
                 of = "behaviours" if self.corpora else "corpora"
                 raise ValueError(
@@ -333,15 +388,86 @@ class Divergence(OnBehaviours):
         return "corpora" if self.corpora else "behaviours"
 
     @property
+    def sources(self) -> list[str] | None:
+        return self.corpora or self.behaviours
+
+    @property
+    def budget(self) -> int | None:
+        """Tokens of each corpus that it reads, about; all if None."""
+        return None
+
+
+class Divergence(OnEither):
+    """KL divergence of the steered model's next token from the unsteered model's, in nats.
+
+    KL(unsteered ‖ steered): 0 where steering changes nothing. Of documents or of questions; where
+    another measure of the sweep reads the same ones, as many tokens cut alike, one pass does both.
+    """
+
+    measure: Literal["divergence"]
+    tokens: Count = Field(TOKENS, description="Tokens per coefficient and corpus, about.")
+    over: Literal["last", "all"] = Field(
+        "last",
+        description="`last`: at the last token of each text; `all`: the mean over its tokens, of "
+        "documents those that another one follows.",
+    )
+    epsilon: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="Added to both probabilities inside the logarithms; 1e-6 in the code of "
+        '"Refusal in Language Models Is Mediated by a Single Direction".',
+    )
+
+    READS = OnEither.READS | {"tokens"}
+    COLUMNS = {
+        "kl": Column("KL from unsteered (nats)", "lower"),
+        "kl_p95": Column("KL from unsteered, 95th percentile (nats)", "lower"),
+    }
+
+    @property
     def before_last(self) -> bool:
         return bool(self.corpora) and self.over == "all"
 
     @property
-    def sources(self) -> list[str] | None:
-        return self.corpora or self.behaviours
+    def budget(self) -> int | None:
+        return self.tokens
 
 
-Measure = Annotated[NextToken | TwoChoice | Divergence, Field(discriminator="measure")]
+class FirstToken(OnEither):
+    """Log-odds of a set of tokens as the first one of an answer, in nats.
+
+    log(p) - log(1 - p), p being the probability of all of them together at the last token of a
+    prompt: of questions, or of instructions in their format. Where another measure of the sweep
+    reads the same texts, one pass does both.
+    """
+
+    COLUMNS = {
+        "log_odds": Column("Log-odds of the first token (nats)"),
+        "probability": Column("Probability of the first token"),
+    }
+
+    measure: Literal["first_token"]
+    tokens: Annotated[list[TokenId | Annotated[str, Some]], Some, Distinct] = Field(
+        description="The set: ids of tokens, or texts that are one token each by themselves, as "
+        "the model's tokenizer reads them without anything around (in Llama 2's `I` is `▁I`)."
+    )
+    epsilon: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="Added to both probabilities inside the logarithms; 1e-8 in the code of "
+        '"Refusal in Language Models Is Mediated by a Single Direction".',
+    )
+
+    def reads_behind_prompts(self, completions: bool) -> bool:
+        return False
+
+    def why_not(self, behaviour: BehaviourEntry) -> str | None:
+        if not behaviour.prompted:
+            return "which has no prompts; give it `prompt`, or name another"
+        return None
+
+
+Measure = Annotated[
+    NextToken | TwoChoice | Choice | FirstToken | Divergence, Field(discriminator="measure")
+]
 MEASURES: tuple[type[MeasureEntry], ...] = get_args(get_args(Measure)[0])
 
 

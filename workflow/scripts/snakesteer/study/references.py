@@ -14,7 +14,7 @@ from snakesteer.study.activations import Activations, Mean, Several
 from snakesteer.study.designs import AloneDesign, CombinedDesign
 from snakesteer.study.figures import Drawn, Figure, WithIntervals
 from snakesteer.study.formats import Formatted
-from snakesteer.study.measures import MeasureEntry, TwoChoice
+from snakesteer.study.measures import OnBehaviours, TwoChoice
 from snakesteer.study.published import PublishedSweep
 from snakesteer.study.samples import Samples
 from snakesteer.study.schema import Study
@@ -133,12 +133,23 @@ def _activations(study: Study) -> None:
         _known(study, f"{entry}.corpus", "corpora", filter(None, [activations.corpus]))
         _known(study, f"{entry}.behaviour", "behaviours", filter(None, [activations.behaviour]))
         _enough_documents(study, entry, activations)
-        if activations.behaviour and not study.behaviours[activations.behaviour].train:
-            raise StudyError(
-                f"{entry} reads behaviours.{activations.behaviour}, whose `train` is 0; give it "
-                "questions to train on, or name another."
-            )
+        _enough_questions(study, entry, activations)
         _format(study, entry, activations)
+
+
+def _enough_questions(study: Study, entry: str, activations: Activations) -> None:
+    """Of questions there are two sides, and some to read."""
+    if activations.behaviour is None:
+        return
+    behaviour = study.behaviours[activations.behaviour]
+    of = f"{entry} reads behaviours.{activations.behaviour}"
+    if behaviour.choices_at_most > 2:
+        raise StudyError(
+            f"{of}, whose items may have more than two choices, but activations are of two sides; "
+            "name a behaviour of two."
+        )
+    if not behaviour.train:
+        raise StudyError(f"{of}, whose `train` is 0; say how many of its items are for training.")
 
 
 def _known_format(study: Study, entry: str, read: Formatted, own: bool = False) -> None:
@@ -277,9 +288,8 @@ def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
         _known(study, f"{place}.{measure.section}", measure.section, measure.sources or [])
         if measure.sources is None and not isinstance(sweep.inject, AloneDesign):
             _distinct_behaviours(study, place, vectors)
-        if measure.section == "behaviours":
-            _have_two_choices(study, place, study.sources_of(sweep, measure))
-            _have_questions(study, place, measure, study.sources_of(sweep, measure))
+        if isinstance(measure, OnBehaviours) and measure.section == "behaviours":
+            _can_be_asked(study, place, measure, study.sources_of(sweep, measure))
         _known_format(study, place, measure)
         steered.check(study, entry, name, sweep)
     _same_model(study, entry, sweep, vectors)
@@ -400,19 +410,6 @@ def _not_of_itself(
     else:
         for other in chain(*entry.vectors().values()):
             _not_of_itself(study, other, True, above)
-
-
-def _have_questions(
-    study: Study, place: str, measure: MeasureEntry, behaviours: Iterable[str]
-) -> None:
-    """Behaviours have questions in the split that is asked."""
-    for behaviour in behaviours:
-        asked = getattr(measure, "split", "test")
-        if asked == "validation" and not study.behaviours[behaviour].validation:
-            raise StudyError(
-                f"{place} asks behaviours.{behaviour}, whose `validation` is 0; ask the split "
-                "test, or give it questions to validate on."
-            )
 
 
 def _read_at(
@@ -569,10 +566,21 @@ def _distinct_behaviours(study: Study, entry: str, vectors: Iterable[str]) -> No
             raise StudyError(f"{entry} names two vectors of the behaviour {behaviour}; keep one.")
 
 
-def _have_two_choices(study: Study, entry: str, behaviours: Iterable[str]) -> None:
-    for behaviour in behaviours:
-        if study.behaviours[behaviour].has_system:
+def _can_be_asked(
+    study: Study, entry: str, measure: OnBehaviours, behaviours: Iterable[str]
+) -> None:
+    """The questions of these behaviours are such that the measure can ask them."""
+    for name in behaviours:
+        behaviour = study.behaviours[name]
+        if behaviour.has_system:
             raise StudyError(
-                f"{entry} would ask behaviours.{behaviour}, whose sides differ in the system "
+                f"{entry} would ask behaviours.{name}, whose sides differ in the system "
                 "prompt and are no two-choice questions; name a vector of another behaviour."
             )
+        if measure.split == "validation" and not behaviour.validation:
+            raise StudyError(
+                f"{entry}.split is validation, but of behaviours.{name} `validation` is 0; say how "
+                "many of its items that is, or ask its test split."
+            )
+        if why := measure.why_not(behaviour):
+            raise StudyError(f"{entry} would ask behaviours.{name}, {why}.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from snakesteer.core.errors import StudyError
 from snakesteer.prompts.formats import CHAT, template_parts
 from snakesteer.prompts.which_tokens import AFTER, COMPLETION, PROMPT
-from snakesteer.study.measures import MeasureEntry
+from snakesteer.study.measures import FirstToken, MeasureEntry
 from snakesteer.study.schema import Study
 from snakesteer.study.sweeps import SweepEntry
 
@@ -18,7 +18,8 @@ def check(study: Study, entry: str, name: str, sweep: SweepEntry) -> None:
     measure = sweep.measures[name]
     place = f"{entry}.measures.{name}"
     for source in study.sources_of(sweep, measure):
-        completed = _completed(study, measure, source)
+        given = _has_completions(study, measure, source)
+        completed = measure.reads_behind_prompts(given)
         read = f"{measure.section}.{source}"
         if getattr(measure, "counted", None) == COMPLETION and not completed:
             raise StudyError(
@@ -26,7 +27,7 @@ def check(study: Study, entry: str, name: str, sweep: SweepEntry) -> None:
                 "field that holds them, or count all."
             )
         for positions in sweep.inject.all_positions:
-            problem = _lacking(study, measure, positions, completed)
+            problem = _lacking(study, measure, positions, given, completed)
             if problem:
                 raise StudyError(
                     f"{entry}.inject.positions is {positions}, but {place} reads {read}, "
@@ -34,21 +35,25 @@ def check(study: Study, entry: str, name: str, sweep: SweepEntry) -> None:
                 )
 
 
-def _completed(study: Study, measure: MeasureEntry, source: str) -> bool:
-    """Whether something follows the prompts of a source."""
-    if measure.section == "corpora":
-        return getattr(study.corpora[source], "completion", None) is not None
-    return bool(getattr(measure, "answer_prefix", ""))
+def _has_completions(study: Study, measure: MeasureEntry, source: str) -> bool:
+    """Whether the source itself says what follows its prompts."""
+    if measure.section == "behaviours":
+        return False
+    return getattr(study.corpora[source], "completion", None) is not None
 
 
-def _lacking(study: Study, measure: MeasureEntry, positions: object, completed: bool) -> str | None:
+def _lacking(
+    study: Study, measure: MeasureEntry, positions: object, given: bool, completed: bool
+) -> str | None:
     """Why texts have no token at these positions, and what to do; None if they may have some."""
     form = study.format_of(measure)
     if positions == COMPLETION and not completed:
-        if measure.section == "corpora":
+        if measure.section == "corpora" and not given:
             return "which has no completions; give it `completion`, the field that holds them"
+        if measure.section == "corpora" or isinstance(measure, FirstToken):
+            return "of which it reads the prompts alone; take another measure"
         return "of whose answers nothing is begun; give the measure an `answer_prefix`"
-    if positions == PROMPT and measure.section == "corpora" and not (form or completed):
+    if positions == PROMPT and measure.section == "corpora" and not (form or given):
         return "whose documents have no prompt; give the measure a `format`"
     if positions == AFTER and not completed:
         ended = form and (form.template == CHAT or template_parts(form.template, "")[1])

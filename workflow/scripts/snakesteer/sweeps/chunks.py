@@ -78,19 +78,22 @@ def chunks_of(
 ) -> list[Chunk]:
     """Chunks of each source's samples at its `places`, of which at most `kept_bytes` are kept each.
 
-    These are the states and, by source, what is kept `beside` those of each sample. One of which
-    more is kept is a chunk of its own. What a batch of few tokens may pad beyond the share
-    `MOST_PADDING` is not counted.
+    These are the states and, by source, what is kept `beside` those of each sample. Samples of one
+    name that follow each other share a chunk; those of which more is kept are a chunk of their own.
+    What a batch of few tokens may pad beyond the share `MOST_PADDING` is not counted.
     """
     size = model.dtype.itemsize * model.hidden * (1 + MOST_PADDING)
     chunks = []
     for source, some in places.items():
         given = samples[source]
         starts, held = [some.start], 0.0
-        for place in some:
-            kept = len(given.sequences[place]) * size + beside[source][place]
+        for _, of_one in itertools.groupby(some, key=given.names.__getitem__):
+            several = [*of_one]
+            kept = 0.0
+            for place in several:
+                kept += len(given.sequences[place]) * size + beside[source][place]
             if held and held + kept > kept_bytes:
-                starts.append(place)
+                starts.append(several[0])
                 held = 0.0
             held += kept
         for start, end in itertools.pairwise([*starts, some.stop]):

@@ -153,7 +153,7 @@ class Measured:
     by role. Of each source's `split` as many samples are read as hold `tokens` (all if None),
     documents cut at `max_tokens`; with `read_on` every coefficient has other samples, of so many
     tokens. Texts are read in a `format`, or as they stand. `asked` is the measure's own `Settings`,
-    plain.
+    plain. `readings` is how many texts are read of each question, about.
     """
 
     name: str
@@ -169,6 +169,7 @@ class Measured:
     read_on: int | None = None
     precision: Precision | None = None
     format: Format | None = unless_said(None)
+    readings: int = unless_said(1)
 
     @property
     def ends_early(self) -> bool:
