@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +195,34 @@ def test_what_does_not_fit_is_one_sentence(
         planned({"inject": inject, "coefficients": coefficients})
     assert sentence in str(raised.value)
     assert "mine" in str(raised.value)
+
+
+def test_an_operator_lies_beside_its_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside, elsewhere = tmp_path / "studies", tmp_path / "run"
+    beside.mkdir()
+    elsewhere.mkdir()
+    (beside / "mine.py").write_text(OWN)
+    inject = {"together": {"myopia": 1, "wealth-seeking": {"layers": 2, "operator": "mine.py"}}}
+    swept = {"model": "miniature-chat", "measures": {"two_choice": {}}, "coefficients": [0, 1]}
+    samples = {"operator": "mine.py"}
+    over = {"sweeps": {"mine": {**swept, "inject": inject}}, "samples": {"chat": samples}}
+    study = {"extends": str(SMALL), **over}
+    (beside / "study.yaml").write_text(json.dumps(study))
+    monkeypatch.chdir(elsewhere)
+    made = Plan(study_file.load(beside / "study.yaml"), REPOSITORY)
+    (found,) = injections(made)
+    assert found.parts[1].operator == str(beside / "mine.py")
+    assert made.samples["chat"].settings["operator"] == str(beside / "mine.py")
+
+
+def test_operators_are_those_of_the_parts() -> None:
+    together = {name: {"layers": 2, "operator": "add"} for name in ("myopia", "wealth-seeking")}
+    inject = {"together": together, "operator": "clamp"}
+    (found,) = injections(planned({"inject": inject, "coefficients": [0, 1]}))
+    assert found.coefficients == (0.0, 1.0)
+
+
+def test_combined_vectors_say_by_their_length_how_strongly() -> None:
+    inject = {"combine": ["sum"], "layers": [4], "operator": "clamp"}
+    with pytest.raises(StudyError, match="takes the direction of a vector alone"):
+        planned({"inject": inject, "coefficients": {"choice": "multipliers"}})

@@ -342,7 +342,7 @@ def test_hooks_are_undone_after_an_exception(architecture: str) -> None:
     for site in sites.SITES:
         misfit = Injection((Part(1, torch.ones(7), site, ablate), Part(2, noise(1), site, clamp)))
         for kept in (-1, 0):
-            with pytest.raises(RuntimeError):
+            with pytest.raises(StudyError):
                 final_states(model, batches(model, kept)[0], misfit, 1.0)
             assert state(model) == before
 
@@ -524,10 +524,28 @@ def widening(states: torch.Tensor, vector: torch.Tensor, coefficient: float) -> 
     return states.double() + coefficient * vector
 
 
+def always(states: torch.Tensor, vector: torch.Tensor, coefficient: float) -> torch.Tensor:
+    return states + vector
+
+
+def failing(states: torch.Tensor, vector: torch.Tensor, coefficient: float) -> torch.Tensor:
+    raise ValueError("no")
+
+
+def nothing(states: torch.Tensor, vector: torch.Tensor, coefficient: float) -> torch.Tensor:
+    return states.clone()
+
+
 @pytest.mark.parametrize(
     ("act", "sentence"),
     [
         (changing, r"mine changes the states that it gets; return new ones\.$"),
+        (
+            always,
+            r"mine changes states at coefficient 0; say so in its file by `UNSTEERED_AT_0 = F",
+        ),
+        (failing, r"mine.* failed \(ValueError: no\); correct it\.$"),
+        (nothing, r"changes nothing by mine; .* or the operator does nothing\.$"),
         (widening, r"mine returns torch\.float64 .* for states of torch\.float32 .*same dtype"),
     ],
 )
@@ -537,3 +555,20 @@ def test_an_operator_that_breaks_the_rules_is_refused(act, sentence: str) -> Non
     part = Part(1, noise(3), operator=operator)
     with pytest.raises(StudyError, match=sentence):
         probe.checked_path(model, injected(model, part), "shared")
+
+
+def test_an_operator_may_do_nothing_at_one_coefficient() -> None:
+    """It is tried at another one, and what it returns later is looked at as well."""
+    model, operator = wrapped("llama"), ModuleType("snakesteer.engine.operators.mine")
+
+    def between(states: torch.Tensor, vector: torch.Tensor, coefficient: float) -> torch.Tensor:
+        if coefficient > 2:
+            return (states + vector).double()
+        return states + (coefficient * (1 - coefficient) * vector).to(states)
+
+    operator.apply = between
+    part = Part(1, noise(3), operator=operator)
+    assert probe.checked_path(model, injected(model, part), "shared") == "shared"
+    with pytest.raises(StudyError, match=r"mine returns torch\.float64 .* same dtype and shape"):
+        given = Steering("one", (part,), (0.0, 3.0), {"tokens": ("drawn",)})
+        runner.run(model, asked(), [given], batch_tokens=40)

@@ -102,8 +102,8 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
         ),
         (
             {"activations": {"a": {"model": "m", "corpus": "c", "positions": 0}}},
-            "my.yaml: `activations.a.positions`: input should be less than or equal to -1 "
-            "(given: 0).",
+            "my.yaml: `activations.a.positions`: tokens are counted from the end; give -1 for the "
+            "last one (given: 0).",
         ),
         (
             {"activations": {"a": {"model": "m", "corpus": "c", "positions": [-1, -1]}}},

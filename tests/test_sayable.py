@@ -73,7 +73,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines = "".join(json.dumps(record) + "\n" for record in records(5 * start))
         (folder / f"{name}.jsonl").write_text(lines)
     (folder / "median.py").write_text(MEDIAN)
-    (folder / "halfway.py").write_text(HALFWAY)
     writer = gguf.GGUFWriter(folder / "theirs.gguf", "controlvector")
     for layer, direction in enumerate(theirs(), 1):
         writer.add_tensor(f"direction.{layer}", direction)
@@ -82,6 +81,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     shutil.copytree(REPOSITORY / "tests" / "sayable", folder / "sayable")
+    (folder / "sayable" / "halfway.py").write_text(HALFWAY)
     for study in STUDIES:
         checkout.forked("--cores", "1", config=folder / "sayable" / f"{study}.yaml")
     return folder
@@ -132,7 +132,7 @@ def test_vectors_of_caa_are_of_their_mean_length(folder: Path) -> None:
 
 
 def test_letters_of_caa_are_those_of_hooks_by_hand(folder: Path) -> None:
-    """From the last token of the marker on, at every layer what the vector has at layer 2."""
+    """From behind the marker on, at every layer what the vector has at layer 2."""
     network, tokenizer = network_of(folder)
     (path,) = cached(folder, "sweeps", "everywhere.layer*")
     rows = read_table(path).to_pylist()
@@ -141,7 +141,7 @@ def test_letters_of_caa_are_those_of_hooks_by_hand(folder: Path) -> None:
     lines = [json.loads(line) for line in (folder / "kind.jsonl").read_text().splitlines()]
     assert rows
     for row in rows:
-        record = lines[int(row["question"].rsplit("-", 1)[-1])]
+        record = lines[int(row["question"].rsplit("-", 1)[-1]) - 1]
         text = f"[INST] {record['q']} [/INST] ("
         encoded = tokenizer(text, return_offsets_mapping=True)
         end = text.index("[/INST]") + len("[/INST]")

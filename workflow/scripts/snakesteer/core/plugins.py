@@ -85,7 +85,12 @@ def constant(path: Path, name: str, otherwise: Any = None) -> Any:
     """
     for node in parsed(path).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == name:
-            return ast.literal_eval(node.value)
+            try:
+                return ast.literal_eval(node.value)
+            except ValueError:
+                raise StudyError(
+                    f"{path} line {node.lineno} gives {name} no plain value; write it out."
+                ) from None
     if otherwise is None:
         raise StudyError(f"{path} has no {name}; add it.")
     return otherwise

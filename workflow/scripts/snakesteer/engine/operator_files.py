@@ -24,6 +24,11 @@ def unsteered_at_0(name: str) -> bool:
     return bool(plugins.constant(file_of(name), "UNSTEERED_AT_0", True))
 
 
+def needs_direction(name: str) -> bool:
+    """Whether an operator takes of a vector its direction alone."""
+    return bool(plugins.constant(file_of(name), "DIRECTION", False))
+
+
 def called(operator: ModuleType) -> str:
     """What an operator is called in sentences."""
     return operator.__name__.rpartition(".")[2].removeprefix("own_")

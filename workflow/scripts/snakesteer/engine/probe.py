@@ -10,17 +10,25 @@ from types import ModuleType
 
 import torch
 
-from snakesteer.core.errors import StudyError, reason_of
+from snakesteer.core.errors import StudyError
 from snakesteer.engine import sites
 from snakesteer.engine.batches import Batch, batches_of
 from snakesteer.engine.head import logits_of
 from snakesteer.engine.hooks import hooked
 from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.operator_files import called
-from snakesteer.engine.steering import Injection, Part, capture, final_states, keeping
+from snakesteer.engine.steering import (
+    Injection,
+    Part,
+    applied,
+    capture,
+    final_states,
+    keeping,
+)
 from snakesteer.engine.trials import agree, why_not
 
 NOTHING = Injection(())
+TRIED = (1.0, -0.7)  # coefficients, the second where the first changes nothing
 
 
 def check(model: LanguageModel) -> None:
@@ -52,11 +60,16 @@ def checked_path(model: LanguageModel, injection: Injection, path: str) -> str:
         _check_operator(model, operator)
     _, plain = _trial(model)
     trial = _trial_of(model, injection)
-    expected = [final_states(model, plain, one, 1.0) for one in (NOTHING, trial)]
-    if torch.equal(*expected):
+    for coefficient in TRIED:
+        expected = [final_states(model, plain, one, coefficient) for one in (NOTHING, trial)]
+        if not torch.equal(*expected):
+            break
+    else:
+        operators = {called(part.operator) for part in injection.parts}
         raise StudyError(
             f"An injection at layer {injection.layers[0]} of {type(model.network).__name__} "
-            "changes nothing; this architecture cannot be steered."
+            f"changes nothing by {' and '.join(sorted(operators))}; this architecture cannot be "
+            "steered, or the operator does nothing."
         )
     if path == "plain":
         return path
@@ -72,7 +85,7 @@ def checked_path(model: LanguageModel, injection: Injection, path: str) -> str:
 
     def same() -> bool:
         shared = keeping(model, plain, kept)
-        found = [final_states(model, shared, one, 1.0) for one in (NOTHING, trial)]
+        found = [final_states(model, shared, one, coefficient) for one in (NOTHING, trial)]
         return all(map(torch.equal, expected, found))
 
     reason = why_not(same)
@@ -93,19 +106,16 @@ def _check_operator(model: LanguageModel, operator: ModuleType) -> None:
     states = torch.randn(1, 2, model.hidden, generator=noise).to(model.device, model.dtype)
     vector = torch.randn(model.hidden, generator=noise).to(model.device)
     given = states.clone()
-    name = called(operator)
-    try:
-        found = operator.apply(states, vector, 1.0)
-    except Exception as error:
-        raise StudyError(f"The operator {name} failed ({reason_of(error)}); correct it.") from error
-    if not isinstance(found, torch.Tensor):
-        raise StudyError(f"The operator {name} returns a {type(found).__name__}; return states.")
+    applied(operator, states, vector, 1.0)
     if not torch.equal(states, given):
-        raise StudyError(f"The operator {name} changes the states that it gets; return new ones.")
-    if found.shape != states.shape or found.dtype != states.dtype:
         raise StudyError(
-            f"The operator {name} returns {found.dtype} {list(found.shape)} for states of "
-            f"{states.dtype} {list(states.shape)}; return states of the same dtype and shape."
+            f"The operator {called(operator)} changes the states that it gets; return new ones."
+        )
+    unsteered = getattr(operator, "UNSTEERED_AT_0", True)
+    if unsteered and not torch.equal(applied(operator, states, vector, 0.0), states):
+        raise StudyError(
+            f"The operator {called(operator)} changes states at coefficient 0; say so in its file "
+            "by `UNSTEERED_AT_0 = False`."
         )
 
 

@@ -25,6 +25,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
@@ -32,6 +33,7 @@ import numpy as np
 import torch
 
 from snakesteer.core.errors import Overflow, StudyError
+from snakesteer.core.own_code import failed
 from snakesteer.engine import sites
 from snakesteer.engine.batches import Batch, batches_of
 from snakesteer.engine.compilation import compiled_blocks
@@ -152,11 +154,34 @@ class Injection:
         return changes
 
 
+def applied(
+    operator: ModuleType, states: torch.Tensor, vector: torch.Tensor, coefficient: float
+) -> torch.Tensor:
+    """What an operator makes of states; StudyError where that fails or is no such states."""
+    try:
+        found = operator.apply(states, vector, coefficient)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        said = failed(Path(getattr(operator, "__file__", None) or called(operator)), error)
+        raise StudyError(f"{said}; correct it.") from error
+    if not isinstance(found, torch.Tensor):
+        raise StudyError(
+            f"The operator {called(operator)} returns a {type(found).__name__}; return states."
+        )
+    if found.shape != states.shape or found.dtype != states.dtype:
+        raise StudyError(
+            f"The operator {called(operator)} returns {found.dtype} {list(found.shape)} for states "
+            f"of {states.dtype} {list(states.shape)}; return states of the same dtype and shape."
+        )
+    return found
+
+
 def _change(part: Part, coefficient: float, where: torch.Tensor | None) -> Change:
     """What a part does to states, at the tokens `where` [batch, tokens] alone."""
 
     def change(states: torch.Tensor) -> torch.Tensor:
-        changed: torch.Tensor = part.operator.apply(states, part.vector, coefficient)
+        changed = applied(part.operator, states, part.vector, coefficient)
         if where is None:
             return changed
         return torch.where(where.to(states.device)[:, :, None], changed, states)

@@ -24,13 +24,15 @@ import torch
 
 from snakesteer.core.labels import coefficient_label, layer_label
 from snakesteer.core.progress import Progress
+from snakesteer.core.records import unless_said
 from snakesteer.engine import head
 from snakesteer.engine.batches import Batch, Tokens
 from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.steering import Injection, final_states, refuse_overflow
-from snakesteer.measures import next_token, together, two_choice
+from snakesteer.measures import first_token, next_token, together, two_choice
 from snakesteer.measures.read import Read, marks_at
 from snakesteer.measures.together import Found
+from snakesteer.storage.files import read_table
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -52,11 +54,12 @@ UNSTEERED = Injection(())
 
 @dataclass(frozen=True)
 class Settings:
-    """At which tokens it is taken, the `last` of each text or the mean over `all`, and what is
-    added to probabilities inside the logarithms."""
+    """At which tokens it is taken, the `last` of each text or the mean over `all`; what is added to
+    probabilities inside the logarithms; and what is begun of an answer to a question."""
 
     over: Literal["last", "all"] = "last"
     epsilon: float = 0.0
+    answer_prefix: str = unless_said("")
 
 
 @dataclass(frozen=True)
@@ -105,15 +108,23 @@ def samples(
     settings: Settings,
 ) -> dict[str, Texts]:
     """The texts of a job, by name: their `documents` or `questions` lie in `files`."""
-    given: Mapping[str, next_token.Corpus | two_choice.Prompts]
+    of, found = QUESTIONS, {}
+    given: Mapping[str, next_token.Corpus | two_choice.Prompts] = {}
     if "documents" in files:
         of, given = DOCUMENTS, next_token.samples(tokenizer, files, read, next_token.Settings())
+    elif settings.answer_prefix:
+        begun = two_choice.Settings(answer_prefix=settings.answer_prefix)
+        given = two_choice.samples(tokenizer, files, read, begun)
     else:
-        of, given = QUESTIONS, two_choice.samples(tokenizer, files, read, two_choice.Settings())
-    return {
-        name: Texts(each.names, each.sequences, of, settings.over, settings.epsilon, each.marks)
-        for name, each in given.items()
-    }
+        for behaviour, path in zip(read.sources, files["questions"], strict=True):
+            rows = read_table(path).to_pylist()
+            names, sequences, marks = first_token.read_questions(tokenizer, behaviour, rows, read)
+            found[behaviour] = Texts(names, sequences, of, settings.over, settings.epsilon, marks)
+    for name, each in given.items():
+        found[name] = Texts(
+            each.names, each.sequences, of, settings.over, settings.epsilon, each.marks
+        )
+    return found
 
 
 def counted(sequence: Sequence[int]) -> int:

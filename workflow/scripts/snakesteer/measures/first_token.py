@@ -99,7 +99,7 @@ def samples(
             found[corpus] = Prompts(*texts[:2], DOCUMENTS, wanted, epsilon, texts[2])
         return found
     for behaviour, path in zip(read.sources, files["questions"], strict=True):
-        texts = _questions(tokenizer, behaviour, read_table(path).to_pylist(), read)
+        texts = read_questions(tokenizer, behaviour, read_table(path).to_pylist(), read)
         found[behaviour] = Prompts(*texts[:2], QUESTIONS, wanted, epsilon, texts[2])
     return found
 
@@ -126,12 +126,17 @@ def _instructions(
     return texts.names, texts.sequences, texts.marks
 
 
-def _questions(
+def read_questions(
     tokenizer: PreTrainedTokenizerBase,
     behaviour: str,
     rows: Sequence[Mapping[str, str]],
     read: Read,
 ) -> Texts:
+    """Names, tokens and marks of a behaviour's prompts in the split that is read, whatever their
+    answers are.
+
+    Raises StudyError for a split without questions, and as `marks.prompt` does.
+    """
     asked = [row for row in rows if row["split"] == read.split]
     if not asked:
         raise StudyError(f"behaviours.{behaviour} has no questions in this split; name another.")

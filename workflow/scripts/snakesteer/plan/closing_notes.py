@@ -77,7 +77,8 @@ def left_out(plan: Plan) -> list[str]:
 def short_corpora(plan: Plan) -> list[str]:
     """A sentence for each corpus that holds fewer tokens than a sweep asks for.
 
-    A sweep with a precision takes as many as it needs.
+    A sweep with a precision takes as many as it needs; one that counts completions alone does not
+    say how many it reads.
     """
     held: dict[tuple[str, int, int], list[str]] = {}
     for name, table in plan.study.tabled.items():
@@ -86,7 +87,7 @@ def short_corpora(plan: Plan) -> list[str]:
         sweep, measure = name.split(".")[0], table.measured
         made = [path for artefact in plan.sweeps[sweep] for path in artefact.paths]
         there = next(filter(os.path.exists, made), None)
-        if not there or measure.precision is not None:
+        if not there or measure.precision is not None or measure.counted != "all":
             continue
         for corpus, tokens in _unsteered_tokens(there, table.of).items():
             if tokens < measure.tokens:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from snakesteer.core import own_code
 from snakesteer.core.errors import StudyError
-from snakesteer.engine.operator_files import file_of, unsteered_at_0
+from snakesteer.engine.operator_files import file_of, needs_direction, unsteered_at_0
 from snakesteer.study.entries import (
     SITE,
     STEERED,
@@ -276,9 +276,11 @@ class TogetherDesign(DesignEntry):
 
     @property
     def operators(self) -> set[str]:
-        own = {part.operator for part in self._parts if part.operator is not None}
-        alone = len(own) == len(self.together)
-        return own if alone else {self.operator, *own}
+        found = set()
+        for part in self.together.values():
+            own = part.operator if isinstance(part, PartEntry) else None
+            found.add(own or self.operator)
+        return found
 
     @property
     def said(self) -> list[str]:
@@ -334,6 +336,15 @@ class CombinedDesign(DesignEntry):
     layers: Literal["all"] | Layers
 
     layered: ClassVar = ("layers",)
+
+    @model_validator(mode="after")
+    def _lengths_count(self) -> Self:
+        if needs_direction(self.operator):
+            raise ValueError(
+                f"operator is {self.operator}, which takes the direction of a vector alone, but "
+                "combined vectors say by their length how strongly; use add"
+            )
+        return self
 
     @property
     def named(self) -> list[str] | None:

@@ -45,6 +45,18 @@ def _no_truth(value: Any) -> Any:
     return value
 
 
+def _from_end(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        raise ValueError("tokens are counted from the end; give -1 for the last one")
+    return value
+
+
+def _some_text(value: Any) -> Any:
+    if value == "":
+        raise ValueError("a marker has at least one character; give the text that stands there")
+    return value
+
+
 Distinct = AfterValidator(_distinct)
 _NoTruth = BeforeValidator(_no_truth)
 Some = Field(min_length=1)
@@ -105,9 +117,9 @@ LayerSet = Layer | Layers | Literal["all"]
 LayerKey = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1, title="fraction")]
 
 # A token counted from the end of a text; -1 is the last.
-FromEnd = Annotated[int, Field(le=-1, strict=True)]
+FromEnd = Annotated[int, Field(le=-1, strict=True), BeforeValidator(_from_end)]
 
-Marker = Annotated[str, Field(min_length=1)]
+Marker = Annotated[str, Field(min_length=1), BeforeValidator(_some_text)]
 
 # Which tokens are steered; see `prompts.which_tokens`.
 Steered = (

@@ -28,6 +28,11 @@ from snakesteer.study.formats import FORMAT, Format
 from snakesteer.sweeps.job import Precision
 
 TOKENS = 500_000
+ANSWER_PREFIX = (
+    "What is begun of the answer, behind the prompt in its format, as `(`. Then "
+    "the answers are told by their letters or words, without the brackets and spaces around "
+    "them; without it, each must be one token as it stands."
+)
 PILOT = 32
 SKIP = 50
 
@@ -306,12 +311,7 @@ class TwoChoice(OnBehaviours):
     }
 
     measure: Literal["two_choice"]
-    answer_prefix: str = Field(
-        "",
-        description="What is begun of the answer, behind the prompt in its format, as `(`. Then "
-        "the answers are told by their letters or words, without the brackets and spaces around "
-        "them; without it, each must be one token as it stands.",
-    )
+    answer_prefix: str = Field("", description=ANSWER_PREFIX)
     stopping: GridStopping | Literal[False] = Field(
         False, description="`{}` stops early as in the paper; `false` evaluates every coefficient."
     )
@@ -417,6 +417,9 @@ class Divergence(OnEither):
         '"Refusal in Language Models Is Mediated by a Single Direction".',
     )
 
+    answer_prefix: str = Field("", description=ANSWER_PREFIX)
+
+    OPTIONAL = frozenset({"answer_prefix"})
     READS = OnEither.READS | {"tokens"}
     COLUMNS = {
         "kl": Column("KL from unsteered (nats)", "lower"),
@@ -426,6 +429,14 @@ class Divergence(OnEither):
     @property
     def before_last(self) -> bool:
         return bool(self.corpora) and self.over == "all"
+
+    def reads_behind_prompts(self, completions: bool) -> bool:
+        return bool(self.answer_prefix) or completions
+
+    def why_not(self, behaviour: BehaviourEntry) -> str | None:
+        if not behaviour.prompted:
+            return "which has no prompts; give it `prompt`, or name another"
+        return super().why_not(behaviour) if self.answer_prefix else None
 
     @property
     def budget(self) -> int | None:

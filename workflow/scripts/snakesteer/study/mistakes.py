@@ -141,7 +141,7 @@ def _place(location: tuple[Any, ...]) -> list[str]:
     elif location[:2] == ("published", "sweeps"):
         rest = rest[:1] + rest[2:]
     branches = ["str", "int", "float", "Shuffle", "Scale", "Format", "Mean", "[key]"]
-    branches += ["SkillStopping", "GridStopping"]
+    branches += ["SkillStopping", "GridStopping", "PartEntry"]
     prefixes = ("list[", "dict[", "constrained-", "function-", "literal[", "tagged-union[")
     inside = []
     for part in map(str, rest):

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from snakesteer.core.errors import StudyError
+from snakesteer.core.own_code import is_own
 from snakesteer.hub.manifest import at_home
 from snakesteer.study import references
 from snakesteer.study.mistakes import sentence
@@ -68,8 +69,12 @@ def resolve(data: Mapping[str, Any], folder: Path, seen: tuple[Path, ...] = ()) 
 
 
 def _beside(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """A study's data with files of its vectors that lie in its own folder named from here."""
+    """A study's data with files of its vectors, and operators, that lie in its own folder named
+    from here."""
     own = dict(data)
+    for section in ("sweeps", "samples"):
+        if section in own:
+            own[section] = _operators_beside(own[section], folder)
     if not isinstance(own.get("vectors"), Mapping):
         return own
     vectors = dict(own["vectors"])
@@ -80,6 +85,17 @@ def _beside(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             if names_a_file and (folder / at_home(given)).is_file():
                 vectors[name] = {**vectors[name], key: str(folder / at_home(given))}
     return own | {"vectors": vectors}
+
+
+def _operators_beside(given: Any, folder: Path) -> Any:
+    """What a section says, with operators that are files in the folder named from here."""
+    if not isinstance(given, Mapping):
+        return given
+    found = {key: _operators_beside(entry, folder) for key, entry in given.items()}
+    operator = found.get("operator")
+    if isinstance(operator, str) and is_own(operator) and (folder / at_home(operator)).is_file():
+        found["operator"] = str(folder / at_home(operator))
+    return found
 
 
 def _without_replaced(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

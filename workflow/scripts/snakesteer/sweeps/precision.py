@@ -52,7 +52,7 @@ def documents_needed(hits: np.ndarray, unsteered: np.ndarray, precision: float) 
     if math.isnan(error):
         raise StudyError(
             f"A precision cannot be planned with a pilot of {count} documents, "
-            f"{int(unsteered.sum())} correct predictions among them at coefficient 0; give the "
+            f"{int(unsteered.sum())} correct predictions among them unsteered; give the "
             "sweep more documents as its pilot, or leave precision out."
         )
     freedom = count - 1
