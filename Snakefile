@@ -38,6 +38,7 @@ rule all:
             ending=["pdf", "png", "csv"],
         ),
         TABLES,
+        expand(PLAN.path("samples", "{name}.html"), name=PLAN.texts),
         [PLAN.path("published.html")] if PLAN.published else [],
         expand(
             PLAN.path("scorecards", "{name}.{ending}"),

@@ -47,3 +47,32 @@ rule samples_page:
         "results: samples {wildcards.name}"
     script:
         "../workflow/scripts/samples_page.py"
+
+
+rule texts_page:
+    """The texts of a sweep, coefficients side by side, as a page of the report."""
+    input:
+        lambda wildcards: PLAN.tables[wildcards.name].inputs["sweeps"],
+    output:
+        report(
+            PLAN.path("samples", "{name}.html"),
+            caption="../docs/report/samples.rst",
+            category="Samples",
+            labels=lambda wildcards: {"samples": wildcards.name},
+        ),
+    log:
+        f"results/logs/texts_page/{STUDY}/{{name}}.log",
+    wildcard_constraints:
+        name=one_of(PLAN.texts),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        settings=lambda wildcards: PLAN.tables[wildcards.name].settings,
+        title=lambda wildcards: PLAN.texts[wildcards.name].title,
+        said=lambda wildcards: PLAN.said_of_texts(wildcards.name),
+        code=PLAN.script_code("texts_page"),
+    message:
+        "results: texts of {wildcards.name}"
+    script:
+        "../workflow/scripts/texts_page.py"

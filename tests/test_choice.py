@@ -570,7 +570,11 @@ def test_choices_follow_their_prompts(positions) -> None:
     [
         ({"choice": {"behaviours": ["mmlu"], "by": "word"}}, PAIR, "sweeps.tasks"),
         ({"two_choice": {"behaviours": ["mmlu"]}}, MANY, "more than two choices; measure `choice`"),
-        ({"divergence": {"behaviours": ["mmlu"]}}, MANY, "more than two choices; measure `choice`"),
+        (
+            {"divergence": {"behaviours": ["mmlu"], "answer_prefix": "("}},
+            MANY,
+            "more than two choices; measure `choice`",
+        ),
         (
             {"choice": {"behaviours": ["mmlu"]}},
             {"source": "pairs", "prompt": None, "matching": "a", "not_matching": "b"},

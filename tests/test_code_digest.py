@@ -78,7 +78,7 @@ def test_a_sweep_knows_its_own_measure_and_no_other() -> None:
     plugin = SCRIPTS / "snakesteer" / "measures" / "two_choice.py"
     files = code_digest.closure([SCRIPTS / "sweep.py", plugin], SCRIPTS)
     found = {path.stem for path in files if path.parent == plugin.parent}
-    of_all = {"__init__", "read", "together"}
+    of_all = {"__init__", "read", "scoring", "together", "written"}
     assert found == of_all | {"two_choice", "two_choice_settings"}
     alone = code_digest.closure([SCRIPTS / "sweep.py"], SCRIPTS)
     assert not {path.stem for path in alone} & found - of_all

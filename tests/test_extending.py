@@ -21,6 +21,7 @@ SCHEMAS = {
     "A vector method": ("study/vectors.py", "NormedVector", "ControlVector"),
     "A kind of figure": ("study/figures.py", "DotsFigure", "DistributionsFigure"),
     "A measure": ("study/measures.py", "Certainty", "TwoChoice"),
+    "A scorer": ("study/scores.py", "Asking", "OwnScore"),
 }
 FILES = {"A kind of file": 1, "An operator": 1, "A measure": 3}  # all others take two
 PLANNED = """
@@ -120,7 +121,11 @@ def test_a_study_uses_every_new_plugin(extended: Checkout) -> None:
                 "model": "m",
                 "inject": {"layers": [3], "operator": "nudge"},
                 "coefficients": {"choice": "given"},
-                "measures": {"two_choice": {}, "certainty": {}},
+                "measures": {
+                    "two_choice": {},
+                    "certainty": {},
+                    "continuation": {"items": 3, "tokens": 4, "scores": {"asking": {}}},
+                },
             }
         },
         "figures": {"dots": {"kind": "dots", "sweep": "single.two_choice"}},
@@ -140,3 +145,5 @@ def test_a_study_uses_every_new_plugin(extended: Checkout) -> None:
     sure = read_table(made / "tables" / "single.certainty.parquet").to_pandas()
     assert list(sure.coefficient) == [-1, 0, 1] and sure.certainty.between(0, 1).all()
     assert sure.certainty.nunique() == 3
+    asked = read_table(made / "tables" / "single.continuation.parquet").to_pandas()
+    assert (asked.asking >= asked.asking_last).all() and asked.samples.eq(3).all()

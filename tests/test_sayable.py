@@ -115,7 +115,7 @@ def test_it_comes_down_to_its_figures(folder: Path, study: str) -> None:
     figures = {path.stem for path in (results / "figures").glob("*.png")}
     expected = {
         "caa": {"by-layer", "lengths"},
-        "refusal-direction": {"ablated", "added"},
+        "refusal-direction": {"ablated", "added", "refusal"},
         "persona": {"persona"},
         "anyones-vector": {"both", "cosines"},
         "own-method": {"both", "cosines"},

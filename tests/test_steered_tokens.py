@@ -15,7 +15,7 @@ from transformers import AutoTokenizer
 
 import oracle
 from snakesteer.core.errors import StudyError
-from snakesteer.engine import models, steering
+from snakesteer.engine import generation, models, steering
 from snakesteer.engine.operators import ablate, add, clamp
 from snakesteer.engine.positions import places_of
 from snakesteer.engine.steering import Part
@@ -246,7 +246,7 @@ def generated(
     finally:
         for handle in handles:
             handle.remove()
-    shown = written[:-1] if written and written[-1] in continuation.end_tokens(model) else written
+    shown = written[:-1] if written and written[-1] in generation.end_tokens(model) else written
     return str(model.tokenizer.decode(shown))
 
 

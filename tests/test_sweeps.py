@@ -654,7 +654,7 @@ def test_samples_are_greedy_and_steered(model, injection):
     table = continuation.run(model, injections, [0, 2.0], prompts, tokens=6, progress=progress)
     table = table.to_pylist()
     lengths = [len(model.tokenizer.encode(prompt)) for prompt in prompts]
-    assert progress.done == progress.total == 2 * sum(6 * length + 15 for length in lengths)
+    assert progress.done == progress.total == 2 * sum(length + 5 for length in lengths)
     assert [(row["prompt"], row["coefficient"], row["layer"]) for row in table] == [
         (prompt, coefficient, "1") for coefficient in (0.0, 2.0) for prompt in prompts
     ]

@@ -15,6 +15,13 @@ from types import ModuleType
 from snakesteer.core.errors import StudyError, reason_of
 from snakesteer.core.plugins import functions, parsed
 
+OWN = "own_"
+
+
+def is_own_module(module: ModuleType) -> bool:
+    """Whether a module is that of such a file."""
+    return module.__name__.startswith(OWN)
+
 
 def is_own(name: str) -> bool:
     """Whether what stands in place of a plugin's name is a file."""
@@ -80,7 +87,8 @@ def load(path: Path, function: str) -> ModuleType:
             )
     if str(path.parent.resolve()) not in sys.path:
         sys.path.insert(0, str(path.parent.resolve()))
-    specification = importlib.util.spec_from_file_location(f"own_{path.stem}", path.resolve())
+    name = f"{OWN}{path.stem}"
+    specification = importlib.util.spec_from_file_location(name, path.resolve())
     assert specification and specification.loader
     module = importlib.util.module_from_spec(specification)
     try:

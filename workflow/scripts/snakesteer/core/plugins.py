@@ -28,10 +28,15 @@ KINDS: dict[str, tuple[str, ...]] = {
     "vectors": ("fit",),
     "figures": ("draw",),
     "measures": ("samples", "counted", "rows"),
+    "scorers": ("score",),
     "tables": ("table",),
 }
 # Where a kind has not a room of its own.
-FOLDERS = {"readers": "corpora/readers", "operators": "engine/operators"}
+FOLDERS = {
+    "readers": "corpora/readers",
+    "operators": "engine/operators",
+    "scorers": "measures/scorers",
+}
 
 
 def load(kind: str, name: str) -> ModuleType:

@@ -10,7 +10,7 @@ import functools
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -42,7 +42,9 @@ class Batch:
     [batch]. `kept` is the output [batch, tokens, hidden] of block `layer`, None on the plain path.
     `marks` [batch] are by name the places in each sequence from which something begins
     (`engine.positions`). `unsteered` is what measures keep of the untouched model's outputs, by
-    what it is; a batch with another layer's output kept has it, too, its halves have not.
+    what it is; a batch with another layer's output kept has it, too, its halves have not. `first`
+    [batch] are the places of the first column in each text, 0 where there is none; it is below 0
+    where a text is padded on the left.
     """
 
     samples: tuple[int, ...]
@@ -52,6 +54,26 @@ class Batch:
     kept: torch.Tensor | None = None
     marks: Mapping[str, torch.Tensor] = field(default_factory=dict)
     unsteered: dict[Any, Any] = field(default_factory=dict)
+    first: torch.Tensor | None = None
+
+    @property
+    def places(self) -> torch.Tensor:
+        """The place of each column in its text, [tokens], or [batch, tokens] where rows differ."""
+        columns = torch.arange(self.ids.shape[1], device=self.ids.device)
+        return columns if self.first is None else self.first[:, None] + columns
+
+    def part(self, some: slice) -> Batch:
+        """Some of the rows, as views."""
+        return replace(
+            self,
+            samples=self.samples[some],
+            ids=self.ids[some],
+            lengths=self.lengths[some],
+            kept=None if self.kept is None else self.kept[some],
+            marks={name: places[some] for name, places in self.marks.items()},
+            unsteered={},
+            first=None if self.first is None else self.first[some],
+        )
 
     @functools.cached_property
     def predicting(self) -> torch.Tensor:
@@ -200,12 +222,8 @@ def refuse_unknown(model: LanguageModel, token: int) -> None:
         )
 
 
-def pad(model: LanguageModel, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Token ids [batch, tokens], padded on the right.
-
-    Raises StudyError for a sequence that is longer than the model's context, and for a token that
-    the model has no embedding for.
-    """
+def refuse_unreadable(model: LanguageModel, sequences: Sequence[Sequence[int]]) -> None:
+    """Refuse (StudyError) sequences longer than the model's context, and tokens unknown to it."""
     longest = max(map(len, sequences))
     if model.context is not None and longest > model.context:
         raise StudyError(
@@ -213,5 +231,15 @@ def pad(model: LanguageModel, sequences: Sequence[Sequence[int]]) -> torch.Tenso
             "lower max_tokens, or shorten the question."
         )
     refuse_unknown(model, max(map(max, sequences)))
+
+
+def pad(model: LanguageModel, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Token ids [batch, tokens], padded on the right.
+
+    Raises StudyError for a sequence that is longer than the model's context, and for a token that
+    the model has no embedding for.
+    """
+    refuse_unreadable(model, sequences)
+    longest = max(map(len, sequences))
     rows = [[*sequence, *[PAD] * (longest - len(sequence))] for sequence in sequences]
     return torch.tensor(rows, device=model.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import sys
 from collections.abc import Callable, Iterator
@@ -62,15 +61,4 @@ def _halves(batch: Batch) -> list[Batch]:
         file=sys.stderr,
         flush=True,
     )
-    return [
-        dataclasses.replace(
-            batch,
-            samples=batch.samples[some],
-            ids=batch.ids[some],
-            lengths=batch.lengths[some],
-            kept=None if batch.kept is None else batch.kept[some],
-            marks={name: places[some] for name, places in batch.marks.items()},
-            unsteered={},
-        )
-        for some in (slice(rows // 2), slice(rows // 2, None))
-    ]
+    return [batch.part(slice(rows // 2)), batch.part(slice(rows // 2, None))]

@@ -31,7 +31,7 @@ def needs_direction(name: str) -> bool:
 
 def called(operator: ModuleType) -> str:
     """What an operator is called in sentences."""
-    return operator.__name__.rpartition(".")[2].removeprefix("own_")
+    return operator.__name__.rpartition(".")[2].removeprefix(own_code.OWN)
 
 
 def load(name: str) -> ModuleType:

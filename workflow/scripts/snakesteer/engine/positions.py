@@ -35,7 +35,7 @@ def mask(batch: Batch, positions: Positions) -> torch.Tensor | None:
     """
     if positions == ALL:
         return None
-    places = torch.arange(batch.ids.shape[1], device=batch.ids.device)
+    places = batch.places
     if positions == LAST:
         positions = -1
     if isinstance(positions, int):

@@ -22,8 +22,9 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +34,7 @@ import numpy as np
 import torch
 
 from snakesteer.core.errors import Overflow, StudyError
-from snakesteer.core.own_code import failed
+from snakesteer.core.own_code import failed, is_own_module
 from snakesteer.engine import sites
 from snakesteer.engine.batches import Batch, batches_of
 from snakesteer.engine.compilation import compiled_blocks
@@ -157,12 +158,17 @@ class Injection:
 def applied(
     operator: ModuleType, states: torch.Tensor, vector: torch.Tensor, coefficient: float
 ) -> torch.Tensor:
-    """What an operator makes of states; StudyError where that fails or is no such states."""
+    """What an operator makes of states.
+
+    Raises StudyError where that is no such states, and where a file of the study's author fails.
+    """
     try:
         found = operator.apply(states, vector, coefficient)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
+        if not is_own_module(operator):
+            raise
         said = failed(Path(getattr(operator, "__file__", None) or called(operator)), error)
         raise StudyError(f"{said}; correct it.") from error
     if not isinstance(found, torch.Tensor):
@@ -196,6 +202,44 @@ def _one_after_the_other(changes: Sequence[Change]) -> Change:
         return states
 
     return change
+
+
+Swept = tuple[Injection, float | None]
+"""An injection and its coefficient, None where nothing is steered."""
+
+
+def changes_by_row(swept: Sequence[Swept], batch: Batch) -> dict[Place, Change]:
+    """What is done to the states of a batch, by place, where each row has an injection of its own.
+
+    Rows of one injection and coefficient that stand together are changed together.
+    """
+    found: dict[Place, list[tuple[slice, Change]]] = {}
+    start = 0
+    for (steered, coefficient), alike in itertools.groupby(swept):
+        rows = slice(start, start + len(list(alike)))
+        start = rows.stop
+        for place, change in steered.changes(coefficient, batch.part(rows)).items():
+            found.setdefault(place, []).append((rows, change))
+    return {place: _each_its_own(parts) for place, parts in found.items()}
+
+
+def _each_its_own(parts: Sequence[tuple[slice, Change]]) -> Change:
+    def change(states: torch.Tensor) -> torch.Tensor:
+        changed = states.clone()
+        for rows, one in parts:
+            changed[rows] = one(states[rows])
+        return changed
+
+    return change
+
+
+@contextlib.contextmanager
+def changing(model: LanguageModel, changes: Mapping[Place, Change]) -> Iterator[None]:
+    """A model whose states change at these places."""
+    with contextlib.ExitStack() as stack:
+        for (layer, site), change in changes.items():
+            stack.enter_context(sites.hooked(model, layer, site, change))
+        yield
 
 
 def injection(model: LanguageModel, parts: Iterable[Part]) -> Injection:
@@ -293,8 +337,7 @@ def final_states(
             states = changes.pop((batch.layer, sites.OUTPUT), torch.clone)(batch.kept)
             lower = {layer: lambda: states for layer in range(batch.layer + 1)}
             stack.enter_context(replaced(model, lower))
-        for (layer, site), change in changes.items():
-            stack.enter_context(sites.hooked(model, layer, site, change))
+        stack.enter_context(changing(model, changes))
         stack.enter_context(hooked(model, model.n_layers - 1, final.append))
         model.network.base_model(input_ids=batch.ids, use_cache=False)
     return final[0]

@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 
 from snakesteer.core.errors import StudyError
 from snakesteer.figures.inputs import Inputs, NothingToDraw
-from snakesteer.figures.style import PALETTE, label
+from snakesteer.figures.style import PALETTE, label, layers_said
 
 CURVE = ["vector", "layer", "read_at"]
 _READ_AT = {"source_layer": "of layer", "source_position": "of position"}
@@ -60,7 +60,7 @@ def read_at(rows: pd.DataFrame) -> pd.Series:
     for column, words in _READ_AT.items():
         if column in rows:
             chosen = rows[column].notna()
-            places = rows.loc[chosen, column].map("{:g}".format)
+            places = rows.loc[chosen, column].map("{:g}".format).str.replace("-", "−")
             said[chosen] = (said[chosen] + f" {words} " + places).str.strip()
     return said
 
@@ -86,10 +86,16 @@ def curve_names(curves: pd.DataFrame, settings: Mapping[str, Any]) -> list[str]:
     for curve in curves.to_dict("records"):
         said = []
         for column, value in curve.items():
-            if curves[column].nunique() > 1:
-                said.append(f"Layer {value}" if column == "layer" else label(str(value), settings))
-        names.append(", ".join(said) or f"Layer {curve['layer']}")
+            if curves[column].nunique() > 1 and value:
+                said.append(_said(column, str(value), settings))
+        names.append(", ".join(said) or f"Layer {layers_said(curve['layer'])}")
     return names
+
+
+def _said(column: str, value: str, settings: Mapping[str, Any]) -> str:
+    if column == "layer":
+        return f"Layer {layers_said(value)}"
+    return value if column == "read_at" else label(value, settings)
 
 
 def draw_crosses(axes: Axes, x: pd.DataFrame, y: pd.DataFrame, colour: str) -> list[np.ndarray]:

@@ -143,6 +143,14 @@ def _some(
     return drawn
 
 
+def layers_said(label: str) -> str:
+    """The label of layers, of three or more that follow on one another as "0–31"."""
+    layers = layer_order(label)
+    if len(layers) > 2 and layers == tuple(range(layers[0], layers[-1] + 1)):
+        return f"{layers[0]}–{layers[-1]}"
+    return label
+
+
 def signed(coefficient: float) -> str:
     """A multiplier with its sign, as short as it can be: +0.5, −20, 0."""
     if math.isnan(coefficient):

@@ -19,7 +19,15 @@ from snakesteer.core.errors import StudyError
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.numbered import Numbered, write_beside
 from snakesteer.figures.quantities import read_at
-from snakesteer.figures.style import PALETTE, REFERENCE, WIDTH, label, ordered_layers, signed
+from snakesteer.figures.style import (
+    PALETTE,
+    REFERENCE,
+    WIDTH,
+    label,
+    layers_said,
+    ordered_layers,
+    signed,
+)
 from snakesteer.tables.draws import draws_column, draws_of
 
 _CURVE = ["sweep", "vector", "layer", "read_at"]
@@ -78,7 +86,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     lines = [np.array([[low, low], [high, high]]), np.array([[low, 100], [high, 100]])]
     for (sweep, vector, layer), rows in curves:
         curve = rows[rows["coefficient"].notna()]  # the unsteered model is at 100 % of both
-        name = f"Layer {layer}"
+        name = f"Layer {layers_said(layer)}"
         look = _CONTROL
         drawn = draws_of(curve)
         if sweep in controls:

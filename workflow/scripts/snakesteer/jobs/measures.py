@@ -54,6 +54,10 @@ def job_measures(
             measured.read_on,
             measured.precision,
             codes[f"measures/{measured.measure}"],
+            {
+                scorer: job.own.get(scorer.scorer) or codes[f"scorers/{scorer.scorer}"]
+                for scorer in getattr(settings, "scores", ())
+            },
         )
 
 

@@ -14,6 +14,10 @@ A measure is a module with
 - `rows(model, injection, coefficient, source, samples, batches, progress)`, one point: a row for
   each of the samples, by their names, in their order; `coefficient` is None for the unsteered
   model where 0 is not;
+- `SEVERAL = True`, where points of several coefficients are measured at once: then it is
+  `rows(model, injection, coefficients, source, samples, kept_bytes, progress)`, which yields one
+  point after the other, and `MOST_SAMPLES`, how many samples a chunk has at most;
+- `written(samples, rows)`, where its settings have `scores`: the texts of a point, for scorers;
 - `Reader(model, source, samples)`, where it reads nothing but logits (`measures.together`): such
   measures of the same texts share each pass;
 - `kept_bytes(model, samples, sequence)`, where it keeps something of a sample's unsteered outputs

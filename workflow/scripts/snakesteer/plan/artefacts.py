@@ -90,7 +90,11 @@ STAGES = {
     "sweep": Stage(
         "sweeps",
         ("{name}.{key}.parquet",),
-        {"measures.measure": "measures", "injections.parts.operator": "operators"},
+        {
+            "measures.measure": "measures",
+            "injections.parts.operator": "operators",
+            "measures.asked.scores.scorer": "scorers",
+        },
     ),
     "choice": Stage("choices", ("{name}.{key}.json",)),
     "samples": Stage("samples", ("{name}.{key}.parquet",), {"operator": "operators"}),

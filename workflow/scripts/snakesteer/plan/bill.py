@@ -91,6 +91,10 @@ def _products(plan: Plan) -> dict[str, dict[str, list[str]]]:
             plan.path("tables", f"{name}.parquet"): made.paths
             for name, made in plan.samples.items()
         },
+        "texts_page": {
+            plan.path("samples", f"{name}.html"): list(plan.tables[name].inputs["sweeps"])
+            for name in plan.texts
+        },
         "study_published": of("tables", "parquet", plan.published),
         "figure": of("figures", "pdf", plan.figures),
         "scorecard": of("scorecards", "parquet", plan.scorecards),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from snakesteer.plan.activations import documents, format_of, questions, skip_tokens
 from snakesteer.plan.artefacts import Artefact, Inputs
 from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.models import max_tokens
-from snakesteer.study.measures import NextToken, OnBehaviours, OnCorpora, OnEither
+from snakesteer.study.measures import (
+    Continuation,
+    NextToken,
+    OnBehaviours,
+    OnCorpora,
+    OnEither,
+)
 from snakesteer.sweeps.job import Measured
 
 
@@ -21,7 +27,9 @@ def measured(graph: Graph, name: str) -> tuple[tuple[Measured, ...], Inputs]:
     for of, entry in sweep.measures.items():
         sources = graph.study.sources_of(sweep, entry)
         place = f"sweeps.{name}.measures.{of}"
-        if isinstance(entry, OnCorpora) or (isinstance(entry, OnEither) and entry.corpora):
+        if isinstance(entry, Continuation):
+            one = _written(graph, of, entry, sources, files)
+        elif isinstance(entry, OnCorpora) or (isinstance(entry, OnEither) and entry.corpora):
             one = _on_corpora(graph, place, sweep.model, of, entry, files)
         else:
             assert isinstance(entry, OnBehaviours)
@@ -40,6 +48,29 @@ def measured(graph: Graph, name: str) -> tuple[tuple[Measured, ...], Inputs]:
             )
         found.append(one)
     return tuple(found), files
+
+
+def _written(
+    graph: Graph, of: str, entry: Continuation, sources: Sequence[str], files: Inputs
+) -> Measured:
+    """What is written: on which prompts, in files where they are not listed."""
+    roles: dict[str, tuple[int, ...]] = {}
+    if entry.section == "corpora":
+        made = [(documents(graph, corpus), 1) for corpus in sources]
+        roles["documents"] = _places(files, "documents", made)
+    elif entry.section == "behaviours":
+        asked = [(questions(graph, behaviour), 0) for behaviour in sources]
+        roles["questions"] = _places(files, "questions", asked)
+    return Measured(
+        name=of,
+        measure=entry.measure,
+        sources=tuple(sources),
+        own=entry.sources is None,
+        files=roles,
+        split=entry.split if entry.section == "behaviours" else "validation",
+        asked=entry.settings(),
+        format=format_of(graph.study, entry),
+    )
 
 
 def _on_corpora(

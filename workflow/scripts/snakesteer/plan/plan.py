@@ -17,6 +17,7 @@ from snakesteer.plan.sweeps import resampled_jobs, samples, sweep_jobs
 from snakesteer.plan.vectors import drawn_vectors, mean, vector
 from snakesteer.study import schema
 from snakesteer.study.depth import at_depth
+from snakesteer.study.designs import USUALLY_CHANGED
 from snakesteer.study.references import check_layers
 from snakesteer.study.tables import Table
 
@@ -25,8 +26,9 @@ class Plan:
     """All artefacts and products of one study.
 
     `vectors`, `sweeps`, `resampled_sweeps` and `samples` are cached artefacts by the name of their
-    entry, `tables`, `published`, `figures` and `scorecards` what is made of them; `study_vectors`
-    are the vectors with the draws of controls, which are named NAME-draws.
+    entry, `tables`, `published`, `figures` and `scorecards` what is made of them. `texts` are the
+    tables of texts, which have a page; `study_vectors` are the vectors with the draws of controls,
+    which are named NAME-draws.
     """
 
     def __init__(self, study: schema.Study, repository: Path) -> None:
@@ -51,9 +53,18 @@ class Plan:
             for name, table in study.tabled.items()
             if isinstance(table, Table)
         }
+        self.texts = {
+            name: table
+            for name, table in study.tabled.items()
+            if isinstance(table, Table) and table.measured.writes
+        }
         self.published = published.tables(graph) if study.published else {}
         self.figures = {name: products.figure(graph, name) for name in study.figures}
         self.scorecards = {name: products.scorecard(graph, name) for name in study.scorecards}
+
+    def said_of_texts(self, name: str) -> list[str]:
+        """What the page of a table of texts says of how states are changed."""
+        return self.texts[name].sweep.inject.said or [USUALLY_CHANGED]
 
     # Cached artefacts -----------------------------------------------------------------------
 

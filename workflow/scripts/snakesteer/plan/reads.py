@@ -21,7 +21,15 @@ from snakesteer.corpora import files
 from snakesteer.corpora.drawing import SPLITS
 from snakesteer.hub.http import is_address
 from snakesteer.plan.artefacts import Artefact
-from snakesteer.plan.resources import QUESTION_TOKENS, questions_in, samples
+from snakesteer.plan.resources import (
+    CONTINUATION,
+    PROMPT_TOKENS,
+    QUESTION_TOKENS,
+    prompts_in,
+    prompts_of,
+    questions_in,
+    samples,
+)
 from snakesteer.storage.files import read_table
 from snakesteer.sweeps.job import Measured, SweepJob
 
@@ -143,6 +151,8 @@ def _by_source(
     made: Artefact, measured: Measured, texts: Texts, count: Count, ends: bool
 ) -> dict[str, float]:
     """Tokens of each source of a measure at one coefficient."""
+    if measured.measure == CONTINUATION:
+        return _of_texts(made, measured, texts, count, ends)
     each = []
     for place in measured.files.get("questions", ()):
         questions, _ = made.inputs["questions"][place]
@@ -159,11 +169,31 @@ def _by_source(
     return dict(zip(measured.sources, each, strict=True))
 
 
+def _of_texts(
+    made: Artefact, measured: Measured, texts: Texts, count: Count, ends: bool
+) -> dict[str, float]:
+    """Tokens of the texts of each source at one coefficient; a text may end at its first token."""
+    asked = measured.asked
+    new = 1 if ends else asked["tokens"]
+    if asked["prompts"]:
+        read = sum(count(prompt) + new - 1 for prompt in asked["prompts"])
+        return {measured.sources[0]: asked["n"] * read}
+    each = []
+    for source, file in prompts_of(made.inputs, measured):
+        number = prompts_in(source, measured)
+        if source.stage == "questions":
+            length = texts.mean_question(source, count)
+        else:
+            length = texts.mean_document(source, file, PROMPT_TOKENS, count)
+        each.append(asked["n"] * number * (length + new - 1))
+    return dict(zip(measured.sources, each, strict=True))
+
+
 def _samples(made: Artefact, _texts: Texts, count: Count, ends: bool) -> Reading:
-    """Every token is read anew for the next one; a continuation may end at its first."""
+    """Every token is read once but the last; a continuation may end at its first."""
     settings = made.settings
     new = 1 if ends else settings["tokens"]
-    read = sum(sum(range(length, length + new)) for length in map(count, settings["prompts"]))
+    read = sum(length + new - 1 for length in map(count, settings["prompts"]))
     return Reading(len(settings["coefficients"]) * read, len(settings["coefficients"]))
 
 

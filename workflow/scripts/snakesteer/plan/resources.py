@@ -33,6 +33,10 @@ READ_BYTES = 2e8  # weights off a network file system, in bytes a second
 PROCESS_MB = 4000  # Python, torch and a GPU's context
 UNKNOWN_PARAMETERS = 8e9
 QUESTION_TOKENS = 256
+PROMPT_TOKENS = 4096  # of an instruction, at most
+CONTINUATION = "continuation"  # the measure that writes texts
+# What it takes to write a token, in tokens that are read many at a time.
+WRITING = 20
 PREPARED_QUESTIONS = 1000  # in a prepared file; the study does not say how many
 STARTING_MINUTES = 10
 # Methods that solve equations at each layer -> operations, over samples × dimensions they span².
@@ -242,7 +246,7 @@ def tokens(artefact: Artefact) -> int:
             return most_tokens(read(SweepJob, settings), artefact.inputs)
         case "samples":
             prompts = len(settings["prompts"]) * len(settings["coefficients"])
-            return prompts * settings["tokens"] * QUESTION_TOKENS
+            return prompts * (WRITING * settings["tokens"] + QUESTION_TOKENS)
     raise ValueError(f"{artefact.stage} runs no model")
 
 
@@ -259,6 +263,8 @@ def most_tokens(job: SweepJob, inputs: Mapping[str, Sequence[Any]]) -> int:
 
 def _most_by_source(measured: Measured, inputs: Mapping[str, Sequence[Any]]) -> list[int]:
     """Tokens of each source of a measure, at most, at one coefficient."""
+    if measured.measure == CONTINUATION:
+        return _most_written(measured, inputs)
     most = []
     for place in measured.files.get("questions", ()):
         behaviour, _ = inputs["questions"][place]
@@ -270,6 +276,32 @@ def _most_by_source(measured: Measured, inputs: Mapping[str, Sequence[Any]]) -> 
         held = measured.max_tokens * corpus.settings[measured.split]
         most.append(min(measured.tokens or measured.read_on or held, held))
     return most
+
+
+def _most_written(measured: Measured, inputs: Mapping[str, Sequence[Any]]) -> list[int]:
+    """Tokens of the texts of each source at one coefficient, as if they were read at once."""
+    asked = measured.asked
+    written = asked["n"] * (QUESTION_TOKENS + WRITING * asked["tokens"])
+    if asked["prompts"]:
+        return [len(asked["prompts"]) * written]
+    return [prompts_in(made, measured) * written for made, _ in prompts_of(inputs, measured)]
+
+
+def prompts_of(
+    inputs: Mapping[str, Sequence[Any]], measured: Measured
+) -> list[tuple[Artefact, int]]:
+    """The artefacts that the prompts of a measure are in, each with the number of its file."""
+    ((role, places),) = measured.files.items()
+    return [inputs[role][place] for place in places]
+
+
+def prompts_in(made: Artefact, measured: Measured) -> int:
+    """How many prompts of a source a measure goes on from, by its settings."""
+    if made.stage == "questions":
+        number = questions_in(made.settings, measured.split)
+    else:
+        number = int(made.settings[measured.split])
+    return min(measured.asked["items"] or number, number)
 
 
 def _of_model_job(artefact: Artefact, model: Size, site: Site) -> tuple[int, float, float]:

@@ -10,6 +10,7 @@ from snakesteer.core.own_code import is_own
 from snakesteer.core.records import plain
 from snakesteer.engine.operator_files import file_of
 from snakesteer.jobs.specified import SamplesJob
+from snakesteer.measures.scoring import file_of as scorer_file
 from snakesteer.plan.activations import format_of
 from snakesteer.plan.artefacts import Artefact, Inputs
 from snakesteer.plan.code_digest import own_digest
@@ -19,9 +20,16 @@ from snakesteer.plan.models import layer_sets, model, running, transfer
 from snakesteer.plan.resources import most_tokens
 from snakesteer.plan.vectors import drawn_vectors, resampled_vectors, vector
 from snakesteer.study.designs import plain_positions
-from snakesteer.study.measures import Divergence, FirstToken, OnBehaviours, OnCorpora, TwoChoice
+from snakesteer.study.measures import (
+    Continuation,
+    Divergence,
+    FirstToken,
+    OnBehaviours,
+    OnCorpora,
+    TwoChoice,
+)
 from snakesteer.study.tables import Table
-from snakesteer.sweeps.job import Injected, SweepJob
+from snakesteer.sweeps.job import Injected, Measured, SweepJob
 from snakesteer.tables.job import ChoiceJob, Picked, Statistics, TableJob
 
 
@@ -121,7 +129,7 @@ def specified(graph: Graph, name: str) -> list[SweepJob]:
         draws=draws or None,
         **running(entry, sweep),
         **transfer(graph, f"sweeps.{name}", sweep.model, vectors),
-        own=_own(graph, sweep.inject.operators),
+        own=_own_operators(graph, sweep.inject.operators) | _own_scorers(graph, measures),
     )
     jobs: list[SweepJob] = []
     room = 0.0
@@ -149,7 +157,14 @@ def _drawn(injections: Iterable[Injected], draws: Mapping[str, int]) -> list[Inj
     return made
 
 
-def _own(graph: Graph, operators: Iterable[str]) -> dict[str, str]:
+def _own_scorers(graph: Graph, measures: Iterable[Measured]) -> dict[str, str]:
+    """The digests of scorers that are files of the study's author."""
+    named = [score["scorer"] for each in measures for score in each.asked.get("scores", ())]
+    scripts = graph.repository / "workflow" / "scripts"
+    return {name: own_digest(scorer_file(name), scripts) for name in named if is_own(name)}
+
+
+def _own_operators(graph: Graph, operators: Iterable[str]) -> dict[str, str]:
     """The digests of operators that are files of the study's author."""
     scripts = graph.repository / "workflow" / "scripts"
     return {name: own_digest(file_of(name), scripts) for name in sorted(operators) if is_own(name)}
@@ -171,7 +186,7 @@ def samples(graph: Graph, name: str) -> Artefact:
         format=format_of(graph.study, entry),
         sites=tuple(entry.sites),
         positions=plain_positions(entry.positions),
-        own=_own(graph, [entry.operator]) or None,
+        own=_own_operators(graph, [entry.operator]) or None,
     )
     inputs: Inputs = {
         "model": [model(graph, entry.model)],
@@ -200,6 +215,11 @@ def tabled(graph: Graph, name: str) -> TableJob:
         return replace(job, statistics=statistics)
     if isinstance(table.measured, FirstToken):
         return job
+    if isinstance(table.measured, Continuation):
+        columns: list[str] = []
+        for score, entry in table.measured.scores.items():
+            columns += entry.asked(score).columns.values()
+        return replace(job, statistics=statistics, scores=tuple(columns))
     assert isinstance(table.measured, OnBehaviours)
     job = replace(job, split=table.measured.split)
     if isinstance(table.measured, TwoChoice):

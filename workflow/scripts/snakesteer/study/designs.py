@@ -55,6 +55,7 @@ OPERATOR = (
     "taken out, the coefficient being the share; `clamp`: that component is set to the "
     "coefficient. Or a Python file beside the study, `FILE.py`, with a function `apply`."
 )
+USUALLY_CHANGED = "The vector times the coefficient is added to the block's output, at every token."
 Sites = Annotated[list[Site], Some, Distinct]
 
 

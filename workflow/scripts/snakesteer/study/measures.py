@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from snakesteer.core.records import plain
 from snakesteer.measures import next_token_settings, two_choice_settings
 from snakesteer.measures.choice_settings import By
 from snakesteer.prompts.formats import PLAIN
@@ -20,13 +21,19 @@ from snakesteer.study.entries import (
     MeasureName,
     Name,
     Names,
+    Seed,
     Share,
     Some,
     TokenId,
 )
 from snakesteer.study.formats import FORMAT, Format
+from snakesteer.study.scores import Scores
 from snakesteer.sweeps.job import Precision
+from snakesteer.tables.continuation import ALWAYS, ENDS
+from snakesteer.tables.continuation import COLUMNS as OF_TEXTS
 
+Section = Literal["corpora", "behaviours", "prompts"]
+LISTED = "prompts"  # the source of those that a study lists
 TOKENS = 500_000
 ANSWER_PREFIX = (
     "What is begun of the answer, behind the prompt in its format, as `(`. Then "
@@ -70,9 +77,14 @@ class MeasureEntry(Entry):
         raise NotImplementedError
 
     @property
-    def section(self) -> Literal["corpora", "behaviours"]:
-        """The section of its sources."""
+    def section(self) -> Section:
+        """The section of its sources; `prompts` where these are its own."""
         return self.SECTION
+
+    @property
+    def writes(self) -> bool:
+        """Whether the model goes on from its texts, so that a completion follows each."""
+        return False
 
     @property
     def before_last(self) -> bool:
@@ -384,7 +396,7 @@ class OnEither(OnBehaviours):
         return self
 
     @property
-    def section(self) -> Literal["corpora", "behaviours"]:
+    def section(self) -> Section:
         return "corpora" if self.corpora else "behaviours"
 
     @property
@@ -476,8 +488,111 @@ class FirstToken(OnEither):
         return None
 
 
+class Continuation(OnBehaviours):
+    """Text that the model writes under steering, and scores of it. Every text is kept.
+
+    Its prompts are those of questions, the instructions of corpora, or listed here.
+    """
+
+    measure: Literal["continuation"]
+    corpora: Names | None = Field(
+        None, description="Validation splits whose texts are the prompts, in place of questions."
+    )
+    prompts: Annotated[list[Annotated[str, Some]], Some, Distinct] | None = Field(
+        None, description="The prompts themselves, in place of questions."
+    )
+    items: Count | None = Field(
+        None, description="Prompts of each source, the first so many; all if left out."
+    )
+    tokens: Count = Field(40, description="Tokens of a text, at most.")
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0,
+        description="0 takes the most likely token; above it one is drawn from the probabilities "
+        "at that temperature.",
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0,
+        description="Tokens are drawn from the fewest, most likely first, that make up this much "
+        "of the probability.",
+    )
+    n: Count = Field(1, description="Texts drawn for each prompt.")
+    seed: Seed = Field(0, description="Of what is drawn; each text has a seed made of it.")
+    stop: Annotated[list[Annotated[str, Some]], Distinct] = Field(
+        [], description="A text ends before the first of these, as at the model's end tokens."
+    )
+    scores: Scores = Field(
+        {}, description="By name; `scorer` says which, and may be left out where the name is it."
+    )
+
+    READS = OnBehaviours.READS | {"corpora"}
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        named = [name for name in ("behaviours", "corpora", "prompts") if getattr(self, name)]
+        if len(named) > 1:
+            raise ValueError(f"names {' and '.join(named)}; give each of them a measure of its own")
+        for name in ("split",) if self.corpora or self.prompts else ():
+            if name in self.model_fields_set:
+                raise ValueError(
+                    f"{name} is for behaviours, but {named[0]} are given; remove one of them"
+                )
+        if self.prompts and self.items:
+            raise ValueError("items is given, and the prompts are listed; list as many as wanted")
+        return self
+
+    @model_validator(mode="after")
+    def _drawn_or_not(self) -> Self:
+        if not self.temperature:
+            for name in ("n", "top_p", "seed"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(
+                        f"{name} is {getattr(self, name)}, but with temperature 0 nothing is "
+                        "drawn; give a temperature, or remove it"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _columns_of_their_own(self) -> Self:
+        taken = dict.fromkeys([*OF_TEXTS, "draw", "draws"], "the table's own")
+        taken |= {f"{name}{end}": "the table's own" for name in ALWAYS for end in ("", *ENDS)}
+        for name, entry in self.scores.items():
+            for column in entry.asked(name).columns.values():
+                if column in taken:
+                    raise ValueError(
+                        f"scores.{name} has the column {column}, which is {taken[column]}; give "
+                        "it another name"
+                    )
+                taken |= {f"{column}{end}": f"that of scores.{name}" for end in ("", *ENDS)}
+        return self
+
+    @property
+    def section(self) -> Section:
+        if self.prompts:
+            return "prompts"
+        return "corpora" if self.corpora else "behaviours"
+
+    @property
+    def writes(self) -> bool:
+        return True
+
+    def reads_behind_prompts(self, completions: bool) -> bool:
+        return True
+
+    @property
+    def sources(self) -> list[str] | None:
+        return [LISTED] if self.prompts else self.corpora or self.behaviours
+
+    def settings(self) -> dict[str, Any]:
+        asked = super().settings()
+        scores = [plain(entry.asked(name)) for name, entry in self.scores.items()]
+        return {name: value for name, value in asked.items() if name != "scores"} | (
+            {"scores": scores} if scores else {}
+        )
+
+
 Measure = Annotated[
-    NextToken | TwoChoice | Choice | FirstToken | Divergence, Field(discriminator="measure")
+    NextToken | TwoChoice | Choice | FirstToken | Divergence | Continuation,
+    Field(discriminator="measure"),
 ]
 MEASURES: tuple[type[MeasureEntry], ...] = get_args(get_args(Measure)[0])
 

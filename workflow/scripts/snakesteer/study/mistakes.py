@@ -138,6 +138,8 @@ def _place(location: tuple[Any, ...]) -> list[str]:
         rest = rest[:1] + rest[2:]
     elif location[:1] == ("sweeps",) and rest[:1] == ("measures",):
         rest = rest[:2] + rest[3:]
+        if rest[2:3] == ("scores",):
+            rest = rest[:4] + rest[5:]
     elif location[:2] == ("published", "sweeps"):
         rest = rest[:1] + rest[2:]
     branches = ["str", "int", "float", "Shuffle", "Scale", "Format", "Mean", "[key]"]

@@ -107,8 +107,9 @@ class Model(Entry):
     kept_gb: Annotated[float, Field(gt=0)] = Field(
         1.0,
         description="Bound on the hidden states kept for the coefficients of a sweep, and on the "
-        "unsteered probabilities that `divergence` keeps beside them. Documents are evaluated in "
-        "chunks for which it is enough.",
+        "unsteered probabilities that `divergence` keeps beside them, and on the keys and values "
+        "of texts that are written together. Documents are evaluated in chunks for which it is "
+        "enough.",
     )
 
     @model_validator(mode="after")

@@ -33,7 +33,7 @@ This page is made from the schema in `workflow/scripts/snakesteer/study/` by
 
 
 # Keys that the name of an entry or its other keys imply.
-IMPLIED = ("design", "measure")
+IMPLIED = ("design", "measure", "scorer")
 
 
 def json_schema() -> str:
@@ -76,7 +76,7 @@ def markdown() -> str:
 def _heading(entry: type[Entry], first: bool) -> str:
     """What tells an entry from the others of its section: its kind, source or the like, or what
     it is, unless it is the section's own."""
-    for key in ("source", "kind", "method", "design", "measure"):
+    for key in ("source", "kind", "method", "design", "measure", "scorer"):
         field = entry.model_fields.get(key)
         if field and len(get_args(field.annotation)) == 1:
             return f"### {key}: {get_args(field.annotation)[0]}\n\n"

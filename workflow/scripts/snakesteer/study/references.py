@@ -285,10 +285,12 @@ def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
     _draws(study, entry, sweep, study.draws_of(vectors))
     for name, measure in sweep.measures.items():
         place = f"{entry}.measures.{name}"
-        _known(study, f"{place}.{measure.section}", measure.section, measure.sources or [])
+        if measure.section != "prompts":
+            _known(study, f"{place}.{measure.section}", measure.section, measure.sources or [])
         if measure.sources is None and not isinstance(sweep.inject, AloneDesign):
             _distinct_behaviours(study, place, vectors)
-        if isinstance(measure, OnBehaviours) and measure.section == "behaviours":
+        of_questions = measure.section == "behaviours" and not measure.writes
+        if of_questions and isinstance(measure, OnBehaviours):
             _can_be_asked(study, place, measure, study.sources_of(sweep, measure))
         _known_format(study, place, measure)
         steered.check(study, entry, name, sweep)

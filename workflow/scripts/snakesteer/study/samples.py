@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from snakesteer.prompts.formats import PLAIN
-from snakesteer.study.designs import OPERATOR, Operator, how_changed
+from snakesteer.study.designs import OPERATOR, USUALLY_CHANGED, Operator, how_changed
 from snakesteer.study.entries import (
     SITE,
     STEERED,
@@ -52,5 +52,4 @@ class Samples(Entry):
     @property
     def said(self) -> list[str]:
         """What their page says of how states are changed."""
-        usual = ["The vector times the coefficient is added to the block's output, at every token."]
-        return how_changed(self.operator, self.sites, self.positions) or usual
+        return how_changed(self.operator, self.sites, self.positions) or [USUALLY_CHANGED]

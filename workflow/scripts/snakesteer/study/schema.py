@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -37,6 +37,7 @@ from snakesteer.study.measures import (
     MEASURES,
     GridStopping,
     MeasureEntry,
+    Section,
     SkillStopping,
     TwoChoice,
 )
@@ -52,6 +53,7 @@ from snakesteer.study.published import (
 )
 from snakesteer.study.samples import Samples
 from snakesteer.study.scorecards import Scorecard
+from snakesteer.study.scores import SCORES
 from snakesteer.study.sweeps import Sweep, SweepEntry
 from snakesteer.study.tables import Table, tables_of
 from snakesteer.study.vectors import METHODS, ControlVector, FileVector, Scale, Vector, VectorEntry
@@ -114,9 +116,9 @@ class Study(Entry):
         sweep = name.split(".")[0]
         return tables_of(sweep, self.sweeps[sweep])[name]
 
-    def title_of(self, section: Literal["corpora", "behaviours"], name: str) -> str | None:
+    def title_of(self, section: Section, name: str) -> str | None:
         """The title of a corpus or behaviour, of this study or as the published section has it."""
-        own: Mapping[str, Corpus | Behaviour] = getattr(self, section)
+        own: Mapping[str, Corpus | Behaviour] = getattr(self, section, {})
         if name in own:
             return own[name].title
         published: Mapping[str, Titled] = getattr(self.published, section, {})
@@ -292,6 +294,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
         Range,
         Magnitudes,
         *MEASURES,
+        *SCORES,
         SkillStopping,
         GridStopping,
     ),

@@ -37,7 +37,7 @@ def check(study: Study, entry: str, name: str, sweep: SweepEntry) -> None:
 
 def _has_completions(study: Study, measure: MeasureEntry, source: str) -> bool:
     """Whether the source itself says what follows its prompts."""
-    if measure.section == "behaviours":
+    if measure.section != "corpora":
         return False
     return getattr(study.corpora[source], "completion", None) is not None
 

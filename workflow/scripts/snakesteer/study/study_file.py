@@ -69,12 +69,13 @@ def resolve(data: Mapping[str, Any], folder: Path, seen: tuple[Path, ...] = ()) 
 
 
 def _beside(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """A study's data with files of its vectors, and operators, that lie in its own folder named
-    from here."""
+    """A study's data with files of its vectors, scores and operators beside it named from here."""
     own = dict(data)
     for section in ("sweeps", "samples"):
         if section in own:
             own[section] = _operators_beside(own[section], folder)
+    if isinstance(own.get("sweeps"), Mapping):
+        own["sweeps"] = _scorers_beside(own["sweeps"], folder, ("measures", "scores"))
     if not isinstance(own.get("vectors"), Mapping):
         return own
     vectors = dict(own["vectors"])
@@ -95,6 +96,26 @@ def _operators_beside(given: Any, folder: Path) -> Any:
     operator = found.get("operator")
     if isinstance(operator, str) and is_own(operator) and (folder / at_home(operator)).is_file():
         found["operator"] = str(folder / at_home(operator))
+    return found
+
+
+def _scorers_beside(entries: Any, folder: Path, inside: tuple[str, ...]) -> Any:
+    """Entries that hold scores in the key at the end of a path of keys, with files that score and
+    lie in the study's own folder named from here."""
+    if not isinstance(entries, Mapping):
+        return entries
+    found = {}
+    for name, entry in entries.items():
+        if isinstance(entry, Mapping) and inside:
+            if inside[0] in entry:
+                within = _scorers_beside(entry[inside[0]], folder, inside[1:])
+                entry = {**entry, inside[0]: within}
+        elif isinstance(entry, Mapping):
+            for key in ("scorer", "file"):
+                given = entry.get(key)
+                if isinstance(given, str) and (folder / at_home(given)).is_file():
+                    entry = {**entry, key: str(folder / at_home(given))}
+        found[name] = entry
     return found
 
 

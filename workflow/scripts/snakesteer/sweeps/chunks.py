@@ -75,12 +75,14 @@ def chunks_of(
     places: Mapping[str, range],
     kept_bytes: float,
     beside: Mapping[str, Sequence[float]],
+    most: int | None = None,
 ) -> list[Chunk]:
     """Chunks of each source's samples at its `places`, of which at most `kept_bytes` are kept each.
 
-    These are the states and, by source, what is kept `beside` those of each sample. Samples of one
-    name that follow each other share a chunk; those of which more is kept are a chunk of their own.
-    What a batch of few tokens may pad beyond the share `MOST_PADDING` is not counted.
+    These are the states and, by source, what is kept `beside` those of each sample. A chunk has at
+    most `most` samples. Samples of one name that follow each other share a chunk; those of which
+    more is kept are a chunk of their own. What a batch of few tokens may pad beyond the share
+    `MOST_PADDING` is not counted.
     """
     size = model.dtype.itemsize * model.hidden * (1 + MOST_PADDING)
     chunks = []
@@ -92,7 +94,8 @@ def chunks_of(
             kept = 0.0
             for place in several:
                 kept += len(given.sequences[place]) * size + beside[source][place]
-            if held and held + kept > kept_bytes:
+            full = most is not None and several[0] - starts[-1] >= most
+            if held and (held + kept > kept_bytes or full):
                 starts.append(several[0])
                 held = 0.0
             held += kept

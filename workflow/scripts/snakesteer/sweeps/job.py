@@ -181,9 +181,9 @@ class Measured:
 class SweepJob:
     """One job of a sweep: what is injected, what is measured, and how the model is run.
 
-    `behaviours` are those of the vectors that are made of one; `own` the digests of operators that
-    are files of the study's author, by their paths. With `resamples` the vectors are so many of
-    each. `draws` says how many there are of the vectors that are drawn several times.
+    `behaviours` are those of the vectors that are made of one; `own` the digests of operators and
+    scorers that are files of the study's author, by their paths. With `resamples` the vectors are
+    so many of each. `draws` says how many there are of the vectors that are drawn several times.
     """
 
     injections: tuple[Injected, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -21,6 +21,7 @@ from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.positions import ALL, refuse_outside
 from snakesteer.engine.steering import Injection, injection
 from snakesteer.measures import together
+from snakesteer.measures.scoring import PREFIX, Scorer, scored
 from snakesteer.storage.points import Points
 from snakesteer.sweeps.chunks import (
     KEPT_BYTES,
@@ -50,7 +51,8 @@ class Asked:
     `measures` says what the plugin is; `code` tells what it does from any other. With `read_on`
     every coefficient visited has other samples, the next ones that hold so many tokens. With a
     `precision`, only as many of each source's samples are evaluated as it takes at the coefficients
-    visited, and the pilot's samples decide which those are.
+    visited, and the pilot's samples decide which those are. `scores` are those of its texts, each
+    with what tells its code from any other.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Asked:
     read_on: int | None = None
     precision: Precision | None = None
     code: str = ""
+    scores: Mapping[Scorer, str] = field(default_factory=dict)
 
     @property
     def advance(self) -> Advance | None:
@@ -68,6 +71,8 @@ class Asked:
 
     def tokens(self, samples: Samples) -> int:
         """How many tokens samples count for."""
+        if hasattr(samples, "reads"):
+            return int(samples.reads)
         return sum(map(self.plugin.counted, samples.sequences))
 
     def of(self, source: str, table: pa.Table) -> pa.Table:
@@ -133,7 +138,8 @@ def run(
         for measure in measures:
             owned = (number, measure.name)
             own = [table for table, of in zip(measured, owners, strict=True) if of == owned]
-            table = pa.concat_tables([measure.plugin.SCHEMA.empty_table(), *own])
+            tables_of_it = [measure.plugin.SCHEMA.empty_table(), *own]
+            table = pa.concat_tables(tables_of_it, promote_options="default")
             for column, label in ((INJECTION, steering.label), (MEASURE, measure.name)):
                 labels = pa.array([label] * table.num_rows, column.type)
                 table = table.append_column(column, labels)
@@ -232,7 +238,8 @@ class _Sweep:
             samples = self.measures[name].samples
             beside = {source: self._kept_beside(samples[source]) for source in some}
             model = self.prepared.model
-            chunks += chunks_of(model, name, samples, some, self.kept_bytes, beside)
+            most = getattr(self.measures[name].plugin, "MOST_SAMPLES", None)
+            chunks += chunks_of(model, name, samples, some, self.kept_bytes, beside, most)
         shared = sharing(chunks)
         near: dict[Chunk, list[Chunk]] = {}
         for group in shared:
@@ -254,7 +261,7 @@ class _Sweep:
                 for source in curve.sources:
                     for chunk in chunks:
                         if (chunk.measure, chunk.source) == (curve.measure, source):
-                            parts.append(self.point(curve, chunk, coefficient))
+                            parts.append(self.scored(curve, chunk, coefficient))
             tables.append(pa.concat_tables(parts))
         return tables
 
@@ -279,6 +286,8 @@ class _Sweep:
         logits alone.
         """
         asked = self.measures[chunk.measure]
+        if getattr(asked.plugin, "SEVERAL", False):
+            return self._one_of_several(curve, chunk, coefficient)
 
         def rows() -> pa.Table:
             batches = self.prepared.batches(chunk, curve.injection)
@@ -308,6 +317,54 @@ class _Sweep:
             rows,
             lambda: self.progress.skip(asked.tokens(chunk.samples)),
         )
+
+    def _one_of_several(self, curve: Curve, chunk: Chunk, coefficient: float | None) -> pa.Table:
+        """The rows of one point; all that the curve lacks on the chunk are measured with it."""
+        asked = self.measures[chunk.measure]
+
+        def rows() -> pa.Table:
+            wanted: list[float | None] = []
+            for value in curve.coefficients:
+                if value == coefficient or self._said(curve, chunk, value) not in self.points:
+                    wanted.append(value)
+            measured = asked.plugin.rows(
+                self.prepared.model,
+                curve.injection,
+                wanted,
+                chunk.source,
+                chunk.samples,
+                self.kept_bytes,
+                self.progress,
+            )
+            own = None
+            for value, table in zip(wanted, measured, strict=True):
+                if value == coefficient:
+                    own = table
+                else:
+                    self.points.add(self._said(curve, chunk, value), table)
+            assert own is not None
+            return own
+
+        return self.points.table(
+            self._said(curve, chunk, coefficient),
+            rows,
+            lambda: self.progress.skip(asked.tokens(chunk.samples)),
+        )
+
+    def scored(self, curve: Curve, chunk: Chunk, coefficient: float | None) -> pa.Table:
+        """The rows of one point, which is there, with the scores of its texts, if it has any."""
+        asked = self.measures[chunk.measure]
+        table = self.point(curve, chunk, coefficient)
+        for scorer, code in asked.scores.items():
+            written = asked.plugin.written(chunk.samples, table)
+            found = self.points.table(
+                self._said(curve, chunk, coefficient)
+                | {"score": [scorer.scorer, scorer.settings, code]},
+                partial(scored, scorer, written, self.prepared.model),
+            )
+            for part, column in scorer.columns.items():
+                table = table.append_column(f"{PREFIX}{column}", found[part])
+        return table
 
     def _said(self, curve: Curve, chunk: Chunk, coefficient: float | None) -> dict[str, Any]:
         """What tells a point from any other."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from snakesteer.core.records import unless_said
 from snakesteer.sweeps.job import Injected
 
 
@@ -22,8 +23,9 @@ class TableJob:
     """The table of a sweep under one of its measures, which it has by the name `of`.
 
     `jobs` are the injections of each of its jobs. There are `statistics` where intervals are
-    bootstrapped; of accuracies on corpora a `target`, the first of them; of answers a `split`, and
-    the share of one answer above which there is mode `collapse`.
+    bootstrapped; of texts the columns of their `scores`; of accuracies on corpora a `target`, the
+    first of them; of answers a `split`, and the share of one answer above which there is mode
+    `collapse`.
     """
 
     sweep: str
@@ -35,6 +37,7 @@ class TableJob:
     statistics: Statistics | None = None
     split: str | None = None
     collapse: float | None = None
+    scores: tuple[str, ...] = unless_said(())
 
     @property
     def layers(self) -> set[str]:
