@@ -153,7 +153,7 @@ def test_tables_have_every_draw_with_mean_and_range(results: Path) -> None:
     columns = pd.read_parquet(results / "tables" / "code.parquet").columns
     assert not {"draw", "draws", "relative_top1_min"} & set(columns)
     raw = pd.concat(map(pd.read_parquet, (results.parent / "cache" / "sweeps").glob("random.*")))
-    assert set(raw["injection"]) == {f"random at 3, draw {draw}" for draw in range(3)}
+    assert set(raw["injection"]) == {f"random, draw {draw} at 3" for draw in range(3)}
 
 
 def test_figures_show_the_mean_and_the_range(results: Path) -> None:
@@ -180,6 +180,16 @@ def test_vectors_in_numbers_are_a_figure_with_its_tables(results: Path) -> None:
     for place, position in enumerate(POSITIONS):
         np.testing.assert_allclose(at.loc[position, "norm"], lengths[place], rtol=1e-6)
     assert table[table["vector"] == "code"]["position"].isna().all()
+    random = table[table["vector"] == "random"]
+    lengths = np.linalg.norm(vector(results, "random-draws", "vectors"), axis=-1)  # [draws, layers]
+    assert (random["draws"] == 3).all() and table["draws"].isna().any()
+    for end, expected in (("_min", lengths.min(axis=0)), ("_max", lengths.max(axis=0))):
+        np.testing.assert_allclose(random[f"norm{end}"], expected, rtol=1e-5)
+    assert (random["accuracy_min"] < random["accuracy_max"]).any()
+    cosines = pd.read_csv(results / "cosines.csv")
+    spread = cosines["cosine_max"] - cosines["cosine_min"]
+    of_draws = cosines["other"].isin(["random", "random-at", "unlabelled"])
+    assert (spread[of_draws] > 0).any() and spread[cosines["other"] == "code-at"].isna().all()
     numbers = pd.read_csv(results / "figures" / "vectors.csv")
     assert set(numbers["quantity"]) == {"norm", "accuracy", "cosine"}
     assert set(numbers["vector"]) >= {"Code", "Code at, −3", "Code at, −1", "Probe at, −1"}

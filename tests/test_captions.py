@@ -114,3 +114,10 @@ def test_a_grid_of_one_direction_is_not_described_by_the_other(tmp_path: Path) -
 def test_layers_of_simultaneous_steering(path: str, layers: str) -> None:
     plan = Plan(study_file.load(CONFIG / f"{path}.yaml"), REPOSITORY)
     assert f" Layers: {layers}" in caption(plan.study, "simultaneous-steering")
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_what_a_logarithmic_scale_leaves_out_is_said(log: bool) -> None:
+    over = {"figures": {"dose": {"kind": "curves", "sweeps": ["code"], "log": log}}}
+    study = study_file.parse(study_file.merge(study_file.read(CONFIG / "miniature.yaml"), over))
+    assert ("no logarithm, are left out" in caption(study, "dose")) == log

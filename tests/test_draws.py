@@ -156,6 +156,12 @@ def test_captions_say_what_is_shown_of_the_draws(plan: Plan) -> None:
         plan.study, "general-coding"
     )
     assert "draws" not in caption(plan.study, "simultaneous-steering")
+    axes = {"x": {"table": "code-permuted"}, "y": {"table": "code-permuted", "column": "nll"}}
+    sides = planned(control() | {"figures": {"sides": {"kind": "against", **axes}}})
+    assert (
+        "better on both axes. Means of draws are not among them. code-permuted: mean and range of "
+        "3 draws. Intervals" in caption(sides.study, "sides")
+    )
     grid = {"sweeps": {"grid": {"inject": {"vectors": ["myopia", "w"]}}}, "choices": None}
     random = {"w": {"method": "control", "how": "random", "of": "wealth-seeking", "draws": 2}}
     for unneeded in ("single", "combined"):

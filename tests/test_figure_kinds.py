@@ -125,6 +125,22 @@ def test_a_figure_of_vectors_is_made_from_the_tables_beside_it() -> None:
     assert words.startswith("Training accuracy: the share of a vector's own samples")
 
 
+def test_vectors_that_are_drawn_are_told_by_their_draws() -> None:
+    data = yaml.safe_load((REPOSITORY / "config" / "miniature.yaml").read_text())
+    data["figures"] = {"geometry": {"kind": "vectors", "vectors": ["code", "code-permuted"]}}
+    data["vectors"]["code-permuted"]["draws"] = 5
+    plan = Plan(study_file.parse(data), REPOSITORY)
+    described = plan.described_vectors
+    drawn = {entry["name"]: entry.get("draws") for entry in described.settings}
+    assert drawn == {**dict.fromkeys(data["vectors"]), "code-permuted": 5}
+    paths = dict(zip(drawn, described.inputs["vectors"], strict=True))
+    assert [name for name, path in paths.items() if "-draws." in path] == ["code-permuted"]
+    assert (
+        "in turns. code-permuted: mean and range of 5 draws. Cosines of draws are their mean."
+        in caption(plan.study, "geometry")
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -161,3 +177,76 @@ def test_vectors_of_a_paper_have_no_samples_to_be_described() -> None:
         f"figures.geometry.vectors names {name}, which is published and has no samples here; name "
         "vectors of the study's own."
     )
+
+
+@pytest.mark.parametrize(
+    ("how", "permuted"),
+    [("operands", ["code-permuted"]), ("permuted", ["code-permuted"]), ("random", [])],
+)
+def test_a_trade_off_knows_which_controls_are_permuted(how: str, permuted: list[str]) -> None:
+    data = yaml.safe_load((REPOSITORY / "config" / "miniature.yaml").read_text())
+    data["vectors"]["code-permuted"]["how"] = how
+    figure = Plan(study_file.parse(data), REPOSITORY).figures["general-coding"]
+    assert figure.settings["permuted"] == permuted
+
+
+def test_a_figure_of_scores_knows_an_operator_that_does_not_add() -> None:
+    data = yaml.safe_load((REPOSITORY / "config" / "miniature.yaml").read_text())
+    assert (
+        "operator" not in Plan(study_file.parse(data), REPOSITORY).figures["grid-search"].settings
+    )
+    data["sweeps"]["grid"]["inject"]["operator"] = "ablate"
+    figure = Plan(study_file.parse(data), REPOSITORY).figures["grid-search"]
+    assert figure.settings["operator"] == "ablate"
+
+
+def against(x: dict[str, Any], y: dict[str, Any]) -> Study:
+    """The study in miniature with a figure of two axes."""
+    data = yaml.safe_load((REPOSITORY / "config" / "miniature.yaml").read_text())
+    dose = {"measure": "divergence", "corpora": ["python"], "tokens": 100}
+    data["sweeps"]["code"]["measures"]["dose"] = dose
+    data["figures"] = {"sides": {"kind": "against", "x": x, "y": y}}
+    return study_file.parse(data)
+
+
+@pytest.mark.parametrize(
+    ("axis", "of", "other", "on"),
+    [
+        ({"table": "code.next_token"}, "code, text", {"table": "code.dose"}, "python"),
+        (
+            {"table": "code.next_token", "column": "nll"},
+            "code, text",
+            {"table": "code.next_token", "source": "text"},
+            "text",
+        ),
+        (
+            {"table": "simultaneous"},
+            "myopia, wealth-seeking, sycophancy, agreeableness, anti-immigration",
+            {"table": "alignment-tax"},
+            "all",
+        ),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_axes_on_different_texts_are_told_before_anything_runs(
+    axis: dict[str, Any], of: str, other: dict[str, Any], on: str, first: bool
+) -> None:
+    sides = (axis, other) if first else (other, axis)
+    with pytest.raises(StudyError) as raised:
+        against(*sides)
+    assert str(raised.value) == (
+        f"figures.sides.{'x' if first else 'y'} draws sweeps.{axis['table']}, which is on {of}, "
+        f"but the other axis is on {on}; give it `source`, one of its own."
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        ({"table": "code.next_token", "source": "text"}, {"table": "code.dose"}),
+        ({"table": "code.next_token"}, {"table": "code.next_token", "column": "nll"}),
+        ({"table": "grid"}, {"table": "grid", "column": "propensity"}),
+    ],
+)
+def test_axes_that_can_be_paired_are_a_figure(x: dict[str, Any], y: dict[str, Any]) -> None:
+    assert list(against(x, y).figures) == ["sides"]

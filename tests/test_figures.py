@@ -25,7 +25,7 @@ from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import LOOK, PALETTE, signed
 from snakesteer.tables.next_token import ACCURACIES, SKILL_COLUMNS
 from snakesteer.tables.two_choice import score_counts
-from snakesteer.vectors.described import cosines, of_layers
+from snakesteer.vectors.described import cosines, of_draws, of_layers
 from snakesteer.vectors.samples import Samples
 
 BEHAVIOURS = ["myopia", "wealth-seeking", "anti-immigration"]
@@ -124,8 +124,9 @@ def arrays() -> dict[str, np.ndarray]:
     return {name: generator.standard_t(3, size=(6, 64)) for name in names}
 
 
-def described(positions: dict[str, list[int]] | None = None) -> Inputs:
-    """Four vectors in numbers, of pairs; with `positions` some have several."""
+def described(positions: dict[str, list[int]] | None = None, draws: int = 0) -> Inputs:
+    """Four vectors in numbers, of pairs; with `positions` some have several, with `draws` one is as
+    long as another and has so many."""
     generator = np.random.default_rng(5)
     pairs = {name: generator.normal(size=(20, 12, 16)) for name in ("matching", "not_matching")}
     samples = {"of": [Samples(pairs)]}
@@ -134,13 +135,17 @@ def described(positions: dict[str, list[int]] | None = None) -> Inputs:
     made["none"][3] = 0
     for name, several in (positions or {}).items():
         made[name] = generator.normal(size=(len(several), 12, 16))
-    positions = positions or {}
+    positions, drawn = positions or {}, ["random"] if draws else []
+    if draws:
+        anew = generator.normal(size=(draws, *made["random"].shape))
+        lengths = [np.linalg.norm(each, axis=-1, keepdims=True) for each in (made["syco"], anew)]
+        made["random"] = anew * lengths[0] / lengths[1]
     rows = []
     for name, vector in made.items():
         given = {} if name in positions or name == "none" else samples
-        found = of_layers(vector, given, positions.get(name))
+        found = (of_draws if name in drawn else of_layers)(vector, given, positions.get(name))
         rows += [{"vector": name, "method": "contrast", "model": "m"} | row for row in found]
-    angles = pd.DataFrame(cosines(made, positions))
+    angles = pd.DataFrame(cosines(made, positions, drawn))
     return Inputs(vectors=pd.DataFrame(rows), cosines=angles)
 
 
@@ -179,6 +184,11 @@ CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
         "vectors",
         described({"probe": [-3, -1]}),
         {"vectors": ["probe", "random"]},
+    ),
+    "vectors and draws": lambda: (
+        "vectors",
+        described(draws=5),
+        {"vectors": ["syco", "random", "probe"]},
     ),
     "a vector": lambda: ("vectors", described(), {"vectors": ["none"]}),
     "curves": lambda: (
@@ -347,12 +357,17 @@ def test_tradeoff_names_the_vectors_of_one_sweep():
 
 
 @pytest.mark.parametrize(
-    ("titles", "name"),
-    [({}, "Layer 2\n(permuted)"), ({"permuted": "Shuffled at 2"}, "Shuffled at 2")],
+    ("given", "name"),
+    [
+        ({}, "Layer 2\n(Shuffled)"),
+        ({"permuted": ["shuffled"]}, "Layer 2\n(permuted)"),
+        ({"permuted": ["shuffled", "other"]}, "Layer 2\n(Shuffled)"),
+        ({"titles": {"permuted": "Shuffled at 2"}}, "Shuffled at 2"),
+    ],
 )
-def test_tradeoff_names_its_control(titles, name):
+def test_tradeoff_names_its_control(given, name):
     _, inputs, settings = CASES["tradeoff"]()
-    settings = {"controls": settings["controls"], "titles": titles}
+    settings = {"controls": settings["controls"]} | given
     figure, _ = figure_and_numbers("tradeoff", inputs, settings)
     assert [text.get_text() for text in figure.legends[0].get_texts()][-2] == name
 
@@ -474,6 +489,17 @@ def test_heatmaps_of_few_multipliers_keep_their_label(multipliers, settings, dir
     assert min(*drawn.min, width - drawn.x1, height - drawn.y1) > 0.02
     above = figure.axes[0].title.get_window_extent()
     assert not box.overlaps(above)
+
+
+@pytest.mark.parametrize("kind", ["heatmap", "single"])
+def test_an_operator_that_does_not_add_is_told_by_the_signs_of_its_coefficients(kind):
+    inputs = Inputs(behaviour=behaviour())
+    for operator, words in (("ablate", "coefficient > 0"), (None, "add")):
+        figure, _ = figure_and_numbers(kind, inputs, COLLAPSE | {"operator": operator})
+        said = [axes.get_title() for axes in figure.axes]
+        said += [text.get_text() for text in figure.legends[0].get_texts()]
+        assert any(words in each.lower() for each in said)
+        assert any("subtract" in each.lower() for each in said) == (operator is None)
 
 
 def test_heatmap_without_a_default_is_refused():
@@ -611,6 +637,21 @@ def test_curves_of_several_corpora_have_a_panel_each_on_one_scale():
     assert figure.axes[0].get_yscale() == "log"
 
 
+def test_a_logarithmic_scale_leaves_out_what_has_no_logarithm():
+    _, inputs, settings = CASES["curves by source"]()
+    figure, numbers = figure_and_numbers("curves", inputs, settings)
+    assert (numbers["value"] == 0).sum() == 4
+    for axes in figure.axes:
+        curves = [line for line in axes.lines if line.get_label()[0] != "_"]
+        for line in curves:
+            values = line.get_ydata()
+            assert np.isnan(values).sum() == 1 and np.nanmin(values) > 0
+        for band in axes.collections:
+            (path, *rest) = band.get_paths()
+            assert rest  # the band is open where the curve is
+            assert all((each.vertices[:, 1] > 0).all() for each in [path, *rest])
+
+
 def test_the_pareto_front_holds_what_no_other_point_beats():
     _, inputs, settings = CASES["against"]()
     figure, numbers = figure_and_numbers("against", inputs, settings)
@@ -628,6 +669,55 @@ def test_the_pareto_front_holds_what_no_other_point_beats():
     assert {*front.get_xdata()} == {*marked["value_x"]}
     axes = figure.axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("KL (nats), Code", "Top-1 accuracy, Text")
+
+
+def drawn_anew(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """The table with a control beside it, as figures get the mean and range of its draws."""
+    control = table[table["layer"] == "2"].assign(vector="random", draws=5)
+    for name in columns:
+        control[name] *= 1 + 1e-15  # as a mean over equal values may be
+        control[f"{name}_min"], control[f"{name}_max"] = control[name] / 2, 2 * control[name]
+        control[f"{name}_low"], control[f"{name}_high"] = np.nan, np.nan
+    return pd.concat([table, control], ignore_index=True)
+
+
+def test_a_mean_of_draws_has_the_range_and_is_no_point_of_the_front():
+    tables = [drawn_anew(divergence(), ["kl"]), drawn_anew(skill(), ["relative_top1"])]
+    better = {"x": KL | {"better": "higher"}, "y": TOP1 | {"better": "higher"}}
+    figure, numbers = figure_and_numbers("against", Inputs(tables=tables), better)
+    means = numbers[numbers["draws"].notna()]
+    assert len(means) == 4 and not means["on_front"].any() and numbers["on_front"].any()
+    assert (means["low_x"] == means["value_x"] / 2).all()
+    at_one, _ = figure_and_numbers("against", Inputs(tables=tables), better | {"layers": [2]})
+    unsteered = [line for line in at_one.axes[0].lines if line.get_linestyle() == ":"]
+    assert len(unsteered) == 2  # one for each axis
+    alone = figure_and_numbers("against", Inputs(tables=[divergence(), skill()]), better)[1]
+    columns = ["vector", "layer", "coefficient", "on_front"]
+    steered = numbers[numbers["draws"].isna()][columns].reset_index(drop=True)
+    pd.testing.assert_frame_equal(steered, alone[columns])
+    said = "Random, Layer 2\nmean and range\nof 5 draws"
+    assert said in [text.get_text() for text in figure.legends[0].get_texts()]
+    for column in ("kl", "kl_p95"):
+        table = drawn_anew(divergence(), ["kl", "kl_p95"])
+        shown = {"shown": [KL | {"column": column}]}
+        figure, numbers = figure_and_numbers("curves", Inputs(tables=[table]), shown)
+        assert said in [text.get_text() for text in figure.legends[0].get_texts()]
+        means = numbers[numbers["draws"].notna()]
+        assert (means["high"] == 2 * means["value"]).all()
+
+
+def test_the_unsteered_model_with_a_point_of_its_own_is_seen_and_named():
+    tables = []
+    for table in (divergence(), skill()):
+        unsteered = table[table["coefficient"] == 0].assign(coefficient=np.nan)
+        table["unsteered"] = False
+        tables.append(pd.concat([table, unsteered]))
+    figure, numbers = figure_and_numbers("against", Inputs(tables=tables), AGAINST)
+    apart = numbers[numbers["coefficient"].isna()]
+    assert len(apart) == 2 and apart["on_front"].any()
+    (star,) = [line for line in figure.axes[0].lines if line.get_label() == "Unsteered"]
+    assert [*star.get_xdata()] == [*apart["value_x"]] and star.get_marker() == "*"
+    assert "Unsteered" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_which_values_are_better_decides_the_front():
@@ -776,3 +866,30 @@ def test_a_vector_at_several_positions_is_one_at_each():
     assert values(numbers, quantity="norm", vector="Probe, −1") == at["norm"].tolist()
     names = [text.get_text() for text in figure.subfigs[1].axes[0].get_yticklabels()]
     assert names == ["Probe, −3 · Probe, −1", "Probe, −3 · Random", "Probe, −1 · Random"]
+
+
+def test_a_control_with_draws_is_a_band_and_hides_no_vector_of_its_length():
+    kind, inputs, settings = CASES["vectors and draws"]()
+    figure, numbers = figure_and_numbers(kind, inputs, settings)
+    table = inputs.vectors[inputs.vectors["vector"] == "random"]
+    assert (table["draws"] == 5).all()
+    panels = figure.subfigs[0].axes
+    for axes, column in zip(panels, ("norm", "accuracy", "explained_variance"), strict=True):
+        (band,) = axes.collections
+        low, high = (table[f"{column}{end}"].to_numpy() for end in ("_min", "_max"))
+        assert {*low, *high} <= {*band.get_paths()[0].vertices[:, 1]}
+        own = numbers[(numbers["quantity"] == column) & (numbers["vector"] == "Random")]
+        for name in ("value", "value_min", "value_max"):
+            assert own[name].tolist() == table[name.replace("value", column)].tolist()
+    assert (table["accuracy_min"] < table["accuracy_max"]).any()
+    syco, random, probe = panels[0].lines
+    np.testing.assert_allclose(syco.get_ydata(), random.get_ydata())
+    (first, dashes), (second, others) = (line._unscaled_dash_pattern for line in (syco, random))
+    assert dashes == others and dashes[0] == dashes[1] == abs(first - second)
+    assert probe.get_linestyle() == "-"
+    assert [line.get_markevery() for line in (syco, random)] == [(0, 2), (1, 2)]
+    said = [text.get_text() for text in figure.subfigs[0].legends[0].get_texts()]
+    assert said == ["Syco", "Random\nmean and range\nof 5 draws", "Probe"]
+    cosine = numbers[(numbers["vector"] == "Syco") & (numbers["other"] == "Random")]
+    assert (cosine["value_min"] < cosine["value"]).all()
+    assert numbers[numbers["other"] == "Probe"]["value_min"].isna().sum() == 12

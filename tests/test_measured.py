@@ -342,6 +342,14 @@ def test_two_vectors_of_one_behaviour_are_asked_about_it_each_alone() -> None:
             "questions of one under several; give each a sweep of its own.",
         ),
         (
+            {
+                "sweeps": {"one": {"inject": {"operator": "clamp"}}},
+                "figures": {"f": {"kind": "heatmap", "sweep": "one"}},
+            },
+            "figures.f parts what is added from what is subtracted, but with the operator clamp "
+            "sweeps.one does neither, and steers at 0 as well; draw it as `kind: curves`.",
+        ),
+        (
             {"figures": {"f": {"kind": "heatmap", "sweep": "one", "direction": "subtract"}}},
             "figures.f draws no cell, as sweeps.one has no coefficients to subtract; add some "
             "there.",

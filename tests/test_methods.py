@@ -15,6 +15,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import cosine_similarity
 
 from snakesteer.core import plugins
 from snakesteer.core.errors import StudyError
@@ -255,3 +256,46 @@ def test_what_vectors_have_no_numbers_for_is_left_out() -> None:
         ("a", "b", None),
         ("a", "b", pytest.approx(24 / 25)),
     ]
+
+
+def test_draws_are_told_by_their_mean_and_range() -> None:
+    matching, other = pairs(30, 12)
+    drawn = np.random.default_rng(4).normal(size=(3, *matching.shape[1:])).astype(np.float32)
+    rows = list(described.of_draws(drawn, of(matching, other)))
+    assert len(rows) == matching.shape[1] and {row["draws"] for row in rows} == {3}
+    for layer, row in enumerate(rows):
+        shares = []
+        differences = matching[:, layer].astype(np.float64) - other[:, layer]
+        for vector in drawn[:, layer].astype(np.float64):
+            along = differences @ vector / np.linalg.norm(vector)
+            shares.append(np.var(along) / np.var(differences, axis=0).sum())
+        ends = [row[f"explained_variance{end}"] for end in ("", "_min", "_max")]
+        assert ends == pytest.approx([np.mean(shares), min(shares), max(shares)])
+        lengths = np.linalg.norm(drawn[:, layer].astype(np.float64), axis=1)
+        assert row["norm"] == pytest.approx(lengths.mean())
+        assert row["norm_max"] == pytest.approx(lengths.max())
+    (nothing, *_) = described.of_draws(0 * drawn, of(matching, other))
+    assert (nothing["norm"], nothing["accuracy"], nothing["accuracy_min"]) == (0, None, None)
+
+
+def test_cosines_of_draws_are_those_of_every_draw() -> None:
+    draw = np.random.default_rng(5)
+    one, anew, others = (draw.normal(size=(*times, 2, 6)) for times in ((), (3,), (4,)))
+    vectors = {"one": one, "anew": anew, "others": others}
+    rows = list(described.cosines(vectors, {}, ["anew", "others"]))
+    found = {(row["vector"], row["other"], row["layer"]): row for row in rows}
+    assert len(found) == len(rows) == 6
+    for layer in range(2):
+        for first, second, pair in (
+            ("one", "anew", (one[None], anew)),
+            ("anew", "others", (anew, others)),
+        ):
+            expected = cosine_similarity(*(each[:, layer] for each in pair))
+            row = found[first, second, layer]
+            ends = [row[f"cosine{end}"] for end in ("", "_min", "_max")]
+            assert ends == pytest.approx([expected.mean(), expected.min(), expected.max()])
+    at = draw.normal(size=(3, 2, 2, 6))  # draws, positions, layers
+    for layer, row in enumerate(described.cosines({"at": at}, {"at": [-2, -1]}, ["at"])):
+        expected = np.diag(cosine_similarity(at[:, 0, layer], at[:, 1, layer]))
+        assert (row["position"], row["other_position"]) == (-2, -1)
+        assert row["cosine_min"] == pytest.approx(expected.min())

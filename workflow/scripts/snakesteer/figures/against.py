@@ -14,10 +14,20 @@ from snakesteer.core.errors import StudyError
 from snakesteer.core.labels import layer_order
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.numbered import Numbered, write_beside
-from snakesteer.figures.quantities import CURVE, curve_names, draw_crosses, look, quantity
+from snakesteer.figures.quantities import CURVE, curve_names, draw_crosses, look, mean_of, quantity
 from snakesteer.figures.style import REFERENCE, WIDTH, label, ordered_layers, signed
+from snakesteer.tables.draws import DRAWS, draws_column
 
 _NAMED = 16
+_UNSTEERED: dict[str, Any] = {
+    "color": REFERENCE,
+    "marker": "*",
+    "markersize": 6.5,
+    "markeredgecolor": "white",
+    "markeredgewidth": 0.4,
+    "linestyle": "none",
+    "zorder": 3.5,
+}
 _FRONT: dict[str, Any] = {
     "color": "#222222",
     "marker": "o",
@@ -32,10 +42,12 @@ _FRONT: dict[str, Any] = {
 
 def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """A line per vector and layer through its coefficients, which stand beside points where there
-    is room; crosses are 95 % intervals. Dotted is the unsteered model, where it is the same for
-    all.
+    is room; crosses are 95 % intervals, of what was drawn several times the range around its mean.
+    Dotted is the unsteered model, where it is the same for all; where 0 steers as well, it is a
+    star.
 
     Points of the Pareto front are ringed: none is at least as good on both axes and better on one.
+    Means of draws are no points of it, as no single vector has them.
     Settings: `x` and `y` (each its `table`, `column`, `source`, `label`, and which values are
     `better`: "lower" or "higher"), `layers` (labels).
     """
@@ -44,7 +56,10 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     layers = ordered_layers(points, settings)
     points = points[points["layer"].isin(layers)].copy()
     better = [settings[axis]["better"] for axis in ("x", "y")]
-    points["on_front"] = on_front(points[["value_x", "value_y"]].to_numpy(), better)
+    single = points["draws"].isna() if DRAWS in points else np.full(len(points), True)
+    points["on_front"] = False
+    values = points.loc[single, ["value_x", "value_y"]].to_numpy()
+    points.loc[single, "on_front"] = on_front(values, better)
     key = [*CURVE, *(["source"] if "source" in points else [])]
     curves = points[key].drop_duplicates()
     depth = curves["layer"].map(layer_order)
@@ -59,18 +74,22 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
         own = points[(points[key] == list(curve)).all(axis=1) & points["coefficient"].notna()]
         x, y = (_side(own, axis) for axis in ("x", "y"))
         style = look(number)
-        handles += axes.plot(x["value"], y["value"], label=name, zorder=3, **style)
+        handles += axes.plot(x["value"], y["value"], label=name + mean_of(own), zorder=3, **style)
         at = np.stack([x["value"], y["value"]], axis=1)
         lines += [at, *draw_crosses(axes, x, y, style["color"])]
         texts = [signed(value).removeprefix("+") for value in own["coefficient"]]
         numbered.append(Numbered(at, texts, style["color"]))
+    apart = points[points["coefficient"].isna()]
+    if len(apart):
+        handles += axes.plot(apart["value_x"], apart["value_y"], label="Unsteered", **_UNSTEERED)
     front = points[points["on_front"]].sort_values(["value_x", "value_y"])
     handles += axes.plot(front["value_x"], front["value_y"], label="Pareto front", **_FRONT)
     lines.append(front[["value_x", "value_y"]].to_numpy())
     unsteered = points[points["unsteered"]]
     for line, side in ((axes.axvline, "value_x"), (axes.axhline, "value_y")):
-        if unsteered[side].nunique() == 1:
-            line(unsteered[side].iloc[0], color=REFERENCE, linestyle=":", linewidth=1, zorder=1)
+        values = unsteered[side].dropna().to_numpy()
+        if len(values) and np.allclose(values, values[0]):  # means of draws are rounded
+            line(values[0], color=REFERENCE, linestyle=":", linewidth=1, zorder=1)
     handles.append(Line2D([], [], linestyle="none", label="Beside points:\ncoefficient"))
     axes.margins(0.06)
     axes.set_xlabel(_axis_label(settings["x"], sides["x"], settings))
@@ -118,7 +137,7 @@ def _points(sides: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> p
             )
         point = [*CURVE, "source", "coefficient"]
     columns = [*point, "value", "low", "high"]
-    merged = sides["x"][[*columns, "unsteered"]].merge(
+    merged = sides["x"][[*columns, "unsteered", *draws_column(sides["x"])]].merge(
         sides["y"][columns], on=point, suffixes=("_x", "_y")
     )
     if merged.empty:

@@ -13,7 +13,7 @@ from matplotlib.ticker import NullFormatter
 
 from snakesteer.core.labels import layer_order
 from snakesteer.figures.inputs import Inputs
-from snakesteer.figures.quantities import CURVE, curve_names, look, quantity
+from snakesteer.figures.quantities import CURVE, curve_names, look, mean_of, quantity
 from snakesteer.figures.style import (
     FULL_WIDTH,
     REFERENCE,
@@ -29,7 +29,8 @@ _CONTROL = {"color": "#6E6E6E", "linestyle": (0, (4, 1.5)), "marker": "x", "line
 
 
 def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
-    """One line per vector and layer in a band of its 95 % interval; controls grey and dashed.
+    """One line per vector and layer in a band of its 95 % interval; controls grey and dashed. What
+    was drawn several times is a mean in a band that holds the range of all draws.
 
     Panels, one for each corpus or behaviour, have one scale. Settings: `shown` (of each sweep its
     `table`, `column`, `source` and `label`), `layers` (labels), `controls` (names of sweeps),
@@ -40,6 +41,10 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     layers = ordered_layers(points, settings)
     points = points[points["layer"].isin(layers)]
     controls = set(settings.get("controls", ()))
+    drawn = points
+    if settings.get("log"):  # 0 and less have no place
+        drawn = points.assign(value=points["value"].where(points["value"] > 0))
+        drawn["low"] = drawn["low"].where(drawn["value"].notna())
     sources = list(dict.fromkeys(points["source"]))
     key = ["sweep", *CURVE]
     curves = points[key].drop_duplicates()
@@ -64,11 +69,13 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
             zip(curve_names(curves, titled), curves.itertuples(index=False), strict=True)
         ):
             of_curve = (points[key] == list(curve)).all(axis=1)
-            own = points[of_curve & (points["source"] == source)]
+            own = drawn[of_curve & (points["source"] == source)]
             style = _CONTROL if curve.sweep in controls else look(number)
-            for value in own.loc[own["coefficient"].isna(), "value"]:
+            for value in own.loc[own["coefficient"].isna(), "value"].dropna():
                 axes.axhline(value, color=style["color"], **UNSTEERED)
-            handles += axes.plot(own["coefficient"], own["value"], label=name, **style)
+            handles += axes.plot(
+                own["coefficient"], own["value"], label=name + mean_of(own), **style
+            )
             band = {"color": style["color"], "alpha": 0.18, "linewidth": 0}
             axes.fill_between(own["coefficient"], own["low"], own["high"], **band)
         _finish(axes, label(source, settings) if len(sources) > 1 else "")
@@ -81,7 +88,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     if len(sources) == 1:
         said = f"{said}, {label(sources[0], settings)}"
     figure.supylabel(said, fontsize=8)
-    if points["coefficient"].isna().any():
+    if drawn.loc[drawn["coefficient"].isna(), "value"].notna().any():
         handles.append(Line2D([], [], label="Unsteered", color=REFERENCE, **UNSTEERED))
     legends = 1 + (len(handles) - 1) // _NAMED
     if len(handles) > 1:

@@ -20,6 +20,7 @@ from snakesteer.figures.style import (
     FAULTY,
     FULL_WIDTH,
     HATCHED,
+    SIGNS,
     label,
     marks,
     ordered_behaviours,
@@ -52,7 +53,8 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     and marked F, mode-collapsed ones C; cells that the search never visited are grey.
     Settings: `behaviour` and `direction` ("add", "subtract") for a single row or column of panels,
     `collapse` (the share of one answer that is mode collapse), `order` (behaviours), `layers`
-    (labels), `max_faulty` (10).
+    (labels), `max_faulty` (10), `operator` (one that neither adds nor subtracts: the signs of its
+    coefficients are told instead).
     """
     rows = inputs.behaviour_rows("grid")
     behaviours = ordered_behaviours(rows, settings)
@@ -65,6 +67,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
         directions = [direction]
         if not (rows["direction"] == direction).any():
             raise NothingToDraw(f"the grid search has no cells of the direction {direction}.")
+    words = SIGNS if settings.get("operator") else _VERBS
     layers = ordered_layers(rows, settings)
     max_faulty = settings.get("max_faulty", 10)
     numbers = _cells(rows, behaviours, directions, layers, max_faulty)
@@ -98,8 +101,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
             )
             default = numbers.loc[numbers["behaviour"] == behaviour, "default"].iloc[0]
             axes.set_title(
-                f"{label(behaviour, settings)}, {_VERBS[direction]} "
-                f"(default {100 * default:.0f} %)",
+                f"{label(behaviour, settings)}, {words[direction]} (default {100 * default:.0f} %)",
                 pad=3,
             )
     for axes in panels[-1]:

@@ -13,6 +13,7 @@ from matplotlib.collections import LineCollection
 from snakesteer.core.errors import StudyError
 from snakesteer.figures.inputs import Inputs, NothingToDraw
 from snakesteer.figures.style import PALETTE, label, layers_said
+from snakesteer.tables.draws import DRAWS, LEAST, MOST, draws_of
 
 CURVE = ["vector", "layer", "read_at"]
 _READ_AT = {"source_layer": "of layer", "source_position": "of position"}
@@ -24,7 +25,8 @@ def quantity(inputs: Inputs, shown: Mapping[str, Any]) -> pd.DataFrame:
     """The rows of a table with `sweep`, `vector`, `layer`, `coefficient`, `source`, `unsteered`,
     and the column's `value` with its interval, `low` and `high` (NaN where it has none).
 
-    `read_at` says what the vector is read at where that is chosen among several, else "".
+    `read_at` says what the vector is read at where that is chosen among several, else "". Where
+    rows are means of draws, `draws` says of how many, and the interval is their range.
 
     `shown` has the names of `table` and `column`, and of one `source` or None for all. Raises
     StudyError for what the table does not hold.
@@ -49,6 +51,13 @@ def quantity(inputs: Inputs, shown: Mapping[str, Any]) -> pd.DataFrame:
         low=rows.get(f"{column}_low", np.nan),
         high=rows.get(f"{column}_high", np.nan),
     )
+    if DRAWS in rows:
+        drawn = rows[DRAWS].notna()
+        numbers = numbers.assign(
+            draws=rows[DRAWS],
+            low=rows[f"{column}{LEAST}"].where(drawn, numbers["low"]),
+            high=rows[f"{column}{MOST}"].where(drawn, numbers["high"]),
+        )
     if shown.get("source"):
         numbers = numbers[numbers["source"] == shown["source"]]
     return numbers.sort_values("coefficient", kind="stable")
@@ -96,6 +105,12 @@ def _said(column: str, value: str, settings: Mapping[str, Any]) -> str:
     if column == "layer":
         return f"Layer {layers_said(value)}"
     return value if column == "read_at" else label(value, settings)
+
+
+def mean_of(points: pd.DataFrame) -> str:
+    """What the legend adds to the name of a curve that is the mean of several draws, else ""."""
+    drawn = draws_of(points)
+    return f"\nmean and range\nof {drawn} draws" if drawn else ""
 
 
 def draw_crosses(axes: Axes, x: pd.DataFrame, y: pd.DataFrame, colour: str) -> list[np.ndarray]:

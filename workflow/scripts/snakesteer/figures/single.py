@@ -17,6 +17,7 @@ from snakesteer.figures.style import (
     DIRECTIONS,
     HATCHED,
     LETTER,
+    SIGNS,
     WIDTH,
     draw_intervals,
     label,
@@ -36,7 +37,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     Error bars are Wilson 95 % intervals; the share of faulty answers, where there is any, stands
     dotted on top of the bar. A bar with mode collapse is hatched and carries the letter C.
     Settings: `collapse` (the share of one answer that is mode collapse), `order` (behaviours),
-    `layers` (labels).
+    `layers` (labels), `operator` (as in heat maps).
     """
     rows = inputs.behaviour_rows("single")
     behaviours = ordered_behaviours(rows, settings)
@@ -58,7 +59,10 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
         _draw_panel(axes, numbers[numbers["layer"] == layer], behaviours, settings)
         axes.set_title(f"Layer {layer}")
         axes.set_ylabel("Matching score")
-    handles = [Patch(color=colour, label=name.capitalize()) for name, colour in DIRECTIONS.items()]
+    words = SIGNS if settings.get("operator") else {}
+    handles = []
+    for name, colour in DIRECTIONS.items():
+        handles.append(Patch(color=colour, label=words.get(name, name).capitalize()))
     if (numbers["faulty"] > 0).any():
         handles.append(Patch(label="Faulty answers", **_FAULTY))
     if numbers["collapsed"].any():

@@ -41,6 +41,9 @@ PALETTE = [*_COLOURBLIND[:5], _COLOURBLIND[9], _COLOURBLIND[5], "#000000"]
 DIRECTIONS = {"default": "#9A9A9A", "add": PALETTE[0], "subtract": PALETTE[3]}
 REFERENCE = "#8C8C8C"
 
+# What the directions of an operator are that neither adds nor subtracts.
+SIGNS = {"add": "coefficient > 0", "subtract": "coefficient < 0"}
+
 # What marks a score that steering took out of the two-choice format.
 FAULTY = "F: over {max_faulty} faulty answers"
 COLLAPSED = "C: mode collapse (over {percent:g} % one answer)"

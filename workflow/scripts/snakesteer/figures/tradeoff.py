@@ -18,7 +18,7 @@ from matplotlib.path import Path
 from snakesteer.core.errors import StudyError
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.numbered import Numbered, write_beside
-from snakesteer.figures.quantities import read_at
+from snakesteer.figures.quantities import mean_of, read_at
 from snakesteer.figures.style import (
     PALETTE,
     REFERENCE,
@@ -52,13 +52,15 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     that holds the range of all draws on both axes. Needs a skill table with one other corpus.
     Settings: `layers` (labels), `limits` ([low, high] of both axes in %), `measure` ("top1",
     "top10", "kept_top1" or "kept_top10"), `controls` (names of sweeps), `titles` (of sweeps by
-    name; a control's stands alone, without its layer).
+    name; a control's stands alone, without its layer), `permuted` (the vectors of controls that are
+    another one shuffled; one alone is called so, all others by their names).
     """
     measure = f"relative_{settings.get('measure', 'top1')}"
     points = _points(inputs.skill_rows(), measure)
     layers = ordered_layers(points, settings)
     points = points[points["layer"].isin(layers)]
     controls, titles = set(settings.get("controls", ())), settings.get("titles", {})
+    permuted = settings.get("permuted", [])
     curves = []
     for (sweep, vector, layer, source), curve in points.groupby(_CURVE, sort=False):
         of = f"{vector} {source}".strip()
@@ -90,7 +92,8 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
         look = _CONTROL
         drawn = draws_of(curve)
         if sweep in controls:
-            name = titles.get(sweep, f"{name} ({'control' if drawn else 'permuted'})")
+            own = "permuted" if permuted == [vector] else label(vector, {})
+            name = titles.get(sweep, f"{name} ({own})")
         else:
             if len(sources) > 1:
                 named = [titles.get(sweep) or label(sweep, {})] if len(sweeps) > 1 else []
@@ -98,8 +101,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
                     named.append(label(vector, {}))
                 name += f" ({', '.join(named)})"
             look = _look(depths.index(layer), sources.index((sweep, vector)))
-        if drawn:
-            name += f"\nmean and range\nof {drawn} draws"
+        name += mean_of(curve)
         x, y = (100 * curve[f"{measure}_{role}"].to_numpy() for role in ("target", "other"))
         handles += axes.plot(x, y, label=name.replace(" (", "\n("), **look)
         at = np.stack([x, y], axis=1)

@@ -11,11 +11,14 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from snakesteer.core.errors import StudyError
 from snakesteer.figures.inputs import Inputs, NothingToDraw
+from snakesteer.figures.quantities import mean_of
 from snakesteer.figures.style import FULL_WIDTH, PALETTE, REFERENCE, label
+from snakesteer.tables.draws import LEAST, MOST, draws_of
 
 # Column of the table -> how its panel is called.
 _CURVES = {
@@ -24,6 +27,10 @@ _CURVES = {
     "explained_variance": "Explained variance",
 }
 _LINES = ["-", (0, (1, 1)), (0, (5, 1)), (0, (3, 1, 1, 1))]
+_THIN: dict[str, Any] = {"linewidth": 1.1, "markersize": 2.4}
+_BAND: dict[str, Any] = {"alpha": 0.18, "linewidth": 0}
+_SAME = 0.01  # relative, within which curves hide each other
+_DASH = 3  # line widths
 _CHANCE = 0.5
 _DECADES = 10  # times the shortest, from which on lengths are drawn on a logarithmic scale
 _MATRICES = 3  # beside each other
@@ -41,7 +48,9 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     A panel of which no vector has numbers is left out: accuracies need two classes of samples, an
     explained variance pairs. Without `layers` one heat map has the cosine of every two vectors at
     every layer; with them each has those of all vectors at one. A vector at several positions is
-    one at each; one of zeros at every layer is left out. Settings: `vectors` (names, in order),
+    one at each; one of zeros at every layer is left out. A control that was drawn several times is
+    the mean in a band that holds the range of all draws, and of cosines the mean. Curves that would
+    hide each other are dashed in turns. Settings: `vectors` (names, in order),
     `layers` (0-based).
     """
     if inputs.vectors is None or inputs.cosines is None:
@@ -60,7 +69,8 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
 
     depth = -(-len(matrices) // _MATRICES)
     tall = max((len(matrix) for _, matrix in matrices), default=0) * _LETTERS * 1.4 / 72
-    heights = [2.2 + 0.16 * -(-len(names) // 4), depth * (tall + 0.55) + 0.75]
+    lines = 3 if draws_of(rows) else 1  # of a name
+    heights = [2.2 + 0.16 * lines * -(-len(names) // 4), depth * (tall + 0.55) + 0.75]
     parts = 2 if matrices else 1
     figure = Figure(figsize=(FULL_WIDTH, sum(heights[:parts])), layout="constrained")
     halves = figure.subfigures(parts, 1, squeeze=False, height_ratios=heights[:parts]).ravel()
@@ -114,20 +124,50 @@ def _either_way(cosines: pd.DataFrame) -> pd.DataFrame:
 
 def _draw_curves(half: SubFigure, rows: pd.DataFrame, names: list[str], curves: list[str]) -> None:
     panels = half.subplots(1, len(curves), squeeze=False).ravel()
+    tables = [rows[rows["vector"] == name].sort_values("layer") for name in names]
+    looks: list[dict[str, Any]] = []
+    for place, colour in zip(range(len(names)), cycle(PALETTE), strict=False):
+        dashes = _LINES[place // len(PALETTE) % len(_LINES)]
+        looks.append({"color": colour, "linestyle": dashes, "marker": "o", **_THIN})
     for column, axes in zip(curves, panels, strict=True):
-        for place, (name, colour) in enumerate(zip(names, cycle(PALETTE), strict=False)):
-            own = rows[rows["vector"] == name].sort_values("layer")
-            dashes = _LINES[place // len(PALETTE) % len(_LINES)]
-            look = {"color": colour, "linestyle": dashes, "linewidth": 1.1, "markersize": 2.4}
+        drawn = []
+        for own in tables:
             values = own[column].astype(float)
             if column == "norm":
                 values = values.where(values > 0)  # a layer of zeros has no direction
-            axes.plot(own["layer"], values, marker="o", label=name, **look)
+            drawn.append(values.to_numpy())
+        for own, values, look, over in zip(tables, drawn, looks, _alike(drawn), strict=True):
+            axes.plot(own["layer"], values, **look | over)
+            if draws_of(own):
+                ends = [own[f"{column}{end}"].where(np.isfinite(values)) for end in (LEAST, MOST)]
+                axes.fill_between(own["layer"], *ends, color=look["color"], **_BAND)
         axes.set(xlabel="Layer", title=_CURVES[column])
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        _scale(axes, column, rows[column])
-    handles, labels = panels[0].get_legend_handles_labels()
-    half.legend(handles, labels, loc="outside lower center", ncols=4, handlelength=1.8)
+        _scale(axes, column, rows.filter(regex=f"^{column}(_min|_max)?$").stack())
+    handles = []
+    for name, own, look in zip(names, tables, looks, strict=True):
+        handles.append(Line2D([], [], label=name + mean_of(own), **look))
+    half.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=1.8)
+
+
+def _alike(curves: list[np.ndarray]) -> list[dict[str, Any]]:
+    """How curves [n_layers] are drawn that would hide each other: in turns, dash by dash."""
+    groups: list[list[int]] = []
+    for place, curve in enumerate(curves):
+        for group in groups:
+            if np.allclose(curves[group[0]], curve, rtol=_SAME, atol=0, equal_nan=True):
+                group.append(place)
+                break
+        else:
+            groups.append([place])
+    looks: list[dict[str, Any]] = [{} for _ in curves]
+    for group in groups:
+        if len(group) > 1:
+            for turn, place in enumerate(group):
+                dashes = (turn * _DASH, (_DASH, (len(group) - 1) * _DASH))
+                start = turn % len(curves[place])
+                looks[place] = {"linestyle": dashes, "markevery": (start, len(group))}
+    return looks
 
 
 def _scale(axes: Axes, column: str, values: pd.Series) -> None:
@@ -195,11 +235,18 @@ def _numbers(
     matrices: Matrices,
     settings: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """A row per value that is drawn: `quantity`, `vector`, `other`, `layer`, `value`."""
-    drawn = rows.melt(["vector", "layer"], curves, var_name="quantity").assign(other="")
+    """A row per value that is drawn: `quantity`, `vector`, `other`, `layer`, `value`; where there
+    are means of draws, with their range, `value_min` and `value_max`."""
+    drawn = [_values(rows.assign(other=""), column) for column in curves]
     if matrices:
-        at = cosines[cosines["layer"].isin(settings.get("layers") or cosines["layer"])]
-        angles = at.rename(columns={"cosine": "value"}).assign(quantity="cosine")
-        drawn = pd.concat([drawn, angles])
-    shown = drawn[["quantity", "vector", "other", "layer", "value"]]
-    return shown.dropna(subset="value").reset_index(drop=True)
+        at = cosines["layer"].isin(settings.get("layers") or cosines["layer"])
+        drawn.append(_values(cosines[at], "cosine"))
+    return pd.concat(drawn).dropna(subset="value").reset_index(drop=True)
+
+
+def _values(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    named = {f"{column}{end}": f"value{end}" for end in ("", LEAST, MOST)}
+    shown = ["vector", "other", "layer", *(name for name in named if name in rows)]
+    values = rows[shown].rename(columns=named)
+    values.insert(0, "quantity", column)
+    return values

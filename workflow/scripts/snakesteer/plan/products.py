@@ -13,7 +13,7 @@ from snakesteer.plan.artefacts import Product
 from snakesteer.plan.graph import Graph, script_code
 from snakesteer.plan.models import layer_sets
 from snakesteer.plan.sweeps import choice, resampled_jobs, sweep_jobs, tabled
-from snakesteer.plan.vectors import mean, vector
+from snakesteer.plan.vectors import drawn_vectors, mean, vector
 from snakesteer.study.vectors import ControlVector
 
 DESCRIBED = ("vectors.csv", "cosines.csv")
@@ -35,11 +35,12 @@ def table(graph: Graph, name: str) -> Product:
 
 
 def described_vectors(graph: Graph) -> Product:
-    """The study's vectors in numbers, from them and the samples that they, or what they are
-    controls of, are made of."""
+    """The study's vectors in numbers, from them, of controls with draws these, and from the samples
+    that they, or what they are controls of, are made of."""
     study = graph.study
     settings: list[dict[str, Any]] = []
     paths: list[str] = []
+    vectors: list[str] = []
     for name, entry in study.vectors.items():
         of = study.vectors[entry.of] if isinstance(entry, ControlVector) else entry
         samples: dict[str, list[int]] = {}
@@ -50,9 +51,11 @@ def described_vectors(graph: Graph) -> Product:
                 paths += [] if path in paths else [path]
                 samples[role].append(paths.index(path))
         about = {"name": name, "method": entry.method, "model": study.model_of(name)}
-        settings.append(about | {"samples": samples})
-    vectors = tuple(vector(graph, name).paths[0] for name in study.vectors)
-    inputs = {"vectors": vectors, "activations": tuple(paths)}
+        draws = study.draws_of([name])
+        made = drawn_vectors(graph, name, draws[name]) if draws else vector(graph, name)
+        vectors.append(made.paths[0])
+        settings.append(about | {"samples": samples} | ({"draws": draws[name]} if draws else {}))
+    inputs = {"vectors": tuple(vectors), "activations": tuple(paths)}
     return Product("vectors", settings, {role: given for role, given in inputs.items() if given})
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from snakesteer.core.errors import StudyError
 from snakesteer.study.activations import Activations
-from snakesteer.study.designs import PartEntry, TogetherDesign
+from snakesteer.study.designs import AloneDesign, PartEntry, TogetherDesign
 from snakesteer.study.entries import (
     Count,
     Entry,
@@ -27,13 +27,16 @@ from snakesteer.study.entries import (
 from snakesteer.study.measures import MEASURES, MeasureEntry, NextToken, TwoChoice
 from snakesteer.study.published import (
     Published,
+    PublishedGrid,
     PublishedSimultaneous,
+    PublishedSingle,
     PublishedSkill,
     PublishedSweep,
 )
 from snakesteer.study.sweeps import SweepEntry
 from snakesteer.study.tables import Table
-from snakesteer.study.vectors import Vector
+from snakesteer.study.vectors import ControlVector, Vector
+from snakesteer.sweeps.job import ADD
 
 
 class Shown(Protocol):
@@ -183,6 +186,12 @@ class OfQuestions(Figure):
                     "of its own."
                 )
             if isinstance(table, Table) and table.kind in ("grid", "single"):
+                if not table.sweep.inject.unsteered_at_0:
+                    raise StudyError(
+                        f"{entry} parts what is added from what is subtracted, but with the "
+                        f"operator {table.sweep.inject.operator} sweeps.{name} does neither, and "
+                        "steers at 0 as well; draw it as `kind: curves`."
+                    )
                 asked = study.asked(table)
                 if len(set(asked)) < len(asked):
                     raise StudyError(
@@ -191,7 +200,12 @@ class OfQuestions(Figure):
                     )
 
     def settings(self, study: Shown) -> dict[str, Any]:
-        return {"collapse": study.collapse_of(self.own[0])}
+        settings: dict[str, Any] = {"collapse": study.collapse_of(self.own[0])}
+        table = study.table(self.own[0])
+        if isinstance(table, Table) and table.kind in ("grid", "single"):
+            operator = table.sweep.inject.operator
+            settings |= {"operator": operator} if operator != ADD else {}
+        return settings
 
 
 class TradeoffFigure(WithIntervals):
@@ -234,7 +248,18 @@ class TradeoffFigure(WithIntervals):
         for name in [*(self.sweeps if len(self.sweeps) > 1 else []), *self.controls]:
             if title := getattr(study.table(name), "title", None):
                 titles[name] = title
-        return {"titles": titles}
+        return {"titles": titles, "permuted": self._permuted(study)}
+
+    def _permuted(self, study: Shown) -> list[str]:
+        """The vectors of the controls that are another one shuffled."""
+        found = []
+        for name in self.controls:
+            table = study.table(name)
+            for vector in study.vectors_of(table.sweep) if isinstance(table, Table) else []:
+                entry = study.vectors[vector]
+                if isinstance(entry, ControlVector) and entry.how in ("permuted", "operands"):
+                    found.append(vector)
+        return list(dict.fromkeys(found))
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         controls = [name for name in self.controls if name not in absent]
@@ -273,6 +298,18 @@ def _quantity(
     found = measure.COLUMNS[name]
     shown = {"table": table, "column": name, "source": source}
     return shown | {"label": found.label, "better": found.better}
+
+
+def _on_several(study: Shown, table: str) -> bool:
+    """Whether a table has several corpora or behaviours for one injection."""
+    entry = study.table(table)
+    if isinstance(entry, Table):
+        each_its_own = entry.measured.sources is None and isinstance(
+            entry.sweep.inject, AloneDesign
+        )
+    else:
+        each_its_own = isinstance(entry, PublishedGrid | PublishedSingle)
+    return not each_its_own and len(study.titles_of(table)) > 1
 
 
 def _measures(kind: type[MeasureEntry]) -> tuple[str, ...]:
@@ -315,7 +352,10 @@ class CurvesFigure(WithIntervals):
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         controls = [name for name in self.controls if name not in absent]
-        return [_GREY[len(controls) > 1]] if controls else []
+        said = [_GREY[len(controls) > 1]] if controls else []
+        if self.log:
+            said.append("Values of 0 and less, which have no logarithm, are left out.")
+        return said
 
     def items(self, absent: Collection[str]) -> str:
         return "the texts that each measure is on"
@@ -334,6 +374,11 @@ class Axis(Entry):
         description="Which values are better, for the Pareto front; if left out, lower ones of "
         "divergence, perplexity and cross-entropy, higher ones of all others.",
     )
+
+
+def _sources(study: Shown, axis: Axis) -> list[str]:
+    """The corpora or behaviours that an axis shows."""
+    return [axis.source] if axis.source else list(study.titles_of(axis.table))
 
 
 class AgainstFigure(WithIntervals):
@@ -357,6 +402,15 @@ class AgainstFigure(WithIntervals):
     def check(self, entry: str, study: Shown) -> None:
         for name, axis in (("x", self.x), ("y", self.y)):
             self._shown(f"{entry}.{name}", study, axis)
+        for name, axis, other in (("x", self.x, self.y), ("y", self.y, self.x)):
+            if axis.source is None and _on_several(study, axis.table):
+                own, others = _sources(study, axis), _sources(study, other)
+                if set(own) != set(others):
+                    raise StudyError(
+                        f"{entry}.{name} draws sweeps.{axis.table}, which is on "
+                        f"{', '.join(own)}, but the other axis is on {', '.join(others)}; give it "
+                        "`source`, one of its own."
+                    )
 
     def settings(self, study: Shown) -> dict[str, Any]:
         return {axis: self._shown("", study, getattr(self, axis)) for axis in ("x", "y")}
@@ -365,7 +419,10 @@ class AgainstFigure(WithIntervals):
         return {**study.titles_of(self.x.table), **study.titles_of(self.y.table)}
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
-        return ["Ringed: the Pareto front, points than which no other is better on both axes."]
+        said = ["Ringed: the Pareto front, points than which no other is better on both axes."]
+        if self.drawn_several(study, absent):
+            said.append("Means of draws are not among them.")
+        return said
 
     def items(self, absent: Collection[str]) -> str:
         return "the texts that each measure is on"
@@ -649,7 +706,13 @@ class VectorsFigure(Figure):
             "Training accuracy: the share of a vector's own samples that lie along it on their "
             "class's side of the middle (dotted: chance).",
             "Explained variance: the share of the variance of its pairs' differences along it.",
+            "Lines that lie on each other are dashed in turns.",
         ]
+
+    def drawn_several(self, study: Shown, absent: Collection[str]) -> list[str]:
+        draws = study.draws_of(self.vectors)
+        said = [f"{name}: {self.of_draws} of {n} draws." for name, n in draws.items()]
+        return [*said, "Cosines of draws are their mean."] if said else []
 
 
 AnyFigure = Annotated[

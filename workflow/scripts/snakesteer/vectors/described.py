@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from snakesteer.vectors.scaled import lengths
 Row = dict[str, float | int | None]
 Positions = Sequence[int] | None
 COSINES = ("vector", "other", "layer", "cosine")
+NUMBERS = ("norm", "accuracy", "explained_squares", "explained_variance")
 
 
 def of_layers(vector: np.ndarray, samples: ByRole, positions: Positions = None) -> Iterator[Row]:
@@ -37,6 +39,27 @@ def of_layers(vector: np.ndarray, samples: ByRole, positions: Positions = None) 
         if norms[layer]:
             row |= _of_samples(direction / norms[layer], samples, layer)
         yield row
+
+
+def of_draws(drawn: np.ndarray, samples: ByRole, positions: Positions = None) -> Iterator[Row]:
+    """The rows of a vector that was drawn several times, [draws, n_layers, hidden] or
+    [draws, positions, n_layers, hidden]: `draws`, and each number's mean over them, with the range
+    in `…_min` and `…_max`."""
+    each = [of_layers(vector, samples, positions) for vector in drawn]
+    for alike in zip(*each, strict=True):
+        row = alike[0] | {"draws": len(drawn)}
+        for name in NUMBERS:
+            found = [one[name] for one in alike]
+            row |= _mean_and_range(name, np.array(found, np.float64))
+        yield row
+
+
+def _mean_and_range(name: str, values: np.ndarray) -> dict[str, float | None]:
+    """None for what one of the values is not."""
+    if np.isnan(values).any():
+        return dict.fromkeys((name, f"{name}_min", f"{name}_max"))
+    ends = {f"{name}_min": float(values.min()), f"{name}_max": float(values.max())}
+    return {name: float(values.mean()), **ends}
 
 
 def _of_samples(direction: np.ndarray, samples: ByRole, layer: int) -> Row:
@@ -73,31 +96,47 @@ def _share(differences: np.ndarray, direction: np.ndarray) -> float | None:
 
 
 def cosines(
-    vectors: Mapping[str, np.ndarray], positions: Mapping[str, Positions]
+    vectors: Mapping[str, np.ndarray],
+    positions: Mapping[str, Positions],
+    drawn: Collection[str] = (),
 ) -> Iterator[dict[str, str | int | float | None]]:
     """A row for each two vectors of one shape, and each layer: `vector`, `other`, `layer`, and the
     cosine between them, None where one is zero.
 
     `vectors` are [n_layers, hidden], or with `positions` [positions, n_layers, hidden]: then each
-    position is one, named in `position` and `other_position`.
+    position is one, named in `position` and `other_position`. Those that are `drawn` several times
+    have an axis of draws before these: of every draw with every one of the other, or with itself at
+    another position, `cosine` is the mean, and `cosine_min` and `cosine_max` the range.
     """
     named: list[tuple[str, int | None, np.ndarray]] = []
     for name, vector in vectors.items():
-        at = positions.get(name)
+        draws, at = vector if name in drawn else vector[None], positions.get(name)
         if at is None:
-            named.append((name, None, vector))
+            named.append((name, None, draws))
         else:
-            named += [(name, each, own) for each, own in zip(at, vector, strict=True)]
+            named += [(name, each, draws[:, i]) for i, each in enumerate(at)]
     several = any(position is not None for _, position, _ in named)
-    for i, (name, position, vector) in enumerate(named):
+    for i, (name, position, draws) in enumerate(named):
         for other, other_position, compared in named[i + 1 :]:
-            if vector.shape != compared.shape:
+            if draws.shape[1:] != compared.shape[1:]:
                 continue
             about: dict[str, str | int | float | None] = {"vector": name, "other": other}
             if several:
                 about |= {"position": position, "other_position": other_position}
-            norms = lengths(vector) * lengths(compared)
-            products = (vector.astype(np.float64) * compared).sum(axis=1)
-            for layer, (product, norm) in enumerate(zip(products, norms, strict=True)):
-                cosine = float(product / norm) if norm else None
-                yield {**about, "layer": layer, "cosine": cosine}
+            if name == other:
+                pairs = list(zip(draws, compared, strict=True))
+            else:
+                pairs = list(itertools.product(draws, compared))
+            found = np.stack([_cosines(*pair) for pair in pairs])
+            for layer, values in enumerate(found.T):
+                told = _mean_and_range("cosine", values)
+                if name not in drawn and other not in drawn:
+                    told = {"cosine": told["cosine"]}
+                yield {**about, "layer": layer, **told}
+
+
+def _cosines(vector: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The cosine at each layer [n_layers], NaN where one is zero."""
+    norms = lengths(vector) * lengths(other)
+    products = (vector.astype(np.float64) * other).sum(axis=1)
+    return np.divide(products, norms, out=np.full(len(norms), np.nan), where=norms > 0)
