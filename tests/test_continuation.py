@@ -39,7 +39,7 @@ from snakesteer.sweeps.injections import Steering, part
 from snakesteer.sweeps.job import Injected, Placed
 from snakesteer.sweeps.runner import Asked
 from snakesteer.tables import continuation as continuation_tables
-from snakesteer.tables.job import Statistics, TableJob
+from snakesteer.tables.job import Statistics
 
 torch.set_num_threads(1)
 
@@ -349,10 +349,10 @@ def test_a_score_of_ones_own_that_fails(tmp_path, body, sentence) -> None:
 # Tables and page.
 
 
-def job(*scores: str) -> TableJob:
+def job(*scores: str) -> continuation_tables.Job:
     injected = (Injected((Placed("noise", (1,)),), (0.0, 1.0)),)
     statistics = Statistics(4000, 13)
-    return TableJob(
+    return continuation_tables.Job(
         "own", "continuation", "texts", "grid", (injected,), statistics=statistics, scores=scores
     )
 
@@ -406,7 +406,7 @@ def test_draws_and_resamples_of_vectors() -> None:
         injected = Injected((Placed("noise", (1,)),), (0.0, 1.0), draw=draw)
         parts.append(injected)
         frames.append(given.assign(injection=injected.label, score_own=given["score_own"] + draw))
-    several = TableJob(**{**vars(job("own")), "jobs": (tuple(parts),)})
+    several = continuation_tables.Job(**{**vars(job("own")), "jobs": (tuple(parts),)})
     table = continuation_tables.table(several, [pd.concat(frames)], [])
     mean = table[table["draw"].isna()]
     assert mean["own"].to_numpy() == pytest.approx(table["own"][:2].to_numpy() + 0.5)

@@ -37,6 +37,14 @@ def test_deleting_leaves_what_a_study_refers_to(results: Path) -> None:
     assert [path.name for path in (results / "cache/vectors").iterdir()] == ["used.0.safetensors"]
 
 
+def test_answers_of_judges_stay(results: Path) -> None:
+    answer = results / "cache" / "judged" / "ab" / "abc.json"
+    write_json(answer, {})
+    (results / "mine" / "artefacts.csv").touch()
+    assert main(["prune", str(results), "--delete"]) == 0
+    assert answer.is_file()
+
+
 def test_without_a_catalogue_nothing_is_deleted(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,12 +9,13 @@ from snakesteer.sweeps.unqualified import unqualified
 from snakesteer.tables.job import TableJob
 
 with job(snakemake):
-    asked = read(TableJob, snakemake.params.settings)
+    plugin = plugins.load("tables", snakemake.params.settings["measure"])
+    asked = read(getattr(plugin, "Job", TableJob), snakemake.params.settings)
     raw, resampled = (
         [read_table(path).to_pandas() for path in snakemake.input.get(role, [])]
         for role in ("sweeps", "resampled")
     )
-    table = plugins.load("tables", asked.measure).table(asked, raw, resampled)
+    table = plugin.table(asked, raw, resampled)
     described = provenance(snakemake)
     if "choice" in snakemake.input.keys():
         choice = read_json(snakemake.input.choice[0])

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from snakesteer.core.progress import Progress
+from snakesteer.core.spent import SPENT
 from snakesteer.engine.models import device_name
 from snakesteer.storage.files import write_json
 
@@ -18,7 +19,8 @@ from snakesteer.storage.files import write_json
 def write_usage(log: str, device: torch.device, progress: Progress) -> None:
     """Write tokens, their rate, the device and its peak memory beside the job's log.
 
-    Tokens are those of passes made now: finished points are not counted again.
+    Tokens are those of passes made now: finished points are not counted again. What was spent
+    elsewhere (`SPENT`) stands there, too.
     """
     peaks = map(torch.cuda.max_memory_allocated, range(torch.cuda.device_count()))
     rate = progress.done / progress.seconds if progress.seconds else None
@@ -29,5 +31,6 @@ def write_usage(log: str, device: torch.device, progress: Progress) -> None:
             "tokens_per_second": rate,
             "device": device_name(device),
             "device_memory_mb": sum(peaks) / 1e6 if device.type == "cuda" else None,
+            **SPENT,
         },
     )

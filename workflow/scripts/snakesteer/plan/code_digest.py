@@ -30,6 +30,7 @@ INERT = frozenset(
         "core/own_code",
         "core/plugins",
         "core/progress",
+        "core/spent",
         "jobs/job",
         "jobs/usage",
     )

@@ -9,6 +9,7 @@ from typing import Any
 from snakesteer.core.own_code import is_own
 from snakesteer.core.records import plain
 from snakesteer.engine.operator_files import file_of
+from snakesteer.hub.manifest import file_identity, locate_file
 from snakesteer.jobs.specified import SamplesJob
 from snakesteer.measures.scoring import file_of as scorer_file
 from snakesteer.plan.activations import format_of
@@ -28,8 +29,11 @@ from snakesteer.study.measures import (
     OnCorpora,
     TwoChoice,
 )
+from snakesteer.study.scores import Judge
 from snakesteer.study.tables import Table
 from snakesteer.sweeps.job import Injected, Measured, SweepJob
+from snakesteer.tables import continuation
+from snakesteer.tables.agreement import Labelled
 from snakesteer.tables.job import ChoiceJob, Picked, Statistics, TableJob
 
 
@@ -217,9 +221,15 @@ def tabled(graph: Graph, name: str) -> TableJob:
         return job
     if isinstance(table.measured, Continuation):
         columns: list[str] = []
+        labelled = []
         for score, entry in table.measured.scores.items():
             columns += entry.asked(score).columns.values()
-        return replace(job, statistics=statistics, scores=tuple(columns))
+            if isinstance(entry, Judge) and entry.labels:
+                identity = file_identity(locate_file(entry.labels, graph.repository))
+                assert entry.positive is not None
+                labelled.append(Labelled(score, entry.labels, identity, entry.positive))
+        job = replace(job, statistics=statistics, scores=tuple(columns))
+        return continuation.Job(**vars(job), labelled=tuple(labelled))
     assert isinstance(table.measured, OnBehaviours)
     job = replace(job, split=table.measured.split)
     if isinstance(table.measured, TwoChoice):

@@ -22,6 +22,10 @@ COLUMNS = [
     "tokens_per_second",
     "device",
     "device_memory_mb",
+    "judge_answers",
+    "judge_input_tokens",
+    "judge_output_tokens",
+    "judge_cost",
 ]
 
 _PAGE = jinja2.Template(
@@ -43,10 +47,16 @@ measured: the artefact was made elsewhere, or without a model.</p>
 <tr><th>Rule<th>Job<th class="number">Seconds<th class="number">CPU seconds
 <th class="number">Memory (MB)<th class="number">Tokens<th class="number">Tokens a second<th>Device
 <th class="number">Device memory (MB)
+{% if judged %}<th class="number">Answers of judges<th class="number">Their input tokens
+<th class="number">Output tokens<th class="number">Cost{% endif %}
 {% for row in rows %}
 <tr><td>{{ row.rule }}<td>{{ row.name }}
 {% for column in numbers %}<td class="number">{{ shown(row[column]) }}{% endfor %}
 <td>{{ row.device or "" }}<td class="number">{{ shown(row.device_memory_mb) }}
+{% if judged %}<td class="number">{{ shown(row.judge_answers) }}
+<td class="number">{{ shown(row.judge_input_tokens) }}
+<td class="number">{{ shown(row.judge_output_tokens) }}
+<td class="number">{{ "%.2f" | format(row.judge_cost) if row.judge_cost is not none }}{% endif %}
 {% endfor %}
 </table>
 </html>
@@ -80,6 +90,7 @@ def page(used: pd.DataFrame) -> str:
     return _PAGE.render(
         rows=ordered.where(ordered.notna(), None).to_dict("records"),
         hours=f"{used['seconds'].sum() / 3600:,.2f}",
+        judged=used["judge_answers"].notna().any(),
         numbers=_NUMBERS,
         shown=lambda value: "" if value is None else f"{value:,.0f}",
     )

@@ -15,8 +15,9 @@ def unreferenced(results: Path) -> list[Path]:
 
     The points that a named sweep was put together from are kept with it, all points while a study
     is unfinished, as they do not say whose they are, and downloaded published files with a named
-    list of them. What is newer than the newest catalogue belongs to a run that has not ended, and
-    is left out. Raises StudyError if a run is going on, or if there is no catalogue at all.
+    list of them. Answers of judges, which may have cost money, all stay. What is newer than the
+    newest catalogue belongs to a run that has not ended, and is left out. Raises StudyError if a
+    run is going on, or if there is no catalogue at all.
     """
     if any((results.parent / ".snakemake" / "locks").glob("*")):
         raise StudyError(
@@ -37,7 +38,8 @@ def unreferenced(results: Path) -> list[Path]:
     points = results / "cache" / "points"
     all_points = set(points.glob("*")) if unfinished(results) else set()
     kept = all_points | {points / name for name in _points(referenced)}
-    downloads = {results / "cache" / "published" / key for key in _published(referenced)}
+    folders = {results / "cache" / "published" / key for key in _published(referenced)}
+    folders.add(results / "cache" / "judged")
     newest = max(catalogue.stat().st_mtime for catalogue in catalogues)
     return sorted(
         path
@@ -46,7 +48,7 @@ def unreferenced(results: Path) -> list[Path]:
         and path.stat().st_mtime <= newest
         and path.resolve() not in referenced
         and path.parent not in kept
-        and downloads.isdisjoint(path.parents)
+        and folders.isdisjoint(path.parents)
     )
 
 

@@ -556,7 +556,8 @@ class Continuation(OnBehaviours):
         taken = dict.fromkeys([*OF_TEXTS, "draw", "draws"], "the table's own")
         taken |= {f"{name}{end}": "the table's own" for name in ALWAYS for end in ("", *ENDS)}
         for name, entry in self.scores.items():
-            for column in entry.asked(name).columns.values():
+            further = [f"{name}_{part}" for part in entry.further]
+            for column in [*entry.asked(name).columns.values(), *further]:
                 if column in taken:
                     raise ValueError(
                         f"scores.{name} has the column {column}, which is {taken[column]}; give "

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 
-from snakesteer.core import own_code
+from snakesteer.core import own_code, plugins
 from snakesteer.core.errors import StudyError
+from snakesteer.hub.http import is_address
+from snakesteer.hub.manifest import locate_file
 from snakesteer.measures.scoring import Scorer, file_of, parts
-from snakesteer.study.entries import Count, Distinct, Entry, Name, Some
+from snakesteer.study.entries import Count, Distinct, Entry, Name, Number, Some
+from snakesteer.tables.agreement import AGREEMENT, SHARES
 
 
 class ScoreEntry(Entry):
@@ -21,6 +32,11 @@ class ScoreEntry(Entry):
     def asked(self, name: str) -> Scorer:
         """The scorer by the name of the score."""
         return Scorer(name, self.scorer, self.model_dump(exclude={"scorer"}))
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """What the table has of it beside the scorer's columns, behind its name."""
+        return ()
 
 
 def _pattern(given: str) -> str:
@@ -70,6 +86,133 @@ class Perplexity(ScoreEntry):
     scorer: Literal["perplexity"]
 
 
+class Rating(Entry):
+    """Bounds of a rating; a number beyond them is none."""
+
+    least: Number
+    most: Number
+
+    @model_validator(mode="after")
+    def _upward(self) -> Self:
+        if self.least >= self.most:
+            raise ValueError(
+                f"least is {self.least:g} and most {self.most:g}; give most the larger number"
+            )
+        return self
+
+
+class Price(Entry):
+    """What a million tokens cost, in any currency."""
+
+    input: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    output: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Judge(ScoreEntry):
+    """A rating of it by a model at an address that speaks OpenAI's protocol, as vLLM and Ollama do.
+    An answer that is no rating is missing, and counted. The job needs the network."""
+
+    scorer: Literal["judge"]
+    address: str = Field(description="Where the judge is, as http://localhost:8000/v1.")
+    model: Annotated[str, Some] = Field(description="The judge's name there.")
+    prompt: str = Field(
+        description="What it is asked; `{text}` stands for the text, `{prompt}` for its prompt."
+    )
+    rating: Rating = Field(description="The numbers with which it may answer, `least` and `most`.")
+    take: Literal["parsed", "expected"] = Field(
+        "parsed",
+        description="The number alone with which it answers (`parsed`), or the mean of the whole "
+        "numbers by their probabilities as its first token (`expected`).",
+    )
+    key: str | None = Field(
+        None, description="The environment variable that has the key, if it wants one."
+    )
+    price: Price | None = Field(
+        None, description="Of a million tokens, `input` and `output`; the usage then has the cost."
+    )
+    options: dict[str, JsonValue] = Field(
+        {}, description="Further fields of each request, as `seed`; null takes one out."
+    )
+
+    labels: str | None = Field(
+        None,
+        description="A file of texts with labels by people, 1 or 0, in the fields `text`, `label` "
+        "and, if there is one, `prompt`: the table then has the judge's agreement with them.",
+    )
+    positive: Number | None = Field(
+        None, description="With labels: the rating from which on a text is positive."
+    )
+
+    def asked(self, name: str) -> Scorer:
+        left_out = {"scorer", "labels", "positive"}
+        return Scorer(name, self.scorer, self.model_dump(exclude=left_out))
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        return (*SHARES, *AGREEMENT) if self.labels else ()
+
+    @field_validator("labels")
+    @classmethod
+    def _there(cls, given: str | None) -> str | None:
+        if given is not None:
+            try:
+                locate_file(given, plugins.PACKAGE.parents[2])
+            except StudyError as error:
+                raise ValueError(str(error).removesuffix(".")) from None
+        return given
+
+    @field_validator("address")
+    @classmethod
+    def _at_a_server(cls, given: str) -> str:
+        try:
+            parts = urlsplit(given)
+            whole = is_address(given) and parts.hostname and not parts.query and parts.port != 0
+        except ValueError:
+            whole = False
+        if not whole:
+            raise ValueError("is no address of a server; give one as http://localhost:8000/v1")
+        return given
+
+    @field_validator("prompt")
+    @classmethod
+    def _about_the_text(cls, given: str) -> str:
+        if "{text}" not in given:
+            raise ValueError("has no {text}; put it where the text is to stand")
+        return given
+
+    @model_validator(mode="after")
+    def _without_secrets(self) -> Self:
+        # Said of the entry, so that a secret that stands there by mistake is not shown.
+        if "@" in urlsplit(self.address).netloc:
+            raise ValueError(
+                "address has a user or password in it; take it out, and name the environment "
+                "variable with the key as key"
+            )
+        if self.key is not None and not re.fullmatch("[A-Z_][A-Z0-9_]*", self.key):
+            raise ValueError(
+                "key is no environment variable in capital letters; put the key into one, as "
+                "JUDGE_KEY, and name that"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _labels_and_what_is_positive(self) -> Self:
+        if (self.labels is None) != (self.positive is None):
+            given, other = ("labels", "positive") if self.labels else ("positive", "labels")
+            raise ValueError(f"{given} is given without {other}; give both or none")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_numbers(self) -> Self:
+        bounds = (self.rating.least, self.rating.most)
+        whole = all(bound == int(bound) and bound >= 0 for bound in bounds)
+        if self.take == "expected" and not whole:
+            raise ValueError(
+                "take is expected, which is of whole numbers from 0 on; give rating such bounds"
+            )
+        return self
+
+
 def _score_file(name: str) -> str:
     try:
         own_code.defines(file_of(name), "score")
@@ -112,7 +255,7 @@ def _with_scorer(entries: Any) -> Any:
 
 
 Score = Annotated[
-    Phrases | Length | DistinctWords | Repetition | Perplexity | OwnScore,
+    Phrases | Length | DistinctWords | Repetition | Perplexity | Judge | OwnScore,
     Field(discriminator="scorer"),
 ]
 Scores = Annotated[dict[Name, Score], BeforeValidator(_with_scorer)]

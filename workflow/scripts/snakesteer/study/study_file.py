@@ -100,8 +100,8 @@ def _operators_beside(given: Any, folder: Path) -> Any:
 
 
 def _scorers_beside(entries: Any, folder: Path, inside: tuple[str, ...]) -> Any:
-    """Entries that hold scores in the key at the end of a path of keys, with files that score and
-    lie in the study's own folder named from here."""
+    """Entries that hold scores in the key at the end of a path of keys, with files that score, or
+    have labels, and lie in the study's own folder named from here."""
     if not isinstance(entries, Mapping):
         return entries
     found = {}
@@ -111,7 +111,7 @@ def _scorers_beside(entries: Any, folder: Path, inside: tuple[str, ...]) -> Any:
                 within = _scorers_beside(entry[inside[0]], folder, inside[1:])
                 entry = {**entry, inside[0]: within}
         elif isinstance(entry, Mapping):
-            for key in ("scorer", "file"):
+            for key in ("scorer", "file", "labels"):
                 given = entry.get(key)
                 if isinstance(given, str) and (folder / at_home(given)).is_file():
                     entry = {**entry, key: str(folder / at_home(given))}

@@ -1,0 +1,174 @@
+"""How far a judge agrees with people, and what share of texts is positive in the light of that.
+
+A text is positive to the judge where its rating is large enough, and to people where their label
+says so. Of texts that both have seen come the accuracy, the sensitivity (of those positive to
+people, the share that is so to the judge) and the specificity (likewise of negative ones).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from snakesteer.core import plugins
+from snakesteer.core.errors import StudyError
+from snakesteer.corpora import reading
+from snakesteer.corpora.records import value_of
+from snakesteer.hub.manifest import locate_file
+from snakesteer.measures.scoring import PREFIX
+from snakesteer.tables.intervals import CONFIDENCE, wilson_interval
+
+TEXT, LABEL, PROMPT = "text", "label", "prompt"
+LABELS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+# What the table has of a score with labels, beside its own columns: the share of positive texts as
+# people would have it, and as the judge has it; and the agreement on so many labelled texts.
+SHARES = ("share", "judged")
+AGREEMENT = ("labels", "accuracy", "sensitivity", "specificity")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labels by people of texts that a judge rates, in a `file` of this `identity`.
+
+    `score` is the judge's; a rating of `positive` or more is positive.
+    """
+
+    score: str
+    file: str
+    identity: str
+    positive: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Counts of labelled texts: positive to people and to both, negative to people and to both."""
+
+    positive: int
+    both_positive: int
+    negative: int
+    both_negative: int
+
+    def columns(self, name: str) -> dict[str, Any]:
+        """`…_labels`, and accuracy, sensitivity and specificity with Wilson's intervals."""
+        labels = self.positive + self.negative
+        shares = {
+            "accuracy": (self.both_positive + self.both_negative, labels),
+            "sensitivity": (self.both_positive, self.positive),
+            "specificity": (self.both_negative, self.negative),
+        }
+        columns: dict[str, Any] = {f"{name}_labels": labels}
+        for share, (agreed, count) in shares.items():
+            low, high = wilson_interval(agreed, count)
+            columns[f"{name}_{share}"] = agreed / count if count else np.nan
+            columns[f"{name}_{share}_low"] = float(low)
+            columns[f"{name}_{share}_high"] = float(high)
+        return columns
+
+    def share(
+        self, judged: np.ndarray, count: np.ndarray, confidence: float = CONFIDENCE
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The share of texts that people would call positive, with its interval, elementwise.
+
+        `judged` is the judge's share of `count` texts. The estimate is Rogan and Gladen's (1978),
+        (judged + specificity - 1) / (sensitivity + specificity - 1), within [0, 1]. The interval is
+        that of Lang and Reiczigel (2014), which is as wide as the uncertainty of sensitivity and
+        specificity makes it. All are NaN without labels of both kinds, or where the judge tells
+        positive from negative no better than chance.
+        """
+        nothing = np.full(np.shape(judged), np.nan)
+        if not self.positive or not self.negative:
+            return nothing, nothing, nothing
+        sensitivity = self.both_positive / self.positive
+        specificity = self.both_negative / self.negative
+        if sensitivity + specificity <= 1:
+            return nothing, nothing, nothing
+        with np.errstate(invalid="ignore"):
+            estimate = (judged + specificity - 1) / (sensitivity + specificity - 1)
+            low, high = self._interval(judged, count, confidence)
+        return np.clip(estimate, 0, 1), np.clip(low, 0, 1), np.clip(high, 0, 1)
+
+    def _interval(
+        self, judged: np.ndarray, count: np.ndarray, confidence: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        z = NormalDist().inv_cdf((1 + confidence) / 2)
+        sensitivity = (self.both_positive + 1) / (self.positive + 2)
+        specificity = (self.both_negative + 1) / (self.negative + 2)
+        seen = (count * judged + z**2 / 2) / (count + z**2)
+        scale = sensitivity + specificity - 1
+        share = (seen + specificity - 1) / scale
+        of_positive = sensitivity * (1 - sensitivity) / (self.positive + 2)
+        of_negative = specificity * (1 - specificity) / (self.negative + 2)
+        centre = share + 2 * z**2 * (share * of_positive - (1 - share) * of_negative)
+        variance = seen * (1 - seen) / (count + z**2)
+        variance = variance + share**2 * of_positive + (1 - share) ** 2 * of_negative
+        half = z * np.sqrt(variance) / scale
+        return centre - half, centre + half
+
+
+def agreement(labelled: Labelled, raw: Sequence[pd.DataFrame]) -> Agreement:
+    """The agreement of a judge with the labels of a file, on the texts of raw tables.
+
+    Texts that are the same, behind the same prompt, count once; those without a rating do not.
+    Raises StudyError for a file that is not as it should be, or has no text of these.
+    """
+    with_prompt, labels = _labels(labelled.file)
+    rated = pd.concat(raw, ignore_index=True)
+    rated = rated[[PROMPT, TEXT, f"{PREFIX}{labelled.score}"]].dropna()
+    rated = rated.drop_duplicates([PROMPT, TEXT])
+    counts = {True: [0, 0], False: [0, 0]}  # labelled, and of these rated likewise
+    for prompt, text, rating in rated.itertuples(index=False):
+        said = labels.get((prompt if with_prompt else None, text))
+        if said is not None:
+            counts[said][0] += 1
+            counts[said][1] += (rating >= labelled.positive) == said
+    if not counts[True][0] + counts[False][0]:
+        raise StudyError(
+            f"scores.{labelled.score}: none of the {len(labels)} texts of {labelled.file} is one "
+            "that was written and rated here; label texts of this table."
+        )
+    return Agreement(*counts[True], *counts[False])
+
+
+def _labels(file: str) -> tuple[bool, dict[tuple[str | None, str], bool]]:
+    """Whether a file has prompts, and its labels by prompt (or None) and text."""
+    labels: dict[tuple[str | None, str], bool] = {}
+    with_prompt = False
+    settings = {"fields": [TEXT, LABEL, PROMPT], "filter": None, "final_newline": "keep"}
+    with locate_file(file, plugins.PACKAGE.parents[2]).open("rb") as stream:
+        for place, record in reading.read(stream, file, settings):
+            text, label = (value_of(record, field, place, "labels") for field in (TEXT, LABEL))
+            said = LABELS.get(str(label).strip().lower())
+            if said is None or not isinstance(text, str):
+                raise StudyError(
+                    f"{place} has the label {label!r}, which is not 1 or 0; correct it."
+                )
+            with_prompt = PROMPT in record
+            key = (record[PROMPT] if with_prompt else None, text)
+            if labels.setdefault(key, said) != said:
+                raise StudyError(f"{place} labels a text otherwise than before; keep one of them.")
+    if not labels:
+        raise StudyError(f"{file} has no labels; give it some.")
+    return with_prompt, labels
+
+
+def effective(hits: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares, and of how many independent texts they are worth, [n_coefficients].
+
+    `hits` of `texts` are counts, [n_coefficients, n_prompts]. Texts of one prompt are alike, so
+    that their number is divided by the design effect, the variance of the share between prompts
+    over that of independent texts (Kish 1965), where that is above 1. A share of 0 or 1, which has
+    no variance, is worth as many as there are prompts.
+    """
+    count, prompts = texts.sum(axis=1), (texts > 0).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = hits.sum(axis=1) / count
+        squares = ((hits - share[:, None] * texts) ** 2).sum(axis=1)
+        clustered = prompts / (prompts - 1) * squares / count**2
+        worth = np.minimum(count, share * (1 - share) / clustered)
+    return share, np.where((share > 0) & (share < 1) & (prompts > 1), worth, prompts)
