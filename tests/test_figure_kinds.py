@@ -250,3 +250,187 @@ def test_axes_on_different_texts_are_told_before_anything_runs(
 )
 def test_axes_that_can_be_paired_are_a_figure(x: dict[str, Any], y: dict[str, Any]) -> None:
     assert list(against(x, y).figures) == ["sides"]
+
+
+CROSSED: dict[str, Any] = {
+    "model": "miniature-chat",
+    "inject": {"vectors": ["myopia", "sycophancy"], "layers": [1, 3]},
+    "coefficients": [0, 1, -1],
+    "measures": {"two_choice": {"behaviours": ["myopia", "sycophancy", "agreeableness"]}},
+}
+
+
+def of_crossed(
+    figure: dict[str, Any], inject: dict[str, Any] | None = None, **given: Any
+) -> dict[str, Any]:
+    """The study in miniature with two vectors on three behaviours, and a figure of them."""
+    data = yaml.safe_load((REPOSITORY / "config" / "miniature.yaml").read_text())
+    drawn = {"method": "control", "of": "myopia", "how": "random", "draws": 3}
+    data["vectors"]["random"] = drawn
+    injected = CROSSED["inject"] | (inject or {})
+    data["sweeps"]["crossed"] = CROSSED | given | {"inject": injected}
+    data["figures"] = {"f": {"sweeps": ["crossed"], **figure}}
+    return data
+
+
+@pytest.mark.parametrize(
+    ("figure", "sweep", "sentence"),
+    [
+        (
+            {"coefficients": [-1, 2]},
+            {},
+            "figures.f names the coefficient 2, which sweeps.crossed does not have; name one of "
+            "-1, 0, 1.",
+        ),
+        (
+            {"coefficients": [0]},
+            {},
+            "figures.f names the coefficient 0 alone, at which sweeps.crossed is unsteered; name "
+            "others.",
+        ),
+        (
+            {},
+            {"inject": {"layers": [1, [3, 2]]}},
+            "figures.f has no place for layers 2 and 3 steered together, as in sweeps.crossed; "
+            "name single ones in `layers`.",
+        ),
+        (
+            {"layers": [2]},
+            {},
+            "figures.f.layers names layer 2, which sweeps.crossed does not have; add it there.",
+        ),
+        (
+            {"sweeps": ["simultaneous"]},
+            {},
+            "figures.f draws vectors that are injected by themselves, but sweeps.simultaneous "
+            "injects them together; draw it as `kind: curves`.",
+        ),
+        (
+            {"sweeps": ["single"]},
+            {},
+            "figures.f draws vectors at the same coefficients, but sweeps.single has those of a "
+            "choice, which may be others for each; name a sweep that lists its own.",
+        ),
+        (
+            {"sweeps": ["combined"]},
+            {},
+            "figures.f names sweeps.combined, which is combined steering and has no coefficient "
+            "along which it can be drawn; name another sweep.",
+        ),
+        (
+            {"controls": ["code"]},
+            {},
+            "figures.f draws sweeps of several measures, sweeps.crossed (two_choice), "
+            "sweeps.code (next_token); name one's.",
+        ),
+        (
+            {"column": "kl"},
+            {},
+            "figures.f draws kl of sweeps.crossed, which is two_choice, of which score, "
+            "propensity, choice_mass can be drawn; name one of these.",
+        ),
+    ],
+)
+def test_what_has_no_line_over_the_layer_is_told_before_anything_runs(
+    figure: dict[str, Any], sweep: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(StudyError) as raised:
+        Plan(study_file.parse(of_crossed({"kind": "layers", **figure}, **sweep)), REPOSITORY)
+    assert str(raised.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("figure", "sweep", "sentence"),
+    [
+        (
+            {"coefficient": 0.5, "layer": 3},
+            {},
+            "figures.f names the coefficient 0.5, which sweeps.crossed does not have; name one of "
+            "-1, 0, 1.",
+        ),
+        (
+            {"coefficient": 0, "layer": 3},
+            {},
+            "figures.f.coefficient is 0, at which sweeps.crossed is unsteered; name another.",
+        ),
+        (
+            {},
+            {},
+            "figures.f is at one layer, but sweeps.crossed has several; name one as `layer`.",
+        ),
+        (
+            {},
+            {"inject": {"layers": "all"}},
+            "figures.f is at one layer, but sweeps.crossed has several; name one as `layer`.",
+        ),
+        (
+            {"layer": 0.99},
+            {},
+            "figures.f.layer names layer 7, which sweeps.crossed does not have; add it there.",
+        ),
+        (
+            {"layer": 3},
+            {"measures": {"two_choice": {}}},
+            "figures.f draws what vectors do to each other's behaviours, but sweeps.crossed asks "
+            "the questions of each vector's own; name `behaviours` in its measure.",
+        ),
+    ],
+)
+def test_what_has_no_interference_is_told_before_anything_runs(
+    figure: dict[str, Any], sweep: dict[str, Any], sentence: str
+) -> None:
+    given = {"kind": "interference", "coefficient": 1, **figure}
+    with pytest.raises(StudyError) as raised:
+        Plan(study_file.parse(of_crossed(given, **sweep)), REPOSITORY)
+    assert str(raised.value) == sentence
+
+
+def test_single_layers_of_a_sweep_that_has_sets_can_be_named() -> None:
+    data = of_crossed({"kind": "layers", "layers": [1, 3]}, {"layers": [1, 3, [1, 3], "all"]})
+    figure = Plan(study_file.parse(data), REPOSITORY).figures["f"]
+    assert figure.settings["layers"] == [1, 3] and figure.settings["coefficients"] is None
+
+
+def test_where_0_steers_as_well_it_is_a_coefficient_like_others() -> None:
+    for figure in (
+        {"kind": "layers", "coefficients": [0]},
+        {"kind": "interference", "coefficient": 0, "layer": 3},
+    ):
+        data = of_crossed(figure, {"operator": "clamp"})
+        assert "f" in Plan(study_file.parse(data), REPOSITORY).figures
+
+
+def test_a_figure_of_interference_knows_and_says_what_is_drawn() -> None:
+    vectors = {"vectors": ["myopia", "sycophancy", "random"]}
+    data = of_crossed({"kind": "interference", "coefficient": 1, "layer": 3}, vectors)
+    plan = Plan(study_file.parse(data), REPOSITORY)
+    figure = plan.figures["f"]
+    assert figure.settings["own"] == {"myopia": "myopia", "sycophancy": "sycophancy"}
+    (shown,) = figure.settings["shown"]
+    assert (shown["table"], shown["column"]) == ("crossed", "score")
+    assert caption(plan.study, "f") == (
+        "Change from the unsteered model at layer 3, coefficient 1. *: the interval of the change "
+        "excludes 0; it has the distances to the ends of both values' intervals added in squares, "
+        "and is wider than need be where both are over the same texts. Framed: a vector's own "
+        "behaviour. random: mean, without a mark, of 3 draws. Intervals (95 %): over the texts "
+        "that each measure is on."
+    )
+
+
+def test_own_behaviours_that_are_not_drawn_are_not_framed() -> None:
+    figure = {"kind": "interference", "coefficient": 1, "layer": 3}
+    data = of_crossed(figure | {"source": "sycophancy"})
+    plan = Plan(study_file.parse(data), REPOSITORY)
+    assert plan.figures["f"].settings["own"] == {"sycophancy": "sycophancy"}
+    tax = {"next_token": {"corpora": ["all"], "tokens": 1000}}
+    assert "Framed" not in caption(study_file.parse(of_crossed(figure, measures=tax)), "f")
+
+
+@pytest.mark.parametrize(("stopping", "said"), [({}, True), (False, False)])
+def test_what_is_open_in_a_figure_over_the_layer_is_said(stopping: Any, said: bool) -> None:
+    measures = {"two_choice": {"split": "validation", "stopping": stopping}}
+    data = of_crossed({"kind": "layers", "controls": ["grid"], "layers": [1]}, measures=measures)
+    data["sweeps"]["grid"]["measures"] = measures
+    words = caption(study_file.parse(data), "f")
+    assert words.startswith("Dashed: the unsteered model. Grey: the control.")
+    assert ("A line is open where a curve ended" in words) == said

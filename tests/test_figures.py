@@ -16,6 +16,7 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.container import ErrorbarContainer
 
 from snakesteer.core import plugins
@@ -113,6 +114,30 @@ def divergence(sweep: str = "dose", sources=("code",), layers=("2", "10")) -> pd
     return pd.DataFrame(rows)
 
 
+def crossed(vectors: list[str] | None = None) -> pd.DataFrame:
+    """Matching scores of all behaviours under each vector, which moves its own; a curve ended."""
+    generator = np.random.default_rng(7)
+    rows = []
+    for vector in vectors or BEHAVIOURS:
+        for layer in ("3", "5"):
+            for coefficient in (0.0, 0.5, -0.5):
+                for name in BEHAVIOURS:
+                    moved = 60 * coefficient if name == vector else 0
+                    change = generator.integers(-25, 25) + moved if coefficient else 0
+                    row = dict.fromkeys(("propensity", "propensity_low", "propensity_high"), np.nan)
+                    row |= {"sweep": "crossed", "kind": "grid", "vector": vector, "layer": layer}
+                    row |= {"direction": "add" if coefficient else "default", "combine": ""}
+                    row |= {"weighted": False, "coefficient": coefficient, "behaviour": name}
+                    row |= {"split": "test", "questions": 200, "matches": 100 + change}
+                    row |= {"faulty": 0, "majority": 0.6, "choice_mass": np.nan}
+                    rows.append(row)
+    table = score_counts(pd.DataFrame(rows), COLLAPSE["collapse"])
+    ended = (table["vector"] == "myopia") & (table["layer"] == "3") & (table["coefficient"] > 0)
+    return table[~(ended & (table["behaviour"] == "anti-immigration"))]
+
+
+SCORE = {"table": "crossed", "column": "score", "source": None, "label": "Matching score"}
+OWN = {name: name for name in BEHAVIOURS}
 KL = {"table": "dose", "column": "kl", "source": None, "label": "KL (nats)", "better": "lower"}
 TOP1 = {"table": "code", "column": "relative_top1", "source": "text", "label": "Top-1 accuracy"}
 AGAINST = {"x": KL, "y": TOP1 | {"better": "higher"}}
@@ -201,6 +226,37 @@ CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
         Inputs(tables=[divergence(sources=("code", "text"))]),
         {"shown": [KL], "log": True, "labels": {"code": "Python code"}},
     ),
+    "layers": lambda: (
+        "layers",
+        Inputs(tables=[divergence(layers=("2", "3", "10")), divergence("random", layers=("2",))]),
+        {
+            "shown": [KL, KL | {"table": "random"}],
+            "controls": ["random"],
+            "coefficients": [-1, 2],
+            "title": "By layer",
+        },
+    ),
+    "layers by source": lambda: ("layers", Inputs(tables=[crossed()]), {"shown": [SCORE]}),
+    "one layer": lambda: (
+        "layers",
+        Inputs(tables=[divergence(sources=("code", "text"))]),
+        {"shown": [KL], "layers": [10]},
+    ),
+    "interference": lambda: (
+        "interference",
+        Inputs(tables=[crossed()]),
+        {"shown": [SCORE], "coefficient": 0.5, "layer": 3, "own": OWN, "title": "Interference"},
+    ),
+    "interference of many": lambda: (
+        "interference",
+        Inputs(tables=[crossed([f"a long name of a vector, {number}" for number in range(12)])]),
+        {"shown": [SCORE], "coefficient": -0.5, "layer": 5},
+    ),
+    "interference of one": lambda: (
+        "interference",
+        Inputs(tables=[divergence(layers=("2+4+5",))]),
+        {"shown": [KL], "coefficient": -2},
+    ),
     "against": lambda: ("against", Inputs(tables=[divergence(), skill()]), AGAINST),
     "distributions": lambda: ("distributions", Inputs(arrays=arrays()), {"layers": [4]}),
     "distributions by layer": lambda: (
@@ -249,6 +305,7 @@ pdf.compression: 0
 """
 
 
+@pytest.mark.long
 def test_the_same_numbers_give_the_same_bytes_here_and_with_other_settings_of_matplotlib(tmp_path):
     (tmp_path / "matplotlibrc").write_text(MATPLOTLIBRC)
     own = {case: draw(case, tmp_path / case) for case in plugins.names("figures")}
@@ -287,6 +344,17 @@ def test_notes_stand_below_a_figure_that_grows_by_them(tmp_path):
         matplotlib.image.imread(tmp_path / f"{name}.png").shape for name in ("without", "with")
     )
     assert noted[1] == without[1] and noted[0] > without[0] + 20
+
+
+def test_notes_stand_below_the_legend(tmp_path):
+    kind, inputs, settings = CASES["interference"]()
+    bands = []
+    for notes in ([], ["A sentence about it."]):
+        noted = Inputs(tables=inputs.tables, unqualified=notes)
+        draw_figure(kind, noted, settings, tmp_path / "figure")
+        ink = (matplotlib.image.imread(tmp_path / "figure.png")[..., :3] < 1).any(axis=(1, 2))
+        bands.append(np.count_nonzero(np.diff(ink.astype(int)) > 0))
+    assert bands[1] == bands[0] + 1
 
 
 @pytest.mark.parametrize(
@@ -652,6 +720,136 @@ def test_a_logarithmic_scale_leaves_out_what_has_no_logarithm():
             assert all((each.vertices[:, 1] > 0).all() for each in [path, *rest])
 
 
+def test_a_line_over_the_layer_has_the_numbers_of_the_table():
+    _, inputs, settings = CASES["layers"]()
+    figure, numbers = figure_and_numbers("layers", inputs, settings)
+    (axes,) = figure.axes
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "Coefficient −1",
+        "Coefficient +2",
+        "Text code, Random",
+        "Unsteered",
+    ]
+    drawn = [line for line in axes.lines if len(line.get_xdata()) == 3]
+    assert len(drawn) == 2
+    for line, coefficient in zip(drawn, (-1, 2), strict=True):
+        table = inputs.tables[0]
+        own = table[table["coefficient"] == coefficient].set_index("layer").loc[["2", "3", "10"]]
+        assert [*line.get_xdata()] == [2, 3, 10] and [*line.get_ydata()] == [*own["kl"]]
+        ends = [{*own["kl_low"], *own["kl_high"]} <= ends_of(bars) for bars in axes.collections]
+        assert ends.count(True) == 1
+    (dashed,) = [line for line in axes.lines if [*line.get_ydata()] == [0, 0]]
+    assert dashed.get_linestyle() == "--" and axes.get_xticks().tolist() == [2, 3, 10]
+    assert numbers.groupby("sweep").size().to_dict() == {"dose": 9, "random": 3}
+    assert set(numbers["coefficient"]) == {-1, 0, 2}
+
+
+def ends_of(bars: LineCollection) -> set[float]:
+    """The heights at which vertical lines end."""
+    return {end for path in bars.get_paths() for end in path.vertices[:, 1]}
+
+
+def test_panels_over_the_layer_are_of_sources_and_open_where_a_curve_ended():
+    _, inputs, settings = CASES["layers by source"]()
+    figure, _ = figure_and_numbers("layers", inputs, settings)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["Myopia", "Wealth seeking", "Anti immigration"]
+    table = inputs.tables[0]
+    for name, axes in zip(BEHAVIOURS, figure.axes, strict=True):
+        lines = [
+            line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_zorder() > 2
+        ]
+        assert len(lines) == 6  # three vectors at two coefficients
+        for line, (vector, coefficient) in zip(
+            lines, [(v, c) for v in BEHAVIOURS for c in (-0.5, 0.5)], strict=True
+        ):
+            of = (table["vector"] == vector) & (table["coefficient"] == coefficient)
+            own = table[of & (table["behaviour"] == name)].set_index("layer")["score"]
+            np.testing.assert_array_equal(line.get_ydata(), own.reindex(["3", "5"]))
+        gaps = sum(np.isnan(line.get_ydata()).sum() for line in lines)
+        assert gaps == (1 if name == "anti-immigration" else 0)
+
+
+def test_behaviours_that_each_have_their_own_vector_are_told_by_their_panels():
+    table = crossed()
+    own = table[table["vector"] == table["behaviour"]]
+    figure, _ = figure_and_numbers("layers", Inputs(tables=[own]), {"shown": [SCORE]})
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["Coefficient −0.5", "Coefficient +0.5", "Unsteered"]
+    renamed = own.assign(vector=own["vector"] + "-file")
+    figure, _ = figure_and_numbers("layers", Inputs(tables=[renamed]), {"shown": [SCORE]})
+    assert figure.axes[0].get_title() == "Myopia, Myopia file"
+
+
+def test_draws_over_the_layer_are_a_band_that_holds_their_range():
+    table = drawn_anew(divergence(layers=("2", "5")), ["kl"])
+    second = table[table["vector"] == "random"].assign(layer="5")
+    tables = [pd.concat([table, second])]
+    settings = {"shown": [KL], "coefficients": [2]}
+    figure, numbers = figure_and_numbers("layers", Inputs(tables=tables), settings)
+    (band,) = [each for each in figure.axes[0].collections if isinstance(each, PolyCollection)]
+    means = numbers[numbers["draws"].notna() & (numbers["coefficient"] == 2)]
+    assert {*band.get_paths()[0].vertices[:, 1]} == {*means["low"], *means["high"]}
+    assert (means["high"] == 2 * means["value"]).all()
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "Random\nmean and range\nof 5 draws" in legend
+
+
+def test_unsteered_values_that_differ_by_layer_are_a_line_of_them():
+    table = divergence(layers=("2", "3"))
+    table.loc[table["unsteered"] & (table["layer"] == "3"), "kl"] = 0.5
+    figure, _ = figure_and_numbers("layers", Inputs(tables=[table]), {"shown": [KL]})
+    dashed = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
+    assert [[*line.get_ydata()] for line in dashed] == [[0.0, 0.5]]
+
+
+def test_interference_is_the_change_from_the_unsteered_score_in_each_cell():
+    _, inputs, settings = CASES["interference"]()
+    figure, numbers = figure_and_numbers("interference", inputs, settings)
+    axes, table = figure.axes[0], inputs.tables[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == [
+        text.get_text() for text in axes.get_xticklabels()
+    ]
+    at = table[table["layer"] == "3"].set_index(["vector", "behaviour", "coefficient"])
+    cells = axes.collections[0].get_array().reshape(3, 3)
+    for row, vector in enumerate(BEHAVIOURS):
+        for column, name in enumerate(BEHAVIOURS):
+            if (vector, name) == ("myopia", "anti-immigration"):
+                assert np.ma.is_masked(cells[row, column])
+                continue
+            scores = [at.loc[(vector, name, coefficient), "score"] for coefficient in (0.5, 0)]
+            assert cells[row, column] == scores[0] - scores[1]
+    written = {text.get_position(): text.get_text() for text in axes.texts}
+    assert len(written) == len(numbers) == 8
+    for cell in numbers.to_dict("records"):
+        place = (BEHAVIOURS.index(cell["source"]) + 0.5, BEHAVIOURS.index(cell["vector"]) + 0.5)
+        assert float(written[place].rstrip("*").replace("−", "-")) == round(cell["change"], 2)
+        apart = not cell["change_low"] <= 0 <= cell["change_high"]
+        assert written[place].endswith("*") == cell["marked"] == apart
+    assert 0 < numbers["marked"].sum() < len(numbers)
+    frames = [patch.get_xy() for patch in axes.patches]
+    assert frames == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_means_of_draws_have_no_mark_of_interference():
+    table = drawn_anew(divergence(layers=("2",)), ["kl"])
+    settings = {"shown": [KL], "coefficient": 2}
+    _, numbers = figure_and_numbers("interference", Inputs(tables=[table]), settings)
+    assert numbers["marked"].tolist() == [True, False]
+    assert (numbers["change_low"] > 0).all()
+
+
+def test_interference_is_told_from_the_unsteered_model_where_0_steers_too():
+    table = divergence(layers=("2",))
+    apart = table[table["unsteered"]].assign(coefficient=np.nan, kl=0.25)
+    table["unsteered"] = False
+    settings = {"shown": [KL], "coefficient": 0}
+    inputs = Inputs(tables=[pd.concat([table, apart])])
+    figure, numbers = figure_and_numbers("interference", inputs, settings)
+    assert numbers["change"].tolist() == [-0.25]
+    assert figure.axes[0].get_title().endswith("Layer 2, coefficient 0")
+
+
 def test_the_pareto_front_holds_what_no_other_point_beats():
     _, inputs, settings = CASES["against"]()
     figure, numbers = figure_and_numbers("against", inputs, settings)
@@ -775,6 +973,30 @@ def test_bars_narrower_than_a_pixel_keep_their_colour(tmp_path):
             Inputs(tables=[divergence().drop(columns="kl")]),
             {"shown": [KL]},
             "has coefficient, samples, kl_p95",
+        ),
+        (
+            "layers",
+            Inputs(tables=[divergence(layers=("2", "2+4"))]),
+            {"shown": [KL]},
+            r"no place for layers 2\+4 steered together",
+        ),
+        (
+            "layers",
+            Inputs(tables=[divergence()]),
+            {"shown": [KL], "coefficients": [3]},
+            r"\[3\] leave nothing to draw; its sweeps hold -2, -1, 1, 2, 4",
+        ),
+        (
+            "interference",
+            Inputs(tables=[divergence()]),
+            {"shown": [KL], "coefficient": 1},
+            "names no layer, and its sweeps hold 2, 10",
+        ),
+        (
+            "interference",
+            Inputs(tables=[divergence()]),
+            {"shown": [KL], "coefficient": 3, "layer": 2},
+            "names the coefficient 3, and its sweeps hold -2, -1, 1, 2, 4",
         ),
         (
             "against",

@@ -106,6 +106,7 @@ def small(files: dict[str, str]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 def test_the_papers_sources_through_their_rules(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

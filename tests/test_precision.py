@@ -75,6 +75,7 @@ def test_a_pilot_that_says_nothing_is_no_pilot():
     assert documents_needed(np.array([5, 5, 5]), np.array([5, 5, 5]), 0.01) == 3
 
 
+@pytest.mark.long
 def test_tables_cover_what_they_say_when_every_coefficient_has_its_own_documents():
     """At 1 few documents change at all, so that the pilot alone is enough; at 2 and 3 many do."""
     generator = np.random.default_rng(14)

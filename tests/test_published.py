@@ -648,6 +648,7 @@ def test_without_the_listing_nothing_is_downloaded(
 # The workflow -----------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_what_is_missing_or_damaged_is_left_out_and_the_rest_is_drawn(
     tmp_path: Path, authors_folder: Path
 ) -> None:

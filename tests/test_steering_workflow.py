@@ -184,7 +184,7 @@ def test_samples_follow_their_operator(finished: tuple[Path, str]) -> None:
 def test_a_site_that_a_model_lacks_is_told_in_one_sentence(finished: tuple[Path, str]) -> None:
     _, printed = finished
     assert (
-        "sweeps.lacking: site is attention, but block 1 of MambaForCausalLM has no such module "
-        "(it has norm, mixer); use the site output or input."
+        "sweeps.lacking: mamba at 1: site is attention, but block 1 of MambaForCausalLM has no "
+        "such module (it has norm, mixer); use the site output or input."
     ) in printed
     assert "Traceback" not in printed

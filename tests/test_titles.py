@@ -46,16 +46,19 @@ def drawn(kind: str) -> Figure:
         inputs = Inputs(behaviour=table)
     if kind == "vectors":
         inputs = described()
-    if kind in ("curves", "against"):
+    if kind in ("curves", "layers", "against"):
         inputs = Inputs(tables=[divergence(), divergence("permuted", layers=("2",)), skill()])
     names = [*table["behaviour"].unique(), "code", "text", *arrays(), *VECTORS]
+    if kind == "interference":
+        inputs = Inputs(tables=[divergence(sources=("code", "text"))])
     settings: dict[str, Any] = {
         "title": TITLE,
         "labels": dict.fromkeys(names, TITLE),
         "titles": {"permuted": TITLE},
         "controls": ["permuted"],
         **COLLAPSE,
-        **({"shown": [KL, KL | {"table": "permuted"}]} if kind == "curves" else {}),
+        **({"shown": [KL, KL | {"table": "permuted"}]} if kind in ("curves", "layers") else {}),
+        **({"shown": [KL], "coefficient": 1, "layer": 2} if kind == "interference" else {}),
         **({"vectors": VECTORS} if kind == "vectors" else {}),
         **(AGAINST if kind == "against" else {}),
     }
@@ -69,7 +72,7 @@ def test_a_title_is_drawn_as_it_is_written(kind: str) -> None:
     with matplotlib.rc_context(LOOK):
         figure = drawn(kind)
         figure.draw_without_rendering()
-    written = [text for text in figure.findobj(Text) if TITLE in text.get_text()]
+    written = [text for text in figure.findobj(Text) if TITLE in text.get_text().replace("\n", " ")]
     assert len(written) >= {"tradeoff": 4, "combined": 4, "vectors": 1}.get(kind, 3)
     assert not any(text.get_parse_math() or text.get_usetex() for text in written)
     if kind in ("tradeoff", "simultaneous"):

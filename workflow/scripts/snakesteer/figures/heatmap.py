@@ -21,6 +21,7 @@ from snakesteer.figures.style import (
     FULL_WIDTH,
     HATCHED,
     SIGNS,
+    ink_on,
     label,
     marks,
     ordered_behaviours,
@@ -207,7 +208,7 @@ def _draw_panel(
         else:
             colour = axes.collections[0].to_rgba(cell["difference"])
             text, weight = f"{100 * cell['score']:.0f}", "normal"
-            ink = "black" if np.dot(colour[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
+            ink = ink_on(colour)
         axes.text(
             x + 0.5,
             y + 0.5,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,9 +74,9 @@ def read_at(rows: pd.DataFrame) -> pd.Series:
     return said
 
 
-def look(number: int) -> dict[str, Any]:
-    """How a curve of this number looks."""
-    colour, hollow = PALETTE[number % len(PALETTE)], number % 2 == 1
+def look(number: int, colour: str | None = None) -> dict[str, Any]:
+    """How a curve of this number looks, in a colour of its own unless one is given."""
+    colour, hollow = colour or PALETTE[number % len(PALETTE)], number % 2 == 1
     return {
         "color": colour,
         "marker": _MARKERS[number % len(_MARKERS)],
@@ -98,6 +98,19 @@ def curve_names(curves: pd.DataFrame, settings: Mapping[str, Any]) -> list[str]:
             if curves[column].nunique() > 1 and value:
                 said.append(_said(column, str(value), settings))
         names.append(", ".join(said) or f"Layer {layers_said(curve['layer'])}")
+    return names
+
+
+def vector_names(vectors: Sequence[tuple[str, str, str]], settings: Mapping[str, Any]) -> list[str]:
+    """The name of each vector, given as sweep, vector, what that is read at: the sweep is named
+    where several have it."""
+    titles = settings.get("titles", {})
+    names = []
+    for sweep, vector, place in vectors:
+        said = [label(vector, settings), place]
+        if len({other for other, name, _ in vectors if name == vector}) > 1:
+            said.append(titles.get(sweep) or label(sweep, {}))
+        names.append(", ".join(filter(None, said)))
     return names
 
 

@@ -179,6 +179,11 @@ def draw_intervals(
     )
 
 
+def ink_on(colour: Sequence[float] | np.ndarray) -> str:
+    """The colour of letters that can be read on a colour (red, green, blue, each 0 to 1)."""
+    return "black" if np.dot(colour[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
+
+
 def marks(rows: pd.DataFrame, max_faulty: int) -> np.ndarray:
     """Per row "F" with over `max_faulty` faulty answers, "C" with mode collapse, otherwise ""."""
     return np.select([rows["faulty"] > max_faulty, rows["collapsed"]], ["F", "C"], default="")
@@ -194,6 +199,11 @@ def save_figure(
     width, height = figure.get_size_inches()
     lines = [line for note in notes for line in textwrap.wrap(note, int(_NOTE_LETTERS * width))]
     figure.text(0.06 / width, 0, "\n".join(lines), va="top", fontsize=_NOTE_SIZE, in_layout=False)
+    if lines and figure.legends:  # which else move down with the edge when the figure grows
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for legend in figure.legends:
+            legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
     below = len(lines) * _NOTE_LINE
     shown = Bbox.from_bounds(0, -below, width, height + below)
     for suffix, options in (

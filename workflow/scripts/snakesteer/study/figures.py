@@ -17,10 +17,13 @@ from snakesteer.study.designs import AloneDesign, PartEntry, TogetherDesign
 from snakesteer.study.entries import (
     Count,
     Entry,
+    Layer,
     Layers,
     LayerSet,
     Name,
     Names,
+    Number,
+    Numbers,
     TableName,
     TableNames,
 )
@@ -54,6 +57,7 @@ class Shown(Protocol):
     def titles_of(self, table: str) -> Mapping[str, str | None]: ...
     def model_of(self, vector: str) -> str: ...
     def behaviour_of(self, vector: str) -> str: ...
+    def behaviours_of(self, vectors: Iterable[str]) -> dict[str, str]: ...
     def collapse_of(self, table: str) -> float: ...
     def vectors_of(self, sweep: SweepEntry) -> list[str]: ...
     def draws_of(self, vectors: Iterable[str]) -> dict[str, int]: ...
@@ -317,20 +321,16 @@ def _measures(kind: type[MeasureEntry]) -> tuple[str, ...]:
     return get_args(kind.model_fields["measure"].annotation)
 
 
-class CurvesFigure(WithIntervals):
-    """Any measure over the coefficient, a line for each vector and layer."""
+class OfAnyMeasure(WithIntervals):
+    """A figure of a column of any measure, from one or several sweeps."""
 
-    kind: Literal["curves"]
     sweeps: TableNames
-    controls: list[TableName] = Field([], description="Sweeps drawn as controls.")
     column: str | None = Field(
         None, description="Of the tables; the main one of their measure if left out."
     )
     source: Name | None = Field(None, description="One corpus or behaviour; all if left out.")
-    layers: list[LayerSet] | None = Field(None, description="All of the sweeps' if left out.")
-    log: bool = Field(False, description="Logarithmic scale of the measure.")
 
-    draws: ClassVar = {"sweeps": Drawn(), "controls": Drawn()}
+    draws: ClassVar = {"sweeps": Drawn()}
     any_table: ClassVar = True
 
     def check(self, entry: str, study: Shown) -> None:
@@ -350,15 +350,194 @@ class CurvesFigure(WithIntervals):
                 titles[name] = title
         return {"shown": shown, "titles": titles}
 
+    def items(self, absent: Collection[str]) -> str:
+        return "the texts that each measure is on"
+
+
+class WithControls(OfAnyMeasure):
+    """Such a figure with other sweeps as controls."""
+
+    controls: list[TableName] = Field([], description="Sweeps drawn as controls.")
+
+    draws: ClassVar = {"sweeps": Drawn(), "controls": Drawn()}
+
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         controls = [name for name in self.controls if name not in absent]
-        said = [_GREY[len(controls) > 1]] if controls else []
+        return [_GREY[len(controls) > 1]] if controls else []
+
+
+class CurvesFigure(WithControls):
+    """Any measure over the coefficient, a line for each vector and layer."""
+
+    kind: Literal["curves"]
+    layers: list[LayerSet] | None = Field(None, description="All of the sweeps' if left out.")
+    log: bool = Field(False, description="Logarithmic scale of the measure.")
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        said = super().said(study, absent)
         if self.log:
             said.append("Values of 0 and less, which have no logarithm, are left out.")
         return said
 
-    def items(self, absent: Collection[str]) -> str:
-        return "the texts that each measure is on"
+
+def _check_coefficients(
+    entry: str, study: Shown, name: str, coefficients: Iterable[float]
+) -> list[float]:
+    """Those of the coefficients that steer, at each of which a sweep has every vector by itself.
+
+    Raises StudyError if the sweep does not have one, has several vectors together, or has others at
+    each layer.
+    """
+    table = study.table(name)
+    if table.kind == "simultaneous":
+        raise StudyError(
+            f"{entry} draws vectors that are injected by themselves, but sweeps.{name} injects "
+            "them together; draw it as `kind: curves`."
+        )
+    if table.kind == "single":
+        raise StudyError(
+            f"{entry} draws vectors at the same coefficients, but sweeps.{name} has those of a "
+            "choice, which may be others for each; name a sweep that lists its own."
+        )
+    if not isinstance(table, Table):
+        return list(coefficients)
+    held = table.sweep.steered
+    for coefficient in coefficients:
+        if coefficient not in held:
+            raise StudyError(
+                f"{entry} names the coefficient {coefficient:g}, which sweeps.{name} does not "
+                f"have; name one of {', '.join(f'{value:g}' for value in sorted(held))}."
+            )
+    unsteered = 0.0 if table.sweep.inject.unsteered_at_0 else None
+    return [coefficient for coefficient in coefficients if coefficient != unsteered]
+
+
+def _end_early(study: Shown, names: Iterable[str]) -> bool:
+    """Whether curves of tables may end before their last coefficient."""
+    tables = map(study.table, names)
+    return any(table.measured.ends_early for table in tables if isinstance(table, Table))
+
+
+class LayersFigure(WithControls):
+    """Any measure over the injected layer, a line for each vector and coefficient."""
+
+    kind: Literal["layers"]
+    coefficients: Numbers | None = Field(
+        None, description="Those drawn, as [-1, 1]; all of the sweeps' if left out."
+    )
+    layers: Layers | None = Field(None, description="All of the sweeps' if left out.")
+
+    def check(self, entry: str, study: Shown) -> None:
+        super().check(entry, study)
+        for name in self.drawn:
+            steer = _check_coefficients(entry, study, name, self.coefficients or [])
+            if self.coefficients and not steer:
+                raise StudyError(
+                    f"{entry} names the coefficient 0 alone, at which sweeps.{name} is unsteered; "
+                    "name others."
+                )
+
+    def check_layers(self, entry: str, study: Shown) -> None:
+        for name in self.drawn:
+            table = study.table(name)
+            if self.layers is None and isinstance(table, Table):
+                for layers in _label_sets(table):
+                    raise StudyError(
+                        f"{entry} has no place for layers {layers} steered together, as in "
+                        f"sweeps.{name}; name single ones in `layers`."
+                    )
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        said = ["Dashed: the unsteered model.", *super().said(study, absent)]
+        if _end_early(study, self.drawn):
+            said.append("A line is open where a curve ended before the coefficient.")
+        return said
+
+
+def _label_sets(table: Table) -> list[str]:
+    """What a sweep of vectors by themselves calls the layers that it steers together."""
+    assert isinstance(table.sweep.inject, AloneDesign)
+    layers = table.sweep.inject.layers
+    sets = [] if layers == "all" else [each for each in layers if isinstance(each, list)]
+    return [" and ".join(map(str, each)) for each in sets]
+
+
+class InterferenceFigure(OfAnyMeasure):
+    """What each vector does to everything that is measured: vectors down, corpora or behaviours
+    across, the change from the unsteered value at one coefficient and layer."""
+
+    kind: Literal["interference"]
+    coefficient: Number
+    layer: Layer | None = Field(None, description="The only one of the sweeps if left out.")
+
+    layered: ClassVar = ("layer",)
+    of_draws: ClassVar = "mean, without a mark,"
+
+    def check(self, entry: str, study: Shown) -> None:
+        super().check(entry, study)
+        for name in self.drawn:
+            if not _check_coefficients(entry, study, name, [self.coefficient]):
+                raise StudyError(
+                    f"{entry}.coefficient is 0, at which sweeps.{name} is unsteered; name another."
+                )
+            if len(study.titles_of(name)) > 1 and not _on_several(study, name):
+                raise StudyError(
+                    f"{entry} draws what vectors do to each other's behaviours, but sweeps.{name} "
+                    "asks the questions of each vector's own; name `behaviours` in its measure."
+                )
+
+    def check_layers(self, entry: str, study: Shown) -> None:
+        for name in self.drawn:
+            table = study.table(name)
+            if not isinstance(table, Table):
+                continue
+            assert isinstance(table.sweep.inject, AloneDesign)
+            layers = table.sweep.inject.layers
+            if self.layer is None and (layers == "all" or len(layers) > 1):
+                raise StudyError(
+                    f"{entry} is at one layer, but sweeps.{name} has several; name one as `layer`."
+                )
+            if self.layer is not None and layers != "all" and self.layer not in layers:
+                raise StudyError(
+                    f"{entry}.layer names layer {self.layer}, which sweeps.{name} does not have; "
+                    "add it there."
+                )
+
+    def settings(self, study: Shown) -> dict[str, Any]:
+        return super().settings(study) | {"own": self._own_behaviours(study)}
+
+    def labels(self, study: Shown) -> dict[str, str | None]:
+        titles = {}
+        for behaviour in self._own_behaviours(study).values():
+            titles[behaviour] = study.title_of("behaviours", behaviour)
+        return titles | super().labels(study)
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        at = "" if self.layer is None else f" at layer {self.layer}"
+        said = [
+            f"Change from the unsteered model{at}, coefficient {self.coefficient:g}.",
+            "*: the interval of the change excludes 0; it has the distances to the ends of both "
+            "values' intervals added in squares, and is wider than need be where both are over the "
+            "same texts.",
+        ]
+        if self._own_behaviours(study):
+            said.append("Framed: a vector's own behaviour.")
+        if _end_early(study, self.drawn):
+            said.append("Grey: the curve ended before the coefficient.")
+        return said
+
+    def _own_behaviours(self, study: Shown) -> dict[str, str]:
+        """The behaviour of each vector that is made of one, if it is drawn; controls have none."""
+        vectors: list[str] = []
+        sources: list[str] = []
+        for name in self.drawn:
+            sources += [self.source] if self.source else study.titles_of(name)
+            table = study.table(name)
+            for vector in study.vectors_of(table.sweep) if isinstance(table, Table) else []:
+                if not isinstance(study.vectors[vector], ControlVector):
+                    vectors.append(vector)
+        found = study.behaviours_of(vectors)
+        return {vector: own for vector, own in found.items() if own in sources}
 
 
 class Axis(Entry):
@@ -722,6 +901,8 @@ AnyFigure = Annotated[
     | CombinedFigure
     | SimultaneousFigure
     | CurvesFigure
+    | LayersFigure
+    | InterferenceFigure
     | AgainstFigure
     | DistributionsFigure
     | VectorsFigure,

@@ -19,6 +19,7 @@ import pandas as pd
 from snakesteer.core.errors import StudyError
 from snakesteer.core.labels import layer_order
 from snakesteer.tables.bootstrap import SEED
+from snakesteer.tables.difference_intervals import square_and_add
 from snakesteer.tables.draws import without_draws
 from snakesteer.tables.intervals import CONFIDENCE
 
@@ -218,14 +219,14 @@ def _paired(
     if "coefficient" in point:
         pairs["coefficient_against"] = pairs["coefficient"]
     pairs["point"] = _point_label(pairs, kind)
-    low, high = pairs["value"] - pairs["low"], pairs["high"] - pairs["value"]
-    low_other = pairs["value_against"] - pairs["low_against"]
-    high_other = pairs["high_against"] - pairs["value_against"]
-    difference = pairs["value"] - pairs["value_against"]
+    difference, low, high = square_and_add(
+        (pairs["value"], pairs["low"], pairs["high"]),
+        (pairs["value_against"], pairs["low_against"], pairs["high_against"]),
+    )
     return pairs.assign(
         difference=difference,
-        difference_low=difference - np.hypot(low, high_other),
-        difference_high=difference + np.hypot(high, low_other),
+        difference_low=low,
+        difference_high=high,
         within=lambda made: ~((made["difference_low"] > 0) | (made["difference_high"] < 0)),
     )
 
