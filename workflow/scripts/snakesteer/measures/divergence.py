@@ -30,6 +30,8 @@ from snakesteer.engine.batches import Batch, Tokens
 from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.steering import Injection, final_states, refuse_overflow
 from snakesteer.measures import first_token, next_token, together, two_choice
+from snakesteer.measures.first_token import DOCUMENTS as DOCUMENTS
+from snakesteer.measures.first_token import QUESTIONS as QUESTIONS
 from snakesteer.measures.read import Read, marks_at
 from snakesteer.measures.together import Found
 from snakesteer.storage.files import read_table
@@ -95,10 +97,6 @@ class Texts:
             sequences=[self.sequences[place] for place in places],
             marks=marks_at(self.marks, places),
         )
-
-
-DOCUMENTS = (next_token.SAMPLE, next_token.SECTION)
-QUESTIONS = (two_choice.SAMPLE, two_choice.SECTION)
 
 
 def samples(

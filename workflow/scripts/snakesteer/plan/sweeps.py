@@ -21,14 +21,7 @@ from snakesteer.plan.models import layer_sets, model, running, transfer
 from snakesteer.plan.resources import most_tokens
 from snakesteer.plan.vectors import drawn_vectors, resampled_vectors, vector
 from snakesteer.study.designs import plain_positions
-from snakesteer.study.measures import (
-    Continuation,
-    Divergence,
-    FirstToken,
-    OnBehaviours,
-    OnCorpora,
-    TwoChoice,
-)
+from snakesteer.study.measures import Continuation, TwoChoice
 from snakesteer.study.scores import Judge
 from snakesteer.study.tables import Table
 from snakesteer.sweeps.job import Injected, Measured, SweepJob
@@ -204,34 +197,29 @@ def tabled(graph: Graph, name: str) -> TableJob:
     table = graph.study.table(name)
     assert isinstance(table, Table)
     jobs = specified(graph, name.split(".")[0])
+    measure, said = table.measured, graph.study.statistics
     job = TableJob(
         sweep=name,
         measure=table.measure,
         of=table.of,
         kind=table.kind,
         jobs=tuple(job.injections for job in jobs),
+        statistics=Statistics(said.resamples, said.seed) if measure.BOOTSTRAPPED else None,
+        **measure.tabled(),
     )
-    said = graph.study.statistics
-    statistics = Statistics(said.resamples, said.seed)
-    if isinstance(table.measured, OnCorpora):
-        return replace(job, target=table.measured.corpora[0], statistics=statistics)
-    if isinstance(table.measured, Divergence):
-        return replace(job, statistics=statistics)
-    if isinstance(table.measured, FirstToken):
-        return job
-    if isinstance(table.measured, Continuation):
-        columns: list[str] = []
-        labelled = []
-        for score, entry in table.measured.scores.items():
-            columns += entry.asked(score).columns.values()
-            if isinstance(entry, Judge) and entry.labels:
-                identity = file_identity(locate_file(entry.labels, graph.repository))
-                assert entry.positive is not None
-                labelled.append(Labelled(score, entry.labels, identity, entry.positive))
-        job = replace(job, statistics=statistics, scores=tuple(columns))
-        return continuation.Job(**vars(job), labelled=tuple(labelled))
-    assert isinstance(table.measured, OnBehaviours)
-    job = replace(job, split=table.measured.split)
-    if isinstance(table.measured, TwoChoice):
+    if isinstance(measure, TwoChoice):
         return replace(job, collapse=graph.study.collapse_of(name))
+    if isinstance(measure, Continuation):
+        return continuation.Job(**vars(job), labelled=_labelled(graph, measure))
     return job
+
+
+def _labelled(graph: Graph, measure: Continuation) -> tuple[Labelled, ...]:
+    """The scores of a judge whose labels by people are in a file, known by its content."""
+    found = []
+    for score, entry in measure.scores.items():
+        if isinstance(entry, Judge) and entry.labels:
+            identity = file_identity(locate_file(entry.labels, graph.repository))
+            assert entry.positive is not None
+            found.append(Labelled(score, entry.labels, identity, entry.positive))
+    return tuple(found)

@@ -189,22 +189,6 @@ def framed(
     return begun, end - (len(ids) - before - behind), end
 
 
-def encode_document(
-    tokenizer: PreTrainedTokenizerBase,
-    name: str,
-    text: str,
-    max_tokens: int,
-    reading: Reading = TOKENIZERS_OWN,
-) -> list[int]:
-    """Token ids of a document as `encode` gives them.
-
-    Raises StudyError for fewer than two: none of them could be predicted.
-    """
-    ids = encode(tokenizer, text, max_tokens, reading)
-    refuse_short(name, ids)
-    return ids
-
-
 def refuse_short(name: str, ids: Sequence[int]) -> None:
     """Refuse (StudyError) a document of fewer than two tokens."""
     if len(ids) < 2:

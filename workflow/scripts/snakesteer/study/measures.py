@@ -58,12 +58,13 @@ class MeasureEntry(Entry):
     Its `sources` are entries of the section `SECTION`. Fields in `READS` say which texts are read,
     all others are the settings of its plugin, which gets those in `OPTIONAL` where they are given.
     `COLUMNS` of its table can be drawn, the first unless a figure names another. With `RELATIVE`
-    its values are held against those at
-    coefficient 0.
+    its values are held against those of the unsteered model, and with `BOOTSTRAPPED` its table has
+    intervals of bootstrap samples.
     """
 
     SECTION: ClassVar[Literal["corpora", "behaviours"]]
     RELATIVE: ClassVar[bool] = False
+    BOOTSTRAPPED: ClassVar[bool] = False
     READS: ClassVar[frozenset[str]]
     OPTIONAL: ClassVar[frozenset[str]] = frozenset()
     COLUMNS: ClassVar[Mapping[str, Column]] = {}
@@ -110,6 +111,10 @@ class MeasureEntry(Entry):
             asked["stopping"] = None
         return asked
 
+    def tabled(self) -> dict[str, Any]:
+        """What the job of its table gets beside what all do."""
+        return {}
+
     def check(self, coefficients: Sequence[float], resamples: int | None) -> None:
         """Raise ValueError if it cannot be measured along these coefficients, or with resamples."""
 
@@ -119,6 +124,7 @@ class OnCorpora(MeasureEntry):
 
     SECTION = "corpora"
     RELATIVE = True
+    BOOTSTRAPPED = True
     READS = frozenset(
         {"corpora", "tokens", "paired", "precision", "precision_by", "pilot", "max_tokens"}
     )
@@ -157,6 +163,9 @@ class OnCorpora(MeasureEntry):
     @property
     def sources(self) -> list[str] | None:
         return self.corpora
+
+    def tabled(self) -> dict[str, Any]:
+        return {"target": self.corpora[0]}
 
     @property
     def planned(self) -> Precision | None:
@@ -212,6 +221,9 @@ class OnBehaviours(MeasureEntry):
     @property
     def sources(self) -> list[str] | None:
         return self.behaviours
+
+    def tabled(self) -> dict[str, Any]:
+        return {"split": self.split}
 
     def readings(self, behaviour: BehaviourEntry) -> int:
         """How many texts it reads of a question, at most, as far as the study says it."""
@@ -403,6 +415,9 @@ class OnEither(OnBehaviours):
     def sources(self) -> list[str] | None:
         return self.corpora or self.behaviours
 
+    def tabled(self) -> dict[str, Any]:
+        return {}
+
     @property
     def budget(self) -> int | None:
         """Tokens of each corpus that it reads, about; all if None."""
@@ -415,6 +430,8 @@ class Divergence(OnEither):
     KL(unsteered ‖ steered): 0 where steering changes nothing. Of documents or of questions; where
     another measure of the sweep reads the same ones, as many tokens cut alike, one pass does both.
     """
+
+    BOOTSTRAPPED = True
 
     measure: Literal["divergence"]
     tokens: Count = Field(TOKENS, description="Tokens per coefficient and corpus, about.")
@@ -493,6 +510,8 @@ class Continuation(OnBehaviours):
 
     Its prompts are those of questions, the instructions of corpora, or listed here.
     """
+
+    BOOTSTRAPPED = True
 
     measure: Literal["continuation"]
     corpora: Names | None = Field(
@@ -582,6 +601,12 @@ class Continuation(OnBehaviours):
     @property
     def sources(self) -> list[str] | None:
         return [LISTED] if self.prompts else self.corpora or self.behaviours
+
+    def tabled(self) -> dict[str, Any]:
+        columns: list[str] = []
+        for name, entry in self.scores.items():
+            columns += entry.asked(name).columns.values()
+        return {"scores": tuple(columns)}
 
     def settings(self) -> dict[str, Any]:
         asked = super().settings()

@@ -218,16 +218,16 @@ class _Sweep:
             if asked.precision:
                 for source, every in pilots[name].items():
                     pilots[name][source] = every[: asked.precision.pilot]
-        together = iter(self.tables(fixed, pilots))
+        at_once = iter(self.tables(fixed, pilots))
         tables = []
         for curve in curves:
             asked = self.measures[curve.measure]
             if asked.read_on:
                 tables.append(_read_on(self, curve, asked, asked.read_on))
             elif asked.precision:
-                tables.append(_precise(self, curve, asked, asked.precision, next(together)))
+                tables.append(_precise(self, curve, asked, asked.precision, next(at_once)))
             else:
-                tables.append(next(together))
+                tables.append(next(at_once))
         return tables
 
     def tables(self, curves: Sequence[Curve], places: Mapping[str, Places]) -> list[pa.Table]:
