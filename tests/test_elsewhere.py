@@ -19,6 +19,8 @@ from conftest import REPOSITORY
 
 from checkout import printed_by
 
+pytestmark = pytest.mark.long
+
 PROFILE = REPOSITORY / "profiles" / "default"
 
 CORPUS = {
@@ -140,7 +142,6 @@ def test_jobs_run_the_code_beside_the_rules_whichever_is_installed(
     assert len(list((elsewhere.path / "results/cache/documents").iterdir())) == 2
 
 
-@pytest.mark.long
 def test_a_module_runs_in_the_folder_of_its_user(elsewhere: Folder) -> None:
     assert "corpora.notes.validation holds" in elsewhere.snakemake().splitlines()[-1]
     results = elsewhere.path / "results" / "elsewhere"

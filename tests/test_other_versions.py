@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from conftest import REPOSITORY
 
 from checkout import SMALL, copy_of_repository
@@ -57,6 +58,7 @@ def test_a_damaged_artefact_is_left_to_the_job_that_reads_it(tmp_path: Path) -> 
     assert other_versions([str(tmp_path / "a.parquet")]) is None
 
 
+@pytest.mark.long
 def test_a_run_says_it_once_and_a_dry_run_does_not(tmp_path: Path) -> None:
     checkout = copy_of_repository(tmp_path)
     plan = Plan(study_file.load(SMALL), REPOSITORY)

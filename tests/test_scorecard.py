@@ -280,6 +280,7 @@ def test_an_overlay_names_its_axes_and_sets_equal_curves_apart(kind: str, labels
         assert (apart[:, 0] > 1).all()
 
 
+@pytest.mark.long
 def test_a_scorecard_of_the_workflow(tmp_path: Path) -> None:
     """Published results against another study's table, and what is absent, in one run."""
     checkout = copy_of_repository(tmp_path)

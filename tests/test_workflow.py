@@ -153,6 +153,7 @@ def test_a_second_run_has_nothing_to_do(finished: Checkout) -> None:
     assert "Nothing to be done" in finished.snakemake("--cores", "1")
 
 
+@pytest.mark.long
 def test_changing_back_runs_no_model(finished: Checkout) -> None:
     changed = finished.variant({"sweeps": {"code": {"coefficients": [0, 1, 2]}}})
     finished.forked("--cores", "2", config=changed)
@@ -164,6 +165,7 @@ def test_changing_back_runs_no_model(finished: Checkout) -> None:
     finished.snakemake("--cores", "2")
 
 
+@pytest.mark.long
 def test_vectors_of_one_model_steer_another(finished: Checkout) -> None:
     borrowed = {"model": "miniature", "transfer": True}
     authors = {"measures": {"next_token": {"skip_tokens": "authors"}}}
@@ -189,6 +191,7 @@ def test_vectors_of_one_model_steer_another(finished: Checkout) -> None:
             assert files.read_provenance(origin)["model"]["fingerprint"] != fingerprint
 
 
+@pytest.mark.long
 def test_a_measure_has_the_same_numbers_beside_others(finished: Checkout) -> None:
     """Next-token accuracy with questions asked beside it, of a skill's vector; questions of chosen
     multipliers, with documents read beside them."""
@@ -306,6 +309,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, finished: Checkout) -> None:
     assert (checkout.folder / name).read_bytes() == target.read_bytes()
 
 
+@pytest.mark.long
 def test_damaged_files_of_the_cache_are_named_and_rebuilt(finished: Checkout) -> None:
     """A mean cut short, a sweep with other bytes inside: a run that needs them makes them again."""
     mean, sweep = (
