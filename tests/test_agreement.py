@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,14 @@ import pytest
 import scipy.stats
 
 from snakesteer.core.errors import StudyError
+from snakesteer.figures.drawing import notes_of
+from snakesteer.figures.inputs import Inputs
+from snakesteer.reports.samples import texts_page
 from snakesteer.sweeps.job import Injected, Placed
 from snakesteer.tables import continuation
 from snakesteer.tables.agreement import Agreement, Labelled, agreement, effective
 from snakesteer.tables.job import Statistics
+from snakesteer.tables.judged import said
 
 # text, rating (None: unread), label of people (None: none). At 5 and more the judge says yes.
 TEXTS = [
@@ -98,6 +103,77 @@ def test_the_table_has_it_beside_the_scores(tmp_path) -> None:
     without = continuation.table(continuation.Job(**{**vars(job), "labelled": ()}), [raw()], [])
     assert [name for name in table if name in without] == list(without)
     assert without["kind"].tolist() == table["kind"].tolist()
+
+
+def test_the_agreement_stands_below_figures_and_above_texts(tmp_path) -> None:
+    injected = (Injected((Placed("noise", (1,)),), (0.0, 1.0)),)
+    job = continuation.Job(
+        *("own", "continuation", "texts", "grid", (injected,)),
+        statistics=Statistics(200, 13),
+        scores=("kind",),
+        labelled=(labelled(tmp_path),),
+    )
+    numbers = (
+        "labelled by people: accuracy 0.82 [0.64, 0.92], sensitivity 0.75 [0.47, 0.91], "
+        "specificity 0.88 [0.64, 0.97]."
+    )
+    shown = {"table": "own", "column": "kind_share", "judged": "kind"}
+    table = continuation.table(job, [raw()], [])
+    inputs = Inputs(tables=[table])
+    expected = [f"The judge of kind on 28 texts of own {numbers}"]
+    assert notes_of(inputs, {"shown": [shown]}) == expected
+    assert notes_of(inputs, {"x": {"table": "own"}, "y": shown}) == expected
+    assert notes_of(inputs, {"shown": [{"table": "own", "column": "tokens"}]}) == []
+    unknown = continuation.table(replace(job, labelled=()), [raw()], [])
+    expected = ["The judge of kind has not been held against people."]
+    assert notes_of(Inputs(tables=[unknown]), {"shown": [shown]}) == expected
+    html = texts_page(job, [raw()], None, [])
+    assert f"The judge of kind on 28 texts {numbers}" in html
+
+
+def test_a_file_that_is_wrong_is_told_with_its_score(tmp_path) -> None:
+    injected = (Injected((Placed("noise", (1,)),), (0.0, 1.0)),)
+    job = continuation.Job(
+        *("own", "continuation", "texts", "grid", (injected,)),
+        statistics=Statistics(200, 13),
+        scores=("kind",),
+        labelled=(csv(tmp_path, "text,label\nnobody wrote this,1\n"),),
+    )
+    for made in (
+        lambda: continuation.table(job, [raw()], []),
+        lambda: texts_page(job, [raw()], None, []),
+    ):
+        with pytest.raises(StudyError, match="^sweeps.own: scores.kind: none of the 1 texts"):
+            made()
+
+
+@pytest.mark.parametrize("counts", [(12, 9, 16, 4), (12, 9, 0, 0)])
+def test_a_judge_that_does_not_tell_texts_apart_is_told(counts) -> None:
+    found = said("kind", Agreement(*counts).columns("kind"))
+    assert found.endswith("So it does not tell positive from negative, and there is no share.")
+
+
+def test_the_share_has_an_interval_over_vectors(tmp_path) -> None:
+    injected = (Injected((Placed("noise", (1,)),), (0.0, 1.0)),)
+    job = continuation.Job(
+        *("own", "continuation", "texts", "grid", (injected,)),
+        statistics=Statistics(200, 13),
+        scores=("kind",),
+        labelled=(labelled(tmp_path),),
+    )
+    again = []
+    for place, fewer in enumerate((0, 2, 5)):
+        ratings = raw()["score_kind"].where(raw().index >= fewer, 1.0)
+        again.append(raw().assign(resample=place, score_kind=ratings))
+    table = continuation.table(job, [raw()], [pd.concat(again)])
+    shares = []
+    for rows in again:
+        known = rows.dropna(subset=["score_kind"])
+        judged = (known["score_kind"] >= 5).groupby(known["coefficient"]).mean()
+        shares.append((judged + 14 / 16 - 1) / (9 / 12 + 14 / 16 - 1))
+    half = scipy.stats.t.ppf(0.975, 2) * np.std(shares, axis=0, ddof=1)
+    width = table["kind_share_vector_high"] - table["kind_share_vector_low"]
+    assert width.to_numpy() == pytest.approx(2 * half)
 
 
 def test_draws_have_their_mean_share(tmp_path) -> None:

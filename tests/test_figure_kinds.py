@@ -434,3 +434,135 @@ def test_what_is_open_in_a_figure_over_the_layer_is_said(stopping: Any, said: bo
     words = caption(study_file.parse(data), "f")
     assert words.startswith("Dashed: the unsteered model. Grey: the control.")
     assert ("A line is open where a curve ended" in words) == said
+
+
+JUDGE = {
+    "scorer": "judge",
+    "address": "http://localhost:8000/v1",
+    "model": "kind-judge",
+    "prompt": "{text}",
+    "rating": {"least": 1, "most": 10},
+}
+LABELS = {"labels": "tests/small.yaml"}
+SCORES: dict[str, Any] = {
+    "hurried": {"scorer": "phrases", "patterns": ["now"], "better": "lower"},
+    "length": {},
+    "repetition": {"title": "Repeats"},
+    "fluency": {"scorer": "perplexity"},
+    "in-kind": JUDGE,
+    "labelled": {**JUDGE, **LABELS, "positive": 5},
+    "rated": {**JUDGE, **LABELS},
+}
+
+
+def of_texts(figure: dict[str, Any], **other: dict[str, Any]) -> Plan:
+    """The study in miniature with a figure of texts, `other` of which have other scores."""
+    data = yaml.safe_load((REPOSITORY / "config" / "miniature.yaml").read_text())
+    for name, scores in {"texts": SCORES, "other": {**SCORES, **other}, "plain": {}}.items():
+        texts = {"measure": "continuation", "prompts": ["Once"], "scores": scores}
+        dose = {"measure": "divergence", "behaviours": ["myopia", "sycophancy"]}
+        data["sweeps"][name] = {
+            "model": "miniature-chat",
+            "inject": {"vectors": ["myopia", "sycophancy"], "layers": [1, 3]},
+            "coefficients": [0, 1],
+            "measures": {"written": texts, "dose": dose},
+        }
+    data["figures"] = {"f": figure}
+    return Plan(study_file.parse(data), REPOSITORY)
+
+
+@pytest.mark.parametrize(
+    ("column", "label", "better"),
+    [
+        (None, "Hurried, share of texts", "lower"),
+        ("hurried", "Hurried, share of texts", "lower"),
+        ("length", "Tokens of a text", "higher"),
+        ("length_words", "Words of a text", "higher"),
+        ("repetition", "Repeats", "lower"),
+        ("repetition_compression", "Repeats, compression", "lower"),
+        ("fluency", "Perplexity of texts, unsteered model", "lower"),
+        ("fluency_nll", "Cross-entropy of texts, unsteered model (nats per token)", "lower"),
+        ("in-kind", "In kind, mean rating", "higher"),
+        ("labelled_share", "Labelled, share of texts", "higher"),
+        ("rated_corrected", "Rated, mean rating", "higher"),
+        ("tokens", "Tokens of a text", "higher"),
+        ("finished", "Share of texts that ended", "higher"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["curves", "layers", "interference", "against"])
+def test_every_score_of_texts_can_be_drawn(
+    kind: str, column: str | None, label: str, better: str
+) -> None:
+    named = {"column": column} if column else {}
+    figure: dict[str, Any] = {"kind": kind, "sweeps": ["texts.written"], **named}
+    if kind == "interference":
+        figure |= {"coefficient": 1, "layer": 3}
+    if kind == "against":
+        x, y = {"table": "texts.dose", "source": "myopia"}, {"table": "texts.written"}
+        figure = {"kind": kind, "x": x, "y": y | named}
+    settings = of_texts(figure).figures["f"].settings
+    shown = settings["y"] if kind == "against" else settings["shown"][0]
+    assert (shown["label"], shown["better"]) == (label, better)
+    assert shown["column"] == (column or "hurried")
+    assert shown.get("judged") == (
+        shown["column"].split("_")[0] if "rating" in label or "Labelled" in label else None
+    )
+
+
+def test_without_scores_the_tokens_are_drawn() -> None:
+    plan = of_texts({"kind": "curves", "sweeps": ["plain.written"]})
+    assert plan.figures["f"].settings["shown"][0]["column"] == "tokens"
+
+
+@pytest.mark.parametrize(
+    ("figure", "other", "sentence"),
+    [
+        (
+            {"column": "length_word"},
+            {},
+            "figures.f draws length_word of sweeps.texts.written, which is continuation, of which "
+            "hurried, length, length_words, length_characters, repetition, "
+            "repetition_compression, fluency, fluency_nll, in-kind, labelled_share, "
+            "rated_corrected, tokens, finished can be drawn; name one of these.",
+        ),
+        (
+            {"column": "labelled"},
+            {},
+            "figures.f draws labelled of sweeps.texts.written, whose interval does not have how "
+            "far the judge agrees with people; name labelled_share, which has it.",
+        ),
+        (
+            {"column": "rated"},
+            {},
+            "figures.f draws rated of sweeps.texts.written, whose interval does not have how far "
+            "the judge agrees with people; name rated_corrected, which has it.",
+        ),
+        (
+            {"controls": ["plain.written"]},
+            {},
+            "figures.f draws on one axis hurried of sweeps.texts.written (Hurried, share of texts) "
+            "and tokens of sweeps.plain.written (Tokens of a text); name the same score of all as "
+            "`column`, and give it one title.",
+        ),
+        (
+            {"controls": ["other.written"]},
+            {"hurried": {"scorer": "length"}},
+            "figures.f draws on one axis hurried of sweeps.texts.written (Hurried, share of texts) "
+            "and hurried of sweeps.other.written (Tokens of a text); name the same score of all as "
+            "`column`, and give it one title.",
+        ),
+        (
+            {"controls": ["other.written"], "column": "repetition"},
+            {"repetition": {}},
+            "figures.f draws on one axis repetition of sweeps.texts.written (Repeats) and "
+            "repetition of sweeps.other.written (Share of n-grams that are repeated); name the "
+            "same score of all as `column`, and give it one title.",
+        ),
+    ],
+)
+def test_scores_that_cannot_be_drawn_are_told(
+    figure: dict[str, Any], other: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(StudyError) as raised:
+        of_texts({"kind": "curves", "sweeps": ["texts.written"], **figure}, **other)
+    assert str(raised.value) == sentence

@@ -118,6 +118,12 @@ def test_splits_draws_and_duplicates(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert items.readers(settings(path, **FIELDS)) == ["json-records"]
 
 
+def test_a_file_without_items_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "task.json", [])
+    with pytest.raises(StudyError, match=f"^{path} has no items; name another file.$"):
+        items.questions(settings(path, **FIELDS), "")
+
+
 @pytest.mark.parametrize(
     ("given", "spoilt", "named"),
     [

@@ -195,6 +195,7 @@ def test_labels_of_people_make_the_table_alone_again(
     changed = yaml.safe_load(config.read_text())
     scores = changed["sweeps"]["written"]["measures"]["texts"]["scores"]
     scores["liked"] |= {"labels": "labels.jsonl", "positive": 5}
+    changed["figures"] = {"liked": {"kind": "curves", "sweeps": ["written"]}}
     config.write_text(yaml.safe_dump(changed))
     asked = len(judge.asked)
     planned = checkout.planned(config)
@@ -211,6 +212,11 @@ def test_labels_of_people_make_the_table_alone_again(
         if text in texts and rated is not None:
             known.append((text > "o", rated >= 5))
     assert after["liked_labels"].eq(len(known)).all() and len(known) > 3
+    drawn = pd.read_csv(checkout.folder / "results/judged/figures/liked.csv")
+    both = drawn.merge(after.astype({"layer": int}), on=["layer", "coefficient"])
+    assert len(both) == len(after)
+    shares = both["liked_share"].to_numpy()
+    assert both["value"].to_numpy() == pytest.approx(shares, nan_ok=True)
     agreed = np.mean([people == judged for people, judged in known])
     assert after["liked_accuracy"].to_numpy() == pytest.approx(agreed)
     for name in before.columns:

@@ -22,7 +22,7 @@ def test_every_sweep_of_the_page_can_be_run() -> None:
     over = {"sweeps": sweeps, "figures": figures}
     study = study_file.parse(study_file.merge(study_file.read(MINIATURE), over))
     plan = Plan(study, REPOSITORY)
-    assert len(sweeps) == 13 and all(plan.sweeps[name] for name in sweeps)
-    assert len(figures) == 5 and plan.figures.keys() >= figures.keys()
+    assert len(sweeps) == 14 and all(plan.sweeps[name] for name in sweeps)
+    assert len(figures) == 7 and plan.figures.keys() >= figures.keys()
     named = {f"side-effects.{name}" for name in ("own", "others", "documents")}
     assert plan.tables.keys() >= {"layers", "together", "as-one", "search", *named}

@@ -37,6 +37,8 @@ def questions(settings: Given, repository: str | Path) -> list[Item]:
     made: list[Item] = []
     for number, (place, record) in enumerate(reading.read(stream, settings["file"], read), 1):
         made.append(_item(f"{number:05d}", place, record, settings))
+    if not made:
+        raise StudyError(f"{settings['file']} has no items; name another file.")
     if settings["duplicates"] == "drop":
         made = _once(made, settings["file"])
     if len(made) > settings["questions"]:

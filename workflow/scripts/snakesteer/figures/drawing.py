@@ -17,6 +17,7 @@ from snakesteer.core import plugins
 from snakesteer.figures.absent import absent, left_out
 from snakesteer.figures.inputs import Inputs, NothingToDraw
 from snakesteer.figures.style import save_figure, themed
+from snakesteer.tables import judged
 
 
 def draw_figure(kind: str, inputs: Inputs, settings: Mapping[str, Any], stem: str | Path) -> None:
@@ -40,8 +41,9 @@ def draw_figure(kind: str, inputs: Inputs, settings: Mapping[str, Any], stem: st
 
 
 def notes_of(inputs: Inputs, settings: Mapping[str, Any]) -> list[str]:
-    """What stands below a figure: what published results it lacks, how many documents the
-    bootstrap's intervals are over, and where a multiplier was chosen though none qualified.
+    """What stands below a figure: how far people agree with a judge, how many documents the
+    bootstrap's intervals are over, what published results it lacks, and where a multiplier was
+    chosen though none qualified.
     """
     notes = [*left_out(inputs.absent), *inputs.unqualified]
     if inputs.skill is not None and settings.get("intervals") != "vectors":
@@ -49,4 +51,17 @@ def notes_of(inputs: Inputs, settings: Mapping[str, Any]) -> list[str]:
         number = f"{least:,}" if least == most else f"{least:,} to {most:,}"
         of = "of next_token" if {"shown", "x"} & settings.keys() else "of an accuracy"
         notes.insert(0, f"Each 95 % interval {of} is over {number} documents.")
-    return notes
+    return [*_agreements(inputs, settings), *notes]
+
+
+def _agreements(inputs: Inputs, settings: Mapping[str, Any]) -> list[str]:
+    """How far people agree with the judges whose ratings are drawn."""
+    shown = [*settings.get("shown", ()), *(settings[axis] for axis in "xy" if axis in settings)]
+    notes = []
+    for each in shown:
+        for table in inputs.tables:
+            rows = table[table["sweep"] == each["table"]]
+            if len(rows) and "judged" in each:
+                texts = f"texts of {each['table']}"
+                notes.append(judged.said(each["judged"], rows.iloc[0].to_dict(), texts))
+    return list(dict.fromkeys(notes))

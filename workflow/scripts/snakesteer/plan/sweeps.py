@@ -27,6 +27,7 @@ from snakesteer.study.tables import Table
 from snakesteer.sweeps.job import Injected, Measured, SweepJob
 from snakesteer.tables import continuation
 from snakesteer.tables.agreement import Labelled
+from snakesteer.tables.corrected import Rated
 from snakesteer.tables.job import ChoiceJob, Picked, Statistics, TableJob
 
 
@@ -210,16 +211,19 @@ def tabled(graph: Graph, name: str) -> TableJob:
     if isinstance(measure, TwoChoice):
         return replace(job, collapse=graph.study.collapse_of(name))
     if isinstance(measure, Continuation):
-        return continuation.Job(**vars(job), labelled=_labelled(graph, measure))
+        return _of_texts(graph, measure, job)
     return job
 
 
-def _labelled(graph: Graph, measure: Continuation) -> tuple[Labelled, ...]:
-    """The scores of a judge whose labels by people are in a file, known by its content."""
-    found = []
+def _of_texts(graph: Graph, measure: Continuation, job: TableJob) -> continuation.Job:
+    """A job with what people have said of texts that a judge rates, each file by its content."""
+    labelled, rated = [], []
     for score, entry in measure.scores.items():
-        if isinstance(entry, Judge) and entry.labels:
-            identity = file_identity(locate_file(entry.labels, graph.repository))
-            assert entry.positive is not None
-            found.append(Labelled(score, entry.labels, identity, entry.positive))
-    return tuple(found)
+        if not isinstance(entry, Judge) or not entry.labels:
+            continue
+        named = (score, entry.labels, file_identity(locate_file(entry.labels, graph.repository)))
+        if entry.positive is None:
+            rated.append(Rated(*named, entry.rating.least, entry.rating.most))
+        else:
+            labelled.append(Labelled(*named, entry.positive))
+    return continuation.Job(**vars(job), labelled=tuple(labelled), rated=tuple(rated))

@@ -12,8 +12,10 @@ import pandas as pd
 import pyarrow as pa
 
 from snakesteer.core.labels import coefficient_label
-from snakesteer.tables.continuation import raw_column
-from snakesteer.tables.job import TableJob
+from snakesteer.tables import judged
+from snakesteer.tables.agreement import Agreement
+from snakesteer.tables.continuation import Job, checked, raw_column
+from snakesteer.tables.corrected import Correction
 from snakesteer.tables.raw import by_injection, unsteered_rows
 
 SHOWN = 20  # prompts of each source under each injection
@@ -135,12 +137,13 @@ def page(samples: pa.Table, title: str | None, said: Sequence[str]) -> str:
 
 
 def texts_page(
-    job: TableJob, raw: Sequence[pd.DataFrame], title: str | None, said: Sequence[str]
+    job: Job, raw: Sequence[pd.DataFrame], title: str | None, said: Sequence[str]
 ) -> str:
     """HTML with the texts of a sweep: a table for each injection and source, a column for each
     coefficient, with scores below each text and their means above all.
 
-    `raw` are the tables of the sweep's jobs.
+    `raw` are the tables of the sweep's jobs. Behind what is `said` stands how far people agree with
+    judges whose texts they have labelled.
     """
     views = []
     for injected, own, _ in by_injection(job, raw, []):
@@ -157,10 +160,18 @@ def texts_page(
             heading = f"{injected.label}, on {source}"
             more = max(0, len(prompts) - SHOWN)
             views.append(View(heading, prompts[:SHOWN], columns, more))
+    said = [*said, *_agreements(job, raw)]
     return _PAGE.render(title=title or f"Texts of {job.sweep}", said=said, views=views)
 
 
-def _column(job: TableJob, coefficient: float, unsteered: bool, rows: pd.DataFrame) -> Column:
+def _agreements(job: Job, raw: Sequence[pd.DataFrame]) -> list[str]:
+    """How far people agree with each judge whose texts they have labelled."""
+    checks = checked(job, raw)
+    found: dict[str, Agreement | Correction] = {**checks.agreements, **checks.corrections}
+    return [judged.said(score, each.columns(score)) for score, each in found.items()]
+
+
+def _column(job: Job, coefficient: float, unsteered: bool, rows: pd.DataFrame) -> Column:
     """The texts under one coefficient, which may be NaN where nothing is steered."""
     scores = {name: rows[raw_column(name)] for name in job.scores}
     cells: dict[str, list[Cell]] = {}

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from snakesteer.core.errors import StudyError
 from snakesteer.study.activations import Activations
+from snakesteer.study.columns import Better, Column
 from snakesteer.study.designs import AloneDesign, PartEntry, TogetherDesign
 from snakesteer.study.entries import (
     Count,
@@ -281,17 +282,24 @@ def _quantity(
     Raises StudyError for a column that figures cannot draw of it, and a source that it is not on.
     """
     tabled = study.table(table)
-    (measure,) = [kind for kind in MEASURES if tabled.measure in _measures(kind)]
-    name = column or next(iter(measure.COLUMNS), "nothing")
+    columns = _columns(tabled)
+    name = column or next(iter(columns), "nothing")
     if tabled.kind == "combined":
         raise StudyError(
             f"{entry} names sweeps.{table}, which is combined steering and has no coefficient "
             "along which it can be drawn; name another sweep."
         )
-    if name not in measure.COLUMNS:
+    found = columns.get(name)
+    if found is None:
+        known = [each for each, about in columns.items() if not about.drawn_as]
         raise StudyError(
             f"{entry} draws {name} of sweeps.{table}, which is {tabled.measure}, of which "
-            f"{', '.join(measure.COLUMNS) or 'nothing'} can be drawn; name one of these."
+            f"{', '.join(known) or 'nothing'} can be drawn; name one of these."
+        )
+    if found.drawn_as:
+        raise StudyError(
+            f"{entry} draws {name} of sweeps.{table}, whose interval does not have how far the "
+            f"judge agrees with people; name {found.drawn_as}, which has it."
         )
     sources = list(study.titles_of(table))
     if source is not None and source not in sources:
@@ -299,9 +307,17 @@ def _quantity(
             f"{entry} names the source {source}, but sweeps.{table} is on {', '.join(sources)}; "
             "name one of these."
         )
-    found = measure.COLUMNS[name]
     shown = {"table": table, "column": name, "source": source}
-    return shown | {"label": found.label, "better": found.better}
+    shown |= {"label": found.label, "better": found.better}
+    return shown | ({"judged": found.judged} if found.judged else {})
+
+
+def _columns(table: Table | PublishedSweep) -> Mapping[str, Column]:
+    """The columns of a table that can be drawn."""
+    if isinstance(table, Table):
+        return table.measured.columns
+    (measure,) = [kind for kind in MEASURES if table.measure in _measures(kind)]
+    return measure.COLUMNS
 
 
 def _on_several(study: Shown, table: str) -> bool:
@@ -334,13 +350,19 @@ class OfAnyMeasure(WithIntervals):
     any_table: ClassVar = True
 
     def check(self, entry: str, study: Shown) -> None:
-        measures = {}
+        measures, labels = {}, {}
         for name in self.drawn:
             measures[study.table(name).measure] = name
-            _quantity(entry, study, name, self.column, self.source)
+            shown = _quantity(entry, study, name, self.column, self.source)
+            labels[shown["label"]] = f"{shown['column']} of sweeps.{name} ({shown['label']})"
         if len(measures) > 1:
             named = ", ".join(f"sweeps.{name} ({measure})" for measure, name in measures.items())
             raise StudyError(f"{entry} draws sweeps of several measures, {named}; name one's.")
+        if len(labels) > 1:
+            raise StudyError(
+                f"{entry} draws on one axis {' and '.join(labels.values())}; name the same score "
+                "of all as `column`, and give it one title."
+            )
 
     def settings(self, study: Shown) -> dict[str, Any]:
         shown = [_quantity("", study, name, self.column, self.source) for name in self.drawn]
@@ -548,10 +570,11 @@ class Axis(Entry):
     source: Name | None = Field(
         None, description="One corpus or behaviour; if left out, each with the same one's."
     )
-    better: Literal["lower", "higher"] | None = Field(
+    better: Better | None = Field(
         None,
         description="Which values are better, for the Pareto front; if left out, lower ones of "
-        "divergence, perplexity and cross-entropy, higher ones of all others.",
+        "divergence, perplexity, cross-entropy and repetition, higher ones of all others, and of "
+        "scores of texts what these say.",
     )
 
 

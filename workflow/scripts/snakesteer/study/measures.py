@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -13,6 +13,7 @@ from snakesteer.measures.choice_settings import By
 from snakesteer.prompts.formats import PLAIN
 from snakesteer.prompts.which_tokens import Counted
 from snakesteer.study.behaviours import BehaviourEntry
+from snakesteer.study.columns import Column
 from snakesteer.study.entries import (
     CUT,
     Count,
@@ -44,22 +45,14 @@ PILOT = 32
 SKIP = 50
 
 
-class Column(NamedTuple):
-    """A column of a measure's table that figures can draw: what it is, and which values are
-    better."""
-
-    label: str
-    better: Literal["lower", "higher"] = "higher"
-
-
 class MeasureEntry(Entry):
     """What every measure says.
 
     Its `sources` are entries of the section `SECTION`. Fields in `READS` say which texts are read,
     all others are the settings of its plugin, which gets those in `OPTIONAL` where they are given.
-    `COLUMNS` of its table can be drawn, the first unless a figure names another. With `RELATIVE`
-    its values are held against those of the unsteered model, and with `BOOTSTRAPPED` its table has
-    intervals of bootstrap samples.
+    `columns` of its table can be drawn, the first unless a figure names another; `COLUMNS` are
+    those that it has whatever it says. With `RELATIVE` its values are held against those of the
+    unsteered model, and with `BOOTSTRAPPED` its table has intervals of bootstrap samples.
     """
 
     SECTION: ClassVar[Literal["corpora", "behaviours"]]
@@ -81,6 +74,11 @@ class MeasureEntry(Entry):
     def section(self) -> Section:
         """The section of its sources; `prompts` where these are its own."""
         return self.SECTION
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """The columns of its table that can be drawn, the main one first."""
+        return self.COLUMNS
 
     @property
     def writes(self) -> bool:
@@ -512,6 +510,10 @@ class Continuation(OnBehaviours):
     """
 
     BOOTSTRAPPED = True
+    COLUMNS = {
+        "tokens": Column("Tokens of a text"),
+        "finished": Column("Share of texts that ended"),
+    }
 
     measure: Literal["continuation"]
     corpora: Names | None = Field(
@@ -590,6 +592,13 @@ class Continuation(OnBehaviours):
         if self.prompts:
             return "prompts"
         return "corpora" if self.corpora else "behaviours"
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        of_scores: dict[str, Column] = {}
+        for name, entry in self.scores.items():
+            of_scores |= entry.drawn(name)
+        return of_scores | self.COLUMNS
 
     @property
     def writes(self) -> bool:

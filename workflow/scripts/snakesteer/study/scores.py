@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -20,18 +21,48 @@ from snakesteer.core.errors import StudyError
 from snakesteer.hub.http import is_address
 from snakesteer.hub.manifest import locate_file
 from snakesteer.measures.scoring import Scorer, file_of, parts
+from snakesteer.study.columns import Better, Column
 from snakesteer.study.entries import Count, Distinct, Entry, Name, Number, Some
-from snakesteer.tables.agreement import AGREEMENT, SHARES
+from snakesteer.tables import agreement, corrected
 
 
 class ScoreEntry(Entry):
-    """What every score says."""
+    """What every score says.
+
+    `SHOWN` has what each of the scorer's columns is in figures, if that can be said of all; a label
+    may have the score's `{name}`. Fields in `FIGURES` are not the scorer's.
+    """
+
+    SHOWN: ClassVar[Mapping[str, Column]] = {}
+    FIGURES: ClassVar[frozenset[str]] = frozenset({"title", "better"})
 
     scorer: str
+    title: str | None = Field(None, description="Its name in figures.")
+    better: Better | None = Field(
+        None,
+        description="Which values are better, for Pareto fronts; if left out, lower ones of "
+        "repetition and perplexity, higher ones of all others.",
+    )
 
     def asked(self, name: str) -> Scorer:
         """The scorer by the name of the score."""
-        return Scorer(name, self.scorer, self.model_dump(exclude={"scorer"}))
+        return Scorer(name, self.scorer, self.model_dump(exclude={"scorer", *self.FIGURES}))
+
+    def drawn(self, name: str) -> dict[str, Column]:
+        """The columns of the table that figures can draw, the main one first."""
+        found = {}
+        for part, column in self.asked(name).columns.items():
+            usual = self.SHOWN.get(part, Column(f"{{name}}, {part}" if part else "{name}"))
+            found[column] = self._named(usual, name, part)
+        return found
+
+    def _named(self, usual: Column, name: str, part: str) -> Column:
+        """A column with the label and the better values that the entry gives it, or its usual
+        ones."""
+        label = usual.label.format(name=name.replace("-", " ").capitalize())
+        if self.title:
+            label = f"{self.title}, {part}" if part else self.title
+        return usual._replace(label=label, better=self.better or usual.better)
 
     @property
     def further(self) -> tuple[str, ...]:
@@ -53,6 +84,8 @@ def _pattern(given: str) -> str:
 class Phrases(ScoreEntry):
     """Whether a text has any of some phrases; the mean is the share of texts that have."""
 
+    SHOWN = {"": Column("{name}, share of texts")}
+
     scorer: Literal["phrases"]
     patterns: Annotated[
         list[Annotated[str, Field(min_length=1), AfterValidator(_pattern)]], Some, Distinct
@@ -63,11 +96,22 @@ class Phrases(ScoreEntry):
 class Length(ScoreEntry):
     """How long a text is: tokens, `…_words` and `…_characters`."""
 
+    SHOWN = {
+        "": Column("Tokens of a text"),
+        "words": Column("Words of a text"),
+        "characters": Column("Characters of a text"),
+    }
+
     scorer: Literal["length"]
 
 
 class DistinctWords(ScoreEntry):
     """How varied its words are: distinct words over all words, and `…_pairs`, of pairs of words."""
+
+    SHOWN = {
+        "": Column("Distinct words over all words"),
+        "pairs": Column("Distinct pairs of words over all pairs"),
+    }
 
     scorer: Literal["distinct"]
 
@@ -76,12 +120,22 @@ class Repetition(ScoreEntry):
     """How much of it is repeated: the share of n-grams of tokens that stood before, and
     `…_compression`, how many times as long as compressed by zlib."""
 
+    SHOWN = {
+        "": Column("Share of n-grams that are repeated", "lower"),
+        "compression": Column("Compression ratio", "lower"),
+    }
+
     scorer: Literal["repetition"]
     n: Count = Field(4, description="Tokens of an n-gram.")
 
 
 class Perplexity(ScoreEntry):
     """The unsteered model's perplexity of it behind its prompt, and `…_nll`, its logarithm."""
+
+    SHOWN = {
+        "": Column("Perplexity of texts, unsteered model", "lower"),
+        "nll": Column("Cross-entropy of texts, unsteered model (nats per token)", "lower"),
+    }
 
     scorer: Literal["perplexity"]
 
@@ -136,20 +190,34 @@ class Judge(ScoreEntry):
 
     labels: str | None = Field(
         None,
-        description="A file of texts with labels by people, 1 or 0, in the fields `text`, `label` "
-        "and, if there is one, `prompt`: the table then has the judge's agreement with them.",
+        description="A file of texts that people have judged, too: the field `text`, if there is "
+        "one `prompt`, and with `positive` the field `label`, 1 or 0, else `rating`, a number "
+        "within the bounds. The table then has the judge's agreement with them, and what it says "
+        "in the light of that.",
     )
     positive: Number | None = Field(
-        None, description="With labels: the rating from which on a text is positive."
+        None, description="With labels of 1 and 0: the rating from which on a text is positive."
     )
 
-    def asked(self, name: str) -> Scorer:
-        left_out = {"scorer", "labels", "positive"}
-        return Scorer(name, self.scorer, self.model_dump(exclude=left_out))
+    FIGURES = ScoreEntry.FIGURES | {"labels", "positive"}
 
     @property
     def further(self) -> tuple[str, ...]:
-        return (*SHARES, *AGREEMENT) if self.labels else ()
+        if not self.labels:
+            return ()
+        of = agreement if self.positive is not None else corrected
+        return (*of.VALUES, *of.AGREEMENT)
+
+    def drawn(self, name: str) -> dict[str, Column]:
+        rating = self._named(Column("{name}, mean rating", judged=name), name, "")
+        if not self.labels:
+            return {name: rating}
+        if self.positive is None:
+            checked = f"{name}_{corrected.VALUES[0]}"
+            return {checked: rating, name: rating._replace(drawn_as=checked)}
+        checked = f"{name}_{agreement.VALUES[0]}"
+        share = self._named(Column("{name}, share of texts", judged=name), name, "share")
+        return {checked: share, name: rating._replace(drawn_as=checked)}
 
     @field_validator("labels")
     @classmethod
@@ -196,10 +264,9 @@ class Judge(ScoreEntry):
         return self
 
     @model_validator(mode="after")
-    def _labels_and_what_is_positive(self) -> Self:
-        if (self.labels is None) != (self.positive is None):
-            given, other = ("labels", "positive") if self.labels else ("positive", "labels")
-            raise ValueError(f"{given} is given without {other}; give both or none")
+    def _positive_of_labels(self) -> Self:
+        if self.labels is None and self.positive is not None:
+            raise ValueError("positive is given without labels; give both or none")
         return self
 
     @model_validator(mode="after")

@@ -15,20 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from snakesteer.core import plugins
-from snakesteer.core.errors import StudyError
-from snakesteer.corpora import reading
-from snakesteer.corpora.records import value_of
-from snakesteer.hub.manifest import locate_file
-from snakesteer.measures.scoring import PREFIX
 from snakesteer.tables.intervals import CONFIDENCE, wilson_interval
+from snakesteer.tables.labels import LABEL, rated, read_labels
 
-TEXT, LABEL, PROMPT = "text", "label", "prompt"
-LABELS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+LABELS = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
 
 # What the table has of a score with labels, beside its own columns: the share of positive texts as
 # people would have it, and as the judge has it; and the agreement on so many labelled texts.
-SHARES = ("share", "judged")
+VALUES = ("share", "judged")
 AGREEMENT = ("labels", "accuracy", "sensitivity", "specificity")
 
 
@@ -75,23 +69,31 @@ class Agreement:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The share of texts that people would call positive, with its interval, elementwise.
 
-        `judged` is the judge's share of `count` texts. The estimate is Rogan and Gladen's (1978),
-        (judged + specificity - 1) / (sensitivity + specificity - 1), within [0, 1]. The interval is
-        that of Lang and Reiczigel (2014), which is as wide as the uncertainty of sensitivity and
-        specificity makes it. All are NaN without labels of both kinds, or where the judge tells
-        positive from negative no better than chance.
+        `judged` is the judge's share of `count` texts. The interval is that of Lang and Reiczigel
+        (2014), which is as wide as the uncertainty of sensitivity and specificity makes it. All are
+        NaN where `estimate` is.
         """
-        nothing = np.full(np.shape(judged), np.nan)
+        estimate = self.estimate(judged)
+        with np.errstate(invalid="ignore"):
+            low, high = self._interval(judged, count, confidence)
+        known = ~np.isnan(estimate)
+        low, high = (np.where(known, np.clip(end, 0, 1), np.nan) for end in (low, high))
+        return estimate, low, high
+
+    def estimate(self, judged: np.ndarray) -> np.ndarray:
+        """The share that people would call positive, where the judge so calls `judged`.
+
+        That of Rogan and Gladen (1978), (judged + specificity - 1) / (sensitivity + specificity -
+        1), within [0, 1]. NaN without labels of both kinds, or where the judge tells positive from
+        negative no better than chance.
+        """
         if not self.positive or not self.negative:
-            return nothing, nothing, nothing
+            return np.full(np.shape(judged), np.nan)
         sensitivity = self.both_positive / self.positive
         specificity = self.both_negative / self.negative
         if sensitivity + specificity <= 1:
-            return nothing, nothing, nothing
-        with np.errstate(invalid="ignore"):
-            estimate = (judged + specificity - 1) / (sensitivity + specificity - 1)
-            low, high = self._interval(judged, count, confidence)
-        return np.clip(estimate, 0, 1), np.clip(low, 0, 1), np.clip(high, 0, 1)
+            return np.full(np.shape(judged), np.nan)
+        return np.clip((judged + specificity - 1) / (sensitivity + specificity - 1), 0, 1)
 
     def _interval(
         self, judged: np.ndarray, count: np.ndarray, confidence: float
@@ -117,44 +119,15 @@ def agreement(labelled: Labelled, raw: Sequence[pd.DataFrame]) -> Agreement:
     Texts that are the same, behind the same prompt, count once; those without a rating do not.
     Raises StudyError for a file that is not as it should be, or has no text of these.
     """
-    with_prompt, labels = _labels(labelled.file)
-    rated = pd.concat(raw, ignore_index=True)
-    rated = rated[[PROMPT, TEXT, f"{PREFIX}{labelled.score}"]].dropna()
-    rated = rated.drop_duplicates([PROMPT, TEXT])
-    counts = {True: [0, 0], False: [0, 0]}  # labelled, and of these rated likewise
-    for prompt, text, rating in rated.itertuples(index=False):
-        said = labels.get((prompt if with_prompt else None, text))
-        if said is not None:
-            counts[said][0] += 1
-            counts[said][1] += (rating >= labelled.positive) == said
-    if not counts[True][0] + counts[False][0]:
-        raise StudyError(
-            f"scores.{labelled.score}: none of the {len(labels)} texts of {labelled.file} is one "
-            "that was written and rated here; label texts of this table."
-        )
-    return Agreement(*counts[True], *counts[False])
+    labels = read_labels(labelled.file, LABEL, _label, "1 or 0; correct it")
+    texts = rated(labels, labelled.score, raw)
+    people, judge = texts["label"] == 1, texts["rating"] >= labelled.positive
+    counts = (people, people & judge, ~people, ~people & ~judge)
+    return Agreement(*(int(each.sum()) for each in counts))
 
 
-def _labels(file: str) -> tuple[bool, dict[tuple[str | None, str], bool]]:
-    """Whether a file has prompts, and its labels by prompt (or None) and text."""
-    labels: dict[tuple[str | None, str], bool] = {}
-    with_prompt = False
-    settings = {"fields": [TEXT, LABEL, PROMPT], "filter": None, "final_newline": "keep"}
-    with locate_file(file, plugins.PACKAGE.parents[2]).open("rb") as stream:
-        for place, record in reading.read(stream, file, settings):
-            text, label = (value_of(record, field, place, "labels") for field in (TEXT, LABEL))
-            said = LABELS.get(str(label).strip().lower())
-            if said is None or not isinstance(text, str):
-                raise StudyError(
-                    f"{place} has the label {label!r}, which is not 1 or 0; correct it."
-                )
-            with_prompt = PROMPT in record
-            key = (record[PROMPT] if with_prompt else None, text)
-            if labels.setdefault(key, said) != said:
-                raise StudyError(f"{place} labels a text otherwise than before; keep one of them.")
-    if not labels:
-        raise StudyError(f"{file} has no labels; give it some.")
-    return with_prompt, labels
+def _label(given: Any) -> float | None:
+    return LABELS.get(str(given).strip().lower())
 
 
 def effective(hits: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from snakesteer.core.errors import naming
 from snakesteer.core.records import unless_said
 from snakesteer.measures.scoring import PREFIX
 from snakesteer.sweeps.job import Injected
-from snakesteer.tables import agreement
-from snakesteer.tables.agreement import Labelled
+from snakesteer.tables import agreement, corrected
+from snakesteer.tables.agreement import Agreement, Labelled
 from snakesteer.tables.bootstrap import percentile_interval, resampled_accuracies
+from snakesteer.tables.corrected import Correction, Rated
 from snakesteer.tables.draws import LEAST, MOST, with_means
 from snakesteer.tables.job import Statistics, TableJob
 from snakesteer.tables.raw import by_injection, unsteered_rows
@@ -41,9 +43,11 @@ ENDS = ("_low", "_high", "_missing", LEAST, MOST, LOW, HIGH)
 
 @dataclass(frozen=True)
 class Job(TableJob):
-    """What the job of such a table gets: the labels of scores that people have checked, too."""
+    """What the job of such a table gets: also what people have said of texts that a judge rates,
+    as labels of 1 and 0 or as ratings."""
 
     labelled: tuple[Labelled, ...] = unless_said(())
+    rated: tuple[Rated, ...] = unless_said(())
 
 
 def table(job: Job, raw: Sequence[pd.DataFrame], resampled: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -53,30 +57,59 @@ def table(job: Job, raw: Sequence[pd.DataFrame], resampled: Sequence[pd.DataFram
     The 95 % interval of the mean is that of bootstrap samples of the prompts, each with all of its
     texts, paired between coefficients. With resampled vectors there is one over these as well
     (`…_vector_low`, `…_vector_high`). Of each score that people have labelled, too, there are the
-    agreement and the share of positive texts (`tables.agreement`). Where injections are draws,
-    means have their mean and range over these in rows behind (`draws.with_means`).
+    agreement and the share of positive texts (`tables.agreement`), of each that they have rated the
+    agreement and the corrected mean (`tables.corrected`). Where injections are draws, means have
+    their mean and range over these in rows behind (`draws.with_means`).
     """
     assert job.statistics
     values = [*ALWAYS, *job.scores]
-    agreements = {each: agreement.agreement(each, raw) for each in job.labelled}
+    checks = checked(job, raw)
+    agreements = [(each, checks.agreements[each.score]) for each in job.labelled]
     parts = []
     for injected, own, again in by_injection(job, raw, resampled):
         for source, rows in own.groupby("source", sort=False):
             part = _rows(injected, str(source), rows, values, job.statistics)
-            for labelled, agreed in agreements.items():
-                part = part.assign(**_share(rows, labelled, agreed))
-            if again is not None:
-                here = again[again["source"] == source]
+            here = None if again is None else again[again["source"] == source]
+            if here is not None:
                 part = part.assign(**_over_vectors(part, here, values))
+            for labelled, agreed in agreements:
+                part = part.assign(**_share(rows, here, labelled, agreed))
+            for score, correction in checks.corrections.items():
+                part = part.assign(**_corrected(str(source), rows, here, score, correction))
             parts.append(part)
     table = pd.concat(parts, ignore_index=True).assign(sweep=job.sweep)
     table = table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
     single = [f"{name}{end}" for name in values for end in ENDS[:3]]
-    for labelled in agreements:
-        share, judged = (f"{labelled.score}_{name}" for name in agreement.SHARES)
+    for labelled in job.labelled:
+        share, judged = (f"{labelled.score}_{name}" for name in agreement.VALUES)
         values += [share, judged]
         single += [f"{share}{end}" for end in ENDS[:2]]
+    for rated in job.rated:
+        (mean,) = (f"{rated.score}_{name}" for name in corrected.VALUES)
+        values.append(mean)
+        single += [f"{mean}{end}" for end in ENDS[:2]]
     return with_means(table, values, ["samples"], ["texts", *single])
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What people have said of texts that a judge rates, by the name of its score."""
+
+    agreements: Mapping[str, Agreement]
+    corrections: Mapping[str, Correction]
+
+
+def checked(job: Job, raw: Sequence[pd.DataFrame]) -> Checked:
+    """How far people agree with the judges of a job. Raises StudyError naming the score whose file
+    is not as it should be, or has no text of these tables."""
+    agreements, corrections = {}, {}
+    for labelled in job.labelled:
+        with naming(f"sweeps.{job.sweep}: scores.{labelled.score}"):
+            agreements[labelled.score] = agreement.agreement(labelled, raw)
+    for rated in job.rated:
+        with naming(f"sweeps.{job.sweep}: scores.{rated.score}"):
+            corrections[rated.score] = corrected.correction(rated, raw)
+    return Checked(agreements, corrections)
 
 
 def raw_column(value: str) -> str:
@@ -139,15 +172,47 @@ def _totals(rows: pd.DataFrame, given: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return totals, counts
 
 
-def _share(rows: pd.DataFrame, labelled: Labelled, agreed: agreement.Agreement) -> dict[str, Any]:
+def _share(
+    rows: pd.DataFrame, resampled: pd.DataFrame | None, labelled: Labelled, agreed: Agreement
+) -> dict[str, Any]:
     """The columns of a score that people have labelled, of one injection on one source."""
-    ratings = rows[raw_column(labelled.score)].to_numpy(dtype=float)
-    positive = np.where(np.isnan(ratings), np.nan, ratings >= labelled.positive)
-    judged, worth = agreement.effective(*_totals(rows, positive))
-    name, as_judged = (f"{labelled.score}_{each}" for each in agreement.SHARES)
+    column = raw_column(labelled.score)
+    positive = _positive(rows[column], labelled)
+    judged, worth = agreement.effective(*_totals(rows, positive.to_numpy()))
+    name, as_judged = (f"{labelled.score}_{each}" for each in agreement.VALUES)
     share, low, high = agreed.share(judged, worth)
     columns = {name: share, f"{name}_low": low, f"{name}_high": high, as_judged: judged}
+    if resampled is not None:
+        means = _means(resampled, _positive(resampled[column], labelled), rows["coefficient"])
+        low, high = vector_interval(share, agreed.estimate(means))
+        columns |= {f"{name}{LOW}": low, f"{name}{HIGH}": high}
     return columns | agreed.columns(labelled.score)
+
+
+def _positive(ratings: pd.Series, labelled: Labelled) -> pd.Series:
+    """1 where a rating is positive, 0 where it is not, NaN where there is none."""
+    return (ratings >= labelled.positive).astype(float).where(ratings.notna())
+
+
+def _corrected(
+    source: str,
+    rows: pd.DataFrame,
+    resampled: pd.DataFrame | None,
+    score: str,
+    correction: Correction,
+) -> dict[str, Any]:
+    """The columns of a score that people have rated, of one injection on one source."""
+    (name,) = (f"{score}_{each}" for each in corrected.VALUES)
+    column = raw_column(score)
+    _, _, samples, _ = _places(rows)
+    totals, counts = _totals(rows, rows[column].to_numpy(dtype=float))
+    mean, low, high = correction.mean(source, samples, totals, counts)
+    columns = {name: mean, f"{name}_low": low, f"{name}_high": high}
+    if resampled is not None:
+        means = _means(resampled, resampled[column], rows["coefficient"])
+        low, high = vector_interval(mean, means + correction.bias)
+        columns |= {f"{name}{LOW}": low, f"{name}{HIGH}": high}
+    return columns | correction.columns(score)
 
 
 def _over_vectors(
@@ -156,9 +221,14 @@ def _over_vectors(
     """The columns of intervals over vectors."""
     columns: dict[str, np.ndarray] = {}
     for value in values:
-        given = resampled.assign(value=resampled[raw_column(value)].astype(float))
-        cells = given.groupby(["resample", "coefficient"], dropna=False)
-        means = cells["value"].mean().unstack()
-        low, high = vector_interval(part[value].to_numpy(), means[part["coefficient"]].to_numpy())
+        means = _means(resampled, resampled[raw_column(value)], part["coefficient"])
+        low, high = vector_interval(part[value].to_numpy(), means)
         columns |= {f"{value}{LOW}": low, f"{value}{HIGH}": high}
     return columns
+
+
+def _means(resampled: pd.DataFrame, values: pd.Series, coefficients: pd.Series) -> np.ndarray:
+    """Means of values of rows with resampled vectors, by resample and coefficient, in order."""
+    cells = resampled.assign(value=values.astype(float))
+    means = cells.groupby(["resample", "coefficient"], dropna=False)["value"].mean().unstack()
+    return means[np.unique(coefficients)].to_numpy()
