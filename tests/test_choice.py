@@ -172,7 +172,9 @@ def test_it_is_what_a_naive_loop_finds(architecture, path) -> None:
 def test_one_pass_for_all_choices_of_a_prompt_is_one_for_each(model) -> None:
     """To 1e-5 in float32, and one pass over what choices have in common but for one token."""
     read = choice.read_items(model.tokenizer, "task", letters(), settings=Settings(separator=" "))
-    assert len(read.sequences) == len(letters()) < sum(map(len, read.endings))
+    assert len(read.sequences) == len(letters())
+    assert choice.arranged(model, "task", read) is read
+    assert all(len(choices) == 4 for (choices,) in read.endings)
     together = measured(model, {"letters": read})
     for number in range(4):
         alone = [item | {"choices": item["choices"][number:] + ["A"], "place": 0}
@@ -227,6 +229,7 @@ def test_the_same_choices_by_two_scores_share_each_pass(model, monkeypatch) -> N
     alone = measured(model, {"sum": asked["sum"]})
     once = sum(rows)
     read = asked["sum"]
+    assert any(choice.arranged(model, "task", read).forks)
     places = [len(ids) - start + 1 for ids, start in zip(read.sequences, read.starts, strict=True)]
     assert once == len(COEFFICIENTS) * sum(places)
     rows.clear()
@@ -245,7 +248,7 @@ def test_spaces_at_the_end_of_a_prompt_are_the_continuations(model) -> None:
     for prompt in ("The river", "The river ", "The river \n"):
         read = choice.read_items(tokenizer, "task", [item | {"prompt": prompt}])
         for ids, start, endings in zip(read.sequences, read.starts, read.endings, strict=True):
-            ((_, last, text),) = endings
+            (((_, last, text),),) = endings
             assert ids[:start] == tokenizer.encode("The river")
             assert tokenizer.decode([*ids[start:], last]) == prompt.removeprefix("The river") + text
 
@@ -259,7 +262,7 @@ def test_a_token_across_the_boundary_is_every_choices_own(model) -> None:
     shown = []
     for ids, start, endings in zip(read.sequences, read.starts, read.endings, strict=True):
         assert ids[:start] == tokenizer.encode("I choose")
-        shown.append(tokenizer.decode([*ids[start:], endings[0][1]]).strip())
+        shown.append(tokenizer.decode([*ids[start:], endings[0][0][1]]).strip())
     assert shown == ["(A)", "(No)"]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -32,6 +32,10 @@ PASS_TOKENS = {"cpu": 64}  # what a pass costs beside its tokens, in tokens
 PASS_TOKENS_ELSEWHERE = 200
 TRIAL_TOKENS = 2048
 WORTH_IT = 1.05
+MOST_MASKED = 2**25  # values of a mask that says for every two tokens whether one sees the other
+
+Forks = tuple[int, ...]
+"""The columns where the branches of a sequence begin, none of one text; see `engine.branches`."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Batch:
     (`engine.positions`). `unsteered` is what measures keep of the untouched model's outputs, by
     what it is; a batch with another layer's output kept has it, too, its halves have not. `first`
     [batch] are the places of the first column in each text, 0 where there is none; it is below 0
-    where a text is padded on the left.
+    where a text is padded on the left. `forks` are those of each row, where rows are several texts
+    (`engine.branches`).
     """
 
     samples: tuple[int, ...]
@@ -55,12 +60,41 @@ class Batch:
     marks: Mapping[str, torch.Tensor] = field(default_factory=dict)
     unsteered: dict[Any, Any] = field(default_factory=dict)
     first: torch.Tensor | None = None
+    forks: tuple[Forks, ...] = ()
 
-    @property
+    @functools.cached_property
     def places(self) -> torch.Tensor:
         """The place of each column in its text, [tokens], or [batch, tokens] where rows differ."""
         columns = torch.arange(self.ids.shape[1], device=self.ids.device)
+        if self.forks:
+            begun = columns.new_tensor([[0, *forks] for forks in self._filled])
+            stems = begun[:, 1:2] * (self._branches > 0)
+            return columns - begun.gather(1, self._branches) + stems
         return columns if self.first is None else self.first[:, None] + columns
+
+    @functools.cached_property
+    def _branches(self) -> torch.Tensor:
+        """The branch of each column, counted from 1, 0 in the stem, [batch, tokens]."""
+        columns = torch.arange(self.ids.shape[1], device=self.ids.device)
+        begun = columns.new_tensor(self._filled)
+        return (columns[:, None] >= begun[:, None]).sum(dim=2)
+
+    @property
+    def _filled(self) -> list[Forks]:
+        """The forks of each row, as many of each; those behind all columns begin nothing."""
+        most = max(map(len, self.forks))
+        return [(*forks, *[self.ids.shape[1]] * (most - len(forks))) for forks in self.forks]
+
+    def inputs(self, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+        """What the model is called with, whose weights are of this dtype."""
+        if not self.forks:
+            return {"input_ids": self.ids}
+        own = self._branches
+        seen = (own[:, :, None] == own[:, None]) | (own[:, None] == 0)
+        hidden = ~seen.tril()[:, None]
+        mask = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device)
+        mask.masked_fill_(hidden, torch.finfo(dtype).min)
+        return {"input_ids": self.ids, "attention_mask": mask, "position_ids": self.places}
 
     def part(self, some: slice) -> Batch:
         """Some of the rows, as views."""
@@ -73,6 +107,7 @@ class Batch:
             marks={name: places[some] for name, places in self.marks.items()},
             unsteered={},
             first=None if self.first is None else self.first[some],
+            forks=self.forks[some],
         )
 
     @functools.cached_property
@@ -89,9 +124,14 @@ class Batch:
     @functools.cached_property
     def continuing(self) -> torch.Tensor:
         """Places in the flat `ids` from the last token before a continuation on, which is marked
-        (`SCORED`), [n]."""
-        places, width = self.every, self.ids.shape[1]
-        return places[places % width + 1 >= self.marks[SCORED][places // width]]
+        (`SCORED`), of one text after the other, [n]."""
+        width = self.ids.shape[1]
+        starts, lengths = self.marks[SCORED].tolist(), self.lengths.tolist()
+        found = []
+        for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+            for path in paths(self.forks[row] if self.forks else (), length):
+                found += [row * width + column for column in path[start - 1 :]]
+        return torch.tensor(found, device=self.ids.device)
 
     @functools.cached_property
     def every(self) -> torch.Tensor:
@@ -107,6 +147,14 @@ class Batch:
     def _places_below(self, ends: torch.Tensor) -> torch.Tensor:
         places = torch.arange(self.ids.shape[1], device=self.ids.device)
         return (places < ends[:, None]).flatten().nonzero()[:, 0]
+
+
+def paths(forks: Forks, length: int) -> list[list[int]]:
+    """The columns of each text of a sequence: those before all forks, and those of its branch."""
+    if not forks:
+        return [list(range(length))]
+    ends = [*forks[1:], length]
+    return [[*range(forks[0]), *range(start, end)] for start, end in zip(forks, ends, strict=True)]
 
 
 def batch_plan(
@@ -147,20 +195,45 @@ def batches_of(
     sequences: Sequence[Sequence[int]],
     batch_tokens: int,
     marks: Mapping[str, Sequence[int]] | None = None,
+    forks: Sequence[Forks] = (),
 ) -> list[Batch]:
-    """The sequences in batches of `batch_plan`, with their marks, on the model's device."""
+    """The sequences in batches of `batch_plan`, with their marks, on the model's device.
+
+    Those with `forks`, if any are given, share no batch with those without, and one that takes no
+    mask of more than `MOST_MASKED` values, unless a sequence alone does.
+    """
     planned = []
-    counts = [len(sequence) for sequence in sequences]
-    pass_tokens = PASS_TOKENS.get(model.device.type, PASS_TOKENS_ELSEWHERE)
-    for samples in batch_plan(counts, batch_tokens, pass_tokens, model.short_context):
+    for samples in _planned(model, sequences, batch_tokens, forks):
         chosen = [sequences[sample] for sample in samples]
         lengths = torch.tensor([len(sequence) for sequence in chosen], device=model.device)
         marked = {
             name: torch.tensor([places[sample] for sample in samples], device=model.device)
             for name, places in (marks or {}).items()
         }
-        planned.append(Batch(samples, pad(model, chosen), lengths, marks=marked))
+        branching = tuple(forks[sample] for sample in samples if forks and forks[sample])
+        ids = pad(model, chosen)
+        planned.append(Batch(samples, ids, lengths, marks=marked, forks=branching))
     return planned
+
+
+def _planned(
+    model: LanguageModel,
+    sequences: Sequence[Sequence[int]],
+    batch_tokens: int,
+    forks: Sequence[Forks],
+) -> Iterator[tuple[int, ...]]:
+    """The places of the sequences in each batch."""
+    pass_tokens = PASS_TOKENS.get(model.device.type, PASS_TOKENS_ELSEWHERE)
+    forked = {place for place, of_it in enumerate(forks) if of_it}
+    single = [place for place in range(len(sequences)) if place not in forked]
+    for places in (single, sorted(forked)):
+        counts = [len(sequences[place]) for place in places]
+        for samples in batch_plan(counts, batch_tokens, pass_tokens, model.short_context):
+            batch = tuple(places[sample] for sample in samples)
+            masked = places is not single
+            most = max(1, MOST_MASKED // counts[samples[-1]] ** 2) if masked else len(batch)
+            for start in range(0, len(batch), most):
+                yield batch[start : start + most]
 
 
 def tokens_per_batch(

@@ -311,7 +311,7 @@ def keeping(model: LanguageModel, batch: Batch, layer: int) -> Batch:
         hooked(model, layer, found.append),
         replaced(model, upper),
     ):
-        model.network.base_model(input_ids=batch.ids, use_cache=False)
+        model.network.base_model(**batch.inputs(model.network.dtype), use_cache=False)
     return dataclasses.replace(batch, layer=layer, kept=found[0])
 
 
@@ -339,7 +339,7 @@ def final_states(
             stack.enter_context(replaced(model, lower))
         stack.enter_context(changing(model, changes))
         stack.enter_context(hooked(model, model.n_layers - 1, final.append))
-        model.network.base_model(input_ids=batch.ids, use_cache=False)
+        model.network.base_model(**batch.inputs(model.network.dtype), use_cache=False)
     return final[0]
 
 

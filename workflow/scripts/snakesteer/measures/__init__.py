@@ -10,6 +10,8 @@ A measure is a module with
   dataclasses whose fields tell samples from any others, with `names`, `sequences`, `marks`
   (`engine.positions`) and `taken(places)`; several sequences of one sample follow each other and
   have its name; `files` are those of the sources by role: `documents`, `questions` or another;
+- `arranged(model, source, samples)`, where the model decides what it reads of them as one sequence:
+  the samples in this arrangement, some perhaps with `forks` (`engine.branches`);
 - `counted(sequence)`, the tokens that progress is counted in;
 - `rows(model, injection, coefficient, source, samples, batches, progress)`, one point: a row for
   each of the samples, by their names, in their order; `coefficient` is None for the unsteered

@@ -7,13 +7,16 @@ its number of tokens, of characters (`acc_norm`) or of bytes in UTF-8 (`acc_byte
 bytes are those of the choice alone, without the separator before it, tokens are all that are
 scored. The choice with the greatest score is chosen, the first of equal ones.
 
-Every choice is a sequence of its own, prompt included, without its last token, which nothing
-follows; choices that differ in that one alone, as letters do, share one.
+Every choice is a text with its prompt, without its last token, which nothing follows; choices that
+differ in that one alone, as letters do, share one. The texts of a question run as one sequence, in
+which what they have in common stands once (`engine.branches`), where `arranged` finds that the
+model gives the same for it; else each is a sequence of its own.
 """
 
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,7 +29,8 @@ import torch
 from snakesteer.core.errors import StudyError, naming
 from snakesteer.core.labels import coefficient_label, layer_label
 from snakesteer.core.progress import Progress
-from snakesteer.engine.batches import SCORED, Batch, Tokens, refuse_unknown
+from snakesteer.engine import branches
+from snakesteer.engine.batches import SCORED, Batch, Forks, Tokens, refuse_unknown
 from snakesteer.engine.head import Read as Reads
 from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.positions import END
@@ -66,6 +70,7 @@ SCHEMA = pa.schema(
 )
 
 USUAL = Settings()
+WORTH_IT = 1.1  # as many times the tokens of a question must its texts have by themselves
 Ending = tuple[int, int, str]
 """The place of a choice, its last token, and its text."""
 
@@ -75,17 +80,18 @@ class Items:
     """The choices of a behaviour's questions as tokens, those of a question one after the other.
 
     By sequence: the question's name, the place of its matching choice, where what is scored starts,
-    and which choices end behind the sequence. `by` says what scores are. `marks`: see
-    `engine.positions`.
+    and which choices end behind each of its texts, one unless it has `forks` (`engine.branches`).
+    `by` says what scores are. `marks`: see `engine.positions`.
     """
 
     names: list[str]
     sequences: list[list[int]]
     matching: list[int]
     starts: list[int]
-    endings: list[tuple[Ending, ...]]
+    endings: list[tuple[tuple[Ending, ...], ...]]
     by: By = "sum"
     marks: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    forks: Sequence[Forks] = ()
 
     def taken(self, places: Sequence[int]) -> Self:
         """Those at these places alone."""
@@ -97,7 +103,12 @@ class Items:
             starts=[self.starts[place] for place in places],
             endings=[self.endings[place] for place in places],
             marks=marks_at(self.marks, places),
+            forks=[self.forks[place] for place in places] if self.forks else (),
         )
+
+    def texts(self, place: int) -> list[list[int]]:
+        """The texts of a sequence."""
+        return branches.texts(self.sequences[place], self.forks[place] if self.forks else ())
 
 
 def samples(
@@ -116,7 +127,7 @@ def samples(
 
 
 def counted(sequence: Sequence[int]) -> int:
-    """Tokens of a prompt and a choice, but for the last one."""
+    """Tokens of a prompt and its choices, but for their last ones."""
     return len(sequence)
 
 
@@ -148,7 +159,7 @@ def read_items(
             items.sequences.append(text.ids)
             items.matching.append(asked.get("place", 0))
             items.starts.append(read.start)
-            items.endings.append(endings)
+            items.endings.append((endings,))
             marked.append(text)
     placed = marks.columns(marked)
     return replace(items, marks=placed | {END: placed[COMPLETION], SCORED: items.starts})
@@ -173,6 +184,65 @@ def _sequences(
         yield begun, tuple(endings)
 
 
+def arranged(model: LanguageModel, source: str, items: Items) -> Items:
+    """The items as this model reads them: a question's texts in one sequence where that may be.
+
+    That is where the texts by themselves have at least `WORTH_IT` times its tokens, where the same
+    places are marked in all of them, so that the same tokens are steered, where it is no longer
+    than `branches.longest`, and where the model gives the same for it when tried. The log says
+    what the model does not allow.
+    """
+    limit = branches.longest(model)
+    trees: dict[int, branches.Tree] = {}
+    grouped: list[list[int]] = []
+    too_long = 0
+    for _, of_one in itertools.groupby(range(len(items.names)), key=items.names.__getitem__):
+        places = list(of_one)
+        tree = _joined(items, places)
+        if tree and (limit is None or len(tree.ids) <= limit):
+            trees[places[0]] = tree
+            grouped.append(places)
+        else:
+            too_long += tree is not None
+            grouped += [[place] for place in places]
+    where, architecture = f"behaviours.{source}", type(model.network).__name__
+    if too_long:
+        _note(
+            f"{where}: {too_long} questions with all their choices are longer than the {limit} "
+            f"tokens that {architecture} sees back; their prompts run once for every choice."
+        )
+    reason = branches.why_apart(model, list(trees.values())) if trees else None
+    if reason:
+        _note(
+            f"{where}: {architecture} does not read several choices behind one prompt ({reason}); "
+            "every prompt runs once for every choice."
+        )
+    if reason or not trees:
+        return items
+    found = items.taken([places[0] for places in grouped])
+    for row, (first, *others) in enumerate(grouped):
+        if first in trees:
+            found.sequences[row] = trees[first].ids
+            found.endings[row] += tuple(items.endings[other][0] for other in others)
+    forks = [trees[first].forks if first in trees else () for first, *_ in grouped]
+    return replace(found, forks=forks)
+
+
+def _joined(items: Items, places: Sequence[int]) -> branches.Tree | None:
+    """The sequences of a question in one, None where that saves little or they are marked
+    differently."""
+    sequences = [items.sequences[place] for place in places]
+    tree = branches.joined(sequences)
+    for marked in items.marks.values():
+        if len({marked[place] for place in places}) > 1:
+            return None
+    return tree if sum(map(len, sequences)) >= WORTH_IT * len(tree.ids) else None
+
+
+def _note(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
 @dataclass(frozen=True)
 class Reader:
     """What is read of the logits on a behaviour's choices."""
@@ -189,22 +259,28 @@ class Reader:
         return [counted(ids) for ids in self.items.sequences]
 
     @cached_property
-    def targets(self) -> list[list[list[int]]]:
-        """By sequence, for each place that is read, the tokens that follow there: one, and behind
-        the sequence the last one of each choice; as many everywhere, the first one repeated."""
+    def targets(self) -> list[list[list[list[int]]]]:
+        """By sequence and text, for each place that is read, the tokens that follow there: one, and
+        behind the text the last one of each choice; as many everywhere, the first one repeated."""
         items = self.items
-        width = max(map(len, items.endings))
+        width = max(len(of_text) for endings in items.endings for of_text in endings)
         found = []
-        for ids, start, endings in zip(items.sequences, items.starts, items.endings, strict=True):
-            last = [token for _, token, _ in endings]
-            refuse_unknown(self.model, max(last))
-            rows = [[token] * width for token in ids[start:]]
-            found.append([*rows, last + last[:1] * (width - len(last))])
+        for place, (start, endings) in enumerate(zip(items.starts, items.endings, strict=True)):
+            texts = []
+            for ids, of_text in zip(items.texts(place), endings, strict=True):
+                last = [token for _, token, _ in of_text]
+                refuse_unknown(self.model, max(last))
+                rows = [[token] * width for token in ids[start:]]
+                texts.append([*rows, last + last[:1] * (width - len(last))])
+            found.append(texts)
         return found
 
     def read(self, batch: Batch, injection: Injection, coefficient: float | None) -> Reads:
         """The log-probability of each token that follows."""
-        rows = [row for sample in batch.samples for row in self.targets[sample]]
+        rows = []
+        for sample in batch.samples:
+            for text in self.targets[sample]:
+                rows += text
         targets = torch.tensor(rows, device=self.model.device)
 
         def log_probabilities(logits: torch.Tensor, rows: slice) -> tuple[torch.Tensor]:
@@ -224,12 +300,13 @@ class Reader:
     ) -> pa.Table:
         """The rows of one point, coefficient × injection on these questions."""
         (log_probabilities,) = found
-        parts: dict[int, np.ndarray] = {}
+        parts: dict[int, list[np.ndarray]] = {}
         first = 0
         for sample in order:
-            number = len(self.targets[sample])
-            parts[sample] = log_probabilities[first : first + number]
-            first += number
+            parts[sample] = []
+            for text in self.targets[sample]:
+                parts[sample].append(log_probabilities[first : first + len(text)])
+                first += len(text)
         rows = []
         places = range(len(self.items.names))
         for name, of_one in itertools.groupby(places, key=self.items.names.__getitem__):
@@ -245,15 +322,18 @@ class Reader:
         here = {"coefficient": coefficient, SOURCE: self.source}
         return pa.Table.from_pylist([here | row for row in rows], schema=SCHEMA)
 
-    def _chosen(self, places: Sequence[int], parts: Mapping[int, np.ndarray]) -> dict[str, Any]:
+    def _chosen(
+        self, places: Sequence[int], parts: Mapping[int, Sequence[np.ndarray]]
+    ) -> dict[str, Any]:
         """What is chosen of a question whose sequences stand at these places."""
         likelihoods: dict[int, float] = {}
         sizes: dict[int, int] = {}
         for place in places:
-            before = parts[place][:-1, 0].sum()
-            for column, (choice, _, text) in enumerate(self.items.endings[place]):
-                likelihoods[choice] = float(before + parts[place][-1, column])
-                sizes[choice] = _size(text, len(parts[place]), self.items.by)
+            for part, endings in zip(parts[place], self.items.endings[place], strict=True):
+                before = part[:-1, 0].sum()
+                for column, (choice, _, text) in enumerate(endings):
+                    likelihoods[choice] = float(before + part[-1, column])
+                    sizes[choice] = _size(text, len(part), self.items.by)
         matching = self.items.matching[places[0]]
         scores = np.array([likelihoods[choice] / sizes[choice] for choice in sorted(likelihoods)])
         others = np.delete(scores, matching)

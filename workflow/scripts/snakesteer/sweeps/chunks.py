@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, Self
 
-from snakesteer.engine.batches import MOST_PADDING, Batch, batches_of
+from snakesteer.engine.batches import MOST_PADDING, Batch, Forks, batches_of
 from snakesteer.engine.models import LanguageModel
 from snakesteer.engine.probe import checked_path, leads
 from snakesteer.engine.steering import Injection, Place, keep
@@ -65,7 +65,14 @@ class Chunk:
 
 def alike(one: Samples, other: Samples) -> bool:
     """Whether the tokens of both are the same, and marked alike."""
-    return (one.sequences, one.marks) == (other.sequences, other.marks)
+    of_one, of_other = ((texts.sequences, texts.marks, _forks(texts)) for texts in (one, other))
+    return of_one == of_other
+
+
+def _forks(samples: Samples) -> Sequence[Forks]:
+    """Where the branches of each sequence begin, nothing where all are single texts."""
+    forks: Sequence[Forks] = getattr(samples, "forks", ())
+    return forks if any(forks) else ()
 
 
 def chunks_of(
@@ -152,7 +159,7 @@ class Prepared:
             self._batches = []  # before others take their place
             samples = chunk.samples
             self._batches = batches_of(
-                self.model, samples.sequences, self.batch_tokens, samples.marks
+                self.model, samples.sequences, self.batch_tokens, samples.marks, _forks(samples)
             )
             self._layer = -1
         self._chunk = chunk

@@ -75,6 +75,15 @@ class Asked:
             return int(samples.reads)
         return sum(map(self.plugin.counted, samples.sequences))
 
+    def arranged(self, model: LanguageModel) -> Asked:
+        """The same of samples as this model reads them."""
+        if not hasattr(self.plugin, "arranged"):
+            return self
+        samples = {}
+        for source, given in self.samples.items():
+            samples[source] = self.plugin.arranged(model, source, given)
+        return replace(self, samples=samples)
+
     def of(self, source: str, table: pa.Table) -> pa.Table:
         """The rows of one source."""
         return table.filter(pc.field(self.plugin.SOURCE) == source)
@@ -123,7 +132,7 @@ def run(
         raise StudyError("No injection has a coefficient to ask under; name at least one of each.")
     prepared = Prepared(model, batch_tokens, path)
     sweep = _Sweep(
-        by_name,
+        {name: asked.arranged(model) for name, asked in by_name.items()},
         prepared,
         kept_bytes,
         points or Points(),
