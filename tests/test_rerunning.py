@@ -249,7 +249,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
 # the entry has; and what there is but one value of.
 TIED = {
     "Activations": {"model", "behaviour"},
-    "Model": {"revision"},
+    "Model": {"revision", "file"},
     "InstalledCorpus": {"source"},
     "GeneratedBehaviour": {"source"},
     "DifferenceVector": {"method"},

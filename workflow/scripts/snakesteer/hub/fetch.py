@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx2
-from huggingface_hub import HfApi, constants, errors, get_token, snapshot_download
+from huggingface_hub import HfApi, constants, errors, get_token, hf_hub_download, snapshot_download
 from huggingface_hub.utils import disable_progress_bars
 
 from snakesteer.core.attempts import attempt
@@ -28,6 +28,7 @@ from snakesteer.hub.manifest import (
     INDEX,
     TOKENIZER,
     blob_id,
+    compare_depth,
     kept_as,
     manifest,
     sha256,
@@ -129,28 +130,50 @@ def fetch_model(
                 _remove(file)
         folder = _snapshot(source, revision)
     for file in _damaged(folder):
-        raise StudyError(
-            f"{file.name} of {source} at {revision} arrives damaged: it is not the file with the "
-            "id that the hub gives it; run again, and look for a proxy in between if it persists."
-        )
+        raise _arrives_damaged(file, source, revision)
     try:
         if not list(folder.glob("*.safetensors")) and not (folder / ADAPTER).is_file():
             raise StudyError(
                 f"{source} at {revision} has no safetensors weights (model.safetensors, or parts "
                 "of it with an index); other formats can run code and are not read: name a "
-                "revision or a model that has them."
+                "revision or a model that has them, or one of its .gguf files as `file`."
             )
         made = manifest(folder, source, revision, adapter)
     except StudyError:
         with told(source, revision, "model"):  # without network, a part in the cache is taken
             HfApi().model_info(source, revision=revision)
         raise
-    if made["n_layers"] != layers:
-        raise StudyError(
-            f"{source} at {revision} has {made['n_layers']} layers, but the study says {layers}; "
-            f"set layers to {made['n_layers']}."
-        )
+    compare_depth(f"{source} at {revision}", made, layers)
     return made
+
+
+def fetch_file(source: str, revision: str, file: str) -> Path:
+    """Download one file of a model of the hub into the hub's cache; where it is there.
+
+    Raises StudyError as `fetch_model` does.
+    """
+    disable_progress_bars()
+    path = _file(source, revision, file)
+    if _is_damaged(path):
+        with told(source, revision, "model"):
+            _remove(path)
+        path = _file(source, revision, file)
+    if _is_damaged(path):
+        raise _arrives_damaged(path, source, revision)
+    return path
+
+
+def _file(source: str, revision: str, file: str) -> Path:
+    with told(source, revision, "model"):
+        try:
+            return attempt(lambda: Path(hf_hub_download(source, file, revision=revision)), _passes)
+        except errors.RemoteEntryNotFoundError:
+            raise StudyError(
+                f"{source} at {revision} has no file {file}; name one that "
+                f"{constants.ENDPOINT}/{source}/tree/{revision} lists."
+            ) from None
+        except (RuntimeError, ValueError) as error:  # of Xet's client
+            raise OSError(str(error)) from error
 
 
 def _snapshot(source: str, revision: str) -> Path:
@@ -189,13 +212,22 @@ def _of_the_disk(error: BaseException) -> bool:
 def _damaged(folder: Path) -> list[Path]:
     """The files whose content does not have the name that the hub's cache gives it: the sha256 of
     large ones, git's id of others."""
-    damaged = []
-    for file in sorted(file for pattern in MODEL_FILES for file in folder.glob(pattern)):
-        name = kept_as(file)
-        if BLOB.fullmatch(name) and file.exists():
-            found = sha256(file) if len(name) == 64 else blob_id(file.read_bytes())
-            damaged += [file] if found != name else []
-    return damaged
+    files = sorted(file for pattern in MODEL_FILES for file in folder.glob(pattern))
+    return [file for file in files if _is_damaged(file)]
+
+
+def _is_damaged(file: Path) -> bool:
+    name = kept_as(file)
+    if not BLOB.fullmatch(name) or not file.exists():
+        return False
+    return name != (sha256(file) if len(name) == 64 else blob_id(file.read_bytes()))
+
+
+def _arrives_damaged(file: Path, source: str, revision: str) -> StudyError:
+    return StudyError(
+        f"{file.name} of {source} at {revision} arrives damaged: it is not the file with the "
+        "id that the hub gives it; run again, and look for a proxy in between if it persists."
+    )
 
 
 def _remove(file: Path) -> None:

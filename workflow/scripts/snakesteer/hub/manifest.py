@@ -261,6 +261,15 @@ def layers_and_width(folder: str | Path) -> tuple[int, int]:
     return depth, width
 
 
+def compare_depth(model: str, made: Mapping[str, Any], layers: int) -> None:
+    """Refuse (StudyError) a `model` whose manifest has another number of layers than a study."""
+    if made["n_layers"] != layers:
+        raise StudyError(
+            f"{model} has {made['n_layers']} layers, but the study says {layers}; "
+            f"set layers to {made['n_layers']}."
+        )
+
+
 def _count(folder: str | Path, names: Iterable[str]) -> int | None:
     """The first of the settings `names` that the model's configuration has; None if it has none.
 

@@ -26,6 +26,8 @@ def model_folder(recorded: Mapping[str, Any], repository: str | Path, target: st
     no longer in the hub's cache.
     """
     source, revision = recorded["source"], recorded["revision"]
+    if "folder" in recorded:
+        return _converted(recorded, target)
     if revision is None:
         return locate(source, repository)
     folder = snapshot(source, revision)
@@ -38,6 +40,18 @@ def model_folder(recorded: Mapping[str, Any], repository: str | Path, target: st
                 f"missing from {folder}; bring it back with `snakemake --cores 1 --force {target}` "
                 "and this study's --configfile, on a machine with a network (HF_HOME is where the "
                 "cache lies, and must be the same folder here)."
+            )
+    return folder
+
+
+def _converted(recorded: Mapping[str, Any], target: str) -> Path:
+    folder = Path(recorded["folder"])
+    for name in recorded["files"]:
+        if not name.startswith(BESIDE) and not (folder / name).is_file():
+            raise StudyError(
+                f"{folder / name} is missing, which {recorded['source']} was converted into; "
+                f"bring it back with `snakemake --cores 1 --force {target}` and this study's "
+                "--configfile."
             )
     return folder
 

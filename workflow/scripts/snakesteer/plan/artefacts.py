@@ -65,6 +65,21 @@ OTHERS = ("of", "vectors")  # of which a vector is made
 SEVERAL = "several_vectors"
 
 STAGES = {
+    "package": Stage("packages", ("{name}.{key}.whl",)),
+    "gguf_model": Stage(
+        "gguf_models",
+        tuple(
+            f"{{name}}.{{key}}/{file}"
+            for file in (
+                "config.json",
+                "generation_config.json",
+                "gguf.json",
+                "model.safetensors",
+                "tokenizer.json",
+                "tokenizer_config.json",
+            )
+        ),
+    ),
     "model": Stage("models", ("{name}.{key}.json",)),
     "documents": Stage(
         "documents",

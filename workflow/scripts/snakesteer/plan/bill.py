@@ -120,8 +120,8 @@ def _item(
 
 def _count(plan: Plan, artefact: Artefact) -> Count:
     ((model, _),) = artefact.inputs["model"]
-    of_hub = plan.study.models[model.name].revision
-    return counting(None if of_hub else models.folder(plan.graph, model.name))
+    made = plan.study.models[model.name].is_made
+    return counting(None if made else models.folder(plan.graph, model.name))
 
 
 def _evaluated(artefact: Artefact, size: Size, reading: Reading) -> float:
@@ -156,6 +156,8 @@ def _bytes(artefact: Artefact, size: Size | None) -> float:
             return float(settings.get("resamples", settings.get("draws", 1)) * each)
         case "model" if size and "revision" in settings:
             return size.weights
+        case "gguf_model" if size:
+            return size.parameters * ITEM_BYTES["float32"]
     return 0.0
 
 

@@ -19,7 +19,8 @@ from snakesteer.core.plugins import parsed
 
 PACKAGE = "snakesteer"
 
-# Modules that cannot change a number: what they do is to report, to load and to try again.
+# Modules that cannot change a number: what they do is to report, to load, to try again, and to get
+# what a hash in the settings names.
 INERT = frozenset(
     f"{PACKAGE}/{module}.py"
     for module in (
@@ -31,6 +32,7 @@ INERT = frozenset(
         "core/plugins",
         "core/progress",
         "core/spent",
+        "hub/packages",
         "jobs/job",
         "jobs/usage",
     )

@@ -14,14 +14,16 @@ from snakesteer.hub.manifest import (
     adapter_content,
     content,
     context,
+    file_identity,
     layers_and_width,
     locate,
+    locate_file,
 )
-from snakesteer.plan.artefacts import Artefact
+from snakesteer.plan.artefacts import Artefact, Inputs
 from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.resources import Size
 from snakesteer.study import schema
-from snakesteer.study.models import HUB
+from snakesteer.study.models import HUB, PackagedFile
 from snakesteer.study.sweeps import SweepEntry
 
 MAX_TOKENS = 4096
@@ -35,6 +37,11 @@ def model(graph: Graph, name: str) -> Artefact:
     with naming(f"models.{name}.adapter"):
         if adapter := _adapter(graph, name):
             merging = {"adapter": entry.adapter, "files": adapter_content(adapter)}
+    if entry.is_gguf:
+        settings = {"source": str(entry.file or entry.source), "layers": entry.layers} | merging
+        made = gguf_model(graph, name)
+        converted: Inputs = {"converted": [(made, file) for file in range(len(made.paths))]}
+        return graph.make("model", name, settings, converted)
     if entry.revision:
         told = ("source", "revision", "layers")
         return graph.make("model", name, {key: getattr(entry, key) for key in told} | merging)
@@ -43,12 +50,28 @@ def model(graph: Graph, name: str) -> Artefact:
     return graph.make("model", name, {"source": entry.source, **merging, "files": files})
 
 
+def gguf_model(graph: Graph, name: str) -> Artefact:
+    """The folder that a model's GGUF file is converted into."""
+    entry = graph.study.models[name]
+    source = entry.source
+    if isinstance(source, PackagedFile):
+        pinned = source.model_dump(include={"package", "version", "sha256"})
+        wheel = graph.make("package", name, pinned)
+        return graph.make("gguf_model", name, {"file": source.file}, {"package": [wheel]})
+    if entry.revision:
+        told = ("source", "revision", "file")
+        return graph.make("gguf_model", name, {key: getattr(entry, key) for key in told})
+    with naming(f"models.{name}.source"):
+        identity = file_identity(locate_file(source, graph.repository))
+    return graph.make("gguf_model", name, {"source": source, "content": identity})
+
+
 def folder(graph: Graph, model: str) -> Path:
     """The folder that holds a model's files.
 
     Raises StudyError if there is none, with the folder that was probably meant.
     """
-    source = graph.study.models[model].source
+    source = str(graph.study.models[model].source)
     found = locate(source, graph.repository)
     if found.is_dir():
         return found
@@ -77,7 +100,7 @@ def _adapter(graph: Graph, model: str) -> Path | None:
 def layers(graph: Graph, model: str) -> int:
     """How many decoder blocks a model has."""
     entry = graph.study.models[model]
-    if entry.revision and entry.layers:
+    if entry.is_made and entry.layers:
         return entry.layers
     with naming(f"models.{model}.source"):
         found = layers_and_width(folder(graph, model))[0]
@@ -91,14 +114,14 @@ def layers(graph: Graph, model: str) -> int:
 
 def size(graph: Graph, artefact: Artefact) -> Size | None:
     """How large the model is that an artefact is or comes from; None if it is from none."""
-    while artefact.stage != "model":
+    while artefact.stage not in ("model", "gguf_model"):
         above = [made for given in artefact.inputs.values() for made, _ in given]
         models = [made for made in above if made.stage == "model"]
         if not above:
             return None
         artefact = (models or above)[0]
     entry = graph.study.models[artefact.name]
-    if entry.revision and entry.layers:
+    if entry.is_made and entry.layers:
         return Size.planned(entry.parameters, entry.layers)
     return _size_of(folder(graph, artefact.name))
 
@@ -131,7 +154,7 @@ def reading(model: schema.Model) -> dict[str, str]:
 
 def max_tokens(graph: Graph, entry: str, model: str, given: int | None) -> int:
     """Where documents are cut, checked against the model's context."""
-    if graph.study.models[model].revision:
+    if graph.study.models[model].is_made:
         most = graph.study.models[model].context
     else:
         with naming(f"models.{model}.source"):

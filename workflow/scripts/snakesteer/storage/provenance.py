@@ -25,8 +25,8 @@ def provenance(
 ) -> dict[str, Any]:
     """Kind, settings, key, code digest, input keys, model, device and package versions.
 
-    `model` is a model's manifest; of it source, revision and fingerprint are kept, and of an
-    absolute path its last part.
+    `model` is a model's manifest; of it source, revision and fingerprint are kept, of an
+    absolute path its last part, and of a GGUF file what it was and how it was converted.
     """
     packages = ["numpy", "pyarrow", "safetensors"]
     described: dict[str, Any] = {}
@@ -36,6 +36,7 @@ def provenance(
             "source": _portable(model["source"]),
             **{name: model.get(name) for name in ("revision", "fingerprint", "hidden")},
             **({"adapter": _portable(model["adapter"])} if model.get("adapter") else {}),
+            **({"gguf": model["gguf"]} if model.get("gguf") else {}),
         }
         described["device"] = device or "cpu"
     return {

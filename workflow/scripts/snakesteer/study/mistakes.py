@@ -14,7 +14,7 @@ from snakesteer.study.designs import DESIGNS
 from snakesteer.study.entries import MEASURE_NAME, NAME, TABLE_NAME, Entry
 from snakesteer.study.formats import Format
 from snakesteer.study.measures import MEASURES
-from snakesteer.study.models import COMMIT, REPOSITORY
+from snakesteer.study.models import COMMIT, GGUF, PACKAGE, REPOSITORY, SHA256, VERSION, PackagedFile
 from snakesteer.study.schema import SECTIONS, Study
 
 # What is said of a text that a pattern of the schema does not match.
@@ -24,6 +24,10 @@ OTHERWISE = {
     "underscores only; change it.",
     TABLE_NAME: "{!r} is no name of a sweep; give SWEEP, or SWEEP.MEASURE of one with several.",
     COMMIT: "{!r} is no commit; give its 40 hex digits.",
+    PACKAGE: "{!r} is no name of a Python package; give it as `pip download` takes it.",
+    VERSION: "{!r} is no version of a package; give one as in 0.1.2, without operators.",
+    SHA256: "{!r} is no sha256; give its 64 hex digits, as `pip hash FILE` prints them.",
+    GGUF: "{!r} is no GGUF file; give one whose name ends in .gguf.",
     REPOSITORY: "{!r} is no repository of the hub; give OWNER/NAME.",
 }
 
@@ -143,7 +147,7 @@ def _place(location: tuple[Any, ...]) -> list[str]:
     elif location[:2] == ("published", "sweeps"):
         rest = rest[:1] + rest[2:]
     branches = ["str", "int", "float", "Shuffle", "Scale", "Format", "Mean", "[key]"]
-    branches += ["SkillStopping", "GridStopping", "PartEntry"]
+    branches += ["SkillStopping", "GridStopping", "PartEntry", "PackagedFile"]
     prefixes = ("list[", "dict[", "constrained-", "function-", "literal[", "tagged-union[")
     inside = []
     for part in map(str, rest):
@@ -158,6 +162,8 @@ def _instead(location: tuple[Any, ...], key: str) -> str:
     """What to do about a key that is not known at its place."""
     if location[0] in READ_IN_A_FORMAT and "format" not in location and key in Format.model_fields:
         return "it belongs under `format`."
+    if location[0] == "models" and len(location) == 3 and key in PackagedFile.model_fields:
+        return "it belongs under `source`."
     if location[0] == "sweeps" and len(location) == 3:
         for place, entries in INSIDE_A_SWEEP.items():
             if any(key in entry.model_fields for entry in entries):

