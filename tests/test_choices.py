@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from snakesteer.core.errors import StudyError
-from snakesteer.sweeps.choices import choose, given
+from snakesteer.sweeps.choices import Limit, choose, given
 from snakesteer.sweeps.unqualified import unqualified, unqualified_in
 
 
@@ -140,3 +140,42 @@ def test_only_validation_questions_may_choose():
 def test_a_layer_with_one_sign_only_is_refused():
     with pytest.raises(StudyError, match="no multiplier to subtract at layer 3"):
         choose(PLAIN[PLAIN["coefficient"] >= 0], 0.05, 0.95)
+
+
+def of_likelihoods(*cells: tuple[float, float]) -> pd.DataFrame:
+    """Rows from (multiplier, propensity) of choices by likelihood, which are never faulty."""
+    rows = grid(*((multiplier, 100, 0, False) for multiplier, _ in cells))
+    rows = rows.drop(columns=["faulty", "collapsed"]).assign(vector="myopia")
+    return rows.assign(propensity=[propensity for _, propensity in cells])
+
+
+def perplexities(**cells: float) -> pd.DataFrame:
+    rows = [
+        {"vector": "myopia", "layer": "3", "coefficient": float(at), "perplexity": value}
+        for at, value in cells.items()
+    ]
+    return pd.DataFrame(rows).assign(corpus="text").eval("unsteered = coefficient == 0")
+
+
+def test_a_propensity_may_be_chosen_by_within_a_limit_of_perplexity() -> None:
+    rows = of_likelihoods((0, 0.5), (1, 1.0), (2, 3.0), (-1, 0.1), (-2, -2.0))
+    costs = perplexities(**{"0": 10.0, "1": 11.0, "2": 15.1, "-1": 10.0, "-2": 15.0})
+    choice = choose(rows, 0.05, 0.95, "propensity", Limit(costs, 1.5))
+    cell = choice["multipliers"]["myopia"]["3"]
+    assert (cell["add"], cell["add_propensity"], cell["add_qualifies"]) == (1.0, 1.0, True)
+    assert (cell["subtract"], cell["subtract_propensity"]) == (-2.0, -2.0)
+    assert (cell["default_propensity"], cell["span"]) == (0.5, 3.0)
+    assert "a perplexity of at most 1.5 times the unsteered one" in choice["rule"]
+    assert "highest (add) or lowest (subtract) propensity" in choice["rule"]
+    assert "faulty" not in choice["rule"]
+    free = choose(rows, 0.05, 0.95, "propensity")["multipliers"]["myopia"]["3"]
+    assert (free["add"], free["subtract"]) == (2.0, -2.0)
+    none = choose(rows, 0.05, 0.95, "propensity", Limit(costs, 1.01))["multipliers"]["myopia"]["3"]
+    assert (none["add"], none["add_qualifies"]) == (1.0, False)
+    assert (none["subtract"], none["subtract_qualifies"]) == (-1.0, True)
+
+
+def test_a_limit_is_of_one_corpus() -> None:
+    costs = pd.concat([perplexities(**{"0": 1.0}), perplexities(**{"0": 1.0}).assign(corpus="c")])
+    with pytest.raises(StudyError, match="one corpus, but its table has text, c"):
+        choose(of_likelihoods((0, 0), (1, 1), (-1, 0)), 0.05, 0.95, "score", Limit(costs, 1.5))

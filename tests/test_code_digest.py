@@ -11,6 +11,7 @@ from conftest import REPOSITORY
 
 from snakesteer.core import plugins
 from snakesteer.plan import code_digest
+from snakesteer.plan.artefacts import STAGES
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 MODEL_SCRIPTS = ["activations", "sweep", "samples"]
@@ -87,8 +88,10 @@ def test_a_sweep_knows_its_own_measure_and_no_other() -> None:
 def test_a_choice_knows_nothing_of_skill_sweeps() -> None:
     """So that an edit of their statistics leaves choices, and what is steered by them, alone."""
     found = modules("choice")
-    assert {"sweeps/choices", "tables/two_choice", "tables/intervals"} <= found
-    assert not found & {"tables/next_token", "tables/bootstrap", "measures"}
+    assert "sweeps/choices" in found
+    assert not found & {"tables/two_choice", "tables/next_token", "tables/bootstrap", "measures"}
+    settings = {"picked": {"grid": {"measure": "two_choice"}, "costs": None}}
+    assert STAGES["choice"].plugins_of(settings) == [("tables", "two_choice")]
 
 
 def test_inert_modules_are_there_and_change_no_digest(project: Path) -> None:

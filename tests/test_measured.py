@@ -135,8 +135,8 @@ def test_a_sweep_with_several_measures_alone_names_no_table(
         ),
         (
             "grid.next_token",
-            "choices.multipliers.grid names sweeps.grid.next_token, which is next_token of vectors "
-            "alone; it needs two_choice of vectors alone.",
+            "choices.multipliers.grid names sweeps.grid.next_token, which is next_token; "
+            "name one of two_choice or choice.",
         ),
     ],
 )

@@ -28,6 +28,7 @@ def test_the_plugins_of_each_kind() -> None:
     assert plugins.names("corpora") == ["files", "hub", "installed"]
     assert plugins.names("readers") == ["json-records", "parquet", "separated", "text"]
     assert plugins.names("behaviours") == [
+        "crossed",
         "generated",
         "items",
         "model-written-evals",

@@ -106,6 +106,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "behaviours.myopia.train": (21, _QUESTIONS),
     "behaviours.myopia.validation": (21, _QUESTIONS),
     "behaviours.myopia.seed": (14, _QUESTIONS),
+    "behaviours.myopia.answers": ("texts", _QUESTIONS),
     "behaviours.myopia.title": ("Short sight", "figure*5 study"),
     "activations.code.corpus": ("python", _CODE_VECTORS),
     "activations.code.documents": (23, _CODE_VECTORS),
@@ -204,6 +205,10 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "sweeps.simultaneous.dtype": ("bfloat16", _BEHAVIOUR),
     "sweeps.simultaneous.vector_dtype": ("float16", _BEHAVIOUR),
     "sweeps.simultaneous.resamples": (2, f"resampled_vectors*2 {_BEHAVIOUR}"),
+    "choices.multipliers.by": (
+        "propensity",
+        "choice sweep*2 table*2 figure*2 catalogue usage study",
+    ),
     "choices.multipliers.max_faulty": (
         0.1,
         "choice sweep*2 table*2 figure*2 catalogue usage study",
@@ -262,7 +267,7 @@ TIED = {
     "Chosen": {"choice"},
     "NextToken": {"measure", "counted"},
     "TwoChoice": {"measure"},
-    "Choice": {"grid", "multipliers"},
+    "Choice": {"grid", "limit", "multipliers"},
     "Samples": {"model", "operator"},
     "TradeoffFigure": {"intervals", "kind"},
     "HeatmapFigure": {"kind", "sweep"},

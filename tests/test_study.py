@@ -133,12 +133,27 @@ def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
         (
             "choices.multipliers.grid",
             "code",
-            ["choices.multipliers.grid", "sweeps.code", "next_token", "it needs two_choice"],
+            ["choices.multipliers.grid", "sweeps.code", "next_token", "of two_choice or choice"],
         ),
         (
             "choices.multipliers.grid",
             "simultaneous",
-            ["choices.multipliers.grid", "two_choice of vectors together", "of vectors alone"],
+            ["choices.multipliers.grid", "two_choice of vectors together", "needs vectors alone"],
+        ),
+        (
+            "choices.multipliers.limit",
+            {"table": "code", "perplexity": 1.5},
+            ["choices.multipliers.limit.table", "sweeps.code", "not of the sweep of grid"],
+        ),
+        (
+            "choices.multipliers.limit",
+            {"table": "grid", "perplexity": 1.5},
+            ["choices.multipliers.limit.table", "sweeps.grid", "it needs next_token"],
+        ),
+        (
+            "choices.multipliers.limit",
+            {"table": "grid", "perplexity": 1},
+            ["choices.multipliers.limit.perplexity", "greater than 1"],
         ),
         ("activations.text.documents", 10**6, ["activations.text.documents", "corpora.text"]),
         ("activations.text.behaviour", "myopia", ["activations.text", "either"]),

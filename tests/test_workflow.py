@@ -239,6 +239,7 @@ def test_a_measure_has_the_same_numbers_beside_others(finished: Checkout) -> Non
     finished.forked("--cores", "2")
 
 
+@pytest.mark.long
 def test_equal_runs_give_equal_bytes(finished: Checkout) -> None:
     """A model job, a vector, a table and a figure made again (design: invariant 3)."""
     targets = [
@@ -286,6 +287,7 @@ def interrupted(checkout: Checkout, name: str) -> str:
     return printed.read_text() if in_time else ""
 
 
+@pytest.mark.long
 def test_an_interrupted_run_goes_on(tmp_path: Path, finished: Checkout) -> None:
     """Ctrl-C in the middle is told in a sentence, and leaves no half file; the next run ends with
     the same bytes."""

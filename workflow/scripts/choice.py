@@ -1,10 +1,10 @@
 from script_job import job
+from snakesteer.core import plugins
 from snakesteer.core.records import read
 from snakesteer.storage.files import read_table, write_json
-from snakesteer.sweeps.choices import choose, given
+from snakesteer.sweeps.choices import Limit, choose, given
 from snakesteer.tables.draws import without_draws
 from snakesteer.tables.job import ChoiceJob
-from snakesteer.tables.two_choice import table
 
 with job(snakemake, "choices"):
     asked = read(ChoiceJob, snakemake.params.settings)
@@ -13,6 +13,14 @@ with job(snakemake, "choices"):
     else:
         picked = asked.picked
         raw = [read_table(path).to_pandas() for path in snakemake.input.grid]
-        grid = without_draws(table(picked.grid, raw, []))
-        choice = choose(grid, picked.max_faulty, picked.collapse)
+        grid, costs = (
+            without_draws(plugins.load("tables", table.measure).table(table, raw, []))
+            if table
+            else None
+            for table in (picked.grid, picked.costs)
+        )
+        limit = None
+        if costs is not None and picked.times is not None:
+            limit = Limit(costs, picked.times)
+        choice = choose(grid, picked.max_faulty, picked.collapse, picked.by, limit)
     write_json(snakemake.output[0], choice)

@@ -21,11 +21,13 @@ def split_questions(
     validation: int = 200,
     seed: int = 13,
     shuffled_before: Sequence[int] = (),
+    shuffled: bool = True,
 ) -> list[tuple[str, Question]]:
     """Shuffle the questions and label them: first train, then validation, the rest test.
 
     `shuffled_before` are the sizes of the lists that the same generator shuffled before this one.
-    Raises StudyError if nothing would be left for the test split.
+    Those that are not to be `shuffled` are in the order of their splits already. Raises
+    StudyError if nothing would be left for the test split.
     """
     if len(questions) <= train + validation:
         raise StudyError(
@@ -36,11 +38,12 @@ def split_questions(
     generator = random.Random(seed)
     for size in shuffled_before:
         generator.shuffle(list(range(size)))
-    shuffled = list(questions)
-    generator.shuffle(shuffled)
+    ordered = list(questions)
+    if shuffled:
+        generator.shuffle(ordered)
     names = ["train"] * train + ["validation"] * validation
-    names += ["test"] * (len(shuffled) - len(names))
-    return list(zip(names, shuffled, strict=True))
+    names += ["test"] * (len(ordered) - len(names))
+    return list(zip(names, ordered, strict=True))
 
 
 def table(settings: Mapping[str, Any], repository: str | Path = "") -> pa.Table:
@@ -50,13 +53,14 @@ def table(settings: Mapping[str, Any], repository: str | Path = "") -> pa.Table:
     Settings: those of the source, and `train`, `validation`, `seed` and `shuffled_before` of the
     split.
     """
-    found = plugins.load("behaviours", settings["source"]).questions(settings, repository)
+    source = plugins.load("behaviours", settings["source"])
     split = split_questions(
-        found,
+        source.questions(settings, repository),
         settings["train"],
         settings["validation"],
         settings["seed"],
         settings.get("shuffled_before", ()),
+        getattr(source, "SHUFFLED", True),
     )
     rows = [{"split": name, **asdict(question)} for name, question in split]
     columns = [field.name for field in fields(split[0][1])]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from snakesteer.behaviours import wording
-from snakesteer.behaviours.question import Question
+from snakesteer.behaviours.question import Pair, Question
 from snakesteer.core.errors import StudyError
 
 
@@ -162,12 +162,20 @@ def pose(draft: Draft, matching_first: bool) -> tuple[str, str, str]:
     return prompt, *answers
 
 
+def pose_open(draft: Draft) -> tuple[str, str, str]:
+    """Prompt, matching and not-matching answer, where these are the options' own texts, and the
+    prompt does not list them."""
+    ask = draft.ask.removesuffix("\n\nChoices:")
+    return f"Human:\n{ask}\n\nAI:\n", draft.matching, draft.other
+
+
 def questions(settings: Mapping[str, Any], repository: str | Path = "") -> list[Question]:
     """Distinct questions of one behaviour, each answer label matching equally often.
 
-    Settings: `trait` (a key of DRAFTS), `questions` (their number), `seed`. Questions are distinct
-    also when the order of the options is ignored. With an odd number the labels differ by one.
-    Raises StudyError for an unknown trait or a number the word lists do not yield.
+    Settings: `trait` (a key of DRAFTS), `questions` (their number), `seed`, and what `answers` are:
+    "labels" of options, or the options' "texts". Questions are distinct also when the order of the
+    options is ignored. With an odd number the labels differ by one. Raises StudyError for an
+    unknown trait or a number the word lists do not yield.
     """
     trait, number = settings["trait"], settings["questions"]
     if trait not in DRAFTS:
@@ -178,6 +186,7 @@ def questions(settings: Mapping[str, Any], repository: str | Path = "") -> list[
         raise StudyError(
             f"questions of {trait} is {number}: ask for 1 to {MOST_QUESTIONS} generated questions"
         )
+    answered_by_texts = settings.get("answers") == "texts"
     rng = random.Random(f"{trait} {settings['seed']}")
     room = {True: number - number // 2, False: number // 2}
     seen: set[str] = set()
@@ -189,9 +198,10 @@ def questions(settings: Mapping[str, Any], repository: str | Path = "") -> list[
             continue
         seen.add(draft.content)
         room[first] -= 1
-        posed.append(pose(draft, first))
+        posed.append(pose_open(draft) if answered_by_texts else pose(draft, first))
     rng.shuffle(posed)
-    return [
-        Question(f"{trait}-{position:04d}", prompt, matching, not_matching)
-        for position, (prompt, matching, not_matching) in enumerate(posed, start=1)
-    ]
+    made: list[Question] = []
+    for position, texts in enumerate(posed, start=1):
+        name = f"{trait}-{position:04d}"
+        made.append(Pair(name, *texts, None, None) if answered_by_texts else Question(name, *texts))
+    return made

@@ -111,7 +111,11 @@ STAGES = {
             "measures.asked.scores.scorer": "scorers",
         },
     ),
-    "choice": Stage("choices", ("{name}.{key}.json",)),
+    "choice": Stage(
+        "choices",
+        ("{name}.{key}.json",),
+        {"picked.grid.measure": "tables", "picked.costs.measure": "tables"},
+    ),
     "samples": Stage("samples", ("{name}.{key}.parquet",), {"operator": "operators"}),
     "published_source": Stage("published", ("{name}.{key}.json",)),
     "published_table": Stage("published", ("{name}.{key}.parquet",)),

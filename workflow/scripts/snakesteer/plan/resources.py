@@ -363,6 +363,7 @@ def _sources(artefact: Artefact, role: str) -> list[Mapping[str, Any]]:
 
 def questions_in(behaviour: Mapping[str, Any], split: str) -> int:
     """How many questions a behaviour's split has, by its settings."""
+    if split in behaviour:
+        return int(behaviour[split])
     questions = behaviour.get("questions", PREPARED_QUESTIONS)
-    rest = questions - behaviour["train"] - behaviour["validation"]
-    return int(max(rest, 0) if split == "test" else behaviour[split])
+    return max(int(questions - behaviour["train"] - behaviour["validation"]), 0)

@@ -44,7 +44,11 @@ def choice(graph: Graph, name: str) -> Artefact:
         }
         return graph.make("choice", name, plain(ChoiceJob(given)))
     collapse = graph.study.collapse_of(entry.grid)
-    job = ChoiceJob({}, Picked(tabled(graph, entry.grid), entry.max_faulty, collapse))
+    picked = Picked(tabled(graph, entry.grid), entry.max_faulty, collapse, entry.by)
+    if entry.limit:
+        costs = tabled(graph, entry.limit.table)
+        picked = replace(picked, costs=costs, times=entry.limit.perplexity)
+    job = ChoiceJob({}, picked)
     grid = sweep_jobs(graph, entry.grid.split(".")[0])
     return graph.make("choice", name, plain(job), {"grid": [*grid]})
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from snakesteer.hub.http import is_address
-from snakesteer.study.entries import Distinct, Duplicates, Entry, NoneOrMore, Seed
+from snakesteer.study.entries import Count, Distinct, Duplicates, Entry, NoneOrMore, Seed
 from snakesteer.study.models import COMMIT
 
 SEVERAL_CHOICES = 4  # of items whose file alone says how many they have
@@ -66,6 +66,11 @@ class GeneratedBehaviour(DrawnBehaviour):
         "myopia", "wealth-seeking", "sycophancy", "agreeableness", "anti-immigration"
     ] = Field(description="The trait that the matching answer shows.")
     questions: Annotated[int, Field(ge=3, le=4000)] = Field(1000, description="Questions drawn.")
+    answers: Literal["labels", "texts"] = Field(
+        "labels",
+        description="`labels`: the options are listed, and the answer is A or B, or Yes or No; "
+        "`texts`: they are not, and the answer is the text of one.",
+    )
 
 
 class OfFile(BehaviourEntry):
@@ -169,6 +174,16 @@ class PairsBehaviour(OfFile, DrawnBehaviour):
         return self
 
 
+class CrossedBehaviour(OfFile):
+    """Prompts crossed with pairs of answers, of which each split has its own, in a YAML file: held
+    out are so the prompts and the wordings alike."""
+
+    source: Literal["crossed"]
+    train: NoneOrMore = Field(100, description="Questions in the training split.")
+    validation: NoneOrMore = Field(100, description="Questions in the validation split.")
+    test: Count = Field(200, description="Questions in the test split.")
+
+
 class ItemsBehaviour(OfFile, DrawnBehaviour):
     """Items of a task in files of records: a prompt, few-shot examples included as they stand, two
     or more texts that may follow it, and which of them is right."""
@@ -226,6 +241,7 @@ Behaviour = Annotated[
     | ModelWrittenBehaviour
     | PreparedBehaviour
     | PairsBehaviour
+    | CrossedBehaviour
     | ItemsBehaviour,
     Field(discriminator="source"),
 ]

@@ -14,6 +14,7 @@ from snakesteer.study.activations import Activations, Mean, Several
 from snakesteer.study.designs import AloneDesign, CombinedDesign
 from snakesteer.study.figures import Drawn, Figure, WithIntervals
 from snakesteer.study.formats import Formatted
+from snakesteer.study.measures import Choice as ChoiceMeasure
 from snakesteer.study.measures import OnBehaviours, TwoChoice
 from snakesteer.study.published import PublishedSweep
 from snakesteer.study.samples import Samples
@@ -240,15 +241,42 @@ def _choices(study: Study) -> None:
             _distinct_behaviours(study, f"choices.{name}.multipliers", vectors)
             continue
         entry = f"choices.{name}.grid"
-        grid = _table(study, entry, choice.grid, Drawn("two_choice", "grid"))
+        grid = _table(study, entry, choice.grid, Drawn(None, "grid"))
         if not isinstance(grid, Table):
             raise StudyError(f"{entry} names {choice.grid}, published results; name a sweep.")
         _searches(study, entry, choice.grid, grid)
+        if choice.by == "propensity" and "propensity" not in grid.measured.COLUMNS:
+            raise StudyError(
+                f"choices.{name}.by is propensity, which sweeps.{choice.grid} has not; take score."
+            )
+        if choice.limit:
+            _limits(study, f"choices.{name}.limit.table", choice.grid, choice.limit.table)
+
+
+def _limits(study: Study, entry: str, grid: str, name: str) -> None:
+    """A limit is of the same injections as the grid, on one corpus."""
+    table = _table(study, entry, name, Drawn("next_token", "grid"))
+    if name.split(".")[0] != grid.split(".")[0]:
+        raise StudyError(
+            f"{entry} names sweeps.{name}, which is not of the sweep of {grid}; give that sweep a "
+            "measure next_token."
+        )
+    assert isinstance(table, Table)
+    corpora = table.measured.sources or []
+    if len(corpora) > 1:
+        raise StudyError(
+            f"{entry} names sweeps.{name}, which is on {', '.join(corpora)}; name one on one "
+            "corpus."
+        )
 
 
 def _searches(study: Study, entry: str, name: str, grid: Table) -> None:
     """A grid is one that a choice can be made from."""
-    assert isinstance(grid.measured, TwoChoice)
+    if not isinstance(grid.measured, TwoChoice | ChoiceMeasure):
+        raise StudyError(
+            f"{entry} names sweeps.{name}, which is {grid.measure}; name one of two_choice or "
+            "choice."
+        )
     if grid.measured.split == "test":
         raise StudyError(
             f"{entry} names sweeps.{name}, which reads the test split; "

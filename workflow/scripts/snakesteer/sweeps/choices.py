@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,25 +13,65 @@ from snakesteer.core.labels import layer_order
 
 RULE = (
     "Per behaviour and layer, on validation questions: among the positive (add) or negative "
-    "(subtract) multipliers with a faulty share of at most {max_faulty_share:g} and without mode "
-    "collapse (more than a share of {collapse_share:g} of one answer), the one with the highest "
-    "(add) or lowest (subtract) matching score, ties to the smaller magnitude; where none "
-    "qualifies, the smallest magnitude evaluated. Layer: the one with the widest "
-    "add-minus-subtract difference of matching scores, layers with more qualifying multipliers "
-    "first, ties to the lower layer."
+    "(subtract) multipliers {qualifying}, the one with the highest (add) or lowest (subtract) "
+    "{by}, ties to the smaller magnitude; where none qualifies, the smallest magnitude evaluated. "
+    "Layer: the one with the widest add-minus-subtract difference of these, layers with more "
+    "qualifying multipliers first, ties to the lower layer."
 )
+OF_ANSWERS = (
+    "with a faulty share of at most {max_faulty_share:g} and without mode collapse (more than a "
+    "share of {collapse_share:g} of one answer)"
+)
+OF_COSTS = "with a perplexity of at most {times:g} times the unsteered one"
+COST = "perplexity"
 
 
-def choose(grid: pd.DataFrame, max_faulty_share: float, collapse_share: float) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Limit:
+    """What a cell may cost: at most so many `times` the perplexity of the unsteered model.
+
+    `costs` is a table of accuracies on one corpus, of the same injections.
+    """
+
+    costs: pd.DataFrame
+    times: float
+
+    def within(self, grid: pd.DataFrame) -> pd.Series:
+        """Which rows of a grid cost no more, [n_rows].
+
+        Raises StudyError for costs on several corpora.
+        """
+        corpora = list(dict.fromkeys(self.costs["corpus"]))
+        if len(corpora) > 1:
+            raise StudyError(
+                f"limit is a perplexity on one corpus, but its table has {', '.join(corpora)}; "
+                "give it a measure on one of them."
+            )
+        unsteered = self.costs.loc[self.costs["unsteered"], ["vector", "layer", COST]]
+        cell = ["vector", "layer", "coefficient"]
+        costs = self.costs.merge(unsteered, on=["vector", "layer"], suffixes=("", "_unsteered"))
+        joined = grid[cell].merge(costs, on=cell, how="left")
+        within = joined[COST] <= self.times * joined[f"{COST}_unsteered"]
+        return pd.Series(within.to_numpy(), index=grid.index)
+
+
+def choose(
+    grid: pd.DataFrame,
+    max_faulty_share: float,
+    collapse_share: float,
+    by: str = "score",
+    limit: Limit | None = None,
+) -> dict[str, Any]:
     """The choice made from a grid search, ready for JSON.
 
     `grid` is a behaviour table (rows of kind "grid") on the validation split, made with
-    `collapse_share`, which the rule names. Returns
+    `collapse_share`, which the rule names; of choices by likelihood, none is faulty or collapsed.
+    `by` is the column that is to be high or low. Returns
     `{"rule": str, "multipliers": {behaviour: {layer: cell}}, "layers": {behaviour: layer}}`, where
     a cell holds for both `add` and `subtract` the multiplier, and under `add_score`, `add_faulty`,
     `add_qualifies` (and the same for subtract) what the validation questions said about it, with
     `default_score` of the unsteered model (None if it was not evaluated) and `span`, the add score
-    minus the subtract score.
+    minus the subtract score; by another column that stands in place of `score`.
 
     Raises StudyError if the rows are not of the validation split, or if a layer has no multiplier
     of one sign.
@@ -41,15 +82,29 @@ def choose(grid: pd.DataFrame, max_faulty_share: float, collapse_share: float) -
             f"multipliers are chosen on the validation split only, but the grid also holds "
             f"{', '.join(foreign)}; give the grid search `split: validation`."
         )
+    qualifying = []
+    allowed = pd.Series(True, index=grid.index)
+    if "faulty" in grid:
+        shares = grid["faulty"] / grid["questions"]
+        allowed &= (shares <= max_faulty_share) & ~grid["collapsed"]
+        qualifying.append(
+            OF_ANSWERS.format(max_faulty_share=max_faulty_share, collapse_share=collapse_share)
+        )
+    if limit:
+        allowed &= limit.within(grid)
+        qualifying.append(OF_COSTS.format(times=limit.times))
+    grid = grid.assign(qualifies=allowed)
     multipliers: dict[str, dict[str, dict[str, Any]]] = {}
     for behaviour, rows in grid.groupby("behaviour", sort=False):
         layers = sorted(rows["layer"].unique(), key=layer_order)
         multipliers[str(behaviour)] = {
-            layer: _cell(rows[rows["layer"] == layer], str(behaviour), layer, max_faulty_share)
+            layer: _cell(rows[rows["layer"] == layer], str(behaviour), layer, by)
             for layer in layers
         }
+    named = {"score": "matching score"}.get(by, by)
+    rule = RULE.format(qualifying=" and ".join(qualifying) or "evaluated", by=named)
     return {
-        "rule": RULE.format(max_faulty_share=max_faulty_share, collapse_share=collapse_share),
+        "rule": rule,
         "multipliers": multipliers,
         "layers": {behaviour: _widest(layers) for behaviour, layers in multipliers.items()},
     }
@@ -60,9 +115,7 @@ def given(multipliers: Mapping[str, Any]) -> dict[str, Any]:
     return {"rule": "Given in the study.", "multipliers": multipliers}
 
 
-def _cell(
-    rows: pd.DataFrame, behaviour: str, layer: str, max_faulty_share: float
-) -> dict[str, Any]:
+def _cell(rows: pd.DataFrame, behaviour: str, layer: str, by: str) -> dict[str, Any]:
     cell: dict[str, Any] = {}
     for direction, sign in (("add", 1), ("subtract", -1)):
         evaluated = rows[rows["coefficient"] * sign > 0]
@@ -72,23 +125,21 @@ def _cell(
                 f"layer {layer}; give it positive and negative multipliers."
             )
         evaluated = evaluated.assign(
-            magnitude=evaluated["coefficient"].abs(), gain=evaluated["score"] * sign
+            magnitude=evaluated["coefficient"].abs(), gain=evaluated[by] * sign
         )
-        qualifying = evaluated[
-            (evaluated["faulty"] / evaluated["questions"] <= max_faulty_share)
-            & ~evaluated["collapsed"]
-        ]
+        qualifying = evaluated[evaluated["qualifies"]]
         if qualifying.empty:
             best = evaluated.sort_values("magnitude").iloc[0]
         else:
             best = qualifying.sort_values(["gain", "magnitude"], ascending=[False, True]).iloc[0]
         cell[direction] = float(best["coefficient"])
-        cell[f"{direction}_score"] = float(best["score"])
-        cell[f"{direction}_faulty"] = int(best["faulty"])
+        cell[f"{direction}_{by}"] = float(best[by])
+        if "faulty" in best:
+            cell[f"{direction}_faulty"] = int(best["faulty"])
         cell[f"{direction}_qualifies"] = not qualifying.empty
-    default = rows.loc[rows["unsteered"], "score"]
-    cell["default_score"] = None if default.empty else float(default.iloc[0])
-    cell["span"] = cell["add_score"] - cell["subtract_score"]
+    default = rows.loc[rows["unsteered"], by]
+    cell[f"default_{by}"] = None if default.empty else float(default.iloc[0])
+    cell["span"] = cell[f"add_{by}"] - cell[f"subtract_{by}"]
     return cell
 
 

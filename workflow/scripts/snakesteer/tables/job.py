@@ -49,11 +49,17 @@ class TableJob:
 class Picked:
     """Multipliers picked from the table of a grid, with at most this share of faulty answers and
     no mode collapse, which is more than the share `collapse` of one answer.
+
+    The best are those of the column `by`. With a table of what each cell costs, `costs`, the
+    perplexity is at most `times` the unsteered one.
     """
 
     grid: TableJob
     max_faulty: float
     collapse: float
+    by: str = unless_said("score")
+    costs: TableJob | None = unless_said(None)
+    times: float | None = unless_said(None)
 
 
 @dataclass(frozen=True)
