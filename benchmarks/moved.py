@@ -1,18 +1,19 @@
 """How far single steering moves each behaviour, question by question, corrected by Holm.
 
-    PYTHONPATH=workflow/scripts python benchmarks/moved.py results/cache/sweeps/single.*.parquet
+    PYTHONPATH=workflow/scripts python benchmarks/moved.py results/cache/sweeps/single.*.parquet \\
+        --questions results/cache/questions/*.parquet
 
 For each behaviour and direction it prints the mean difference of propensity from the unsteered
 model over test questions, positive where the steering did what it should, its 95 % interval
 (Student's t of paired differences), and the p-value of the hypothesis that it is 0, two-sided,
-after Holm (1979) over all of them. Questions that share a pair of answers are alike: where a
-behaviour's are crossed with prompts, differences are averaged over the prompts of each pair first,
-and the pairs are what is counted.
+after Holm (1979) over all of them. Questions with one matching answer are alike: differences are
+averaged over these first, and answers are what is counted.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,11 @@ from snakesteer.storage.files import read_table
 MEASURE = "answers"
 
 
-def differences(raw: pd.DataFrame) -> pd.DataFrame:
-    """By injection, direction and question: propensity less that of the unsteered model."""
+def differences(raw: pd.DataFrame, answers: pd.Series) -> pd.DataFrame:
+    """By injection, direction and question: propensity less that of the unsteered model.
+
+    `answers` are the matching ones, by behaviour's question.
+    """
     key = ["injection", "behaviour", "question"]
     unsteered = raw[raw["coefficient"] == 0].set_index(key)["propensity"]
     steered = raw[raw["coefficient"] != 0].set_index(key)
@@ -33,21 +37,24 @@ def differences(raw: pd.DataFrame) -> pd.DataFrame:
     signs = np.sign(steered["coefficient"])
     found = steered.assign(
         difference=moved * signs, direction=signs.map({1: "add", -1: "subtract"})
-    )
-    return found.reset_index()
+    ).reset_index()
+    return found.join(answers, on=["behaviour", "question"])
 
 
-def answers_of(question: str) -> str:
-    """What a question shares with those that are alike: its pair of answers, where it has one."""
-    split, *numbers = question.split("-")
-    return numbers[1] if split == "test" and len(numbers) == 2 else question
+def matching(files: Sequence[Path]) -> pd.Series:
+    """The matching answers of questions' files, named by behaviour and key, by these."""
+    parts = []
+    for path in files:
+        read = read_table(path).to_pandas()[["question", "matching"]]
+        parts.append(read.assign(behaviour=path.name.split(".")[0]))
+    return pd.concat(parts).set_index(["behaviour", "question"])["matching"].rename("answer")
 
 
 def tested(differences: pd.DataFrame) -> pd.DataFrame:
     """A row for each behaviour and direction, with Holm's p-value over all."""
     rows = []
     for (behaviour, direction), own in differences.groupby(["behaviour", "direction"], sort=False):
-        means = own["difference"].groupby(own["question"].map(answers_of)).mean()
+        means = own.groupby("answer")["difference"].mean()
         low, high = stats.t.interval(0.95, len(means) - 1, means.mean(), stats.sem(means))
         row = {"behaviour": behaviour, "direction": direction, "questions": len(own)}
         row |= {"coefficient": own["coefficient"].iloc[0], "counted": len(means)}
@@ -63,9 +70,10 @@ def tested(differences: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("raw", nargs="+", type=Path, help="the raw tables of one sweep's jobs")
+    parser.add_argument("--questions", nargs="+", type=Path, help="those of its behaviours")
     given = parser.parse_args()
     raw = pd.concat([read_table(path).to_pandas() for path in given.raw], ignore_index=True)
-    table = tested(differences(raw[raw["measure"] == MEASURE]))
+    table = tested(differences(raw[raw["measure"] == MEASURE], matching(given.questions)))
     print(table.to_string(index=False, float_format="{:.3g}".format))
     both = table.assign(moves=(table["low"] > 0) & (table["p_holm"] < 0.05))
     moved = both.groupby("behaviour", sort=False)["moves"].all()
