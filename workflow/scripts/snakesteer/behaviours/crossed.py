@@ -82,7 +82,9 @@ def _split(given: Any, place: str) -> tuple[list[str], Pairs]:
     for prompt in given["prompts"]:
         prompts |= dict.fromkeys(_filled(prompt, slots, place))
     pairs: dict[tuple[str, str], None] = {}
-    for pair in given["answers"] or [None]:
+    if not isinstance(given["answers"], list) or not given["answers"]:
+        raise StudyError(f"answers in {place} is no list of pairs of texts; correct it.")
+    for pair in given["answers"]:
         if not _texts(pair) or len(pair) != 2 or pair[0] == pair[1]:
             raise StudyError(f"answers in {place} has {pair!r}; give two different texts.")
         pairs[pair[0], pair[1]] = None
