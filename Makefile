@@ -3,8 +3,8 @@
 # make test-long   the tests that take minutes: simulations, the shipped models, a study of new plugins
 # make test-slurm  the tests on a Slurm of one node, which is started for them and stopped again
 # make models      re-make the two shipped models, then copy them to resources/models/
-# make published   re-make the shipped tables of the published results from SOURCE, a folder; those
-#                  that would lose results are kept
+# make published   re-make the shipped tables of the published results of PAPER from SOURCE, a folder
+#                  or an address; those that would lose results are kept
 # make compare     two studies that were run, A and B (files or names): settings, metrics, figures
 # make bill        about what STUDY will cost (jobs, tokens, GPU hours, disk); runs nothing
 # make prune       list cached files that no study refers to; DELETE=yes deletes them
@@ -12,6 +12,7 @@
 # PYTHON=... makes the environment; without it, the newest that all packages are there for.
 CORES ?= all
 STUDY ?= config/miniature.yaml
+PAPER ?= broad-skills
 SOURCE ?= ../shared/published
 SLURM ?= $(or $(TMPDIR),/tmp)/snakesteer-slurm
 
@@ -61,9 +62,10 @@ models: .venv/installed
 
 published: .venv/installed
 	source=$$(printf %s $(call as_word,SOURCE) | sed "s/'/''/g") && \
-	  $(SNAKEMAKE) --cores $(CORES) --configfile config/published.yaml \
+	  $(SNAKEMAKE) --cores $(CORES) --configfile config/papers/$(call as_word,PAPER)-published.yaml \
 	  --config "published={source: '$$source'}" --
-	@$(SNAKESTEER) ship results/published/tables resources/published
+	@$(SNAKESTEER) ship results/$(call as_word,PAPER)-published/tables \
+	  resources/published/$(call as_word,PAPER)
 
 compare: .venv/installed
 	@test -n $(call as_word,A) -a -n $(call as_word,B) || \

@@ -35,7 +35,7 @@ from snakesteer.study import study_file
 from snakesteer.sweeps.job import Injected, Measured, SweepJob
 from snakesteer.sweeps.runner import INJECTION, MEASURE
 
-CONFIG = REPOSITORY / "config" / "paper.yaml"
+CONFIG = REPOSITORY / "config" / "papers" / "broad-skills.yaml"
 COEFFICIENTS = 25
 DOCUMENTS = 450
 QUESTIONS = {"validation": 200, "test": 300}

@@ -6,8 +6,8 @@
 - `codeparrot`: a folder as of codeparrot/codeparrot-clean (`file-000000000001.json.gz`, …).
 - `evals`: the five files of the model-written evals, by the paths in their repository.
 
-`hub.StandIn` serves such folders as the hub does, so that `config/paper.yaml` can be run with
-HF_ENDPOINT set and nothing changed but sizes; or name the files with `source: files`.
+`hub.StandIn` serves such folders as the hub does, so that `config/papers/broad-skills.yaml` can be
+run with HF_ENDPOINT set and nothing changed but sizes; or name the files with `source: files`.
 """
 
 from __future__ import annotations

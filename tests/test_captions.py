@@ -23,7 +23,7 @@ def test_cells_that_ended_are_told_of_where_columns_may_end(stopping: Any) -> No
     over = {"sweeps": {"grid": {"measures": {"two_choice": {"stopping": stopping}}}}}
     study = study_file.parse(study_file.merge(study_file.read(CONFIG / "miniature.yaml"), over))
     assert ("a column ended is marked" in caption(study, "grid-search")) == bool(stopping)
-    published = study_file.load(CONFIG / "published.yaml")
+    published = study_file.load(CONFIG / "papers" / "broad-skills-published.yaml")
     assert "a column ended is marked" in caption(published, "grid-search-myopic-add")
 
 
@@ -86,7 +86,7 @@ def test_captions_describe_what_is_drawn_only(
     tmp_path: Path, figure: str, empty: list[str], said: str, unsaid: str | None
 ) -> None:
     """Tables that are still to be made count as full."""
-    plan = Plan(study_file.load(CONFIG / "published.yaml"), REPOSITORY)
+    plan = Plan(study_file.load(CONFIG / "papers" / "broad-skills-published.yaml"), REPOSITORY)
     paths = [tmp_path / Path(path).name for path in plan.figures[figure].inputs["tables"]]
     assert all((tmp_path / f"{name}.parquet") in paths for name in empty)
     for name in empty:
@@ -96,7 +96,7 @@ def test_captions_describe_what_is_drawn_only(
 
 
 def test_a_grid_of_one_direction_is_not_described_by_the_other(tmp_path: Path) -> None:
-    study = study_file.load(CONFIG / "published.yaml")
+    study = study_file.load(CONFIG / "papers" / "broad-skills-published.yaml")
     path = str(tmp_path / "published-grid.parquet")
     write_table(path, pa.table({"direction": ["default", "subtract"]}), {})
     assert caption(study, "grid-search-myopic-add", [path]).startswith("Not drawn")
@@ -106,9 +106,12 @@ def test_a_grid_of_one_direction_is_not_described_by_the_other(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("path", "layers"),
     [
-        ("paper", "11 (myopic), 12 (wealth-seeking), 13 (sycophancy), 14 (agreeableness), 15 ("),
+        (
+            "papers/broad-skills",
+            "11 (myopic), 12 (wealth-seeking), 13 (sycophancy), 14 (agreeableness), 15 (",
+        ),
         ("other-model", "2 (myopic), 3 (wealth-seeking), 3 (sycophancy), 3 (agreeableness), 3 ("),
-        ("published", "11, 12, 13, 14, 15."),
+        ("papers/broad-skills-published", "11, 12, 13, 14, 15."),
     ],
 )
 def test_layers_of_simultaneous_steering(path: str, layers: str) -> None:

@@ -137,7 +137,7 @@ def test_a_table_of_a_run_that_was_cut_short_is_refused(tmp_path: Path) -> None:
 
 
 def test_studies_without_sweeps_of_their_own_are_compared_by_settings(tmp_path: Path) -> None:
-    """As config/published.yaml, whose study.yaml has no section of sweeps."""
+    """As config/papers/broad-skills-published.yaml, whose study.yaml has no section of sweeps."""
     run_of(tmp_path, "first", 50, {})
     run_of(tmp_path, "second", 50, {})
     (tmp_path / "second" / "study.yaml").write_text("name: second\n")

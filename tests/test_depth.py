@@ -227,7 +227,7 @@ def test_a_fraction_is_one_layer_of_all_models_of_a_figure(figure: dict[str, Any
 
 
 def test_a_fraction_of_published_results_is_told() -> None:
-    data = study_file.read(REPOSITORY / "config" / "published.yaml")
+    data = study_file.read(REPOSITORY / "config" / "papers" / "broad-skills-published.yaml")
     over = {"figures": {"general-coding": {"layers": [0.5]}}}
     with pytest.raises(StudyError, match=r"figures.general-coding.layers names 0.5.*depth"):
         Plan(study_file.parse(study_file.merge(data, over)), REPOSITORY)

@@ -168,7 +168,7 @@ def test_vectors_that_make_no_figure_are_told(given: dict[str, Any], sentence: s
 
 
 def test_vectors_of_a_paper_have_no_samples_to_be_described() -> None:
-    path = REPOSITORY / "config" / "published.yaml"
+    path = REPOSITORY / "config" / "papers" / "broad-skills-published.yaml"
     data = study_file.resolve(yaml.safe_load(path.read_text()), path.parent)
     (name, *_) = data["published"]["vectors"]
     with pytest.raises(StudyError) as raised:

@@ -16,7 +16,7 @@ from snakesteer.plan import models as plans
 from snakesteer.plan.plan import Plan
 from snakesteer.study import study_file
 
-PAPER = study_file.load(REPOSITORY / "config" / "paper.yaml")
+PAPER = study_file.load(REPOSITORY / "config" / "papers" / "broad-skills.yaml")
 EVALS = ("datasets/o/evals", "e" * 40)
 CORPORA = ("code", "python")
 BEHAVIOURS = ("agreeableness", "myopic")
@@ -77,7 +77,7 @@ def small(files: dict[str, str]) -> dict[str, Any]:
     cut = {"questions": 40, "train": 20, "validation": 8}
     unused = ("choices", "figures", "scorecards")
     return {
-        "extends": "../config/paper.yaml",
+        "extends": "../config/papers/broad-skills.yaml",
         "name": "sources",
         "corpora": {name: {"train": 20, "validation": 10} for name in PAPER.corpora},
         "behaviours": {name: {**cut, "file": file} for name, file in files.items()},

@@ -16,7 +16,7 @@ from snakesteer.plan.plan import Plan
 from snakesteer.study import behaviours, corpora, study_file
 
 Made = dict[tuple[str, str], Artefact]
-PAPER = study_file.read(REPOSITORY / "config" / "paper.yaml")
+PAPER = study_file.read(REPOSITORY / "config" / "papers" / "broad-skills.yaml")
 COMMIT = "0" * 40
 NOTHING: list[tuple[str, str]] = []
 

@@ -32,9 +32,11 @@ from snakesteer.plan.resources import Size
 from snakesteer.study import schema, study_file
 from snakesteer.study.designs import AloneDesign, CombinedDesign
 from snakesteer.study.measures import NextToken
+from snakesteer.study.published import PublishedSimultaneous, PublishedSkill
 from snakesteer.sweeps.job import SweepJob
 
-PAPER = REPOSITORY / "config" / "paper.yaml"
+PAPER = REPOSITORY / "config" / "papers" / "broad-skills.yaml"
+SHIPPED = REPOSITORY / "resources" / "published" / "broad-skills"
 AUTHORS = REPOSITORY.parent / "shared" / "published" / "data" / "datasets"
 
 
@@ -48,8 +50,8 @@ def test_stopping_and_coefficients_visit_just_the_published_ones(paper: schema.S
     replayed = 0
     for name, entry in paper.published.sweeps.items():
         sweep = paper.sweeps[name.removeprefix("published-")]
-        table = pq.read_table(REPOSITORY / "resources" / "published" / f"{name}.parquet")
-        if not isinstance(entry, schema.PublishedSkill) or not table:
+        table = pq.read_table(SHIPPED / f"{name}.parquet")
+        if not isinstance(entry, PublishedSkill) or not table:
             continue
         if not accuracy(sweep).stopping:
             continue
@@ -110,7 +112,7 @@ def visited(sweep: schema.SweepEntry, relative: Mapping[float, float], start: fl
 
 
 def test_values_are_the_authors(paper: schema.Study) -> None:
-    """Of docs/reproduction.md what no published table shows, and none of it a silent default."""
+    """Of the paper's page what no published table shows, and none of it a silent default."""
     assert {model.source for model in paper.models.values()} == {
         "meta-llama/Llama-2-7b-hf",
         "meta-llama/Llama-2-7b-chat-hf",
@@ -231,9 +233,9 @@ def test_what_the_comments_name_as_other_settings_can_be_set(tmp_path: Path) -> 
     for key in ("choices", "shuffled_before", "train", "validation", "title"):
         assert prepared[key] == drawn[key]
 
-    text = (REPOSITORY / "docs" / "reproduction.md").read_text()
+    text = (REPOSITORY / "docs" / "papers" / "broad-skills.md").read_text()
     (block,) = re.findall(r"    # config/uncertain.yaml\n((?:    .*\n)+)", text)
-    lines = re.sub("^    ", "", block, flags=re.M).replace("paper.yaml", str(PAPER))
+    lines = re.sub("^    ", "", block, flags=re.M).replace("papers/broad-skills.yaml", str(PAPER))
     (tmp_path / "uncertain.yaml").write_text(lines)
     study = study_file.load(tmp_path / "uncertain.yaml")
     assert (study.sweeps["code"].resamples, study.figures["general-coding"].intervals) == (
@@ -251,13 +253,13 @@ def test_sweeps_and_published_sweeps_are_of_one_shape(paper: schema.Study) -> No
                 continue
             sweep, published = paper.sweeps[ours], paper.published.sweeps[theirs]
             assert paper.tabled[ours].measure == published.measure
-            if isinstance(published, schema.PublishedSkill):
+            if isinstance(published, PublishedSkill):
                 assert accuracy(sweep).corpora == published.corpora
             else:
                 assert paper.tabled[ours].kind == published.kind
-            if isinstance(published, schema.PublishedSimultaneous):
+            if isinstance(published, PublishedSimultaneous):
                 assert list(sweep.inject.together.values()) == published.layers
-            path = REPOSITORY / "resources" / "published" / f"{theirs}.parquet"
+            path = SHIPPED / f"{theirs}.parquet"
             rows = pq.read_table(path).to_pandas()
             if len(rows) and sweep.inject.design != "together":
                 assert set(rows["layer"]) - {""} == steered_layers(sweep)
@@ -271,7 +273,7 @@ def test_sweeps_and_published_sweeps_are_of_one_shape(paper: schema.Study) -> No
 
 
 def test_the_authors_multipliers_are_the_published_ones(paper: schema.Study) -> None:
-    rows = pq.read_table(REPOSITORY / "resources/published/published-single.parquet").to_pandas()
+    rows = pq.read_table(SHIPPED / "published-single.parquet").to_pandas()
     rows = rows[rows["direction"] != "default"].set_index(["behaviour", "layer", "direction"])
     given = {
         (vector, str(layer), direction): getattr(cell, direction)
@@ -283,7 +285,7 @@ def test_the_authors_multipliers_are_the_published_ones(paper: schema.Study) -> 
 
 
 def test_the_published_scores_with_mode_collapse_are_those_that_are_told() -> None:
-    tables = REPOSITORY / "resources" / "published"
+    tables = SHIPPED
     single, several = (
         pq.read_table(tables / f"published-{name}.parquet").to_pandas()
         for name in ("single", "simultaneous")
@@ -297,7 +299,7 @@ def test_the_published_scores_with_mode_collapse_are_those_that_are_told() -> No
 
 
 def test_every_published_figure_is_drawn_from_our_own_sweeps(paper: schema.Study) -> None:
-    published = study_file.load(REPOSITORY / "config" / "published.yaml")
+    published = study_file.load(REPOSITORY / "config" / "papers" / "broad-skills-published.yaml")
     for name, figure in published.figures.items():
         ours = paper.figures[name]
         kept = {"sweeps", "controls", "sweep", "single", "tax", "caption"}
@@ -364,7 +366,7 @@ def test_the_skills_of_the_chat_model_take_the_lines_of_the_comment(tmp_path: Pa
 
 
 MINE = """
-extends: {folder}/other-model.yaml
+extends: {folder}/../other-model.yaml
 name: mine
 models:
   llama-2-7b: &one {{source: OWNER/NAME, revision: {revision}, layers: {layers}, context: 2048}}
@@ -406,13 +408,15 @@ def layers_of(job: Artefact) -> list[Mapping[str, tuple[int, ...]]]:
     return [injected.layers for injected in read(SweepJob, job.settings).injections]
 
 
-@pytest.mark.parametrize("base", ["paper.yaml", "other-model.yaml"])
+@pytest.mark.parametrize("base", ["papers/broad-skills.yaml", "other-model.yaml"])
 def test_nothing_of_llama_2_is_left_in_another_model(tmp_path: Path, base: str) -> None:
     """Its size and its context would be the other's: too small a job, documents cut too late."""
     path = tmp_path / "mine.yaml"
     other = {"source": "OWNER/NAME", "revision": "a" * 40, "layers": 80}
     models = dict.fromkeys(("llama-2-7b", "llama-2-7b-chat"), other)
-    path.write_text(yaml.safe_dump({"extends": str(PAPER.parent / base), "models": models}))
+    path.write_text(
+        yaml.safe_dump({"extends": str(REPOSITORY / "config" / base), "models": models})
+    )
     plan = Plan(study_file.load(path), REPOSITORY)
     for model in plan.study.models.values():
         assert model == schema.Model(**other)
@@ -437,7 +441,7 @@ def reduced(paper: schema.Study, folder: Path) -> dict[str, Any]:
     resampled = {"resamples": 2}
     points = {"coefficients": {"points": 9}}
     return {
-        "extends": "../config/paper.yaml",
+        "extends": "../config/papers/broad-skills.yaml",
         "corpora": dict.fromkeys(paper.corpora, {"train": 16, "validation": 6}),
         "behaviours": behaviours(paper, folder),
         "activations": dict.fromkeys(paper.corpora, {"documents": 10, "max_tokens": 64}),
@@ -478,7 +482,7 @@ def behaviours(paper: schema.Study, folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def finished(paper: schema.Study, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The whole of config/paper.yaml, run at a reduced size."""
+    """The whole of config/papers/broad-skills.yaml, run at a reduced size."""
     root = tmp_path_factory.mktemp("paper")
     checkout = copy_of_repository(tmp_path_factory.mktemp("repository"))
     config = checkout.folder / "tests" / "reduced.yaml"
@@ -500,7 +504,7 @@ def finished(paper: schema.Study, tmp_path_factory: pytest.TempPathFactory) -> C
 
 @pytest.mark.long
 def test_every_figure_table_and_scorecard_of_the_paper_is_made(finished: Checkout) -> None:
-    results = finished.folder / "results" / "paper"
+    results = finished.folder / "results" / "broad-skills"
     paper = study_file.load(finished.folder / "tests" / "reduced.yaml")
     whole = study_file.load(PAPER)
     sizes = {"coefficients": True, "resamples": True}
@@ -528,7 +532,7 @@ def test_every_figure_table_and_scorecard_of_the_paper_is_made(finished: Checkou
 
 @pytest.mark.long
 def test_resamples_of_vectors_reach_tables_and_figures(finished: Checkout) -> None:
-    results = finished.folder / "results" / "paper"
+    results = finished.folder / "results" / "broad-skills"
     table = pq.read_table(results / "tables" / "single.parquet").to_pandas()
     steered = table["coefficient"] != 0
     width = table["propensity_vector_high"] - table["propensity_vector_low"]

@@ -43,8 +43,8 @@ from snakesteer.tables.next_token import SKILL_COLUMNS, skill_table
 from snakesteer.tables.two_choice import BEHAVIOUR_COLUMNS
 
 AUTHORS = REPOSITORY.parent / "shared" / "published"
-SHIPPED = REPOSITORY / "resources" / "published"
-CONFIG = REPOSITORY / "config" / "published.yaml"
+SHIPPED = REPOSITORY / "resources" / "published" / "broad-skills"
+CONFIG = REPOSITORY / "config" / "papers" / "broad-skills-published.yaml"
 COMMIT = "14d177d6ae42a27d25bb3d78897878893d079cdc"
 IDS = source.tree_ids((SHIPPED / f"{COMMIT}.json").read_bytes())
 NAMES = {"myopia": "myopic", "wealth-seeking": "wealth_seeking"}
@@ -385,6 +385,7 @@ def test_two_files_of_one_layer_are_refused() -> None:
     settings = {
         "sweep": "coding",
         "kind": "skill",
+        "reader": "skill",
         "files": ["a.json", "b.json"],
         "vector": "code",
         "target": "code",
@@ -407,6 +408,7 @@ def test_defaults_that_differ_are_refused() -> None:
     settings = {
         "sweep": "grid",
         "kind": "grid",
+        "reader": "behaviours",
         "files": {"add": "a.json", "subtract": "b.json"},
         "behaviours": NAMES,
         "collapse": 0.95,
@@ -762,7 +764,7 @@ def test_shipped_tables_that_would_lose_results_are_kept(tmp_path: Path) -> None
 def test_an_address_at_github_implies_where_the_blob_ids_are() -> None:
     commit = "14d177d6ae42a27d25bb3d78897878893d079cdc"
     address = f"https://raw.githubusercontent.com/owner/name/{commit}"
-    given = {"source": address, "commit": commit}
+    given = {"paper": "broad-skills", "source": address, "commit": commit}
     assert schema.Published(**given).tree == (
         f"https://api.github.com/repos/owner/name/git/trees/{commit}?recursive=1"
     )

@@ -112,8 +112,8 @@ def test_a_clone_may_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
     checkout = copy_of_repository(folder)
     (checkout.folder / ".venv").symlink_to(sys.prefix)
     python = str(checkout.folder / ".venv" / "bin" / "python")
-    study = checkout.folder / "config" / "published.yaml"
-    figure = "results/published/figures/activation-distributions.png"
+    study = checkout.folder / "config" / "papers" / "broad-skills-published.yaml"
+    figure = "results/broad-skills-published/figures/activation-distributions.png"
     command = [python, *checkout.command("--cores", "1", "--", figure, config=study)[1:]]
     done = subprocess.run(command, cwd=checkout.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

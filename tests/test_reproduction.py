@@ -1,4 +1,4 @@
-"""What docs/reproduction.md says of the published results, shown from the authors' files."""
+"""What docs/papers/broad-skills.md says of the published results, shown from the authors' files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from snakesteer.study.measures import TwoChoice
 AUTHORS = REPOSITORY.parent / "shared" / "published"
 pytestmark = pytest.mark.skipif(not AUTHORS.is_dir(), reason="needs ../shared/published")
 
-PAPER = REPOSITORY / "config" / "paper.yaml"
+PAPER = REPOSITORY / "config" / "papers" / "broad-skills.yaml"
 LAYERS = {"9.01": 0, "9.04": 5, "9.05": 10, "9.02": 15, "9.06": 20, "9.07": 25, "9.03": 30}
 VERSIONS = [*LAYERS, "9.20"]
 BEHAVIOURS = ["myopic", "wealth_seeking", "sycophancy", "agreeableness", "anti_immigration"]

@@ -310,4 +310,4 @@ def test_without_gpus_no_job_asks_for_one() -> None:
 def test_the_profiles_share_no_key() -> None:
     default = yaml.safe_load((REPOSITORY / "profiles" / "default" / "config.yaml").read_text())
     assert not default.keys() & profile().keys()
-    assert profile()["configfile"] == "config/paper.yaml"
+    assert profile()["configfile"] == "config/papers/broad-skills.yaml"

@@ -25,7 +25,7 @@ from snakesteer.tables.scorecard import (
     sorted_curves,
 )
 
-SHIPPED = REPOSITORY / "resources" / "published"
+SHIPPED = REPOSITORY / "resources" / "published" / "broad-skills"
 KINDS = ["code", "grid", "single", "combined", "simultaneous"]
 
 
@@ -287,7 +287,7 @@ def test_a_scorecard_of_the_workflow(tmp_path: Path) -> None:
     config = checkout.folder / "config" / "scored.yaml"
     absent = ["published-alignment-tax"]
     compared = {
-        "extends": "published.yaml",
+        "extends": "papers/broad-skills-published.yaml",
         "name": "scored",
         "figures": None,
         "scorecards": {
@@ -326,14 +326,14 @@ def test_a_scorecard_of_the_workflow(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_in_a_scorecard_are_one_sentence(entry, words: list[str]) -> None:
-    data = study_file.read(REPOSITORY / "config" / "published.yaml")
+    data = study_file.read(REPOSITORY / "config" / "papers" / "broad-skills-published.yaml")
     with pytest.raises(StudyError) as raised:
         Plan(study_file.parse({**data, "scorecards": {"a": entry}}), REPOSITORY)
     assert all(word in str(raised.value) for word in words)
 
 
 def test_a_scorecard_named_as_the_pairs_of_another_is_refused() -> None:
-    data = study_file.read(REPOSITORY / "config" / "published.yaml")
+    data = study_file.read(REPOSITORY / "config" / "papers" / "broad-skills-published.yaml")
     entry = {"sweeps": ["published-code"], "against": ["published-code"]}
     with pytest.raises(StudyError, match=r"scorecards\.a-pairs and scorecards\.a both .*; rename"):
         study_file.parse({**data, "scorecards": {"a-pairs": entry, "a": entry}})

@@ -251,7 +251,8 @@ def test_paths_may_begin_at_the_home_folder(
         assert documents(settings)["train"][1]["text"] == "b"
     assert locate_file("~/data/a.jsonl", REPOSITORY) == tmp_path / "data" / "a.jsonl"
     (tmp_path / "base.yaml").write_text(
-        f"{{extends: {REPOSITORY}/config/paper.yaml, models: {{m: {{source: ~/model}}}}, "
+        f"{{extends: {REPOSITORY}/config/papers/broad-skills.yaml, "
+        "models: {m: {source: ~/model}}, "
         "published: {source: ~/data}}"
     )
     study = study_file.parse(study_file.resolve({"name": "s", "extends": "~/base.yaml"}, Path()))
@@ -617,7 +618,7 @@ def test_prepared_files_keep_their_prompts(tmp_path: Path) -> None:
 def test_the_authors_files_in_their_own_order() -> None:
     """As their script reads them: one seed, then one file after the other."""
     generator = random.Random(13)
-    paper = study_file.load(REPOSITORY / "config" / "paper.yaml").behaviours
+    paper = study_file.load(REPOSITORY / "config" / "papers" / "broad-skills.yaml").behaviours
     for name in ("myopic", "wealth-seeking", "sycophancy", "agreeableness", "anti-immigration"):
         path = AUTHORS / f"{name.replace('-', '_')}.json"
         expected = json.loads(path.read_text())
@@ -807,7 +808,9 @@ RAW = "https://raw.githubusercontent.com/o/evals"
 def test_a_source_without_a_pin_is_refused(change: dict[str, Any], sentence: str) -> None:
     config = REPOSITORY / "config"
     with pytest.raises(StudyError) as told:
-        study_file.parse(study_file.resolve({"extends": "paper.yaml", **change}, config))
+        study_file.parse(
+            study_file.resolve({"extends": "papers/broad-skills.yaml", **change}, config)
+        )
     assert sentence in str(told.value)
 
 
@@ -827,7 +830,7 @@ def test_another_source_replaces_an_entry() -> None:
         "behaviours": {"myopic": {"source": "prepared", "file": f"{RAW}/{COMMIT}/a.json"}},
     }
     made = study_file.parse(
-        study_file.resolve({"extends": "paper.yaml", **change}, REPOSITORY / "config")
+        study_file.resolve({"extends": "papers/broad-skills.yaml", **change}, REPOSITORY / "config")
     )
     assert made.corpora["text"].model_dump()["filter"] is None
     assert made.corpora["code"].model_dump()["filter"]["equal"] == "Github"

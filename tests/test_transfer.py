@@ -73,8 +73,8 @@ def test_a_caption_says_whose_alignment_tax_it_is() -> None:
 
 
 def test_the_papers_alignment_tax_can_be_that_of_the_base_model() -> None:
-    """As the comment in config/paper.yaml says: its model is not known."""
-    data = study_file.read(REPOSITORY / "config" / "paper.yaml")
+    """As the comment in config/papers/broad-skills.yaml says: its model is not known."""
+    data = study_file.read(REPOSITORY / "config" / "papers" / "broad-skills.yaml")
     change = {"sweeps": {"alignment-tax": {"model": "llama-2-7b", "transfer": True}}}
     made = Plan(study_file.parse(study_file.merge(data, change)), REPOSITORY)
     (job,) = made.sweeps["alignment-tax"]

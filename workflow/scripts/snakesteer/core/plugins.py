@@ -30,6 +30,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "measures": ("samples", "counted", "rows"),
     "scorers": ("score",),
     "tables": ("table",),
+    "papers": ("read", "table"),
 }
 # Where a kind has not a room of its own.
 FOLDERS = {

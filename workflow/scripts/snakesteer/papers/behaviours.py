@@ -16,6 +16,7 @@ import pandas as pd
 
 from snakesteer.core.errors import StudyError
 from snakesteer.papers.skill import coefficient_of
+from snakesteer.papers.source import read_results
 from snakesteer.tables.two_choice import BEHAVIOUR_COLUMNS, score_counts
 
 # Combined steering: key of the file -> (direction, weighted).
@@ -33,6 +34,17 @@ _REST = "validation and test"
 _RESULT = ["behaviour", "layer", "direction", "combine", "weighted", "coefficient"]
 
 Rows = Iterator[dict[str, Any]]
+
+
+def read(settings: Mapping[str, Any], part: str, path: str, content: bytes) -> pd.DataFrame:
+    """The counts of one file."""
+    results = read_results(path, content)
+    return behaviour_counts(settings["kind"], part, path, results, settings["behaviours"])
+
+
+def table(settings: Mapping[str, Any], rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The counts by file as one table."""
+    return behaviour_table(settings["sweep"], rows, settings["collapse"])
 
 
 def behaviour_counts(

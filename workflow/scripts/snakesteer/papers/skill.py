@@ -16,7 +16,8 @@ import pandas as pd
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.labels import layer_label
-from snakesteer.tables.next_token import Curve
+from snakesteer.papers.source import read_results
+from snakesteer.tables.next_token import SKILL_COLUMNS, Curve, skill_table
 
 _PREFIX = "injection_coefficients_"
 _HITS = {
@@ -25,6 +26,29 @@ _HITS = {
     "kept_top1": ("skip50_top1_acc", "total_tokens_with_skip"),
     "kept_top10": ("skip50_top10_acc", "total_tokens_with_skip"),
 }
+
+
+def read(settings: Mapping[str, Any], part: str, path: str, content: bytes) -> pd.DataFrame:
+    """The rows of one file (`SKILL_COLUMNS`)."""
+    results = read_results(path, content)
+    curve = skill_curve(path, results, settings["vector"], settings["corpora"])
+    return skill_table(settings["sweep"], settings["target"], [curve], **settings["statistics"])
+
+
+def table(settings: Mapping[str, Any], rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The rows by file as one table; StudyError if two files are of one layer."""
+    if not rows:
+        return pd.DataFrame(columns=SKILL_COLUMNS)
+    path_of: dict[str, str] = {}
+    for path, of_layer in rows.items():
+        layer = of_layer["layer"][0]
+        if layer in path_of:
+            raise StudyError(
+                f"published.sweeps.{settings['sweep']}.files has two files of layer {layer}, "
+                f"{path_of[layer]} and {path}; name one of them."
+            )
+        path_of[layer] = path
+    return pd.concat(rows.values(), ignore_index=True)
 
 
 def skill_curve(

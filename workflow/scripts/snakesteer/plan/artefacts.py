@@ -118,7 +118,7 @@ STAGES = {
     ),
     "samples": Stage("samples", ("{name}.{key}.parquet",), {"operator": "operators"}),
     "published_source": Stage("published", ("{name}.{key}.json",)),
-    "published_table": Stage("published", ("{name}.{key}.parquet",)),
+    "published_table": Stage("published", ("{name}.{key}.parquet",), {"reader": "papers"}),
     "published_vector": Stage("vectors", ("{name}-published.{key}.safetensors",)),
     "published_histogram": Stage("published", ("{name}-histogram.{key}.parquet",)),
 }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from snakesteer.core.errors import StudyError
-from snakesteer.core.labels import layer_label
 from snakesteer.hub.http import is_address
 from snakesteer.hub.manifest import locate
 from snakesteer.papers.source import folder_files, tree_ids
@@ -14,7 +14,7 @@ from snakesteer.plan.artefacts import CACHE, Artefact, Product
 from snakesteer.plan.graph import Graph, once
 from snakesteer.study import schema
 
-# The shipped tables, and by commit the blob ids of its files.
+# By paper the shipped tables, and by commit the blob ids of its files.
 SHIPPED = "resources/published"
 
 
@@ -24,11 +24,11 @@ def tables(graph: Graph) -> dict[str, Product]:
     for stage, name, settings in _settings(graph):
         inputs: dict[str, tuple[str, ...]]
         if _section(graph).source == "shipped":
-            shipped = graph.repository / SHIPPED / f"{name}.parquet"
+            shipped = shipped_in(graph) / f"{name}.parquet"
             if not shipped.is_file():
                 raise StudyError(
-                    f"published names {name}, of which {SHIPPED} ships no table; set "
-                    "published.source to a folder or an address that has its files."
+                    f"published names {name}, of which {SHIPPED}/{_section(graph).paper} ships no "
+                    "table; set published.source to a folder or an address that has its files."
                 )
             inputs = {"table": (os.path.relpath(shipped),)}  # so that a clone re-runs nothing
         elif stage == "published_table":
@@ -46,33 +46,17 @@ def tables(graph: Graph) -> dict[str, Product]:
 def _settings(graph: Graph) -> list[tuple[str, str, dict[str, Any]]]:
     """Stage, name and settings of every table of the published results."""
     published = _section(graph)
-    behaviours = {name: entry.key for name, entry in published.behaviours.items()}
     listed: list[tuple[str, str, dict[str, Any]]] = []
     for name, sweep in published.sweeps.items():
-        settings: dict[str, Any] = {"sweep": name, "kind": sweep.kind}
-        settings |= {"commit": published.commit}
-        match sweep:
-            case schema.PublishedSkill():
-                settings |= {
-                    "files": sweep.files,
-                    "vector": sweep.vector,
-                    "target": sweep.corpora[0],
-                    "corpora": {c: published.corpora[c].key for c in sweep.corpora},
-                    "statistics": graph.study.statistics.model_dump(),
-                }
-            case schema.PublishedGrid():
-                settings |= {"files": {"add": sweep.add, "subtract": sweep.subtract}}
-            case schema.PublishedSingle():
-                settings |= {"files": {"": sweep.file}}
-            case schema.PublishedCombined():
-                settings |= {"files": {"mean": sweep.mean, "sum": sweep.sum}}
-            case schema.PublishedSimultaneous():
-                label = layer_label(sweep.layers)
-                settings |= {"files": {label: sweep.file}}
+        settings: dict[str, Any] = {"sweep": name, "kind": sweep.kind, "reader": sweep.READER}
+        settings |= {"commit": published.commit, "files": sweep.paths}
+        settings |= sweep.settings(published)
         if isinstance(settings["files"], dict):
             _check_distinct(name, settings["files"])
-        if sweep.kind != "skill":
-            settings |= {"behaviours": behaviours, "collapse": graph.study.collapse_of(name)}
+        if sweep.BOOTSTRAPPED:
+            settings["statistics"] = graph.study.statistics.model_dump()
+        if sweep.COLLAPSES:
+            settings["collapse"] = graph.study.collapse_of(name)
         listed.append(("published_table", name, settings))
     for role, files in (("mean", published.activations), ("vector", published.vectors)):
         for name, file in files.items():
@@ -89,6 +73,11 @@ def _check_distinct(sweep: str, files: dict[str, str]) -> None:
             f"published.sweeps.{sweep} names {next(iter(files.values()))} for both "
             f"{' and '.join(files)}; name a file for each."
         )
+
+
+def shipped_in(graph: Graph) -> Path:
+    """Where the tables of the paper are shipped, and the blob ids of its files."""
+    return graph.repository / SHIPPED / _section(graph).paper
 
 
 def _section(graph: Graph) -> schema.Published:
@@ -114,7 +103,7 @@ def source(graph: Graph) -> Artefact:
                 f"published.source names {published.source}, which is no folder; name one, an "
                 "address, or `shipped`."
             )
-        ids = graph.repository / SHIPPED / f"{published.commit}.json"
+        ids = shipped_in(graph) / f"{published.commit}.json"
         expected = tree_ids(ids.read_bytes()) if ids.is_file() else {}
         files = folder_files(place, sorted(set(paths)), published.commit, expected)
         settings |= {"files": files}

@@ -31,9 +31,7 @@ from snakesteer.study.entries import (
 from snakesteer.study.measures import MEASURES, MeasureEntry, NextToken, TwoChoice
 from snakesteer.study.published import (
     Published,
-    PublishedGrid,
     PublishedSimultaneous,
-    PublishedSingle,
     PublishedSkill,
     PublishedSweep,
 )
@@ -328,7 +326,7 @@ def _on_several(study: Shown, table: str) -> bool:
             entry.sweep.inject, AloneDesign
         )
     else:
-        each_its_own = isinstance(entry, PublishedGrid | PublishedSingle)
+        each_its_own = entry.OWN
     return not each_its_own and len(study.titles_of(table)) > 1
 
 

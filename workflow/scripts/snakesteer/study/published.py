@@ -3,18 +3,55 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from snakesteer.core.labels import layer_label
 from snakesteer.study.entries import Count, Distinct, Entry, Name, Names, Some, Titled
 from snakesteer.study.models import COMMIT
 
 
-class PublishedSkill(Entry):
+class PublishedEntry(Entry):
+    """What every published result says.
+
+    `READER` is the plugin that reads its files, `measure` what its table counts. With
+    `BOOTSTRAPPED` and `COLLAPSES` its table takes the study's statistics, and its share of mode
+    collapse. It is over the entries of `published` in `SECTION`, all of them unless it names some;
+    `OWN` says that each vector is on its own ones alone.
+    """
+
+    READER: ClassVar[str]
+    SECTION: ClassVar[Literal["corpora", "behaviours"]]
+    BOOTSTRAPPED: ClassVar[bool] = False
+    COLLAPSES: ClassVar[bool] = False
+    OWN: ClassVar[bool] = False
+
+    kind: str
+    measure: ClassVar[str]
+
+    @property
+    def paths(self) -> dict[str, str] | list[str]:
+        """Its files, by what each holds of it where they are told apart by that."""
+        raise NotImplementedError
+
+    @property
+    def sources(self) -> list[str] | None:
+        """The entries of `SECTION` that it is over; None for all."""
+        return None
+
+    def settings(self, published: Published) -> dict[str, Any]:
+        """What its reader gets beside its files."""
+        raise NotImplementedError
+
+
+class PublishedSkill(PublishedEntry):
     """Published skill results, a file for each injected layer."""
 
-    measure: ClassVar = "next_token"
+    READER = "skill"
+    SECTION = "corpora"
+    BOOTSTRAPPED = True
+    measure = "next_token"
 
     kind: Literal["skill"]
     files: Annotated[list[str], Some, Distinct] = Field(
@@ -28,40 +65,72 @@ class PublishedSkill(Entry):
         None, description="Name in trade-off figures, as a control or beside other sweeps."
     )
 
+    @property
+    def paths(self) -> dict[str, str] | list[str]:
+        return self.files
 
-class PublishedGrid(Entry):
+    @property
+    def sources(self) -> list[str] | None:
+        return self.corpora
+
+    def settings(self, published: Published) -> dict[str, Any]:
+        corpora = {name: published.corpora[name].key for name in self.corpora}
+        return {"vector": self.vector, "target": self.corpora[0], "corpora": corpora}
+
+
+class PublishedAnswers(PublishedEntry):
+    """Published answers of the multi-steering experiments."""
+
+    READER = "behaviours"
+    SECTION = "behaviours"
+    COLLAPSES = True
+    measure = "two_choice"
+
+    def settings(self, published: Published) -> dict[str, Any]:
+        return {"behaviours": {name: entry.key for name, entry in published.behaviours.items()}}
+
+
+class PublishedGrid(PublishedAnswers):
     """Published grid search, a file for each sign."""
 
-    measure: ClassVar = "two_choice"
+    OWN = True
 
     kind: Literal["grid"]
     add: str
     subtract: str
 
+    @property
+    def paths(self) -> dict[str, str] | list[str]:
+        return {"add": self.add, "subtract": self.subtract}
 
-class PublishedSingle(Entry):
+
+class PublishedSingle(PublishedAnswers):
     """Published single steering."""
 
-    measure: ClassVar = "two_choice"
+    OWN = True
 
     kind: Literal["single"]
     file: str
 
+    @property
+    def paths(self) -> dict[str, str] | list[str]:
+        return {"": self.file}
 
-class PublishedCombined(Entry):
+
+class PublishedCombined(PublishedAnswers):
     """Published combined steering, a file for each way to combine."""
-
-    measure: ClassVar = "two_choice"
 
     kind: Literal["combined"]
     mean: str
     sum: str
 
+    @property
+    def paths(self) -> dict[str, str] | list[str]:
+        return {"mean": self.mean, "sum": self.sum}
 
-class PublishedSimultaneous(Entry):
+
+class PublishedSimultaneous(PublishedAnswers):
     """Published simultaneous steering."""
-
-    measure: ClassVar = "two_choice"
 
     kind: Literal["simultaneous"]
     file: str
@@ -69,17 +138,26 @@ class PublishedSimultaneous(Entry):
         description="Layers of the vectors, which the file does not say."
     )
 
+    @property
+    def paths(self) -> dict[str, str] | list[str]:
+        return {layer_label(self.layers): self.file}
+
 
 PublishedSweep = Annotated[
     PublishedSkill | PublishedGrid | PublishedSingle | PublishedCombined | PublishedSimultaneous,
     Field(discriminator="kind"),
 ]
+PUBLISHED: tuple[type[PublishedEntry], ...] = get_args(get_args(PublishedSweep)[0])
 
 
 class Published(Entry):
     """Published results of the paper's authors, as tables that figures and scorecards take like
     those of the study's own sweeps."""
 
+    paper: Name = Field(
+        description="The folder of `resources/published/` that ships its tables, and the blob ids "
+        "of its files."
+    )
     source: str = Field(
         "shipped",
         description="`shipped`: the tables in this repository; or the authors' files, in a "
@@ -135,10 +213,10 @@ class Published(Entry):
     @model_validator(mode="after")
     def _known_names(self) -> Self:
         for name, sweep in self.sweeps.items():
-            for corpus in sweep.corpora if isinstance(sweep, PublishedSkill) else []:
-                if corpus not in self.corpora:
+            for source in sweep.sources or []:
+                if source not in getattr(self, sweep.SECTION):
                     raise ValueError(
-                        f"sweeps.{name}.corpora names {corpus}, which is not in published.corpora; "
-                        "add it there"
+                        f"sweeps.{name}.{sweep.SECTION} names {source}, which is not in "
+                        f"published.{sweep.SECTION}; add it there"
                     )
         return self

@@ -43,12 +43,8 @@ from snakesteer.study.measures import (
 )
 from snakesteer.study.models import Model, PackagedFile
 from snakesteer.study.published import (
+    PUBLISHED,
     Published,
-    PublishedCombined,
-    PublishedGrid,
-    PublishedSimultaneous,
-    PublishedSingle,
-    PublishedSkill,
     PublishedSweep,
 )
 from snakesteer.study.samples import Samples
@@ -130,10 +126,8 @@ class Study(Entry):
         if isinstance(entry, Table):
             names = self.sources_of(entry.sweep, entry.measured)
             return {name: self.title_of(entry.measured.section, name) for name in names}
-        if isinstance(entry, PublishedSkill):
-            return {name: self.title_of("corpora", name) for name in entry.corpora}
-        published = self.published.behaviours if self.published else {}
-        return {name: behaviour.title for name, behaviour in published.items()}
+        published: Mapping[str, Titled] = getattr(self.published, entry.SECTION)
+        return {name: self.title_of(entry.SECTION, name) for name in entry.sources or published}
 
     def asked(self, table: Table) -> list[str]:
         """The sources of each vector of a table by itself, one after the other."""
@@ -303,11 +297,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     "published": (
         Published,
         Titled,
-        PublishedSkill,
-        PublishedGrid,
-        PublishedSingle,
-        PublishedCombined,
-        PublishedSimultaneous,
+        *PUBLISHED,
     ),
     "figures": (*FIGURES, Axis),
     "scorecards": (Scorecard,),
