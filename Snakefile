@@ -7,6 +7,7 @@ min_version("9.0")
 
 include: "rules/common.smk"
 include: "rules/models.smk"
+include: "rules/repositories.smk"
 include: "rules/documents.smk"
 include: "rules/questions.smk"
 include: "rules/activations.smk"
@@ -46,3 +47,4 @@ rule all:
             ending=["parquet", "html", "pdf", "png", "csv"],
         ),
         expand(PLAN.path("vectors", "{name}.safetensors"), name=PLAN.study_vectors),
+        expand(PLAN.path("choices", "{name}.json"), name=PLAN.candidates),

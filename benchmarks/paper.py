@@ -96,6 +96,7 @@ def answers(
                 "logit_matching": draw.normal(size=count),
                 "logit_not_matching": draw.normal(size=count),
                 "choice_mass": draw.random(count),
+                "probability": draw.random(count),
             }
             parts.append(pa.table(columns, schema=ANSWERS))
     return pa.concat_tables(parts)

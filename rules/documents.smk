@@ -1,5 +1,7 @@
 rule documents:
     """A corpus: documents of the training and the validation split."""
+    input:
+        unpack(PLAN.inputs("documents")),
     output:
         train="results/cache/documents/{name}-train.{key}.parquet",
         validation="results/cache/documents/{name}-validation.{key}.parquet",
@@ -20,6 +22,32 @@ rule documents:
         "corpus {wildcards.name}: gather documents"
     script:
         "../workflow/scripts/documents.py"
+
+
+rule selected_documents:
+    """Documents of another corpus that the unsteered model's answers select, of both splits."""
+    input:
+        unpack(PLAN.inputs("selected_documents")),
+    output:
+        train="results/cache/documents/{name}-train.{key}.parquet",
+        validation="results/cache/documents/{name}-validation.{key}.parquet",
+    log:
+        "results/logs/selected_documents/{name}.{key}.log",
+    benchmark:
+        "results/logs/selected_documents/{name}.{key}.tsv"
+    wildcard_constraints:
+        key=PLAN.keys("selected_documents"),
+    conda:
+        ENVIRONMENT
+    resources:
+        **PLAN.resources("selected_documents", SITE),
+    params:
+        settings=PLAN.settings("selected_documents"),
+        code=PLAN.code("selected_documents"),
+    message:
+        "corpus {wildcards.name}: run the model, keep documents by its answers"
+    script:
+        "../workflow/scripts/selected_documents.py"
 
 
 rule skip_tokens:

@@ -39,6 +39,7 @@ rule published_table:
     params:
         settings=PLAN.settings("published_table"),
         code=PLAN.code("published_table"),
+        licence=verbatim(PLAN.published_licence()),
         folder=verbatim(PLAN.published_folder()),
     message:
         "published {wildcards.name}: make its table"
@@ -89,6 +90,7 @@ rule published_histogram:
     params:
         settings=PLAN.settings("published_histogram"),
         code=PLAN.code("published_histogram"),
+        licence=verbatim(PLAN.published_licence()),
     message:
         "published {wildcards.name}: histogram"
     script:

@@ -1,5 +1,7 @@
 rule questions:
     """A behaviour: two-choice questions, split into train, validation and test."""
+    input:
+        unpack(PLAN.inputs("questions")),
     output:
         "results/cache/questions/{name}.{key}.parquet",
     log:

@@ -47,6 +47,30 @@ rule vector_file:
         "../workflow/scripts/vector_file.py"
 
 
+rule chosen_vector:
+    """The direction that a choice took out of a vector, at the layers of its model."""
+    input:
+        unpack(PLAN.inputs("chosen_vector")),
+    output:
+        "results/cache/vectors/{name}-chosen.{key}.safetensors",
+    log:
+        "results/logs/chosen_vector/{name}.{key}.log",
+    benchmark:
+        "results/logs/chosen_vector/{name}.{key}.tsv"
+    wildcard_constraints:
+        key=PLAN.keys("chosen_vector"),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        settings=PLAN.settings("chosen_vector"),
+        code=PLAN.code("chosen_vector"),
+    message:
+        "steering vector {wildcards.name}: take what was chosen"
+    script:
+        "../workflow/scripts/chosen_vector.py"
+
+
 rule vector:
     """A steering vector: a direction for every layer."""
     input:

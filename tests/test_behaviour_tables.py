@@ -30,6 +30,7 @@ def raw_behaviour(coefficients, behaviours=("myopia",), questions: int = 40, see
                         "logit_matching": generator.normal(1),
                         "logit_not_matching": generator.normal(),
                         "choice_mass": generator.uniform(),
+                        "probability": generator.uniform(),
                     }
                 )
     return pd.DataFrame(rows)
@@ -38,7 +39,8 @@ def raw_behaviour(coefficients, behaviours=("myopia",), questions: int = 40, see
 def test_behaviour_table_counts_as_plain_python_does():
     raw = raw_behaviour([2.0, 0.0, -2.0], ("wealth-seeking", "agreeableness"))
     table = behaviour_table("single", [Part("single", "wealth", "4", "test", raw)], 0.95)
-    assert list(table.columns) == BEHAVIOUR_COLUMNS
+    of_probability = ["probability", "probability_low", "probability_high"]
+    assert list(table.columns) == [*BEHAVIOUR_COLUMNS, *of_probability]
     assert list(table["coefficient"]) == [-2, -2, 0, 0, 2, 2]
     assert list(table["behaviour"]) == ["wealth-seeking", "agreeableness"] * 3
     assert list(table["direction"][::2]) == ["subtract", "default", "add"]
@@ -61,6 +63,11 @@ def test_behaviour_table_counts_as_plain_python_does():
         half = 2.022691 * np.std(differences, ddof=1) / np.sqrt(40)
         assert row["propensity_high"] - row["propensity"] == pytest.approx(half, rel=1e-6)
         assert row["choice_mass"] == pytest.approx(np.mean([r["choice_mass"] for r in own]))
+        of_items = [r["probability"] for r in own]
+        assert row["probability"] == pytest.approx(np.mean(of_items))
+        half = 2.022691 * np.std(of_items, ddof=1) / np.sqrt(40)
+        assert row["probability"] - row["probability_low"] == pytest.approx(half, rel=1e-6)
+        assert row["probability_high"] - row["probability"] == pytest.approx(half, rel=1e-6)
 
 
 def test_direction_of_combined_vectors_is_given_except_at_coefficient_0():

@@ -27,7 +27,27 @@ def test_cells_that_ended_are_told_of_where_columns_may_end(stopping: Any) -> No
     assert "a column ended is marked" in caption(published, "grid-search-myopic-add")
 
 
-@pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.stem)
+def test_published_means_without_items_are_said_to_have_no_intervals() -> None:
+    sentence = "Published means without their items have no intervals."
+    study = study_file.load(CONFIG / "papers" / "caa-published.yaml")
+    for name in study.figures:
+        said = caption(study, name)
+        assert said.count(sentence) == 1 and "Intervals (95 %)" not in said
+    items = {
+        "kind": "items",
+        "files": ["results/{behavior}/a.json"],
+        "vectors": ["refusal"],
+    }
+    over = {
+        "published": {"sweeps": {"items": items}},
+        "figures": {"both": {"kind": "curves", "sweeps": ["items", "published-multipliers"]}},
+    }
+    mixed = study_file.read(CONFIG / "papers" / "caa-published.yaml")
+    said = caption(study_file.parse(study_file.merge(mixed, over)), "both")
+    assert f"Intervals (95 %): over the texts that each measure is on. {sentence}" in said
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_an_entrys_caption_says_nothing_that_settings_decide(path: Any) -> None:
     for figure in study_file.load(path).figures.values():
         assert not re.search(
@@ -124,3 +144,24 @@ def test_what_a_logarithmic_scale_leaves_out_is_said(log: bool) -> None:
     over = {"figures": {"dose": {"kind": "curves", "sweeps": ["code"], "log": log}}}
     study = study_file.parse(study_file.merge(study_file.read(CONFIG / "miniature.yaml"), over))
     assert ("no logarithm, are left out" in caption(study, "dose")) == log
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "gemma-refusal-ablated",
+            ["Gemma 2B, published", "Ringed", "shaded", "choice (position, layer) is (−2, 10)"],
+        ),
+        ("llama-2-divergence", ["Llama 2 7B, published", "no logarithm", "have no number"]),
+        ("losses", ["Published: next-token loss", "taken out at all layers", "left out"]),
+    ],
+)
+def test_published_numbers_without_intervals_have_none_in_their_captions(
+    name: str, said: list[str]
+) -> None:
+    study = study_file.load(CONFIG / "papers" / "refusal-direction-published.yaml")
+    words = caption(study, name)
+    assert all(sentence in words for sentence in said), words
+    assert words.endswith("Published means without their items have no intervals.")
+    assert "Intervals (95 %)" not in words and "documents stands below" not in words

@@ -16,6 +16,7 @@ from conftest import REPOSITORY
 from snakesteer.core import notes
 from snakesteer.core.interruption import INTERRUPTED
 from snakesteer.plan import closing_notes
+from snakesteer.study.corpora import SelectedCorpus
 from snakesteer.study.sweeps import SweepEntry
 from snakesteer.study.tables import Table, tables_of
 
@@ -94,11 +95,14 @@ RAW = ("measure", "injection", "coefficient", "corpus", "tokens")
 
 
 def test_a_corpus_shorter_than_a_sweep_asks_for_is_said(tmp_path: Path) -> None:
-    """By the injection that stands first, and by each measure's own rows."""
+    """By the injection that stands first, and by each measure's own rows; not of a selection."""
     sweeps = {"s": sweep(900), "t": sweep(900), "short": sweep(300), "none": sweep(900)}
     sweeps |= {"precise": sweep(900, precision=0.1), "damaged": sweep(900)}
     sweeps |= {"two": sweep(300, 900)}
     of_one = [(0.0, "a", 500), (0.0, "b", 901), (0.0, "a", 12), (1.0, "a", 12)]
+    of_one.append((0.0, "kept", 5))
+    kept = {"source": "selected", "of": "a", "model": "m", "tokens": [1], "above": 0}
+    corpora: dict[str, Any] = {"a": None, "b": None, "kept": SelectedCorpus.model_validate(kept)}
     for name in sweeps.keys() - {"none"}:
         rows = []
         for measure in sweeps[name].measures:
@@ -112,7 +116,7 @@ def test_a_corpus_shorter_than_a_sweep_asks_for_is_said(tmp_path: Path) -> None:
     tabled: dict[str, Table] = {}
     for name, one in sweeps.items():
         tabled |= tables_of(name, one)
-    plan: Any = SimpleNamespace(study=SimpleNamespace(tabled=tabled), sweeps=made)
+    plan: Any = SimpleNamespace(study=SimpleNamespace(tabled=tabled, corpora=corpora), sweeps=made)
     assert closing_notes.short_corpora(plan) == [
         "corpora.a.validation holds 512 of the 900 tokens that sweeps.s and sweeps.t and "
         "sweeps.two.next1 should read; raise it, or lower `tokens`."

@@ -14,7 +14,7 @@ from snakesteer.plan import code_digest
 from snakesteer.plan.artefacts import STAGES
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
-MODEL_SCRIPTS = ["activations", "sweep", "samples"]
+MODEL_SCRIPTS = ["selected_documents", "activations", "sweep", "samples"]
 
 
 @pytest.fixture

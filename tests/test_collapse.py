@@ -58,6 +58,7 @@ def raw(*majorities: tuple[float, float]) -> pd.DataFrame:
                 "logit_matching": 1.0,
                 "logit_not_matching": 0.0,
                 "choice_mass": 1.0,
+                "probability": 0.5,
             }
             for multiplier, share in majorities
             for question in range(100)

@@ -458,7 +458,10 @@ def study(measure: dict[str, Any], folder: Path = SMALL.parent, **sweep: Any) ->
     [
         ({"prompts": []}, "prompts"),
         ({"prompts": ["a"], "behaviours": ["myopia"]}, "names behaviours and prompts"),
-        ({"prompts": ["a"], "split": "test"}, "split is for behaviours, but prompts are given"),
+        (
+            {"prompts": ["a"], "split": "validation"},
+            "split is for behaviours, but prompts are given",
+        ),
         ({"prompts": ["a"], "items": 2}, "items is given, and the prompts are listed"),
         ({"corpora": ["prose"]}, "names `prose`, which is not in corpora"),
         ({"n": 3}, "n is 3, but with temperature 0 nothing is drawn"),

@@ -30,7 +30,7 @@ def drawn(path: Path, content: Any = CONTENT, **given: Any) -> list[dict[str, An
     path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
     entry = {"source": "crossed", "file": str(path), "train": 14, "validation": 2, "test": 2}
     checked = CrossedBehaviour.model_validate(entry | given)
-    return table(checked.model_dump(mode="json", exclude={"title"})).to_pylist()
+    return table(checked.settings()).to_pylist()
 
 
 def test_every_prompt_stands_with_every_pair(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_every_prompt_stands_with_every_pair(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_ones_hold_out_prompts_and_wordings(path: Path) -> None:
     entry = {"source": "crossed", "file": str(path), "train": 100, "validation": 60, "test": 200}
-    settings = CrossedBehaviour.model_validate(entry).model_dump(mode="json", exclude={"title"})
+    settings = CrossedBehaviour.model_validate(entry).settings()
     rows = table(settings).to_pylist()
     texts: dict[str, set[str]] = {}
     for row in rows:
@@ -110,7 +110,7 @@ def test_generated_questions_may_be_answered_by_texts(trait: str) -> None:
     made = {}
     for answers in ("labels", "texts"):
         checked = GeneratedBehaviour.model_validate({**entry, "answers": answers})
-        made[answers] = table(checked.model_dump(mode="json", exclude={"title"})).to_pylist()
+        made[answers] = table(checked.settings()).to_pylist()
     for labelled, open_ in zip(made["labels"], made["texts"], strict=True):
         assert labelled["question"] == open_["question"]
         prompt = open_["prompt"]

@@ -441,7 +441,7 @@ def test_a_study_takes_it_on_documents_and_on_questions() -> None:
     [
         ({"corpora": ["all"], "behaviours": ["myopia"]}, {}, "both corpora and behaviours"),
         ({"behaviours": ["myopia"], "tokens": 600}, {}, "tokens is for corpora"),
-        ({"corpora": ["all"], "split": "test"}, {}, "split is for behaviours"),
+        ({"corpora": ["all"], "split": "validation"}, {}, "split is for behaviours"),
         ({"corpora": ["all"], "over": "first"}, {}, "over"),
         ({"corpora": ["all"], "epsilon": -1}, {}, "epsilon"),
         ({"corpora": ["all"], "over": "all"}, {"positions": "last"}, "none of which follows"),

@@ -327,7 +327,7 @@ def of_crossed(
             {"column": "kl"},
             {},
             "figures.f draws kl of sweeps.crossed, which is two_choice, of which score, "
-            "propensity, choice_mass can be drawn; name one of these.",
+            "probability, propensity, choice_mass can be drawn; name one of these.",
         ),
     ],
 )

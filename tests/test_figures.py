@@ -114,6 +114,17 @@ def divergence(sweep: str = "dose", sources=("code",), layers=("2", "10")) -> pd
     return pd.DataFrame(rows)
 
 
+def of_points() -> tuple[Inputs, dict]:
+    """Two models, of which one has a sweep for each sign of the coefficient."""
+    signs = {"added": 1, "subtracted": -1, "other": 0}
+    tables = []
+    for name, sign in signs.items():
+        table = divergence(name, ("code", "text"), ("2",))
+        tables.append(table[table["coefficient"] * sign >= 0])
+    titles = {"added": "One model", "subtracted": "One model", "other": "Another"}
+    return Inputs(tables=tables), {"shown": [KL | {"table": t} for t in signs], "titles": titles}
+
+
 def crossed(vectors: list[str] | None = None) -> pd.DataFrame:
     """Matching scores of all behaviours under each vector, which moves its own; a curve ended."""
     generator = np.random.default_rng(7)
@@ -241,6 +252,18 @@ CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
         "layers",
         Inputs(tables=[divergence(sources=("code", "text"))]),
         {"shown": [KL], "layers": [10]},
+    ),
+    "layers on a logarithmic scale": lambda: (
+        "layers",
+        Inputs(tables=[divergence()]),
+        {"shown": [KL | {"label": "KL from unsteered (nats), in words that take two lines"}]}
+        | {"log": True, "labels": {"code": "Python code"}},
+    ),
+    "points": lambda: ("points", *of_points()),
+    "points of one source": lambda: (
+        "points",
+        Inputs(tables=[divergence(layers=("2",))]),
+        {"shown": [KL], "title": "Dose"},
     ),
     "interference": lambda: (
         "interference",
@@ -801,6 +824,30 @@ def test_unsteered_values_that_differ_by_layer_are_a_line_of_them():
     figure, _ = figure_and_numbers("layers", Inputs(tables=[table]), {"shown": [KL]})
     dashed = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
     assert [[*line.get_ydata()] for line in dashed] == [[0.0, 0.5]]
+
+
+def test_points_lie_in_the_rows_of_their_titles():
+    inputs, settings = of_points()
+    figure, points = plugins.load("figures", "points").draw(inputs, settings)
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [
+        "One model",
+        "Another",
+    ]
+    one = points[(points["row"] == "One model") & (points["source"] == "code")]
+    assert sorted(one["coefficient"]) == [-2, -1, 0, 0, 1, 2, 4]
+    drawn = {}
+    for line in figure.axes[0].lines:
+        drawn |= {round(place): value for value, place in zip(*line.get_data(), strict=True)}
+    assert set(drawn) == {0, 1}
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend[0] == "Unsteered" and len(legend) == 6
+
+
+def test_two_values_of_one_point_are_refused():
+    inputs, settings = of_points()
+    same = settings | {"titles": dict.fromkeys(settings["titles"], "One model")}
+    with pytest.raises(StudyError, match="one value of One model on code at coefficient -2"):
+        plugins.load("figures", "points").draw(inputs, same)
 
 
 def test_interference_is_the_change_from_the_unsteered_score_in_each_cell():

@@ -384,7 +384,7 @@ def test_the_plan_of_log_odds() -> None:
         ({"tokens": [True]}, "tokens"),
         ({"tokens": [""]}, "tokens"),
         ({"tokens": ["I"], "epsilon": -1}, "epsilon"),
-        ({"tokens": ["I"], "corpora": ["text"], "split": "test"}, "split is for behaviours"),
+        ({"tokens": ["I"], "corpora": ["text"], "split": "validation"}, "split is for behaviours"),
         ({"tokens": ["I"], "max_tokens": 20}, "max_tokens is for corpora"),
         ({"tokens": ["I"], "behaviours": ["style"]}, "which has no prompts; give it `prompt`"),
     ],

@@ -51,11 +51,27 @@ def write(path: Path, records: list[dict[str, Any]]) -> Path:
 def settings(path: Path, **given: Any) -> dict[str, Any]:
     """The settings of an entry, as a study has them."""
     entry = {"source": "items", "file": str(path), "prompt": "question"}
-    return ItemsBehaviour.model_validate(entry | given).model_dump(mode="json", exclude={"title"})
+    return ItemsBehaviour.model_validate(entry | given).settings()
 
 
 FIELDS = {"choices": "choices", "matching": "answer"}
 PAIR = {"choices": ["good", "bad"], "matching": "good"}
+
+
+def test_prompts_are_stripped_where_that_is_asked_for(tmp_path: Path) -> None:
+    """The choices stay as they are, and so does what ends a few-shot prompt unless it is asked."""
+    records = [{**record, "question": f" {record['question']}\n\n"} for record in RECORDS]
+    records[0]["choices"] = [" first", "second ", "third"]
+    path = write(tmp_path / "items.jsonl", records)
+    for strip in (False, True):
+        made = items.questions(settings(path, strip=strip, **FIELDS), "")
+        for item, plain, record in zip(made, RECORDS, records, strict=True):
+            assert item.prompt == (plain if strip else record)["question"]
+            assert list(item.choices) == record["choices"]
+    assert "strip" not in settings(path, **FIELDS)
+    write(path, [{**RECORDS[0], "question": " \n"}])
+    with pytest.raises(StudyError, match=r"the field question of .* line 1 is empty; fill it"):
+        items.questions(settings(path, strip=True, **FIELDS), "")
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".json", ".parquet", ".jsonl.gz"])

@@ -32,6 +32,8 @@ SETTINGS: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     "corpora.python.train": (10001, [("documents", "python")]),
     "corpora.python.validation": (1001, [("documents", "python")]),
     "corpora.python.title": ("Snakes", NOTHING),
+    "corpora.python.generate": (False, NOTHING),
+    "corpora.python.strip": (True, [("documents", "python")]),
     "corpora.python.filter": ({"field": "a", "equal": 1}, [("documents", "python")]),
     "corpora.python.min_characters": (9, [("documents", "python")]),
     "corpora.python.final_newline": ("keep", [("documents", "python")]),
@@ -54,6 +56,7 @@ SETTINGS: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     "behaviours.myopic.duplicates": ("keep", [("questions", "myopic")]),
     "behaviours.myopic.train": (400, [("questions", "myopic")]),
     "behaviours.myopic.validation": (201, [("questions", "myopic")]),
+    "behaviours.myopic.category": ("kind", [("questions", "myopic")]),
     "behaviours.myopic.title": ("Short sight", NOTHING),
     "activations.code.format": ("chat", [("activations", "code")]),
     "activations.code.site": ("mlp", [("activations", "code")]),
@@ -135,7 +138,9 @@ def test_every_setting_of_a_source_is_tried() -> None:
     ):
         for entry in entries:
             missing = {field for field in entry.model_fields if (section, field) not in tried} - {
-                "source"
+                "source",
+                "repository",  # see test_repositories
+                "splits",
             }
             assert not missing, (entry, missing)
 

@@ -355,13 +355,21 @@ def test_states_kept_above_an_injection_are_an_error() -> None:
             final_states(model, batch, injected(model, Part(1, noise(1), site)), 1.0)
 
 
+def test_along_a_vector_that_is_0_nothing_is_ablated() -> None:
+    model = wrapped("llama")
+    (batch, *_) = batches(model)
+    parts = [Part(layer, torch.zeros(32), "input", ablate) for layer in range(model.n_layers)]
+    steered = final_states(model, batch, injected(model, *parts), 1.0)
+    assert torch.equal(steered, final_states(model, batch, NOTHING, 0.0))
+
+
 @pytest.mark.parametrize(
     ("architecture", "part", "sentence"),
     [
         (
             "llama",
-            Part(2, torch.zeros(32), operator=ablate),
-            "The vector injected at layer 2 has the length 0, so no direction to ablate along; "
+            Part(2, torch.zeros(32), operator=clamp),
+            "The vector injected at layer 2 has the length 0, so no direction to clamp along; "
             "leave this layer out, or use another vector.",
         ),
         (

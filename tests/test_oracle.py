@@ -254,6 +254,8 @@ def test_behaviour_sweep(both, path, layers, record_property):
             assert row["choice_mass"] == pytest.approx(
                 float(logits.softmax(0)[choices].sum()), abs=1e-4
             )
+            of_both = logits.softmax(0)[choices]
+            assert row["probability"] == pytest.approx(float(of_both[0] / of_both.sum()), rel=1e-3)
     assert next(rows, None) is None
     record_property("nearest miss", min(margins))
     assert sum(margin > MARGIN for margin in margins) > 0.9 * len(margins)
@@ -347,14 +349,17 @@ def test_questions_in_a_format(both, form, positions, record_property):
         prompt = question["prompt"].removesuffix(", I choose (") + "?"
         questions.append({**question, **answers, "prompt": prompt})
     said(both, form, "a", "b")  # gives both tokenizers their template
-    prompts = {"bold": two_choice.read_prompts(both.model.tokenizer, "bold", questions, how, "(")}
+    letters = ("A", "B")
+    prompts = {
+        "bold": two_choice.read_prompts(both.model.tokenizer, "bold", questions, how, "(", letters)
+    }
     vector = both.vector[1]
     parts = (Part(1, torch.tensor(vector), positions=positions),)
     steering = Steering("own", parts, tuple(COEFFICIENTS), {"answers": ("bold",)})
     asked = [Asked("answers", two_choice, prompts)]
     (found,) = runner.run(both.model, asked, [steering], batch_tokens=150)
     rows = iter(found.to_pylist())
-    margins = []
+    margins, seen = [], set()
     for coefficient in COEFFICIENTS:
         for question in questions:
             row = next(rows)
@@ -379,6 +384,12 @@ def test_questions_in_a_format(both, form, positions, record_property):
             assert row["choice_mass"] == pytest.approx(
                 float(logits.softmax(0)[choices].sum()), abs=1e-4
             )
+            asked_of = [said(both, form, question["prompt"], f"({one}").ids[-1] for one in letters]
+            of_a_or_b = dict(zip(letters, logits.softmax(0)[asked_of].tolist(), strict=True))
+            share = of_a_or_b.get(letter["matching"], 0) / sum(of_a_or_b.values())
+            assert row["probability"] == pytest.approx(share, rel=1e-3, abs=1e-9)
+            seen.add(letter["matching"] in letters)
+    assert seen == {True, False}
     record_property("nearest miss", min(margins))
     assert sum(margin > MARGIN for margin in margins) > 0.9 * len(margins)
 

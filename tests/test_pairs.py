@@ -41,7 +41,7 @@ def write(path: Path, records: list[dict[str, Any]]) -> Path:
 def settings(path: Path, **given: Any) -> dict[str, Any]:
     """The settings of an entry, as a study has them."""
     entry = {"source": "pairs", "file": str(path), "train": 4, "validation": 2, "questions": 8}
-    return PairsBehaviour.model_validate(entry | given).model_dump(mode="json", exclude={"title"})
+    return PairsBehaviour.model_validate(entry | given).settings()
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".json", ".csv", ".parquet"])
@@ -65,6 +65,34 @@ def test_the_two_sides_of_a_pair(tmp_path: Path, ending: str) -> None:
         assert [tuple(row[column] for column in columns) for row in third] == expected
         splits = [row["split"] for row in made]
         assert splits == ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
+
+
+def test_prompts_are_stripped_where_that_is_asked_for(tmp_path: Path) -> None:
+    """As `question.strip()` does; answers and system prompts stay as they are."""
+    prompts = [" Is it?\n\nChoices:\n (A) Yes\n", "\t Is it? \r\n", "Is it?", "\u00a0So?\u2003"]
+    records = [
+        {"q": f"{prompt}", "yes": f" {i} ", "no": "(B)\n", "kind": " Be.\n", "rude": " No."}
+        for i, prompt in enumerate(prompts * 2)
+    ]
+    path = write(tmp_path / "pairs.jsonl", records)
+    given = {"prompt": "q", "matching": "yes", "not_matching": "no"}
+    given |= {"system_matching": "kind", "system_not_matching": "rude"}
+    for strip, expected in ((False, prompts * 2), (True, [each.strip() for each in prompts * 2])):
+        made = table(settings(path, strip=strip, **given)).sort_by("question").to_pylist()
+        assert [row["prompt"] for row in made] == expected
+        for row, record in zip(made, records, strict=True):
+            assert row["matching"] == record["yes"]
+            assert row["system_matching"] == record["kind"]
+    assert "strip" not in settings(path, **given)
+    write(path, [{"q": " \n", "yes": "a", "no": "b"}])
+    with pytest.raises(StudyError, match=r"the field q of .* line 1 is empty; fill it, or remove"):
+        pairs.questions(
+            settings(path, strip=True, prompt="q", matching="yes", not_matching="no"), ""
+        )
+    with pytest.raises(
+        ValueError, match="strip is of prompts, and whole texts differ; leave it out"
+    ):
+        settings(path, strip=True, matching="yes", not_matching="no")
 
 
 def test_pairs_are_drawn_once_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ from snakesteer.plan.resources import Size
 from snakesteer.study import schema, study_file
 from snakesteer.study.designs import AloneDesign, CombinedDesign
 from snakesteer.study.measures import NextToken
-from snakesteer.study.published import PublishedSimultaneous, PublishedSkill
+from snakesteer.study.published_skills import PublishedSimultaneous, PublishedSkill
 from snakesteer.sweeps.job import SweepJob
 
 PAPER = REPOSITORY / "config" / "papers" / "broad-skills.yaml"

@@ -25,7 +25,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_plugins_of_each_kind() -> None:
-    assert plugins.names("corpora") == ["files", "hub", "installed"]
+    assert plugins.names("corpora") == ["files", "hub", "installed", "repository"]
     assert plugins.names("readers") == ["json-records", "parquet", "separated", "text"]
     assert plugins.names("behaviours") == [
         "crossed",
@@ -49,7 +49,7 @@ def test_an_unknown_name_is_told_with_those_there_are() -> None:
     with pytest.raises(StudyError) as told:
         plugins.load("corpora", "file")
     assert str(told.value) == (
-        "there is no file among the corpora files, hub, installed; did you mean files?"
+        "there is no file among the corpora files, hub, installed, repository; did you mean files?"
     )
 
 

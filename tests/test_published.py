@@ -28,6 +28,7 @@ from checkout import copy_of_repository
 from snakesteer.core.errors import StudyError
 from snakesteer.figures import drawing
 from snakesteer.figures.inputs import Inputs
+from snakesteer.hub.commits import tree_ids
 from snakesteer.papers import behaviours, source, vectors
 from snakesteer.papers.shipping import ship
 from snakesteer.papers.skill import skill_curve
@@ -46,7 +47,7 @@ AUTHORS = REPOSITORY.parent / "shared" / "published"
 SHIPPED = REPOSITORY / "resources" / "published" / "broad-skills"
 CONFIG = REPOSITORY / "config" / "papers" / "broad-skills-published.yaml"
 COMMIT = "14d177d6ae42a27d25bb3d78897878893d079cdc"
-IDS = source.tree_ids((SHIPPED / f"{COMMIT}.json").read_bytes())
+IDS = tree_ids((SHIPPED / f"{COMMIT}.json").read_bytes())
 NAMES = {"myopia": "myopic", "wealth-seeking": "wealth_seeking"}
 CORPORA = {"code": "only_code", "text": "only_text"}
 authors_only = pytest.mark.skipif(not AUTHORS.is_dir(), reason="needs ../shared/published")
@@ -138,6 +139,7 @@ def small_study(folder: Path, where: str) -> dict[str, Any]:
     return {
         "name": "theirs",
         "published": {
+            "paper": "theirs",
             "source": where,
             "commit": "0" * 40,
             "corpora": {name: {"key": key} for name, key in CORPORA.items()},
@@ -662,7 +664,8 @@ def test_what_is_missing_or_damaged_is_left_out_and_the_rest_is_drawn(
         for name in ("one", "cut")
     } | {"coding/edited.json": "f" * 40}
     tree = [{"path": path, "sha": blob} for path, blob in ids.items()]
-    listing = tmp_path / "resources" / "published" / f"{'0' * 40}.json"
+    listing = tmp_path / "resources" / "published" / "theirs" / f"{'0' * 40}.json"
+    listing.parent.mkdir()
     listing.write_text(json.dumps({"tree": tree}))
     printed = checkout.snakemake("--cores", "2", config=config)
     results = tmp_path / "results" / "theirs"
@@ -769,6 +772,13 @@ def test_an_address_at_github_implies_where_the_blob_ids_are() -> None:
         f"https://api.github.com/repos/owner/name/git/trees/{commit}?recursive=1"
     )
     assert schema.Published(**given, listing="https://a.b/tree").tree == "https://a.b/tree"
+
+
+def test_a_study_that_names_no_paper_takes_the_first_ones_tables() -> None:
+    data = study_file.read(CONFIG)
+    of = Plan(study_file.parse(data), REPOSITORY).published
+    assert data["published"].pop("paper") == "broad-skills"
+    assert Plan(study_file.parse(data), REPOSITORY).published == of
 
 
 def test_the_shipped_tables_need_no_source(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_an_entry_holds_what_is_given(
 
 
 def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> None:
-    for name in ("miniature", "published"):
+    for name in ("miniature", "papers/broad-skills"):
         plan = Plan(study_file.load(REPOSITORY / "config" / f"{name}.yaml"), REPOSITORY)
         for made in plan.artefacts():
             new = {"format", "site", "positions", "completion", "readers"} & made.settings.keys()

@@ -90,6 +90,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "models.miniature.context": (512, "study"),
     "models.miniature.parameters": (1, "study"),
     "models.miniature-chat.dtype": ("bfloat16", _CHAT_MODEL),
+    "corpora.text.generate": (False, "study"),
     "corpora.text.kind": (
         "all",
         "documents skip_tokens activations mean vector*3 study_vector*3 sweep*3 table*3 "
@@ -193,6 +194,8 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "sweeps.combined.measures.two_choice.behaviours": (["myopia"], _BEHAVIOUR),
     "sweeps.combined.measures.two_choice.format": ({"template": "Asked: {prompt}"}, _BEHAVIOUR),
     "sweeps.combined.measures.two_choice.answer_prefix": ("(", _BEHAVIOUR),
+    "sweeps.combined.measures.two_choice.letters": (["A", "B"], _BEHAVIOUR),
+    "sweeps.combined.measures.two_choice.by_category": (True, "table figure study"),
     "sweeps.combined.inject.combine": (["mean"], _BEHAVIOUR),
     "sweeps.combined.inject.weighted": ([True], _BEHAVIOUR),
     "sweeps.combined.measures.two_choice.split": ("validation", _BEHAVIOUR),
@@ -244,6 +247,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "figures.activation-distributions.log": (False, _FIGURE),
     "scorecards.control.title": ("Control", "scorecard study"),
     "scorecards.control.caption": ("Code and control.", "scorecard study"),
+    "scorecards.control.column": ("perplexity", "scorecard study"),
     "scorecards.control.sweeps": (["python"], "scorecard study"),
     "scorecards.control.against": (["code"], "scorecard study"),
     "statistics.resamples": (500, "table*4 figure*3 scorecard study"),
@@ -275,6 +279,7 @@ TIED = {
     "CombinedFigure": {"intervals", "kind", "sweep", "single"},
     "SimultaneousFigure": {"intervals", "kind", "sweep"},
     "DistributionsFigure": {"kind"},
+    "Scorecard": {"along", "by_category", "choices"},
 }
 
 

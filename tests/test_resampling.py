@@ -230,6 +230,7 @@ def test_a_behaviour_table_has_intervals_over_vectors() -> None:
                 "logit_matching": float(matches),
                 "logit_not_matching": 1.0,
                 "choice_mass": 1.0,
+                "probability": matches / 20,
                 **columns,
             }
             for place in range(10)
@@ -245,6 +246,7 @@ def test_a_behaviour_table_has_intervals_over_vectors() -> None:
         (0.5 - half, 0.5 + half)
     )
     assert row["propensity_vector_high"] == pytest.approx(4 + 10 * half)
+    assert row["probability_vector_low"] == pytest.approx(0.25 - half / 2)
 
 
 def test_a_figure_shows_the_intervals_it_is_asked_for() -> None:

@@ -30,7 +30,15 @@ CUT = {"train": 500, "validation": 200}
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return Plan(study_file.load(REPOSITORY / "config" / "miniature.yaml"), REPOSITORY)
+    """The default study, with a selection from one of its corpora."""
+    asked = {"of": "text", "model": "miniature", "tokens": [40], "above": 0, "max_tokens": 128}
+    selection = {
+        "extends": "miniature.yaml",
+        "corpora": {"kept": {"source": "selected", **asked}},
+        "activations": {"kept": {"model": "miniature", "corpus": "kept", "max_tokens": 128}},
+    }
+    data = study_file.resolve(selection, REPOSITORY / "config")
+    return Plan(study_file.parse(data), REPOSITORY)
 
 
 def changed(artefact: Artefact, **settings: Any) -> Artefact:
@@ -102,12 +110,15 @@ def test_more_work_takes_longer(plan: Plan) -> None:
 
 def test_tokens_of_the_other_stages(plan: Plan) -> None:
     made = {artefact.name: artefact for artefact in plan.artefacts()}
-    documents, questions = (
+    documents, of_kept, questions = (
         next(made for made in plan.artefacts("activations") if made.name == name)
-        for name in ("text", "myopia")
+        for name in ("text", "kept", "myopia")
     )
     assert tokens(documents) == 400 * 128
     assert tokens(changed(documents, documents=10)) == 10 * 128
+    (selection,) = plan.artefacts("selected_documents")
+    assert tokens(selection) == (400 + 48) * 128
+    assert tokens(of_kept) == 400 * 128
     assert tokens(questions) == 2 * 500 * 256
     assert tokens(made["grid.layer-3"]) == 200 * 5 * 11 * 256
     assert tokens(made["single.layer-3"]) == 300 * 5 * 3 * 256

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,9 @@ from snakesteer.tables.scorecard import (
 )
 
 SHIPPED = REPOSITORY / "resources" / "published" / "broad-skills"
+PUBLISHED = REPOSITORY / "config" / "papers" / "broad-skills-published.yaml"
 KINDS = ["code", "grid", "single", "combined", "simultaneous"]
+SHADED = '<tr class="outside">'
 
 
 def published(name: str) -> pd.DataFrame:
@@ -152,9 +155,113 @@ def test_what_has_no_interval_does_not_differ() -> None:
     single = published("single").head(1)
     unknown = single.assign(score=0.9, score_low=np.nan, score_high=np.nan)
     compared = scorecard([single], [unknown])
-    assert compared.pairs["within"].all() and compared.curves["within"].all()
+    assert compared.pairs["within"].isna().all() and compared.curves["within"].isna().all()
     assert compared.curves["verdict"].str.startswith("unknown: no point has an interval").all()
-    assert "<b>0 of 1 curves agree.</b>" in page(compared, "Unknown")
+    text = page(compared, "Unknown")
+    assert "<b>0 of 1 curves agree.</b>" in text and SHADED not in text
+    table = published("simultaneous")
+    other = scorecard([table], [shifted(table, 0.5)])
+    differing = [(~rows["within"]).sum() for rows in (other.pairs, other.curves)]
+    assert page(other, "Other").count(SHADED) == sum(differing) and min(differing)
+
+
+def swept(shift: float, low: float | None = 0.1) -> pd.DataFrame:
+    """A sweep of one vector at three layers, by a column that is no matching score."""
+    rows = []
+    for layer in (1, 2, 10):
+        for coefficient in (-1.0, 0.0, 1.0):
+            value = 0.5 + (0.02 * layer + shift * (layer == 2)) * coefficient
+            rows.append(
+                {
+                    "sweep": "swept",
+                    "kind": "grid",
+                    "vector": "myopia",
+                    "behaviour": "myopia",
+                    "layer": str(layer),
+                    "coefficient": coefficient,
+                    "split": "test",
+                    "unsteered": coefficient == 0,
+                    "score": 0.5,
+                    "probability": value,
+                    "probability_low": np.nan if low is None else value - low,
+                    "probability_high": np.nan if low is None else value + low,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def test_another_column_is_compared_along_the_layer() -> None:
+    compared = scorecard([swept(0.2)], [swept(0)], "probability", "layer")
+    assert list(compared.curves["curve"]) == ["coefficient -1, myopia", "coefficient +1, myopia"]
+    assert set(compared.curves["statistic"]) == {"mean probability"}
+    up = compared.pairs[compared.pairs["curve"] == "coefficient +1, myopia"]
+    assert list(up["point"]) == ["layer 1", "layer 2", "layer 10"]
+    np.testing.assert_allclose(up["difference"], [0, 0.2, 0])
+    np.testing.assert_allclose(up["difference_high"], np.sqrt(2) * 0.1 + up["difference"])
+    assert list(up["within"]) == [True, False, True]
+    assert compared.curves["verdict"].str.startswith("differs at points").all()
+    figure, _ = overlay(compared, {})
+    panel = figure.axes[0]
+    assert panel.get_xlabel() == "Layer" and panel.get_ylabel() == "Probability"
+    assert list(panel.lines[0].get_xdata()) == [1, 2, 10]
+
+
+def test_without_intervals_the_verdict_says_what_is_known() -> None:
+    compared = scorecard([swept(0.2, None)], [swept(0)], "probability", "layer")
+    assert list(compared.curves["verdict"]) == [
+        "unknown: no point has an interval of its difference; it is -0.067 on average and -0.200 "
+        "at most (layer 2), rank agreement 0.50",
+        "unknown: no point has an interval of its difference; it is +0.067 on average and +0.200 "
+        "at most (layer 2), rank agreement 0.50",
+    ]
+    assert "nan" not in page(compared, "Unknown")
+    by_coefficient = scorecard([swept(0.2, None)], [swept(0)], "probability")
+    assert list(by_coefficient.curves["curve"]) == [
+        "layer 1, myopia",
+        "layer 2, myopia",
+        "layer 10, myopia",
+    ]
+    assert "+0.200 at most (coefficient +1)" in by_coefficient.curves["verdict"][1] or (
+        "-0.200 at most (coefficient -1)" in by_coefficient.curves["verdict"][1]
+    )
+
+
+def test_columns_and_curves_that_are_not_there_are_told() -> None:
+    with pytest.raises(StudyError, match=r"the column nll, which swept has not; name one of coeff"):
+        scorecard([swept(0)], [swept(0)], "nll")
+    with pytest.raises(StudyError, match=r"are single sweeps, which have no curve along the layer"):
+        scorecard([published("single")], [published("single")], along="layer")
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        (
+            {"column": "kl"},
+            "scorecards.s.column names kl, but sweeps.published-grid is two_choice, which has "
+            "score, probability, propensity, choice_mass; name one of these.",
+        ),
+        (
+            {"sweeps": ["published-single"], "against": ["published-single"], "along": "layer"},
+            "scorecards.s.along is layer, but sweeps.published-single is two_choice of vectors "
+            "alone with chosen multipliers, of which no curve runs along the layer; take vectors "
+            "alone, or leave it out.",
+        ),
+        (
+            {"sweeps": ["published-code"], "against": ["published-code"], "along": "layer"},
+            "scorecards.s.along is layer, but sweeps.published-code is next_token of published "
+            "skills, of which no curve runs along the layer; take vectors alone, or leave it out.",
+        ),
+    ],
+)
+def test_a_scorecard_that_has_no_curves_is_told_before_anything_runs(
+    entry: dict[str, Any], sentence: str
+) -> None:
+    compared = {"sweeps": ["published-grid"], "against": ["published-grid"], **entry}
+    given = study_file.read(PUBLISHED) | {"scorecards": {"s": compared}}
+    with pytest.raises(StudyError) as told:
+        study_file.parse(given)
+    assert str(told.value).endswith(sentence)
 
 
 def test_the_permuted_control_is_outside() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import llama
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
@@ -286,6 +287,35 @@ def test_the_shuffle_is_that_of_datasets_2() -> None:
     assert kept == [100 * n + i for n in range(3) for i in range(7)]
 
 
+def test_a_shuffle_without_a_buffer_is_that_of_tables() -> None:
+    """What datasets 3.6 gives: `Dataset.from_dict({"n": range(21)}).shuffle(seed=42)["n"]`."""
+    shards = [lambda n=n: [("", {"n": 7 * n + i}) for i in range(7)] for n in range(3)]
+    shuffled = list(records.in_order(shards, {"seed": 42, "buffer": None}))
+    assert [record["n"] for _, record in shuffled] == [
+        *(16, 10, 15, 20, 12, 14, 7, 6, 9, 3, 0, 17, 5, 11, 19, 2, 4, 18, 1, 13, 8)
+    ]
+    by_hand = []
+    for place in np.random.default_rng(7).permutation(21):
+        by_hand.append(int(place))
+    shuffled = list(records.in_order(shards, {"seed": 7, "buffer": None}))
+    assert [record["n"] for _, record in shuffled] == by_hand
+
+
+def test_the_documents_of_a_table_shuffled_whole(tmp_path: Path) -> None:
+    """Shuffled first, filtered then; the training split is behind the validation split."""
+    lines = [{"text": f"{i}", "kind": "odd" if i % 2 else "even"} for i in range(40)]
+    llama.write_lines(tmp_path / "b.jsonl", lines[20:])
+    llama.write_lines(tmp_path / "a.jsonl", lines[:20])
+    one = {"files": [str(tmp_path)]}
+    splits = {"train": {**one, "skip": 15}, "validation": one}
+    given = {"filter": {"field": "kind", "equal": "odd"}, "shuffle": {"seed": 42, "buffer": None}}
+    settings = corpus(tmp_path, splits=splits, train=5, validation=15, **given)
+    files.identity(settings, REPOSITORY)
+    made = documents(settings)
+    odd = [f"{place}" for place in np.random.default_rng(42).permutation(40) if place % 2]
+    assert [d["text"] for d in made["validation"] + made["train"]] == odd
+
+
 def corpus(folder: Path, **changes: Any) -> dict[str, Any]:
     """Settings of a corpus over a folder as the Pile's."""
     entry = {
@@ -346,6 +376,12 @@ def test_the_rest_of_one_source_is_the_other_split(tmp_path: Path) -> None:
             "splits.validation reads what splits.train reads; set splits.validation.skip to 20, or "
             "ask for fewer in train, so that no document is in both."
         )
+    after = {"train": {**one, "skip": 10}, "validation": one}
+    files.identity(corpus(folder, field="content", splits=after), REPOSITORY)
+    after["train"]["skip"] = 9
+    settings = corpus(folder, field="content", splits=after)
+    with pytest.raises(StudyError, match=r"set splits.train.skip to 10, or ask for fewer in valid"):
+        files.identity(settings, REPOSITORY)
     part = {"files": [str(next(folder.iterdir()))]}
     settings = corpus(folder, field="content", splits={"train": one, "validation": part})
     with pytest.raises(StudyError, match=r"both read .*, but not the same files altogether"):
@@ -388,6 +424,33 @@ def test_records_without_text_are_not_counted(tmp_path: Path) -> None:
     splits = {"train": one, "validation": {**one, "skip": 1}}
     made = documents(corpus(tmp_path, splits=splits, **settings))
     assert [made[split][0]["text"] for split in drawing.SPLITS] == ["long", "text"]
+
+
+def test_texts_are_stripped_where_that_is_asked_for(tmp_path: Path) -> None:
+    """What is left of them counts; completions stay as they are."""
+    lines = [{"text": text, "then": f" {text}"} for text in (" a\n", "\n", "b b", "\tc \r\n", "d")]
+    llama.write_lines(tmp_path / "a.jsonl", lines)
+    one = {"files": [str(tmp_path)]}
+    splits = {"train": one, "validation": {**one, "skip": 2}}
+    sizes = {"train": 2, "validation": 2, "shuffle": False, "completion": "then"}
+    made = documents(corpus(tmp_path, splits=splits, **sizes, strip=True))
+    rows = made["train"] + made["validation"]
+    assert [row["text"] for row in rows] == ["a", "b b", "c", "d"]
+    assert [row["completion"] for row in rows] == [lines[i]["then"] for i in (0, 2, 3, 4)]
+    made = documents(corpus(tmp_path, splits=splits, **sizes))
+    assert [row["text"] for row in made["train"]] == [" a\n", "\n"]
+    entry = corpus(tmp_path, splits=splits, **sizes)
+    plans = []
+    for given in (entry, {**entry, "strip": True}):
+        data = {
+            "name": "s",
+            "models": {"m": {"source": str(REPOSITORY / "resources/models/miniature")}},
+        }
+        data["corpora"] = {"c": given}
+        data["activations"] = {"c": {"model": "m", "corpus": "c"}}
+        (planned,) = Plan(study_file.parse(data), REPOSITORY).artefacts("documents")
+        plans.append(planned.settings)
+    assert [settings.get("strip") for settings in plans] == [None, True]
 
 
 def test_a_drawn_split_outlasts_a_corpus_of_the_same_name(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def asked(sweep: str, resamples: int | None = None, **changes: Any) -> dict[str,
     return {"measures": {"next_token": measure | changes}, "resamples": resamples}
 
 
-METHODS = "difference, contrast, pca, logistic, lda, combine, file, own, control"
+METHODS = "difference, contrast, pca, logistic, lda, combine, file, chosen, own, control"
 
 
 @pytest.fixture
@@ -51,14 +51,14 @@ def at(data: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 
 def test_every_study_in_config_is_valid() -> None:
-    for path in (REPOSITORY / "config").glob("*.yaml"):
+    for path in (REPOSITORY / "config").rglob("*.yaml"):
         assert study_file.load(path).name == path.stem
 
 
 def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
     """Those that extend another one as they are when that is merged in; and no misspelt one is."""
     schema = jsonschema.Draft202012Validator(json.loads(reference.json_schema()))
-    for path in (REPOSITORY / "config").glob("*.yaml"):
+    for path in (REPOSITORY / "config").rglob("*.yaml"):
         schema.validate(study_file.read(path))
     for sweep in (
         {"inject": {"vectr": "code"}},
@@ -858,3 +858,11 @@ def test_the_reference_is_up_to_date() -> None:
     assert (REPOSITORY / "docs" / "study.md").read_text() == reference.markdown()
     schema = (REPOSITORY / "config" / "study.schema.json").read_text()
     assert schema == reference.json_schema()
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "config").rglob("*.yaml")), ids=lambda path: path.stem
+)
+def test_what_a_run_writes_down_is_read_back(path: Path) -> None:
+    study = study_file.load(path)
+    assert study_file.parse(study.model_dump(mode="json")) == study

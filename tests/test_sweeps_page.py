@@ -9,6 +9,7 @@ from conftest import REPOSITORY
 
 from snakesteer.plan.plan import Plan
 from snakesteer.study import study_file
+from snakesteer.study.schema import Study
 
 MINIATURE = REPOSITORY / "config" / "miniature.yaml"
 
@@ -16,13 +17,20 @@ MINIATURE = REPOSITORY / "config" / "miniature.yaml"
 def test_every_sweep_of_the_page_can_be_run() -> None:
     page = (REPOSITORY / "docs" / "sweeps.md").read_text(encoding="utf-8")
     sweeps, figures = {}, {}
+    whole = study_file.read(MINIATURE)
     for block in re.findall(r"```yaml\n(.*?)```", page, re.S):
-        for name, entry in yaml.safe_load(block).items():
+        given = yaml.safe_load(block)
+        if given.keys() <= Study.model_fields.keys():
+            whole = study_file.merge(whole, given)
+            continue
+        for name, entry in given.items():
             (figures if "kind" in entry else sweeps)[name] = entry
     over = {"sweeps": sweeps, "figures": figures}
-    study = study_file.parse(study_file.merge(study_file.read(MINIATURE), over))
-    plan = Plan(study, REPOSITORY)
-    assert len(sweeps) == 14 and all(plan.sweeps[name] for name in sweeps)
+    plan = Plan(study_file.parse(study_file.merge(whole, over)), REPOSITORY)
+    assert len(sweeps) == 15 and all(plan.sweeps[name] for name in sweeps)
     assert len(figures) == 7 and plan.figures.keys() >= figures.keys()
     named = {f"side-effects.{name}" for name in ("own", "others", "documents")}
     assert plan.tables.keys() >= {"layers", "together", "as-one", "search", *named}
+    assert plan.candidates.keys() == {"direction"} and {"direction", "at-its-layer"} <= {
+        *plan.vectors
+    }

@@ -31,6 +31,7 @@ from snakesteer.figures.drawing import draw_figure
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import LOOK
 
+SHOWN = ("curves", "layers", "points")
 TITLE = "_US$ and Ke$$ha, C:\\new_x^2 \\$5 ~ 100 % {a} & #1"
 
 
@@ -46,6 +47,8 @@ def drawn(kind: str) -> Figure:
         inputs = Inputs(behaviour=table)
     if kind == "vectors":
         inputs = described()
+    if kind == "points":
+        inputs = Inputs(tables=[divergence(layers=("2",)), divergence("permuted", layers=("2",))])
     if kind in ("curves", "layers", "against"):
         inputs = Inputs(tables=[divergence(), divergence("permuted", layers=("2",)), skill()])
     names = [*table["behaviour"].unique(), "code", "text", *arrays(), *VECTORS]
@@ -57,7 +60,7 @@ def drawn(kind: str) -> Figure:
         "titles": {"permuted": TITLE},
         "controls": ["permuted"],
         **COLLAPSE,
-        **({"shown": [KL, KL | {"table": "permuted"}]} if kind in ("curves", "layers") else {}),
+        **({"shown": [KL, KL | {"table": "permuted"}]} if kind in SHOWN else {}),
         **({"shown": [KL], "coefficient": 1, "layer": 2} if kind == "interference" else {}),
         **({"vectors": VECTORS} if kind == "vectors" else {}),
         **(AGAINST if kind == "against" else {}),

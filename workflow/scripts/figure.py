@@ -12,6 +12,7 @@ with job(snakemake):
         dict(zip(settings["arrays"], paths, strict=True)),
         settings.get("intervals", "items"),
         snakemake.input.get("described", []),
+        snakemake.input.get("choice", []),
     )
     stem = Path(snakemake.output.pdf).with_suffix("")
     draw_figure(settings["kind"], inputs, settings, stem)

@@ -17,5 +17,6 @@ with job(snakemake):
         snakemake.output[0],
         pa.Table.from_pandas(table, preserve_index=False),
         provenance(snakemake)
-        | {key: origin[key] for key in ("missing", "unverified", "blobs", "notes")},
+        | {key: origin[key] for key in ("missing", "unverified", "blobs", "notes")}
+        | snakemake.params.licence,
     )

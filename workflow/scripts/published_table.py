@@ -21,5 +21,5 @@ with job(snakemake):
     write_table(
         snakemake.output[0],
         pa.Table.from_pandas(table, preserve_index=False),
-        provenance(snakemake) | origin,
+        provenance(snakemake) | origin | snakemake.params.licence,
     )

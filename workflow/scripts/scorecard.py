@@ -6,8 +6,9 @@ import pyarrow as pa
 from script_job import job
 from snakesteer.figures.overlay import draw_overlay
 from snakesteer.reports.scorecard import absent_page, page
-from snakesteer.storage.files import read_provenance, read_table, write_table, write_text
+from snakesteer.storage.files import read_json, read_provenance, read_table, write_table, write_text
 from snakesteer.storage.provenance import provenance
+from snakesteer.tables.compared_candidates import same_candidate
 from snakesteer.tables.scorecard import scorecard
 
 with job(snakemake, "scorecards"):
@@ -23,8 +24,17 @@ with job(snakemake, "scorecards"):
         print(f"Left out: {sentence}.", file=sys.stderr)
     pairs = [[read_table(path).to_pandas() for path in pair] for pair in paths]
     present = [pair for pair in pairs if all(len(table) for table in pair)]
-    compared = scorecard(*zip(*present, strict=True)) if present or not missing else None
+    compared = None
+    if present or not missing:
+        ours, theirs = zip(*present, strict=True)
+        how = {
+            name: settings[name] for name in ("column", "along", "by_category") if name in settings
+        }
+        compared = scorecard(ours, theirs, **how)
     described = provenance(snakemake) | {"missing": list(missing)}
+    chosen = [read_json(path)["chosen"] for path in snakemake.input.get("choices", [])]
+    if chosen:
+        described["chosen"] = same_candidate(*chosen)
     for name in ("pairs", "curves"):
         table = (
             pa.Table.from_pandas(getattr(compared, name), preserve_index=False)
@@ -37,7 +47,8 @@ with job(snakemake, "scorecards"):
         "names": [", ".join(settings[k]) for k in ("sweeps", "against")],
     }
     draw_overlay(compared, list(missing), shown, Path(snakemake.output.pdf).with_suffix(""))
-    notes = [f"Left out: {sentence}." for sentence in missing]
+    notes = [described["chosen"]] if chosen else []
+    notes += [f"Left out: {sentence}." for sentence in missing]
     notes += [
         f"{read_table(path)['sweep'][0]}: {sentence}"
         for path in dict.fromkeys(path for pair in paths for path in pair)

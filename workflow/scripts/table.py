@@ -6,6 +6,7 @@ from snakesteer.core.records import read
 from snakesteer.storage.files import read_json, read_table, write_table
 from snakesteer.storage.provenance import provenance
 from snakesteer.sweeps.unqualified import unqualified
+from snakesteer.tables.categories import by_category
 from snakesteer.tables.job import TableJob
 
 with job(snakemake):
@@ -15,6 +16,11 @@ with job(snakemake):
         [read_table(path).to_pandas() for path in snakemake.input.get(role, [])]
         for role in ("sweeps", "resampled")
     )
+    if asked.by_category:
+        questions = [read_table(path).to_pandas() for path in snakemake.input.questions]
+        asked_of = dict(zip(asked.by_category, questions, strict=True))
+        raw = [by_category(rows, asked_of) for rows in raw]
+        resampled = [by_category(rows, asked_of) for rows in resampled]
     table = plugin.table(asked, raw, resampled)
     described = provenance(snakemake)
     if "choice" in snakemake.input.keys():

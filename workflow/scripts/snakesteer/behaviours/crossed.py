@@ -36,7 +36,7 @@ def questions(settings: Mapping[str, Any], repository: str | Path) -> list[Pair]
     file that is not so, with too few questions, or with a prompt or an answer in two splits.
     """
     file = settings["file"]
-    read = _parsed(content(file, repository), file)
+    read = _parsed(content(settings, repository), file)
     drawn: list[Pair] = []
     before: dict[str, str] = {}
     for split in SPLITS:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from snakesteer.behaviours.question import Item
-from snakesteer.behaviours.question_files import content
+from snakesteer.behaviours.question_files import category_of, content, files_of
 from snakesteer.core.errors import StudyError
 from snakesteer.core.half_characters import half_a_character
 from snakesteer.core.notes import note
@@ -20,20 +20,20 @@ Given = Mapping[str, Any]
 
 
 def readers(settings: Given) -> list[str]:
-    """The reader of the file."""
-    return reading.readers_of([settings["file"]])
+    """The readers of the files."""
+    return reading.readers_of(files_of(settings))
 
 
 def questions(settings: Given, repository: str | Path) -> list[Item]:
     """The items of a file, at most `questions` of them drawn.
 
     Settings: `file`; the fields `prompt`, `choices` (one that holds a list, or a list of several)
-    or else `answers` (texts), `matching` and `labels`; `counted_from`, `duplicates`, `questions`
-    and `seed`. An item's id is its number in the file, from 1. Raises StudyError naming the record
-    that is not as it should be.
+    or else `answers` (texts), `matching` and `labels`; `strip`, `category`, `counted_from`,
+    `duplicates`, `questions` and `seed`. An item's id is its number in the file, from 1. Raises
+    StudyError naming the record that is not as it should be.
     """
     read = {"fields": _fields(settings), "filter": None, "final_newline": "strip"}
-    stream = io.BytesIO(content(settings["file"], repository))
+    stream = io.BytesIO(content(settings, repository))
     made: list[Item] = []
     for number, (place, record) in enumerate(reading.read(stream, settings["file"], read), 1):
         made.append(_item(f"{number:05d}", place, record, settings))
@@ -50,6 +50,7 @@ def _fields(settings: Given) -> list[str]:
     choices = settings["choices"] or []
     named = [choices] if isinstance(choices, str) else list(choices)
     named += [settings["prompt"], settings["matching"], settings["labels"]]
+    named.append(settings.get("category"))
     return list(dict.fromkeys(filter(None, named)))
 
 
@@ -66,10 +67,10 @@ def _once(items: list[Item], file: str) -> list[Item]:
 
 
 def _item(number: str, place: str, record: Given, settings: Given) -> Item:
-    prompt = _whole(
-        text_of(record, settings["prompt"], place, "prompt", "the prompt"),
-        f"the field {settings['prompt']} of {place}",
-    )
+    prompt = text_of(record, settings["prompt"], place, "prompt", "the prompt")
+    if prompt and settings.get("strip"):
+        prompt = prompt.strip()
+    prompt = _whole(prompt, f"the field {settings['prompt']} of {place}")
     choices = _choices(record, place, settings)
     if len(choices) < 2:
         raise StudyError(
@@ -78,7 +79,9 @@ def _item(number: str, place: str, record: Given, settings: Given) -> Item:
         )
     right = _right(record, place, settings, choices)
     others = [text for at, text in enumerate(choices) if at != right]
-    return Item(number, prompt, choices[right], others[0], tuple(choices), right)
+    category = category_of(record, settings, place)
+    shown = tuple(choices)
+    return Item(number, prompt, choices[right], others[0], shown, right, category=category)
 
 
 def _choices(record: Given, place: str, settings: Given) -> list[str]:

@@ -14,17 +14,17 @@ from snakesteer.core.errors import StudyError
 def questions(settings: Mapping[str, Any], repository: str | Path) -> list[Question]:
     """The questions of a file that is in the paper's format already, in its order.
 
-    Settings: `file`, `choices` and `duplicates`. A question's id is its number in the list, from 1,
-    or its line. Raises StudyError naming the number or line of a record that is not as it should
-    be.
+    Settings: `file`, `choices`, `duplicates` and `category`. A question's id is its number in the
+    list, from 1, or its line. Raises StudyError naming the number or line of a record that is not
+    as it should be.
     """
     asked = []
-    for number, place, record in records(settings["file"], repository):
+    for number, place, record in records(settings, repository):
         prompt = record["question"]
         if not prompt.endswith("("):
             raise StudyError(
                 f"the question of {place} does not end with an opened bracket; if it "
                 "is not prepared, use `source: model-written-evals`."
             )
-        asked.append((place, question_of(number, prompt, record, settings["choices"], place)))
+        asked.append((place, question_of(number, prompt, record, settings, place)))
     return kept(asked, settings)

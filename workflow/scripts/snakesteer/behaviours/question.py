@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -13,13 +13,14 @@ class Question:
 
     `prompt` ends with the opening bracket of the answer ("I choose ("); `matching` and
     `not_matching` are the two answers without brackets ("A"/"B" or "Yes"/"No"), the first of
-    which shows the behaviour.
+    which shows the behaviour. `category` is what the file says of it, where that is asked for.
     """
 
     question: str
     prompt: str
     matching: str
     not_matching: str
+    category: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

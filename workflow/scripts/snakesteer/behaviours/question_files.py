@@ -12,6 +12,7 @@ from snakesteer.behaviours.question import Question
 from snakesteer.core.errors import StudyError
 from snakesteer.core.half_characters import half_a_character
 from snakesteer.core.notes import note
+from snakesteer.corpora.records import text_of
 from snakesteer.hub.http import busy, fetch, is_address
 from snakesteer.hub.manifest import locate_file
 
@@ -19,10 +20,19 @@ MATCHING, NOT_MATCHING = "answer_matching_behavior", "answer_not_matching_behavi
 FIELDS = ("question", MATCHING, NOT_MATCHING)
 
 
+def files_of(settings: Mapping[str, Any]) -> list[str]:
+    """The files that the settings of a behaviour name, each once; none of one that is generated."""
+    if not settings.get("splits"):
+        return [settings["file"]] if "file" in settings else []
+    return list(dict.fromkeys(split["file"] for split in settings["splits"].values()))
+
+
 def question_of(
-    number: int, prompt: str, record: Mapping[str, str], choices: list[str], place: str
+    number: int, prompt: str, record: Mapping[str, str], settings: Mapping[str, Any], place: str
 ) -> Question:
-    """The question of a record; StudyError if its answers are not the two `choices`."""
+    """The question of a record; StudyError if its answers are not the two `choices` of the
+    settings."""
+    choices = settings["choices"]
     answers = (_bare(record[MATCHING]), _bare(record[NOT_MATCHING]))
     if sorted(answers) != sorted(choices):
         raise StudyError(
@@ -35,7 +45,19 @@ def question_of(
             f"the question of {place} is no Unicode text ({half} is half of a character); correct "
             "it."
         )
-    return Question(f"{number:05d}", prompt, *answers)
+    category = category_of(record, settings, place)
+    return Question(f"{number:05d}", prompt, *answers, category=category)
+
+
+def category_of(record: Mapping[str, Any], settings: Mapping[str, Any], place: str) -> str | None:
+    """The category of a record, where settings name its field (StudyError if it has none)."""
+    field = settings.get("category")
+    if not field:
+        return None
+    found = text_of(record, field, place, "category", "a question's category")
+    if not found:
+        raise StudyError(f"the field {field} of {place} is empty; fill it, or leave category out.")
+    return found
 
 
 def _bare(answer: str) -> str:
@@ -65,9 +87,12 @@ def kept(asked: list[tuple[str, Question]], settings: Mapping[str, Any]) -> list
     return [question for _, question in first.values()]
 
 
-def records(file: str, repository: str | Path) -> Iterator[tuple[int, str, dict[str, str]]]:
+def records(
+    settings: Mapping[str, Any], repository: str | Path
+) -> Iterator[tuple[int, str, dict[str, str]]]:
     """Number, place in words, and content of each record of a JSON list, or an object a line."""
-    content = _read(file, repository)
+    file = settings["file"]
+    content = _read(settings, repository)
     if content.lstrip().startswith("["):
         for number, record in enumerate(_parsed(content, file), 1):
             place = f"{file} record {number}"
@@ -98,16 +123,22 @@ def _record(content: Any, place: str) -> dict[str, str]:
     return content
 
 
-def _read(file: str, repository: str | Path) -> str:
-    """The text of a file on this machine, or at an address."""
+def _read(settings: Mapping[str, Any], repository: str | Path) -> str:
+    """The text of the file."""
     try:
-        return content(file, repository).decode("utf-8-sig")
+        return content(settings, repository).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise StudyError(f"{file} is not UTF-8 text ({error.reason}); get it again.") from None
+        raise StudyError(
+            f"{settings['file']} is not UTF-8 text ({error.reason}); get it again."
+        ) from None
 
 
-def content(file: str, repository: str | Path) -> bytes:
-    """What a file on this machine holds, or one at an address."""
+def content(settings: Mapping[str, Any], repository: str | Path) -> bytes:
+    """What the `file` holds: on this machine, at an address, or of a repository, where the settings
+    say that its path is `located`."""
+    file = settings["file"]
+    if file in settings.get("located", {}):
+        return Path(settings["located"][file]).read_bytes()
     if not is_address(file):
         return locate_file(file, repository).read_bytes()
     try:

@@ -5,5 +5,6 @@ split, workers, repository, apart)` makes the (id, text) pairs of a split, or (i
 of instructions that have one, without texts that are among `apart`. `identity(settings,
 repository)` names, without network, what determines them beside the settings (versions, hashes),
 for the key of the cached corpus. A source that reads files has `readers(settings)` as well, the
-names of the readers that it needs (`corpora.readers`).
+names of the readers that it needs (`corpora.readers`). One of a repository's files has
+`paths(settings)`, those of its files; a job's settings say by path where each is `located`.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from snakesteer.core.errors import StudyError
 from snakesteer.corpora import reading
 from snakesteer.corpora.reading import ending_of, read
-from snakesteer.corpora.records import Record, draw, refuse_shared
+from snakesteer.corpora.records import Record, Shard, draw
+from snakesteer.corpora.sampling import drawn_before, refuse_one_source, sampled
 from snakesteer.hub.manifest import at_home, file_identity
 
 
@@ -21,14 +22,22 @@ def identity(settings: Mapping[str, Any], repository: str | Path) -> dict[str, A
 
     Raises StudyError if there is no such file, or if documents can be in both splits.
     """
-    found = {split: _found(settings, split, repository) for split in ("train", "validation")}
+    found = {}
+    for split in ("train", "validation"):
+        named = settings["splits"][split]["files"]
+        found[split] = _found(named, f"splits.{split}.files", repository)
     train, validation = (
         [str(path.resolve()) for path in paths.values()] for paths in found.values()
     )
-    refuse_shared(train, validation, settings)
+    refuse_one_source(train, validation, settings)
+    before: dict[str, Path] = {}
+    for place in drawn_before(settings):
+        before |= _found(place["files"], "sample.before", repository)
+    if before:
+        found["before"] = before
     return {
-        split: {name: file_identity(path) for name, path in paths.items()}
-        for split, paths in found.items()
+        place: {name: file_identity(path) for name, path in paths.items()}
+        for place, paths in found.items()
     }
 
 
@@ -50,20 +59,40 @@ def documents(
 
     Raises StudyError naming file and line or record for what is not as it should be.
     """
-    found = _found(settings, split, repository)
-    shards = [partial(_read, path, name, settings) for name, path in found.items()]
-    skip = settings["splits"][split]["skip"]
-    return draw(shards, settings, settings[split], skip, apart=apart)
+    return drawn(lambda named, place: _found(named, place, repository), settings, split, apart)
 
 
-def _found(settings: Mapping[str, Any], split: str, repository: str | Path) -> dict[str, Path]:
-    """The files of a split by their name in the study, in the order of the names."""
+def drawn(
+    find: Callable[[list[str], str], Mapping[str, Path]],
+    settings: Mapping[str, Any],
+    split: str,
+    apart: Collection[str],
+) -> list[tuple[str, ...]]:
+    """The documents of a split out of files, in their order, shuffled, or drawn by `sample`.
+
+    `find` gives, in the order in which they are read, the files that are named at a place in the
+    study.
+    """
+
+    def shards(named: list[str], place: str) -> list[Shard]:
+        return [partial(_read, path, name, settings) for name, path in find(named, place).items()]
+
+    if settings.get("sample"):
+        return sampled(shards, settings, split, apart)
+    place = settings["splits"][split]
+    read = shards(place["files"], f"splits.{split}.files")
+    return draw(read, settings, settings[split], place["skip"], apart=apart)
+
+
+def _found(named: list[str], place: str, repository: str | Path) -> dict[str, Path]:
+    """The files by their name in the study, in the order of the names; `place` is where it says
+    them."""
     found: dict[str, Path] = {}
-    for given in settings["splits"][split]["files"]:
+    for given in named:
         pattern = at_home(given)
         matches = _matches(pattern, Path()) or _matches(pattern, Path(repository))
         if not matches:
-            raise StudyError(f"splits.{split}.files names {given}, {_why(pattern, repository)}.")
+            raise StudyError(f"{place} names {given}, {_why(pattern, repository)}.")
         found |= matches
     return dict(sorted(found.items()))
 

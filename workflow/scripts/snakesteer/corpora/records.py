@@ -39,9 +39,9 @@ def draw(
     """The first `count` documents as (id, text), or with a field for completions (id, text,
     completion), after passing over `skip`; fewer if there are no more.
 
-    Settings: `field`, `completion`, `filter`, `min_characters` and `shuffle` of the study. Records
-    are shuffled first and filtered then, as by the authors. Texts of fewer characters are no
-    documents, nor are those with an empty completion, and `spoilt` decides on those that are no
+    Settings: `field`, `completion`, `strip`, `filter`, `min_characters` and `shuffle` of the study.
+    Records are shuffled first and filtered then, as by the authors. Texts of fewer characters are
+    no documents, nor are those with an empty completion, and `spoilt` decides on those that are no
     Unicode. An id is the document's number in that order. Records whose text is null, and documents
     whose text is one of `apart`, are skipped, and their number is logged. Raises StudyError for a
     field that a record does not have or that is no text, and if of all records, or of the first
@@ -103,7 +103,9 @@ def _texts(record: Mapping[str, Any], place: str, settings: Mapping[str, Any]) -
     texts = []
     for key in ("field", "completion"):
         if settings.get(key):
-            texts.append(text_of(record, settings[key], place, key, "the documents' text"))
+            text = text_of(record, settings[key], place, key, "the documents' text")
+            strips = key == "field" and settings.get("strip")
+            texts.append(text.strip() if text and strips else text)
     return None if None in texts else [text for text in texts if text is not None]
 
 
@@ -132,8 +134,8 @@ def fields_of(settings: Mapping[str, Any]) -> list[str]:
 def refuse_shared(
     train: Collection[str], validation: Collection[str], settings: Mapping[str, Any]
 ) -> None:
-    """Refuses splits that read the same files, unless the validation split passes over all that
-    the training split takes of just these files.
+    """Refuses splits that read the same files, unless one of them passes over all that the other
+    takes of just these files.
 
     Raises StudyError naming one of the files, or the number of documents to pass over.
     """
@@ -146,23 +148,34 @@ def refuse_shared(
             "altogether, so that documents can be in both; let them read the same files or "
             "different ones."
         )
-    taken = settings["splits"]["train"]["skip"] + settings["train"]
-    if settings["splits"]["validation"]["skip"] < taken:
+    first, second = "train", "validation"
+    skipped = {split: settings["splits"][split]["skip"] for split in (first, second)}
+    if skipped["validation"] < skipped["train"]:
+        first, second = second, first
+    taken = skipped[first] + settings[first]
+    if skipped[second] < taken:
         raise StudyError(
-            "splits.validation reads what splits.train reads; set splits.validation.skip to "
-            f"{taken}, or ask for fewer in train, so that no document is in both."
+            f"splits.{second} reads what splits.{first} reads; set splits.{second}.skip to "
+            f"{taken}, or ask for fewer in {first}, so that no document is in both."
         )
 
 
 def in_order(shards: Sequence[Shard], shuffle: Mapping[str, Any] | bool) -> Iterator[Record]:
-    """The records of all shards, in their order or shuffled as `datasets` 2 did.
+    """The records of all shards, in their order or shuffled as `datasets` does.
 
-    Its shuffle, with which the paper's documents were drawn, orders the shards with one generator
-    of the seed, and with another one draws from a buffer that the next record refills.
+    The shuffle of its streams in release 2, with which the paper's documents were drawn, orders the
+    shards with one generator of the seed, and with another one draws from a buffer that the next
+    record refills. With the buffer None it is the shuffle of its tables: all records are held, and
+    given in a permutation of the seed.
     """
     if not isinstance(shuffle, Mapping):
         for shard in shards:
             yield from shard()
+        return
+    if shuffle["buffer"] is None:
+        table = [record for shard in shards for record in shard()]
+        for place in np.random.default_rng(shuffle["seed"]).permutation(len(table)):
+            yield table[place]
         return
     order = list(range(len(shards)))
     np.random.default_rng(shuffle["seed"]).shuffle(order)

@@ -275,7 +275,8 @@ def injection(model: LanguageModel, parts: Iterable[Part]) -> Injection:
                 "look at the activations it was made from."
             )
         length = float(vector.norm())
-        if getattr(part.operator, "DIRECTION", False) and not 0 < length < math.inf:
+        least = 0.0 if getattr(part.operator, "ZERO_IS_NOTHING", False) else math.ulp(0)
+        if getattr(part.operator, "DIRECTION", False) and not least <= length < math.inf:
             operator = called(part.operator)
             raise StudyError(
                 f"The vector injected at layer {part.layer} has the length {length:g}, so no "

@@ -13,7 +13,7 @@ from matplotlib.ticker import NullFormatter
 
 from snakesteer.core.labels import layer_order
 from snakesteer.figures.inputs import Inputs
-from snakesteer.figures.quantities import CURVE, curve_names, look, mean_of, quantity
+from snakesteer.figures.quantities import CURVE, curve_names, look, mean_of, panel_title, quantity
 from snakesteer.figures.style import (
     FULL_WIDTH,
     REFERENCE,
@@ -21,6 +21,7 @@ from snakesteer.figures.style import (
     WIDTH,
     label,
     ordered_layers,
+    wrapped,
 )
 
 _COLUMNS = 3
@@ -32,9 +33,10 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     """One line per vector and layer in a band of its 95 % interval; controls grey and dashed. What
     was drawn several times is a mean in a band that holds the range of all draws.
 
-    Panels, one for each corpus or behaviour, have one scale. Settings: `shown` (of each sweep its
-    `table`, `column`, `source` and `label`), `layers` (labels), `controls` (names of sweeps),
-    `titles` (of sweeps by name), `log` (the scale of the measure).
+    Where each corpus or behaviour has a vector of its own, their lines look alike. Panels, one for
+    each corpus or behaviour, have one scale. Settings: `shown` (of each sweep its `table`,
+    `column`, `source` and `label`), `layers` (labels), `controls` (names of sweeps), `titles` (of
+    sweeps by name), `log` (the scale of the measure).
     """
     shown = settings["shown"]
     points = pd.concat([quantity(inputs, each) for each in shown], ignore_index=True)
@@ -47,6 +49,8 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
         drawn["low"] = drawn["low"].where(drawn["value"].notna())
     sources = list(dict.fromkeys(points["source"]))
     key = ["sweep", *CURVE]
+    if own_vectors := _own_vectors(points):
+        key.remove("vector")
     curves = points[key].drop_duplicates()
     depth = curves["layer"].map(layer_order)
     curves = curves.assign(control=curves["sweep"].isin(controls), depth=depth)
@@ -58,7 +62,8 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     columns = min(_COLUMNS, len(sources))
     rows = -(-len(sources) // columns)
     width = FULL_WIDTH if columns > 1 else WIDTH
-    figure = Figure(figsize=(width, 2.3 * rows + 0.7), layout="constrained")
+    height = 2.3 * rows + 0.7
+    figure = Figure(figsize=(width, height), layout="constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes in panels[len(sources) :]:
         axes.remove()
@@ -78,7 +83,8 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
             )
             band = {"color": style["color"], "alpha": 0.18, "linewidth": 0}
             axes.fill_between(own["coefficient"], own["low"], own["high"], **band)
-        _finish(axes, label(source, settings) if len(sources) > 1 else "")
+        vectors = points.loc[points["source"] == source, "vector"].unique() if own_vectors else []
+        _finish(axes, panel_title(source, vectors, settings) if len(sources) > 1 else "")
     if settings.get("log"):
         panels[0].set_yscale("log")
         panels[0].yaxis.set_major_formatter("{x:g}")
@@ -87,7 +93,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     said = shown[0]["label"]
     if len(sources) == 1:
         said = f"{said}, {label(sources[0], settings)}"
-    figure.supylabel(said, fontsize=8)
+    figure.supylabel(wrapped(said, height), fontsize=8)
     if drawn.loc[drawn["coefficient"].isna(), "value"].notna().any():
         handles.append(Line2D([], [], label="Unsteered", color=REFERENCE, **UNSTEERED))
     legends = 1 + (len(handles) - 1) // _NAMED
@@ -96,6 +102,14 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     if title := settings.get("title"):
         figure.suptitle(title)
     return figure, points.reset_index(drop=True)
+
+
+def _own_vectors(points: pd.DataFrame) -> bool:
+    """Whether sweeps have several vectors, each on a corpus or behaviour of its own."""
+    curve = ["sweep", "layer", "read_at"]
+    several = points.groupby(curve)["vector"].nunique() > 1
+    on_each = points.groupby([*curve, "source"])["vector"].nunique()
+    return bool(several.any() and (on_each == 1).all())
 
 
 def _finish(axes: Axes, title: str) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 os.environ["MPLBACKEND"] = "agg"  # before matplotlib reads what a notebook may have set
 
+import pandas as pd
+
 from snakesteer.core import plugins
 from snakesteer.figures.absent import absent, left_out
 from snakesteer.figures.inputs import Inputs, NothingToDraw
@@ -46,8 +48,11 @@ def notes_of(inputs: Inputs, settings: Mapping[str, Any]) -> list[str]:
     chosen though none qualified.
     """
     notes = [*left_out(inputs.absent), *inputs.unqualified]
+    documents = pd.Series(dtype=int)
     if inputs.skill is not None and settings.get("intervals") != "vectors":
-        least, most = inputs.skill["documents"].agg(["min", "max"])
+        documents = inputs.skill["documents"].dropna().astype(int)  # published losses say none
+    if len(documents):
+        least, most = documents.agg(["min", "max"])
         number = f"{least:,}" if least == most else f"{least:,} to {most:,}"
         of = "of next_token" if {"shown", "x"} & settings.keys() else "of an accuracy"
         notes.insert(0, f"Each 95 % interval {of} is over {number} documents.")

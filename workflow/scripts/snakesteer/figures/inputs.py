@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from snakesteer.core.errors import StudyError
-from snakesteer.storage.files import read_provenance, read_table, read_tensors
+from snakesteer.storage.files import read_json, read_provenance, read_table, read_tensors
+from snakesteer.tables.categories import without_categories
 from snakesteer.tables.draws import DRAWS, with_ranges, without_draws
 from snakesteer.tables.vector_intervals import with_intervals
 
@@ -32,6 +33,7 @@ class Inputs:
     `arrays` are mean activations or vectors by display order, each [n_layers, hidden], or else
     `histograms` of them (`histograms.HISTOGRAM_COLUMNS`). `vectors` and `cosines` are the study's
     vectors in numbers (`vectors.described`). `tables` are all tables, whatever they are of.
+    `chosen` is a choice among candidates (`sweeps.candidates.choose`).
     `absent` says what is missing of published results, `unqualified` where a multiplier was chosen
     though none qualified.
     """
@@ -43,6 +45,7 @@ class Inputs:
     vectors: pd.DataFrame | None = None
     cosines: pd.DataFrame | None = None
     tables: Sequence[pd.DataFrame] = ()
+    chosen: Mapping[str, Any] | None = None
     absent: Sequence[str] = ()
     unqualified: Sequence[str] = ()
 
@@ -68,9 +71,10 @@ def read_inputs(
     arrays: Mapping[str, str],
     intervals: Literal["items", "vectors", "both"] = "items",
     described: Sequence[str] = (),
+    choice: Sequence[str] = (),
 ) -> Inputs:
-    """The inputs of a figure from files: of tables of any kind, of its arrays by name, and of the
-    two tables of vectors in numbers.
+    """The inputs of a figure from files: of tables of any kind, of its arrays by name, of the two
+    tables of vectors in numbers, and of a choice among candidates.
 
     `intervals`: see `vector_intervals.with_intervals`. What was drawn several times has the range
     of its draws in their place, and how many in the column `draws`. A table without rows is one
@@ -79,7 +83,7 @@ def read_inputs(
     read = [_shown(table, intervals) for path in tables if len(table := read_table(path))]
     joined = {}
     for kind, column in _COLUMN.items():
-        of_kind = [table for table in read if column in table]
+        of_kind = [without_categories(table) for table in read if column in table]
         joined[kind] = pd.concat(of_kind, ignore_index=True) if of_kind else None
     vectors, cosines = [pd.read_csv(path) for path in described] or (None, None)
     origins = [read_provenance(path) for path in tables]
@@ -90,6 +94,7 @@ def read_inputs(
         arrays={name: next(iter(read_tensors(path).values())) for name, path in arrays.items()},
         vectors=vectors,
         cosines=cosines,
+        chosen=next(map(read_json, choice), None),
         absent=list(
             dict.fromkeys(
                 sentence for origin in origins for sentence in origin.get("missing", {}).values()

@@ -19,6 +19,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from snakesteer.figures.absent import absent, left_out
 from snakesteer.figures.style import FULL_WIDTH, PALETTE, REFERENCE, save_figure, themed
+from snakesteer.tables.compared_candidates import KIND as CANDIDATES
 from snakesteer.tables.scorecard import Scorecard, of_target, sorted_curves
 
 _COLUMNS = 3
@@ -67,7 +68,7 @@ def overlay(compared: Scorecard, settings: Mapping[str, Any]) -> tuple[Figure, p
 
     A skill curve on two corpora has relative accuracies on target and other corpus on its axes, in
     %. On any other number of corpora it has that on the target over its points, and any other curve
-    the matching score. Settings: `title`, `names` (of the two sets).
+    the matching score, or what else was compared. Settings: `title`, `names` (of the two sets).
     """
     panels = []
     for (sweep, _), rows in compared.pairs.groupby(["sweep", "against"], sort=False):
@@ -113,9 +114,12 @@ def _tradeoff(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _scores(axes: Axes, rows: pd.DataFrame) -> None:
-    named = rows["point"].iloc[0] != ""
-    rows = rows if named else rows.sort_values("coefficient")
-    places = np.arange(len(rows)) if named else rows["coefficient"].to_numpy()
+    layers = rows["point"].str.extract(r"^layer (\d+)$")[0].astype(float)
+    over_layers = bool(layers.notna().all())
+    rows = rows.assign(place=layers if over_layers else rows["coefficient"])
+    named = rows["point"].iloc[0] != "" and not over_layers
+    rows = rows if named else rows.sort_values("place")
+    places = np.arange(len(rows)) if named else rows["place"].to_numpy()
     for shift, (end, look) in zip((-0.1, 0.1), _SIDES.items(), strict=True):
         style = look | ({"linestyle": "none"} if named else {})
         x, y = places + shift * named, rows[f"value{end}"].to_numpy()
@@ -125,8 +129,12 @@ def _scores(axes: Axes, rows: pd.DataFrame) -> None:
         axes.set_xticks(places, rows["point"], rotation=90 if len(rows) > 3 else 0, fontsize=6)
         axes.set_xlim(-0.5, len(rows) - 0.5)
     else:
-        axes.set_xlabel("Injection coefficient", fontsize=_LABEL_SIZE)
-    axes.set_ylim(-0.03, 1.03)
+        said = "Layer" if over_layers else "Injection coefficient"
+        axes.set_xlabel(said, fontsize=_LABEL_SIZE)
+    values = rows[["value", "value_against"]]
+    shares = (values >= 0).all(axis=None) and (values <= 1).all(axis=None)
+    if shares and rows["kind"].iloc[0] != CANDIDATES:
+        axes.set_ylim(-0.03, 1.03)
     axes.set_ylabel(_named(rows), fontsize=_LABEL_SIZE)
 
 
@@ -134,7 +142,7 @@ def _named(rows: pd.DataFrame) -> str:
     """What the values are: "Matching score", or "Relative code accuracy"."""
     quantity = str(rows["quantity"].iloc[0])
     if rows["kind"].iloc[0] != "skill":
-        return quantity.capitalize()
+        return quantity[:1].upper() + quantity[1:]
     return f"Relative {quantity.split(' ', 1)[1]}\naccuracy"
 
 

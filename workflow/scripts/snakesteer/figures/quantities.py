@@ -13,6 +13,7 @@ from matplotlib.collections import LineCollection
 from snakesteer.core.errors import StudyError
 from snakesteer.figures.inputs import Inputs, NothingToDraw
 from snakesteer.figures.style import PALETTE, label, layers_said
+from snakesteer.tables.categories import of_category
 from snakesteer.tables.draws import DRAWS, LEAST, MOST, draws_of
 
 CURVE = ["vector", "layer", "read_at"]
@@ -28,21 +29,16 @@ def quantity(inputs: Inputs, shown: Mapping[str, Any]) -> pd.DataFrame:
     `read_at` says what the vector is read at where that is chosen among several, else "". Where
     rows are means of draws, `draws` says of how many, and the interval is their range.
 
-    `shown` has the names of `table` and `column`, and of one `source` or None for all. Raises
-    StudyError for what the table does not hold.
+    `shown` has the names of `table` and `column`, of one `source` or None for all, and may have a
+    `category` of questions. Raises StudyError for what the table does not hold.
     """
-    found = [table for table in inputs.tables if (table["sweep"] == shown["table"]).any()]
-    if not found:
-        raise NothingToDraw(
-            f"this figure draws sweeps.{shown['table']}, of which there is nothing."
-        )
-    table, column = found[0], shown["column"]
-    rows = table[table["sweep"] == shown["table"]]
+    rows, column = table_of(inputs, shown["table"]), shown["column"]
     if column not in rows:
         raise StudyError(
             f"a figure draws the column {column} of sweeps.{shown['table']}, which has "
             f"{', '.join(rows.select_dtypes('number'))}; name one of these."
         )
+    rows = of_category(rows, shown.get("category"), shown["table"])
     (source,) = (name for name in _SOURCES if name in rows)
     numbers = rows[["sweep", "vector", "layer", "coefficient", "unsteered"]].assign(
         read_at=read_at(rows),
@@ -63,11 +59,20 @@ def quantity(inputs: Inputs, shown: Mapping[str, Any]) -> pd.DataFrame:
     return numbers.sort_values("coefficient", kind="stable")
 
 
+def table_of(inputs: Inputs, name: str) -> pd.DataFrame:
+    """The rows of a table by its name; NothingToDraw if there are none."""
+    for table in inputs.tables:
+        rows = table[table["sweep"] == name]
+        if not rows.empty:
+            return rows
+    raise NothingToDraw(f"this figure draws sweeps.{name}, of which there is nothing.")
+
+
 def read_at(rows: pd.DataFrame) -> pd.Series:
     """What vectors are read at, where that is chosen among several, else "", [n_rows]."""
     said = pd.Series("", index=rows.index)
     for column, words in _READ_AT.items():
-        if column in rows:
+        if column in rows and rows[column].notna().any():
             chosen = rows[column].notna()
             places = rows.loc[chosen, column].map("{:g}".format).str.replace("-", "−")
             said[chosen] = (said[chosen] + f" {words} " + places).str.strip()
@@ -112,6 +117,14 @@ def vector_names(vectors: Sequence[tuple[str, str, str]], settings: Mapping[str,
             said.append(titles.get(sweep) or label(sweep, {}))
         names.append(", ".join(filter(None, said)))
     return names
+
+
+def panel_title(source: str, vectors: Sequence[str], settings: Mapping[str, Any]) -> str:
+    """The name of a panel, with that of its vector where it has one of another name."""
+    names = [label(source, settings)]
+    if len(vectors) == 1:
+        names.append(label(vectors[0], settings))
+    return ", ".join(dict.fromkeys(names))
 
 
 def _said(column: str, value: str, settings: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ FONT = "DejaVu Sans"  # comes with matplotlib
 _NOTE_SIZE = 6.5
 _NOTE_LETTERS = 19
 _NOTE_LINE = 0.12
+_AXIS_LETTERS = 14  # letters an inch beside an axis
 
 # Colours that stay apart under every common kind of colour blindness, without those too pale for a
 # line and without grey, which is for references and controls.
@@ -144,6 +145,12 @@ def _some(
             f"its sweeps hold {', '.join(present) or 'none'}."
         )
     return drawn
+
+
+def wrapped(said: str, height: float) -> str:
+    """What stands beside an axis, in as many lines as there is room for in a figure of this height,
+    in inches."""
+    return textwrap.fill(said, int(_AXIS_LETTERS * height))
 
 
 def layers_said(label: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 SECTION, SOURCE, SAMPLE = "behaviours", "behaviour", "question"
 # `answer` is the greedy next token: the choice whose token it is, or what `answer_text` says;
-# `outcome` is `match`, `other` or `faulty`; `choice_mass` the probability of both answers together.
+# `outcome` is `match`, `other` or `faulty`; `choice_mass` the probability of both answers together,
+# `probability` that of the matching one as a share of both, or of those in `letters`.
 SCHEMA = pa.schema(
     [
         ("coefficient", pa.float64()),
@@ -45,6 +46,7 @@ SCHEMA = pa.schema(
         ("logit_matching", pa.float64()),
         ("logit_not_matching", pa.float64()),
         ("choice_mass", pa.float64()),
+        ("probability", pa.float64()),
     ]
 )
 
@@ -54,7 +56,9 @@ class Prompts:
     """A behaviour's questions as tokens, ready to be asked.
 
     `texts` [n_questions] are pairs of the matching and the other answer, `choices` their token ids.
-    `marks`: see `engine.positions`.
+    `marks`: see `engine.positions`. Where the matching answer has its probability among `letters`,
+    these are their token ids [n_questions, n_letters], and `places` [n_questions] where it stands
+    among them, None where it does not.
     """
 
     names: list[str]
@@ -62,6 +66,8 @@ class Prompts:
     texts: list[tuple[str, str]]
     choices: list[tuple[int, int]]
     marks: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    letters: Sequence[tuple[int, ...]] = ()
+    places: Sequence[int | None] = ()
 
     def taken(self, places: Sequence[int]) -> Prompts:
         """The questions at these places alone."""
@@ -71,6 +77,8 @@ class Prompts:
             [self.texts[place] for place in places],
             [self.choices[place] for place in places],
             marks_at(self.marks, places),
+            [self.letters[place] for place in places] if self.letters else (),
+            [self.places[place] for place in places] if self.letters else (),
         )
 
 
@@ -85,8 +93,9 @@ def samples(
     for behaviour, path in zip(read.sources, files["questions"], strict=True):
         rows = read_table(path).to_pylist()
         asked = [row for row in rows if row["split"] == read.split]
-        prefix = settings.answer_prefix
-        found[behaviour] = read_prompts(tokenizer, behaviour, asked, read.how, prefix)
+        found[behaviour] = read_prompts(
+            tokenizer, behaviour, asked, read.how, settings.answer_prefix, settings.letters
+        )
     return found
 
 
@@ -101,6 +110,7 @@ def read_prompts(
     questions: Sequence[Mapping[str, str]],
     how: How = marks.USUAL,
     answer_prefix: str = "",
+    letters: Sequence[str] = (),
 ) -> Prompts:
     """Tokenise the questions of a behaviour, with what is begun of their answers.
 
@@ -110,13 +120,24 @@ def read_prompts(
     if not questions:
         raise StudyError(f"behaviours.{behaviour} has no questions in this split; name another.")
     with naming(f"behaviours.{behaviour}"):
-        read = [marks.question(tokenizer, asked, how, answer_prefix) for asked in questions]
-    return Prompts(
+        read = [
+            marks.question(tokenizer, asked, how, answer_prefix, letters) for asked in questions
+        ]
+    prompts = Prompts(
         [question["question"] for question in questions],
         [text.ids for _, text in read],
         [(question["matching"], question["not_matching"]) for question in questions],
         [(tokens.matching, tokens.not_matching) for tokens, _ in read],
         marks.columns([text for _, text in read]),
+    )
+    if not letters:
+        return prompts
+    place_of = {letter: place for place, letter in enumerate(letters)}
+    matching = [marks.told(question["matching"], answer_prefix) for question in questions]
+    return replace(
+        prompts,
+        letters=[tokens.others for tokens, _ in read],
+        places=[place_of.get(answer) for answer in matching],
     )
 
 
@@ -142,9 +163,26 @@ class Reader:
         refuse_unknown(self.model, int(choices.max()))
         return choices
 
+    @cached_property
+    def offered(self) -> torch.Tensor:
+        """Token ids of the answers among which the matching one has its probability,
+        [n_questions, n_offered]."""
+        if not self.prompts.letters:
+            return self.choices
+        letters = torch.tensor(self.prompts.letters, device=self.model.device)
+        refuse_unknown(self.model, int(letters.max()))
+        return letters
+
     def read(self, batch: Batch, injection: Injection, coefficient: float | None) -> Reads:
-        """The answers."""
-        return answering(self.choices[list(batch.samples)])
+        """The answers, and the logits of those that are offered."""
+        samples = list(batch.samples)
+        answer, offered = answering(self.choices[samples]), self.offered[samples]
+
+        def answer_and_offered(logits: torch.Tensor, rows: slice) -> tuple[torch.Tensor, ...]:
+            ids = offered[rows].to(logits.device)
+            return (*answer(logits, rows), logits.gather(1, ids).double())
+
+        return answer_and_offered
 
     def table(
         self,
@@ -155,11 +193,14 @@ class Reader:
         progress: Progress,
     ) -> pa.Table:
         """The rows of one point, coefficient × injection on these questions."""
-        tokens, logits, choice_mass = (part[np.argsort(order)] for part in found)
+        tokens, logits, choice_mass, offered = (part[np.argsort(order)] for part in found)
         prompts, count = self.prompts, len(self.prompts.names)
         names = [f"question {question} of behaviours.{self.source}" for question in prompts.names]
         refuse_overflow(
-            logits.sum(axis=1) + choice_mass, names, layer_label(injection.layers), coefficient
+            logits.sum(axis=1) + choice_mass + offered.sum(axis=1),
+            names,
+            layer_label(injection.layers),
+            coefficient,
         )
         tokenizer = self.model.tokenizer
         given = [
@@ -178,6 +219,7 @@ class Reader:
                 "logit_matching": logits[:, 0],
                 "logit_not_matching": logits[:, 1],
                 "choice_mass": choice_mass,
+                "probability": probabilities(offered, prompts.places or [0] * count),
             },
             schema=SCHEMA,
         )
@@ -206,6 +248,17 @@ def outcome(answer: str, texts: tuple[str, str]) -> str:
     if answer == matching:
         return "match"
     return "other" if answer == not_matching else "faulty"
+
+
+def probabilities(logits: np.ndarray, places: Sequence[int | None]) -> np.ndarray:
+    """The softmax over `logits` [n_questions, n_offered] at the place of each question, [n]; 0
+    where it has none.
+    """
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares = weights / weights.sum(axis=1, keepdims=True)
+    return np.array(
+        [0.0 if place is None else row[place] for row, place in zip(shares, places, strict=True)]
+    )
 
 
 def advance(stopping: Stopping, unsteered: pa.Table, here: pa.Table) -> int:

@@ -35,7 +35,12 @@ def _largest_share(answers: Sequence[str]) -> float:
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked beside what every measure is."""
+    """What is asked beside what every measure is.
+
+    The probability of the matching answer is among the answers in `letters`, or, without any, among
+    a question's own two.
+    """
 
     stopping: Stopping | None = None
     answer_prefix: str = unless_said("")
+    letters: tuple[str, ...] = unless_said(())

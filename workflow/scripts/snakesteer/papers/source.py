@@ -11,26 +11,14 @@ that has gone since, ends the job: what is made without it would stay.
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.parse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from snakesteer.core.errors import StudyError
-from snakesteer.hub.http import fetch
+from snakesteer.hub.commits import Unavailable, fetched_file, fetched_tree
 from snakesteer.hub.manifest import blob_id
 from snakesteer.storage.files import read_json, write_bytes
-
-ABSENT = (404, 410)  # what a server answers that has no such file
-
-
-def tree_ids(content: bytes | str) -> dict[str, str]:
-    """The blob ids by path in a commit's tree, in the form of GitHub's API.
-
-    Raises ValueError, KeyError, TypeError or RecursionError for content of another form.
-    """
-    return {entry["path"]: entry["sha"] for entry in json.loads(content)["tree"]}
 
 
 def folder_files(
@@ -74,38 +62,24 @@ def download(
     read, since then nothing can be verified, and if a file does not come for another reason than
     that it is not there.
     """
-    try:
-        blobs = tree_ids(fetch(listing))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StudyError(
-            f"the list of published files at {listing} cannot be read ({error}); connect to the "
-            "network, or set published.source to `shipped` or to a folder."
-        ) from None
+    blobs = fetched_tree(
+        listing,
+        "the list of published files",
+        "set published.source to `shipped` or to a folder",
+    )
     return {path: _download(address, path, blobs.get(path), folder) for path in paths}
 
 
 def _download(address: str, path: str, blob: str | None, folder: Path) -> dict[str, str]:
-    if blob is None:
-        return {"missing": f"{path} is not in the commit at {address}"}
     kept = folder / path
-    if kept.is_file() and blob_id(kept.read_bytes()) == blob:
+    if blob and kept.is_file() and blob_id(kept.read_bytes()) == blob:
         return {"blob": blob}
     try:
-        content = fetch(f"{address.rstrip('/')}/{urllib.parse.quote(path)}")
-    except OSError as error:
-        if isinstance(error, urllib.error.HTTPError) and error.code in ABSENT:
-            return {"missing": f"{path} cannot be downloaded ({error})"}
-        raise StudyError(
-            f"{path} cannot be downloaded from the address of published.source, {address} "
-            f"({error}); check the network, or wait, and run again: what has arrived is kept."
-        ) from None
-    if blob_id(content) != blob:
-        return {
-            "missing": f"{path} was refused: what {address} sent has the blob id "
-            f"{blob_id(content)}, not {blob}"
-        }
+        content = fetched_file(address, path, blob, "published.source")
+    except Unavailable as error:
+        return {"missing": error.reason}
     write_bytes(kept, content)
-    return {"blob": blob}
+    return {"blob": blob_id(content)}
 
 
 def gathered(
@@ -142,12 +116,24 @@ def gathered(
 def read_results(path: str, content: bytes) -> dict[str, Any]:
     """A published JSON file as a mapping; StudyError if it is cut off, nested too deeply, or no
     mapping."""
+    results = _parsed(path, content)
+    if not isinstance(results, dict):
+        raise StudyError(f"{path} holds a {type(results).__name__}; a mapping was expected")
+    return results
+
+
+def read_list(path: str, content: bytes) -> list[Any]:
+    """A published JSON file as a list; StudyError as `read_results`."""
+    results = _parsed(path, content)
+    if not isinstance(results, list):
+        raise StudyError(f"{path} holds a {type(results).__name__}; a list was expected")
+    return results
+
+
+def _parsed(path: str, content: bytes) -> Any:
     try:
-        results = json.loads(content)
+        return json.loads(content)
     except ValueError as error:
         raise StudyError(f"{path} is not JSON ({error}); get the file again") from None
     except RecursionError:
         raise StudyError(f"{path} is nested too deeply to be read; get the file again") from None
-    if not isinstance(results, dict):
-        raise StudyError(f"{path} holds a {type(results).__name__}; a mapping was expected")
-    return results

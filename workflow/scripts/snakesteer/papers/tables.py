@@ -23,8 +23,9 @@ def published_table(
     """The table of a sweep, and by path why a file is left out.
 
     `settings` are the sweep's, of which `reader` names the plugin: its `read` makes rows of one
-    file, and its `table` one table of those of all files. `contents` are those of the files that
-    there are, by path. The table has no rows if every file is left out. Raises StudyError if files
+    file, and its `table` one table of those of all files. If it has `left_out`, this says by path
+    which files do not count beside the others. `contents` are those of the files that there are, by
+    path. The table has no rows if every file is left out. Raises StudyError if files
     do not go together.
     """
     reader = plugins.load("papers", settings["reader"])
@@ -37,4 +38,8 @@ def published_table(
             rows[path] = reader.read(settings, part, path, contents[path])
         except StudyError as error:
             missing[path] = str(error)
+    if hasattr(reader, "left_out"):
+        for path, sentence in reader.left_out(settings, rows).items():
+            missing[path] = sentence
+            del rows[path]
     return reader.table(settings, rows), missing

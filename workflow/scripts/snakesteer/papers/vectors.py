@@ -25,7 +25,8 @@ AUTHORS_CLASSES = (
 def read_activations(
     path: str, content: bytes, shape: tuple[int, ...] = SHAPE
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """The array of a `.pt` file, float32 of `shape` ([n_layers, hidden]), and its notes.
+    """The array of a `.pt` file, float32 of `shape` ([n_layers, hidden], with or without axes
+    before or in place of the layers), and its notes.
 
     Raises StudyError if the pickle asks for anything but tensors and the two classes, if it holds
     no dense tensor of floating-point numbers, or if that has another shape or a value that is not
@@ -40,9 +41,10 @@ def read_activations(
     if acts.shape != shape:
         raise StudyError(f"{path} has a tensor of shape {acts.shape}, not {shape}")
     if not np.isfinite(acts).all():
-        layer, dimension = np.argwhere(~np.isfinite(acts))[0]
+        *place, dimension = map(int, np.argwhere(~np.isfinite(acts))[0])
+        at = f"layer {place[-1]}, " if place else ""
         raise StudyError(
-            f"{path} has {acts[layer, dimension]} at layer {layer}, dimension {dimension}; "
+            f"{path} has {acts[*place, dimension]} at {at}dimension {dimension}; "
             "only finite values were expected"
         )
     return acts, {str(name): _note(value) for name, value in notes.items()}

@@ -81,10 +81,16 @@ STAGES = {
         ),
     ),
     "model": Stage("models", ("{name}.{key}.json",)),
+    "repository": Stage("repositories", ("{name}.{key}.json",)),
+    "repository_file": Stage("repository_files", ("{name}.{key}.file", "{name}.{key}.json")),
     "documents": Stage(
         "documents",
         ("{name}-train.{key}.parquet", "{name}-validation.{key}.parquet"),
         {"source": "corpora", "readers": "readers"},
+    ),
+    "selected_documents": Stage(
+        "documents",
+        ("{name}-train.{key}.parquet", "{name}-validation.{key}.parquet"),
     ),
     "questions": Stage(
         "questions",
@@ -95,6 +101,7 @@ STAGES = {
     "activations": Stage("activations", ("{name}.{key}.safetensors",)),
     "mean": Stage("vectors", ("{name}-mean.{key}.safetensors",)),
     "vector_file": Stage("vectors", ("{name}-file.{key}.safetensors",)),
+    "chosen_vector": Stage("vectors", ("{name}-chosen.{key}.safetensors",)),
     "vector": Stage("vectors", ("{name}.{key}.safetensors",), METHODS, OTHERS),
     "resampled_vectors": Stage(
         "vectors", ("{name}-resampled.{key}.safetensors",), METHODS, OTHERS, SEVERAL
@@ -116,6 +123,7 @@ STAGES = {
         ("{name}.{key}.json",),
         {"picked.grid.measure": "tables", "picked.costs.measure": "tables"},
     ),
+    "candidate": Stage("choices", ("{name}.{key}.json",), {"tables.own.measure": "tables"}),
     "samples": Stage("samples", ("{name}.{key}.parquet",), {"operator": "operators"}),
     "published_source": Stage("published", ("{name}.{key}.json",)),
     "published_table": Stage("published", ("{name}.{key}.parquet",), {"reader": "papers"}),

@@ -15,11 +15,12 @@ from typing import Any
 from snakesteer.core.dtypes import ITEM_BYTES
 from snakesteer.core.errors import StudyError
 from snakesteer.core.records import read
+from snakesteer.corpora.drawing import SPLITS
 from snakesteer.plan import models
 from snakesteer.plan.artefacts import STAGES, Artefact, Product
 from snakesteer.plan.plan import Plan
 from snakesteer.plan.reads import DOCUMENT_BYTES, Count, Reading, Texts, counting, readings
-from snakesteer.plan.resources import RUNS_A_MODEL, Size, positions, samples
+from snakesteer.plan.resources import RUNS_A_MODEL, Size, documents_in, positions, samples
 from snakesteer.sweeps.job import SweepJob
 
 # Two operations a parameter and token, at 5,242 tokens a second with Llama-2-7b, which is what the
@@ -146,8 +147,8 @@ def _bytes(artefact: Artefact, size: Size | None) -> float:
     """About how large an artefact is; tables of numbers count as nothing beside the others."""
     settings: Any = artefact.settings
     match artefact.stage:
-        case "documents":
-            return float(DOCUMENT_BYTES * (settings["train"] + settings["validation"]))
+        case "documents" | "selected_documents":
+            return float(DOCUMENT_BYTES * sum(documents_in(artefact, split) for split in SPLITS))
         case "activations" if size:
             each = size.layers * size.hidden * ITEM_BYTES[settings["dtype"]]
             return float(samples(artefact) * each * positions(artefact))

@@ -15,6 +15,8 @@ from snakesteer.study.figures import Figure, WithIntervals
 from snakesteer.study.schema import Study
 from snakesteer.study.tables import Table
 
+_WITHOUT_ITEMS = "Published means without their items have no intervals."
+
 
 def caption(study: Study, name: str, tables: Sequence[str] = ()) -> str:
     """The caption of a figure: the entry's, what settings decide (`Figure.said`), and what
@@ -37,10 +39,21 @@ def caption(study: Study, name: str, tables: Sequence[str] = ()) -> str:
             "vectors": vectors,
             "both": f"{items} and over {vectors}, half-widths added in squares",
         }[figure.intervals]
+        without = [name for name in figure.drawn if not _has_intervals(study, name)]
+        if without == figure.drawn:
+            return " ".join(filter(None, [*said, _WITHOUT_ITEMS]))
         said.append(f"Intervals (95 %): over {over}.")
+        if without:
+            said.append(_WITHOUT_ITEMS)
         if "documents" in over:
             said.append("The number of documents stands below the figure.")
     return " ".join(filter(None, said))
+
+
+def _has_intervals(study: Study, name: str) -> bool:
+    """Whether a table has intervals of what it tells."""
+    table = study.table(name)
+    return isinstance(table, Table) or table.INTERVALS
 
 
 def _designs(study: Study, figure: Figure) -> list[str]:

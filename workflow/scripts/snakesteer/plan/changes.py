@@ -32,6 +32,7 @@ Coded = tuple[str, tuple[tuple[str, str], ...]]
 # Stages that read what no setting holds -> section of the study, and where they say what they read.
 _READING = {
     "model": ("models", "files"),
+    "repository_file": ("repositories", "identity"),
     "documents": ("corpora", "identity"),
     "questions": ("behaviours", "identity"),
     "vector": ("vectors", "identity"),
@@ -74,17 +75,22 @@ def changed_sources(plan: Plan, rows: Rows) -> list[str]:
 
     `rows` are the last run's catalogue.
     """
-    ran = {(row.get("stage"), row.get("name")): row.get("settings", "") for row in rows}
-    lines = []
+    ran: dict[tuple[str, str], list[str]] = {}  # of a repository's files there are several
+    for row in rows:
+        settings = row.get("settings", "")
+        ran.setdefault((row.get("stage", ""), row.get("name", "")), []).append(settings)
+    lines: dict[str, None] = {}
     for stage, (section, read) in _READING.items():
         for made in plan.artefacts(stage):
-            before = _settings(ran.get((stage, made.name), ""))
             now = _settings(json.dumps(made.settings))
-            parts = before.pop(read, None), now.pop(read, None)
-            if before == now and (other := [one.entry for one in differences(*map(_named, parts))]):
-                entry = section if stage == "published_source" else f"{section}.{made.name}"
-                lines.append(f"{entry}: {_joined(other)}")
-    return lines
+            read_now = now.pop(read, None)
+            for before in map(_settings, ran.get((stage, made.name), [])):
+                parts = before.pop(read, None), read_now
+                other = [one.entry for one in differences(*map(_named, parts))]
+                if before == now and other:
+                    entry = section if stage == "published_source" else f"{section}.{made.name}"
+                    lines[f"{entry}: {_joined(other)}"] = None
+    return [*lines]
 
 
 def _settings(recorded: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from snakesteer.plan.artefacts import LOGS
 from snakesteer.plan.plan import Plan
 from snakesteer.reports.published import closing_lines, read_series
 from snakesteer.storage.files import read_table
+from snakesteer.study.corpora import SelectedCorpus
 from snakesteer.study.measures import NextToken
 from snakesteer.study.tables import Table
 from snakesteer.sweeps.unqualified import unqualified_in
@@ -56,7 +57,12 @@ def logged(plan: Plan) -> list[str]:
     """What jobs noted in their logs, each once: records left out, system prompts that nobody gave,
     titles that no font shows."""
     found: list[str] = []
-    sections = {"documents": "corpora", "questions": "behaviours", "activations": "activations"}
+    sections = {
+        "documents": "corpora",
+        "selected_documents": "corpora",
+        "questions": "behaviours",
+        "activations": "activations",
+    }
     for stage, section in sections.items():
         for made in plan.artefacts(stage):
             log = f"{LOGS}/{stage}/{made.name}.{made.key}.log"
@@ -78,7 +84,7 @@ def short_corpora(plan: Plan) -> list[str]:
     """A sentence for each corpus that holds fewer tokens than a sweep asks for.
 
     A sweep with a precision takes as many as it needs; one that counts completions alone does not
-    say how many it reads.
+    say how many it reads; a selection holds what was kept.
     """
     held: dict[tuple[str, int, int], list[str]] = {}
     for name, table in plan.study.tabled.items():
@@ -90,6 +96,8 @@ def short_corpora(plan: Plan) -> list[str]:
         if not there or measure.precision is not None or measure.counted != "all":
             continue
         for corpus, tokens in _unsteered_tokens(there, table.of).items():
+            if isinstance(plan.study.corpora[corpus], SelectedCorpus):
+                continue
             if tokens < measure.tokens:
                 held.setdefault((corpus, tokens, measure.tokens), []).append(f"sweeps.{name}")
     return [

@@ -8,14 +8,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from snakesteer.plan import products, published
+from snakesteer.plan import products, published, repositories
 from snakesteer.plan.artefacts import LOGS, Artefact
+from snakesteer.plan.choices import candidate
 from snakesteer.plan.graph import Graph, script_code
 from snakesteer.plan.models import layers, size
 from snakesteer.plan.resources import RUNS_A_MODEL, Request, Site, request
 from snakesteer.plan.sweeps import resampled_jobs, samples, sweep_jobs
 from snakesteer.plan.vectors import drawn_vectors, mean, vector
 from snakesteer.study import schema
+from snakesteer.study.choices import CandidateChoice
 from snakesteer.study.depth import at_depth
 from snakesteer.study.designs import USUALLY_CHANGED
 from snakesteer.study.references import check_layers
@@ -25,10 +27,10 @@ from snakesteer.study.tables import Table
 class Plan:
     """All artefacts and products of one study.
 
-    `vectors`, `sweeps`, `resampled_sweeps` and `samples` are cached artefacts by the name of their
-    entry, `tables`, `published`, `figures` and `scorecards` what is made of them. `texts` are the
-    tables of texts, which have a page; `study_vectors` are the vectors with the draws of controls,
-    which are named NAME-draws.
+    `vectors`, `sweeps`, `resampled_sweeps`, `samples` and `candidates` (choices among these) are
+    cached artefacts by the name of their entry, `tables`, `published`, `figures` and `scorecards`
+    what is made of them. `texts` are the tables of texts, which have a page; `study_vectors` are
+    the vectors with the draws of controls, which are named NAME-draws.
     """
 
     def __init__(self, study: schema.Study, repository: Path) -> None:
@@ -47,6 +49,11 @@ class Plan:
         self.sweeps = {name: sweep_jobs(graph, name) for name in study.sweeps}
         self.resampled_sweeps = {name: resampled_jobs(graph, name) for name in study.sweeps}
         self.samples = {name: samples(graph, name) for name in study.samples}
+        self.candidates = {
+            name: candidate(graph, name)
+            for name, choice in study.choices.items()
+            if isinstance(choice, CandidateChoice)
+        }
         self.described_vectors = products.described_vectors(graph)
         self.tables = {
             name: products.table(graph, name)
@@ -130,9 +137,21 @@ class Plan:
         """A path in the study's own folder."""
         return self.graph.path(*parts)
 
+    def origin(self, wildcards: Any, output: Any) -> dict[str, str]:
+        """A params function: where the files of a repository come from.
+
+        No reason to get them again, as they are verified: Snakemake compares no param of which a
+        function asks for `output`.
+        """
+        return repositories.origin(self.graph, wildcards.name)
+
     def published_folder(self) -> str:
         """Where the published files lie, or are downloaded to."""
         return published.folder(self.graph)
+
+    def published_licence(self) -> dict[str, str]:
+        """What published tables say of their licence, beside their settings."""
+        return published.licence(self.graph)
 
     def listed(self) -> dict[str, Any]:
         """What rules list of the whole study, of plain JSON types, by the name of the rule."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.records import plain
-from snakesteer.plan.activations import activations
+from snakesteer.plan.activations import activations, questions
 from snakesteer.plan.artefacts import Product
+from snakesteer.plan.choices import candidate
 from snakesteer.plan.graph import Graph, script_code
 from snakesteer.plan.models import layer_sets
 from snakesteer.plan.sweeps import choice, resampled_jobs, sweep_jobs, tabled
 from snakesteer.plan.vectors import drawn_vectors, mean, vector
+from snakesteer.study.measures import Choice, TwoChoice
+from snakesteer.study.tables import Table
 from snakesteer.study.vectors import ControlVector
 
 DESCRIBED = ("vectors.csv", "cosines.csv")
@@ -24,6 +28,12 @@ def table(graph: Graph, name: str) -> Product:
     of_sweep, job = name.split(".")[0], tabled(graph, name)
     inputs = {"sweeps": sweep_jobs(graph, of_sweep), "resampled": resampled_jobs(graph, of_sweep)}
     sweep = graph.study.sweeps[of_sweep]
+    of = graph.study.table(name)
+    assert isinstance(of, Table)
+    measure = of.measured
+    if isinstance(measure, TwoChoice | Choice) and measure.by_category:
+        job = replace(job, by_category=tuple(graph.study.sources_of(sweep, measure)))
+        inputs["questions"] = [questions(graph, behaviour) for behaviour in job.by_category]
     if sweep.choice and sweep.inject.uses_multipliers:
         inputs["choice"] = [choice(graph, sweep.choice)]
     return Product(
@@ -68,7 +78,7 @@ def figure(graph: Graph, name: str) -> Product:
         layers = getattr(figure, "layers", None) or "all"
         for model in filter(None, figure.models(study)):
             layer_sets(graph, f"figures.{name}.layers", model, layers)
-    settings = figure.model_dump(exclude={"caption"}) | figure.settings(study)
+    settings = figure.model_dump(exclude={"caption", "choice"}) | figure.settings(study)
     settings["arrays"] = [*means, *vectors]
     settings["labels"] = {shown: title for shown, title in figure.labels(study).items() if title}
     inputs = {
@@ -76,6 +86,7 @@ def figure(graph: Graph, name: str) -> Product:
         "means": tuple(mean(graph, item).paths[0] for item in means),
         "vectors": tuple(vector(graph, item).paths[0] for item in vectors),
         "described": tuple(map(graph.path, DESCRIBED)) if figure.describes_vectors else (),
+        "choice": tuple(candidate(graph, figure.marks).paths) if figure.marks else (),
     }
     return Product(
         name,
@@ -92,10 +103,14 @@ def scorecard(graph: Graph, name: str) -> Product:
     """
     entry = graph.study.scorecards[name]
     against = [_compared_path(graph, name, sweep) for sweep in entry.against]
+    choices = [candidate(graph, choice).paths[0] for choice in entry.choices or []]
     return Product(
         name,
-        {"title": entry.title or name, "sweeps": entry.sweeps, "against": entry.against},
-        {"sweeps": _table_paths(graph, entry.sweeps), "against": tuple(against)},
+        {"title": entry.title or name, "sweeps": entry.sweeps, "against": entry.against}
+        | {"column": entry.column, "along": entry.along}
+        | ({"by_category": True} if entry.by_category else {}),
+        {"sweeps": _table_paths(graph, entry.sweeps), "against": tuple(against)}
+        | ({"choices": tuple(choices)} if choices else {}),
     )
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from snakesteer.core.errors import StudyError
+from snakesteer.hub.commits import tree_ids
 from snakesteer.hub.http import is_address
 from snakesteer.hub.manifest import locate
-from snakesteer.papers.source import folder_files, tree_ids
+from snakesteer.papers.source import folder_files
 from snakesteer.plan.artefacts import CACHE, Artefact, Product
 from snakesteer.plan.graph import Graph, once
 from snakesteer.study import schema
@@ -49,7 +50,7 @@ def _settings(graph: Graph) -> list[tuple[str, str, dict[str, Any]]]:
     listed: list[tuple[str, str, dict[str, Any]]] = []
     for name, sweep in published.sweeps.items():
         settings: dict[str, Any] = {"sweep": name, "kind": sweep.kind, "reader": sweep.READER}
-        settings |= {"commit": published.commit, "files": sweep.paths}
+        settings |= {"commit": published.commit, "files": sweep.files_of(published)}
         settings |= sweep.settings(published)
         if isinstance(settings["files"], dict):
             _check_distinct(name, settings["files"])
@@ -118,3 +119,9 @@ def folder(graph: Graph) -> str:
     if is_address(published.source):
         return f"{CACHE}/published/{source(graph).key}"
     return str(locate(published.source, graph.repository))
+
+
+def licence(graph: Graph) -> dict[str, str]:
+    """What tables say of the licence in their provenance, which is no part of a key."""
+    published = graph.study.published
+    return {"licence": published.licence} if published and published.licence else {}

@@ -15,6 +15,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from snakesteer.behaviours.drawing import table
+from snakesteer.behaviours.question_files import files_of
 from snakesteer.core.errors import StudyError
 from snakesteer.core.records import read
 from snakesteer.corpora import files
@@ -25,6 +26,7 @@ from snakesteer.plan.resources import (
     CONTINUATION,
     PROMPT_TOKENS,
     QUESTION_TOKENS,
+    documents_in,
     prompts_in,
     prompts_of,
     questions_in,
@@ -81,13 +83,15 @@ class Texts:
         if path.exists() and path.stat().st_size:
             return _whole(read_table(path), column)
         if made.stage == "questions":
-            here = not is_address(settings.get("file", ""))
+            here = "repository" not in settings and not any(map(is_address, files_of(settings)))
             asked = table(settings, self.repository) if here else None
             return asked[column].to_pylist() if asked else []
+        if made.stage == "selected_documents":
+            return self._texts(*made.inputs["documents"][file])
         if settings["source"] != "files":
             return []
         split = SPLITS[file]
-        few = {**settings, split: SAMPLED, "shuffle": None}
+        few = {**settings, split: SAMPLED, "shuffle": None, "sample": None}
         return ["".join(texts) for _, *texts in files.documents(few, split, 1, self.repository)]
 
 
@@ -115,12 +119,21 @@ def readings(made: Artefact, texts: Texts, count: Count) -> tuple[Reading, Readi
     They differ where curves or continuations may end early, and where a pilot decides.
     """
     of = {
+        "selected_documents": _selected,
         "activations": _activations,
         "sweep": _sweep,
         "samples": _samples,
     }
     least, most = (of[made.stage](made, texts, count, ends) for ends in (True, False))
     return least, most
+
+
+def _selected(made: Artefact, texts: Texts, count: Count, _ends: bool) -> Reading:
+    tokens = 0.0
+    for split, (documents, file) in zip(SPLITS, made.inputs["documents"], strict=True):
+        each = texts.mean_document(documents, file, made.settings["max_tokens"], count)
+        tokens += documents_in(documents, split) * each
+    return Reading(tokens, 1)
 
 
 def _activations(made: Artefact, texts: Texts, count: Count, _ends: bool) -> Reading:
@@ -162,7 +175,7 @@ def _by_source(
         documents, file = made.inputs["documents"][place]
         assert measured.max_tokens
         length = texts.mean_document(documents, file, measured.max_tokens, count)
-        number = documents.settings[measured.split]
+        number = documents_in(documents, measured.split)
         if ends and measured.precision:
             number = min(number, measured.precision.pilot)
         each.append(min(number * length, measured.tokens or measured.read_on or math.inf))

@@ -20,12 +20,13 @@ from typing import Any
 from snakesteer.core.dtypes import ITEM_BYTES
 from snakesteer.core.errors import StudyError
 from snakesteer.core.records import read
+from snakesteer.corpora.drawing import SPLITS
 from snakesteer.hub.manifest import layers_and_width
 from snakesteer.plan.artefacts import STAGES, Artefact
 from snakesteer.storage.files import ROWS_AT_ONCE
 from snakesteer.sweeps.job import Measured, SweepJob
 
-RUNS_A_MODEL = frozenset({"activations", "sweep", "samples"})
+RUNS_A_MODEL = frozenset({"selected_documents", "activations", "sweep", "samples"})
 
 FLOPS = 4e13  # what one current data-centre GPU was seen to do in such runs, on the safe side
 CPU_FLOPS = 1e10  # of a core in double precision, on the safe side
@@ -37,7 +38,7 @@ PROMPT_TOKENS = 4096  # of an instruction, at most
 CONTINUATION = "continuation"  # the measure that writes texts
 # What it takes to write a token, in tokens that are read many at a time.
 WRITING = 20
-PREPARED_QUESTIONS = 1000  # in a prepared file; the study does not say how many
+PREPARED_QUESTIONS = 1000  # in a file of which the study does not say how many it holds
 STARTING_MINUTES = 10
 # Methods that solve equations at each layer -> operations, over samples × dimensions they span².
 SOLVING = {"pca": 15, "lda": 5, "logistic": 40}
@@ -239,6 +240,9 @@ def tokens(artefact: Artefact) -> int:
     """Tokens that a job which runs a model reads at most, with every coefficient and resample."""
     settings = artefact.settings
     match artefact.stage:
+        case "selected_documents":
+            number = sum(documents_in(artefact, split) for split in SPLITS)
+            return number * int(settings["max_tokens"])
         case "activations":
             longest = settings["max_tokens"] if "documents" in artefact.inputs else QUESTION_TOKENS
             return samples(artefact) * longest
@@ -273,7 +277,7 @@ def _most_by_source(measured: Measured, inputs: Mapping[str, Sequence[Any]]) -> 
     for place in measured.files.get("documents", ()):
         corpus, _ = inputs["documents"][place]
         assert measured.max_tokens
-        held = measured.max_tokens * corpus.settings[measured.split]
+        held = measured.max_tokens * documents_in(corpus, measured.split)
         most.append(min(measured.tokens or measured.read_on or held, held))
     return most
 
@@ -300,7 +304,7 @@ def prompts_in(made: Artefact, measured: Measured) -> int:
     if made.stage == "questions":
         number = questions_in(made.settings, measured.split)
     else:
-        number = int(made.settings[measured.split])
+        number = documents_in(made, measured.split)
     return min(measured.asked["items"] or number, number)
 
 
@@ -342,9 +346,17 @@ def _of_vectors_job(artefact: Artefact, model: Size) -> tuple[float, float]:
 def samples(activations: Artefact) -> int:
     """How many samples an extraction captures; a question is two, one for each answer."""
     if "documents" not in activations.inputs:
-        return 2 * int(_sources(activations, "questions")[0]["train"])
-    made = int(_sources(activations, "documents")[0]["train"])
+        return 2 * questions_in(_sources(activations, "questions")[0], "train")
+    made = documents_in(activations.inputs["documents"][0][0], "train")
     return min(activations.settings["documents"] or made, made)
+
+
+def documents_in(corpus: Artefact, split: str) -> int:
+    """How many documents a corpus's split has, by its settings; a selection is taken for all that
+    it is of."""
+    while corpus.stage == "selected_documents":
+        corpus = corpus.inputs["documents"][0][0]
+    return int(corpus.settings[split])
 
 
 def positions(artefact: Artefact) -> int:
@@ -363,6 +375,9 @@ def _sources(artefact: Artefact, role: str) -> list[Mapping[str, Any]]:
 
 def questions_in(behaviour: Mapping[str, Any], split: str) -> int:
     """How many questions a behaviour's split has, by its settings."""
+    if "splits" in behaviour:
+        of_file = behaviour["splits"].get(split)
+        return int(of_file["questions"] or PREPARED_QUESTIONS) if of_file else 0
     if split in behaviour:
         return int(behaviour[split])
     questions = behaviour.get("questions", PREPARED_QUESTIONS)

@@ -34,7 +34,7 @@ from snakesteer.tables.job import ChoiceJob, Picked, Statistics, TableJob
 @once
 def choice(graph: Graph, name: str) -> Artefact:
     """The multipliers that a choice picks, or that the study gives."""
-    entry = graph.study.choices[name]
+    entry = graph.study.multipliers(name)
     if entry.grid is None:
         given = {
             graph.study.behaviour_of(vector): {

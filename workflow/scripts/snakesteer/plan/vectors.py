@@ -18,7 +18,13 @@ from snakesteer.plan.artefacts import Artefact, Inputs
 from snakesteer.plan.code_digest import own_digest
 from snakesteer.plan.graph import Graph, once
 from snakesteer.plan.models import model
-from snakesteer.study.vectors import CombineVector, ControlVector, FileVector, OwnVector
+from snakesteer.study.vectors import (
+    ChosenVector,
+    CombineVector,
+    ControlVector,
+    FileVector,
+    OwnVector,
+)
 
 Recipe = tuple[dict[str, Any], Inputs]
 
@@ -73,6 +79,8 @@ def _unscaled(graph: Graph, name: str) -> Recipe:
             return _joined(entry.settings(), others)
         case FileVector():
             return {"method": "file"}, {"file": [_file(graph, name, entry)]}
+        case ChosenVector():
+            return {"method": "file"}, {"file": [_chosen(graph, name, entry)]}
     samples = {
         role: [activations(graph, each) for each in named]
         for role, named in entry.activations().items()
@@ -98,6 +106,18 @@ def _file(graph: Graph, name: str, entry: FileVector) -> Artefact:
         identity = sha256(locate_file(entry.file, graph.repository))
     settings = entry.settings() | {"identity": identity}
     return graph.make("vector_file", name, settings, {"model": [model(graph, entry.model)]})
+
+
+def _chosen(graph: Graph, name: str, entry: ChosenVector) -> Artefact:
+    """The direction that a choice took out of a vector."""
+    # Choices are made from sweeps, and these from vectors: each module needs the other.
+    from snakesteer.plan.choices import candidate
+
+    inputs: Inputs = {
+        "vector": [vector(graph, entry.of)],
+        "choice": [candidate(graph, entry.choice)],
+    }
+    return graph.make("chosen_vector", name, entry.settings(), inputs)
 
 
 def _scaled(graph: Graph, name: str, recipe: Recipe) -> Recipe:

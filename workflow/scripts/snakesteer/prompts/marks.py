@@ -112,27 +112,33 @@ def question(
     asked: Mapping[str, str],
     how: How = USUAL,
     answer_prefix: str = "",
+    others: Sequence[str] = (),
 ) -> tuple[QuestionTokens, Marked]:
     """A two-choice question in its format, and what the model reads of it, up to its answers.
 
     Behind an `answer_prefix`, what is begun of the answer, stands the answer's letter, or its word,
-    without the brackets and spaces around it; else the answer as it is. Both answered texts are
-    tokenised whole, as `questions.question_tokens` does it, and raise the same.
+    without the brackets and spaces around it; else the answer as it is. `others` are further
+    answers whose tokens are asked for. All answered texts are tokenised whole, as
+    `questions.question_tokens` does it, and raise the same.
     """
-    answers = (asked["matching"], asked["not_matching"])
+    answers = [told(asked[role], answer_prefix) for role in ("matching", "not_matching")]
     remedy = "use answers that are single tokens of this model"
-    if answer_prefix:
-        answers = (bare(answers[0]), bare(answers[1]))
-    elif answers[0].startswith("("):
+    if not answer_prefix and answers[0].startswith("("):
         remedy = 'begin them by `answer_prefix: "("`'
+    answers += others
     texts = [render(tokenizer, how.form, asked["prompt"], answer_prefix + one) for one in answers]
     read = [passages.passage(tokenizer, text, how.reading) for text in texts]
     name = f"question {asked['question']}"
-    both = (read[0].ids, read[1].ids)
+    whole = [one.ids for one in read]
     start = read[0].completion
-    tokens = one_token_each(tokenizer, both, answers, start, asked["question"], remedy)
+    tokens = one_token_each(tokenizer, whole, answers, start, asked["question"], remedy)
     marks = _all(tokenizer, texts[0], read[0], tokens.prompt, how, name)
     return tokens, Marked(tokens.prompt, marks)
+
+
+def told(answer: str, answer_prefix: str) -> str:
+    """What is told of an answer: its letter or word alone behind a prefix, else all of it."""
+    return bare(answer) if answer_prefix else answer
 
 
 def begun(tokenizer: PreTrainedTokenizerBase, prompt: str, how: How = USUAL) -> Marked:

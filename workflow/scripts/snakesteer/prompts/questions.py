@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QuestionTokens:
-    """Token ids of a prompt, and the one token that follows it for each answer."""
+    """Token ids of a prompt, and the one token that follows it for each answer, `others` being
+    further answers."""
 
     prompt: list[int]
     matching: int
     not_matching: int
+    others: tuple[int, ...] = ()
 
 
 def question_tokens(
@@ -35,36 +37,38 @@ def question_tokens(
     for spaces around it.
     """
     answers = (question["matching"], question["not_matching"])
-    matching, other = (
-        encode_prompt(tokenizer, question["prompt"] + answer, reading) for answer in answers
-    )
+    whole = [encode_prompt(tokenizer, question["prompt"] + answer, reading) for answer in answers]
     start = len(encode_prompt(tokenizer, question["prompt"], reading))
-    return one_token_each(tokenizer, (matching, other), answers, start, question["question"])
+    return one_token_each(tokenizer, whole, answers, start, question["question"])
 
 
 def one_token_each(
     tokenizer: PreTrainedTokenizerBase,
-    whole: tuple[list[int], list[int]],
-    answers: tuple[str, str],
+    whole: Sequence[list[int]],
+    answers: Sequence[str],
     start: int,
     question: str,
     remedy: str = "use answers that are single tokens of this model",
 ) -> QuestionTokens:
-    """The tokens of a question of which both answered texts are given, `whole`.
+    """The tokens of a question of which the answered texts are given, `whole`: those of the
+    matching answer, of the other one, and of further ones.
 
     `start` is where the answers begin, for the message, which ends with the `remedy`. Raises
     StudyError when they are not exactly one further token each, that reads as the answer.
     """
-    matching, other = whole
+    prompt = whole[0][:-1]
     read = [answer_text(tokenizer, ids[:-1], ids[-1]).strip() for ids in whole]
-    if matching[:-1] != other[:-1] or read != [answer.strip() for answer in answers]:
-        pieces = [tokenizer.convert_ids_to_tokens(ids[start:]) for ids in whole]
+    same_prompt = all(ids[:-1] == prompt for ids in whole)
+    if not same_prompt or read != [answer.strip() for answer in answers]:
+        pieces = {}
+        for answer, ids in zip(answers, whole, strict=True):
+            pieces[repr(answer)] = str(tokenizer.convert_ids_to_tokens(ids[start:]))
         raise StudyError(
-            f"The tokenizer does not give the answers {answers[0]!r} and {answers[1]!r} of "
-            f"question {question} one token each, but "
-            f"{pieces[0]} and {pieces[1]}; {remedy}."
+            f"The tokenizer does not give the answers {' and '.join(pieces)} of question "
+            f"{question} one token each, but {' and '.join(pieces.values())}; {remedy}."
         )
-    return QuestionTokens(matching[:-1], matching[-1], other[-1])
+    matching, other, *others = (ids[-1] for ids in whole)
+    return QuestionTokens(prompt, matching, other, tuple(others))
 
 
 def answer_text(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], token: int) -> str:

@@ -63,8 +63,8 @@ differs is shaded.</p>
 <div><table>
 <tr><th>Sweep<th>Against<th>Curve<th>Statistic<th>First<th>Second<th>Rank agreement<th>Verdict
 {% for curve in curves %}
-<tr{% if not curve.within %} class="outside"{% endif %}><td>{{ curve.sweep }}<td>{{ curve.against }}
-<td>{{ curve.curve }}<td>{{ curve.statistic }}
+<tr{% if curve.within is false %} class="outside"{% endif %}><td>{{ curve.sweep }}
+<td>{{ curve.against }}<td>{{ curve.curve }}<td>{{ curve.statistic }}
 <td class="number">{{ "%.3f" | format(curve.value) }}
 <td class="number">{{ "%.3f" | format(curve.value_against) }}
 <td class="number">{{ "%.2f" | format(curve.rank_agreement) if
@@ -73,20 +73,22 @@ curve.rank_agreement == curve.rank_agreement else "none" }}
 {% endfor %}
 </table></div>
 {% endif %}
-{% for curve in curves %}
+{% for curve in curves if curve.points %}
 <details><summary>{{ curve.sweep }} against {{ curve.against }}: {{ curve.curve }}</summary>
 <div><table>
 <tr><th>Quantity<th>Point<th>Coefficients<th>First<th>Second<th>Difference<th>Interval
 {% for pair in curve.points %}
-<tr{% if not pair.within %} class="outside"{% endif %}><td>{{ pair.quantity }}<td>{{ pair.point }}
+<tr{% if pair.within is false %} class="outside"{% endif %}><td>{{ pair.quantity }}
+<td>{{ pair.point }}
 <td class="number">{{ "%g" | format(pair.coefficient) }}{% if
 pair.coefficient != pair.coefficient_against %}, {{ "%g" | format(pair.coefficient_against) }}{%
 endif %}
 <td class="number">{{ "%.3f" | format(pair.value) }}
 <td class="number">{{ "%.3f" | format(pair.value_against) }}
 <td class="number">{{ "%+.3f" | format(pair.difference) }}
-<td class="number">{{ "%+.3f" | format(pair.difference_low) }} to
-{{ "%+.3f" | format(pair.difference_high) }}
+<td class="number">{% if pair.difference_low == pair.difference_low %}{{
+"%+.3f" | format(pair.difference_low) }} to {{ "%+.3f" | format(pair.difference_high) }}{% else
+%}none{% endif %}
 {% endfor %}
 </table></div></details>
 {% endfor %}
@@ -133,7 +135,7 @@ def page(
         key: rows.to_dict("records") for key, rows in compared.pairs.groupby(names, sort=False)
     }
     curves = [
-        {**curve, "points": points[tuple(curve[name] for name in names)]}
+        {**curve, "points": points.get(tuple(curve[name] for name in names), [])}
         for curve in compared.curves.to_dict("records")
     ]
     agree = sum(curve["verdict"].startswith("agrees") for curve in curves)

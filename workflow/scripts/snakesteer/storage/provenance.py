@@ -33,9 +33,9 @@ def provenance(
     if model:
         packages += MODEL_PACKAGES
         described["model"] = {
-            "source": _portable(model["source"]),
+            "source": portable(model["source"]),
             **{name: model.get(name) for name in ("revision", "fingerprint", "hidden")},
-            **({"adapter": _portable(model["adapter"])} if model.get("adapter") else {}),
+            **({"adapter": portable(model["adapter"])} if model.get("adapter") else {}),
             **({"gguf": model["gguf"]} if model.get("gguf") else {}),
         }
         described["device"] = device or "cpu"
@@ -125,8 +125,8 @@ def read_vectors(
     return vectors
 
 
-def _portable(source: str) -> str:
-    """A model's source without the folders of this machine above it."""
+def portable(source: str) -> str:
+    """A source, as of a model, without the folders of this machine above it."""
     return PurePath(source).name if PurePath(source).is_absolute() else source
 
 

@@ -13,7 +13,7 @@ from snakesteer.storage.files import read_json, read_provenance
 def unreferenced(results: Path) -> list[Path]:
     """Files under `results/cache` that no study's `artefacts.csv` or `planned.json` names, sorted.
 
-    The points that a named sweep was put together from are kept with it, all points while a study
+    The points that a named file was put together from are kept with it, all points while a study
     is unfinished, as they do not say whose they are, and downloaded published files with a named
     list of them. Answers of judges, which may have cost money, all stay. What is newer than the
     newest catalogue belongs to a run that has not ended, and is left out. Raises StudyError if a
@@ -68,9 +68,10 @@ def _planned(results: Path) -> dict[str, list[Path]]:
 
 
 def _points(artefacts: Iterable[Path]) -> set[str]:
-    """The folders of points that sweeps among the artefacts name in their provenance."""
-    sweeps = (path for path in artefacts if path.parent.name == "sweeps" and path.is_file())
-    return {read_provenance(path).get("points", "") for path in sweeps}
+    """The folders of points that artefacts name in their provenance, sweeps and selections."""
+    folders = ("sweeps", "documents")
+    made = (path for path in artefacts if path.parent.name in folders and path.is_file())
+    return {read_provenance(path).get("points", "") for path in made}
 
 
 def _published(artefacts: Iterable[Path]) -> set[str]:

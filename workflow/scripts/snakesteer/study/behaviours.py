@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from snakesteer.hub.http import is_address
-from snakesteer.study.entries import Count, Distinct, Duplicates, Entry, NoneOrMore, Seed
+from snakesteer.study.entries import Count, Distinct, Duplicates, Entry, Name, NoneOrMore, Seed
 from snakesteer.study.models import COMMIT
+from snakesteer.study.repositories import inside
 
 SEVERAL_CHOICES = 4  # of items whose file alone says how many they have
 
@@ -21,6 +22,14 @@ class BehaviourEntry(Entry):
     )
     seed: Seed = Field(13, description="Seed of the draw and of the shuffle before the split.")
     title: str | None = Field(None, description="Name in figures.")
+
+    def settings(self) -> dict[str, Any]:
+        """What it says that determines its questions, of plain JSON types."""
+        return self.model_dump(mode="json", exclude={"title"})
+
+    def has_split(self, split: str) -> bool:
+        """Whether there are questions in a split: `train`, `validation` or `test`."""
+        return split == "test" or bool(getattr(self, split))
 
     @property
     def has_system(self) -> bool:
@@ -74,28 +83,147 @@ class GeneratedBehaviour(DrawnBehaviour):
 
 
 class OfFile(BehaviourEntry):
-    file: str = Field(
+    file: str | None = Field(
+        None,
         description="A file (absolute, in the working directory, or in the repository; `~` is the "
         "home folder), or an address with the commit in it, as "
-        "https://raw.githubusercontent.com/OWNER/NAME/COMMIT/PATH."
+        "https://raw.githubusercontent.com/OWNER/NAME/COMMIT/PATH; with `repository` a path in it.",
     )
+    repository: Name | None = Field(
+        None, description="An entry of `repositories`, in which the file lies."
+    )
+
+    def settings(self) -> dict[str, Any]:
+        given = super().settings()
+        if self.repository is None:
+            del given["repository"]
+        return given
+
+    @property
+    def files(self) -> list[str]:
+        """The files that it names, in order."""
+        return [self.file] if self.file is not None else []
 
     @model_validator(mode="after")
     def _pinned(self) -> Self:
-        parts = self.file.split("/")
-        if not is_address(self.file) or any(re.fullmatch(COMMIT, part) for part in parts):
+        if not self.files:
+            raise ValueError("names no file; give it `file`")
+        for file in self.files:
+            if self.repository is None:
+                _refuse_unpinned(file)
+            elif is_address(file):
+                raise ValueError(
+                    f"file {file} is an address, and repository says where it lies; remove one"
+                )
+            else:
+                inside(file)
+        return self
+
+
+def _refuse_unpinned(file: str) -> None:
+    """ValueError for an address without a commit, with how to find one."""
+    parts = file.split("/")
+    if not is_address(file) or any(re.fullmatch(COMMIT, part) for part in parts):
+        return
+    places = {"raw.githubusercontent.com": 5, "huggingface.co": 6}
+    end = places.get(parts[2])
+    repository = "/".join(parts[:end]).replace("raw.githubusercontent.com", "github.com")
+    command = f": `git ls-remote {repository} HEAD` prints one" if end else ""
+    raise ValueError(
+        f"file {file} names no commit, so it may change; put a commit of 40 hex digits "
+        f"in place of the branch{command}"
+    )
+
+
+class QuestionFile(Entry):
+    """A split in a file of its own, whole and in its order; a path alone says the same."""
+
+    file: str = Field(description="As `file` of the behaviour.")
+    questions: Count | None = Field(
+        None, description="How many, the first of the file; all if left out."
+    )
+
+
+def _file_alone(given: Any) -> Any:
+    return {"file": given} if isinstance(given, str) else given
+
+
+ASplit = Annotated[
+    QuestionFile, BeforeValidator(_file_alone, json_schema_input_type=str | QuestionFile)
+]
+
+
+class QuestionFiles(Entry):
+    """Files of the splits of a behaviour, one for each that is asked for."""
+
+    train: ASplit | None = Field(None, description="Of which vectors are made.")
+    validation: ASplit | None = Field(None, description="By which choices are made.")
+    test: ASplit | None = Field(None, description="That measures are taken on.")
+
+
+class OfFiles(OfFile):
+    # What decides the splits of one file, and nothing of splits in files of their own.
+    OF_ONE_FILE: ClassVar[tuple[str, ...]] = (
+        "train",
+        "validation",
+        "seed",
+        "questions",
+        "duplicates",
+        "shuffled_before",
+    )
+
+    splits: QuestionFiles | None = Field(
+        None,
+        description="In place of `file`: a file for each split, whole and in its order, what "
+        "stands there several times included, or its first `questions`.",
+    )
+    category: str | None = Field(
+        None, description="Field of a question's category, which becomes a column."
+    )
+
+    def settings(self) -> dict[str, Any]:
+        given = super().settings()
+        left_out = {name for name in ("splits", "category") if given[name] is None}
+        if self.splits is not None:
+            left_out |= {"file", *self.OF_ONE_FILE}
+            given["splits"] = {
+                name: split.model_dump() for name, split in self.named_splits.items()
+            }
+        return {name: value for name, value in given.items() if name not in left_out}
+
+    @property
+    def files(self) -> list[str]:
+        if self.splits is None:
+            return super().files
+        return list(dict.fromkeys(each.file for each in self.named_splits.values()))
+
+    @property
+    def named_splits(self) -> dict[str, QuestionFile]:
+        """The splits that have a file of their own."""
+        names = ("train", "validation", "test")
+        given = {name: getattr(self.splits, name, None) for name in names}
+        return {name: split for name, split in given.items() if split}
+
+    def has_split(self, split: str) -> bool:
+        return super().has_split(split) if self.splits is None else split in self.named_splits
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if self.splits is None:
             return self
-        places = {"raw.githubusercontent.com": 5, "huggingface.co": 6}
-        end = places.get(parts[2])
-        repository = "/".join(parts[:end]).replace("raw.githubusercontent.com", "github.com")
-        command = f": `git ls-remote {repository} HEAD` prints one" if end else ""
-        raise ValueError(
-            f"file {self.file} names no commit, so it may change; put a commit of 40 hex digits "
-            f"in place of the branch{command}"
-        )
+        if self.file is not None:
+            raise ValueError("gives both file and splits; remove one of them")
+        for name in self.OF_ONE_FILE:
+            field = type(self).model_fields.get(name)
+            if field and getattr(self, name) != field.default:
+                raise ValueError(
+                    f"{name} is for splits of one file, and splits names a file for each; remove "
+                    "one of them"
+                )
+        return self
 
 
-class FileBehaviour(OfFile):
+class FileBehaviour(OfFiles):
     choices: tuple[str, str] = Field(
         ("A", "B"), description="The two answers, in the order in which the prompt names them."
     )
@@ -127,7 +255,21 @@ class PreparedBehaviour(FileBehaviour):
     source: Literal["prepared"]
 
 
-class PairsBehaviour(OfFile, DrawnBehaviour):
+class PromptsBehaviour(OfFiles, DrawnBehaviour):
+    strip: bool = Field(
+        False,
+        description="`true`: spaces and line ends at both ends of a prompt are taken off, as "
+        "Python's `strip` does.",
+    )
+
+    def settings(self) -> dict[str, Any]:
+        given = super().settings()
+        if not self.strip:
+            del given["strip"]
+        return given
+
+
+class PairsBehaviour(PromptsBehaviour):
     """Pairs of texts of which one shows the behaviour, in files of records: they differ in what
     follows a prompt, in the system prompt, or, without a prompt, altogether."""
 
@@ -171,6 +313,8 @@ class PairsBehaviour(OfFile, DrawnBehaviour):
             )
         if self.matching is None and self.prompt is None:
             raise ValueError("names no text; give the field of the prompt")
+        if self.strip and self.prompt is None:
+            raise ValueError("strip is of prompts, and whole texts differ; leave it out")
         return self
 
 
@@ -184,7 +328,7 @@ class CrossedBehaviour(OfFile):
     test: Count = Field(200, description="Questions in the test split.")
 
 
-class ItemsBehaviour(OfFile, DrawnBehaviour):
+class ItemsBehaviour(PromptsBehaviour):
     """Items of a task in files of records: a prompt, few-shot examples included as they stand, two
     or more texts that may follow it, and which of them is right."""
 

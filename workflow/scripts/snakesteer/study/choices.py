@@ -1,12 +1,12 @@
-"""Multipliers that are chosen, or given."""
+"""What is chosen by a rule: multipliers, which may be given as well, and one of many candidates."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from snakesteer.study.entries import Entry, LayerKey, Name, Number, Share, TableName
+from snakesteer.study.entries import Count, Entry, LayerKey, Name, Number, Share, TableName
 
 MAX_FAULTY = 0.05
 
@@ -54,7 +54,10 @@ class Choice(Entry):
     @model_validator(mode="after")
     def _from_one_place(self) -> Self:
         if (self.grid is None) == (not self.multipliers):
-            raise ValueError("give either grid, to pick from it, or multipliers")
+            raise ValueError(
+                "give grid, to pick multipliers from it, or multipliers, or best, to choose among "
+                "candidates"
+            )
         usual = {"max_faulty": MAX_FAULTY, "by": "score", "limit": None}
         for name, value in usual.items():
             if self.multipliers and getattr(self, name) != value:
@@ -62,3 +65,74 @@ class Choice(Entry):
                     f"{name} is for multipliers picked from a grid, and these are given; remove it"
                 )
         return self
+
+
+_COLUMN = "A column of the table; the main one of its measure if left out."
+_SOURCE = "One corpus or behaviour, where the table is on several."
+
+
+class Best(Entry):
+    """The score by which a candidate is best: `lowest` or `highest` names its table."""
+
+    lowest: TableName | None = Field(None, description="Table of the score that is to be low.")
+    highest: TableName | None = Field(None, description="Table of the score that is to be high.")
+    column: str | None = Field(None, description=_COLUMN)
+    source: Name | None = Field(None, description=_SOURCE)
+
+    @property
+    def table(self) -> str:
+        """The table of the score."""
+        return self.lowest or self.highest or ""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.lowest) == bool(self.highest):
+            raise ValueError("names a table either as lowest or as highest; give one of them")
+        return self
+
+
+class Bound(Entry):
+    """A score that a candidate may have at most, or at least."""
+
+    table: TableName = Field(description="Table of the score.")
+    column: str | None = Field(None, description=_COLUMN)
+    source: Name | None = Field(None, description=_SOURCE)
+    at_most: Number | None = None
+    at_least: Number | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.at_most is None and self.at_least is None:
+            raise ValueError("has no bound; give at_most or at_least")
+        return self
+
+
+class CandidateChoice(Entry):
+    """One candidate out of many: a vector, the layer and the position that it is read at, and the
+    coefficient. All that the table of `best` has are candidates. Only texts of validation splits,
+    or published results, may decide. `method: chosen` makes a vector of it."""
+
+    best: Best = Field(description="By which score, as `{lowest: SWEEP.MEASURE}`.")
+    limits: list[Bound] = Field(
+        [],
+        description="Other scores, as `{table: SWEEP.MEASURE, at_most: 0.1}`. A table with one "
+        "coefficient counts for all of them.",
+    )
+    layers_below: Annotated[float, Field(gt=0, le=1, strict=True)] | Count | None = Field(
+        None,
+        description="Only vectors read below this layer: a number, or with a decimal point a share "
+        "of the model's layers, rounded down (of published results one more than their last).",
+    )
+
+
+def _kind(entry: Any) -> str:
+    candidates = isinstance(entry, CandidateChoice) or (
+        isinstance(entry, dict) and not entry.keys().isdisjoint(CandidateChoice.model_fields)
+    )
+    return "candidates" if candidates else "multipliers"
+
+
+AnyChoice = Annotated[
+    Annotated[Choice, Tag("multipliers")] | Annotated[CandidateChoice, Tag("candidates")],
+    Discriminator(_kind),
+]

@@ -40,7 +40,9 @@ def at_depth(study: schema.Study, layers_of: Callable[[str], int]) -> schema.Stu
                 numbers[field] = _numbers(given, _Place(f"{name}.{field}", models, layers_of))
         return entry.model_copy(update=numbers)
 
-    def choice(name: str, entry: schema.Choice) -> schema.Choice:
+    def choice(name: str, entry: schema.AnyChoice) -> schema.AnyChoice:
+        if isinstance(entry, schema.CandidateChoice):
+            return entry
         multipliers: dict[str, dict[int | float, schema.Multipliers]] = {}
         for vector, cells in (entry.multipliers or {}).items():
             model = study.model_of(vector)

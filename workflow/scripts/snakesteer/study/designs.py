@@ -99,6 +99,10 @@ class DesignEntry(Entry):
         """The operators of all that is injected."""
         return {self.operator}
 
+    def operator_of(self, vector: str) -> str:
+        """The operator of one of the vectors."""
+        return self.operator
+
     @property
     def said(self) -> list[str]:
         """What captions say of it, where that is not the usual."""
@@ -204,6 +208,12 @@ class AloneDesign(DesignEntry):
         given = (self.source_layers, self.source_positions)
         return any(each == "all" or len(each or []) > 1 for each in given)
 
+    @property
+    def read_layers(self) -> Literal["all"] | list[int | float] | None:
+        """The layers that vectors are read at, where each has a curve and all are injected in one
+        place."""
+        return self.source_layers if self.layers != "all" and len(self.layers) == 1 else None
+
     def read_at(self, vector: str) -> Literal["all"] | list[int] | None:
         return self.source_positions
 
@@ -277,11 +287,12 @@ class TogetherDesign(DesignEntry):
 
     @property
     def operators(self) -> set[str]:
-        found = set()
-        for part in self.together.values():
-            own = part.operator if isinstance(part, PartEntry) else None
-            found.add(own or self.operator)
-        return found
+        return set(map(self.operator_of, self.together))
+
+    def operator_of(self, vector: str) -> str:
+        part = self.together[vector]
+        own = part.operator if isinstance(part, PartEntry) else None
+        return own or self.operator
 
     @property
     def said(self) -> list[str]:

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from snakesteer.core.errors import StudyError
 from snakesteer.study.activations import Activations
+from snakesteer.study.choices import AnyChoice, CandidateChoice
 from snakesteer.study.columns import Better, Column
 from snakesteer.study.designs import AloneDesign, PartEntry, TogetherDesign
 from snakesteer.study.entries import (
@@ -29,16 +30,14 @@ from snakesteer.study.entries import (
     TableNames,
 )
 from snakesteer.study.measures import MEASURES, MeasureEntry, NextToken, TwoChoice
-from snakesteer.study.published import (
-    Published,
-    PublishedSimultaneous,
-    PublishedSkill,
-    PublishedSweep,
-)
+from snakesteer.study.published import Published, PublishedSweep
+from snakesteer.study.published_directions import PublishedLosses
+from snakesteer.study.published_skills import PublishedSimultaneous, PublishedSkill
 from snakesteer.study.sweeps import SweepEntry
 from snakesteer.study.tables import Table
 from snakesteer.study.vectors import ControlVector, Vector
 from snakesteer.sweeps.job import ADD
+from snakesteer.tables.categories import MEAN
 
 
 class Shown(Protocol):
@@ -50,6 +49,8 @@ class Shown(Protocol):
     def vectors(self) -> Mapping[str, Vector]: ...
     @property
     def published(self) -> Published | None: ...
+    @property
+    def choices(self) -> Mapping[str, AnyChoice]: ...
     def table(self, name: str) -> Table | PublishedSweep: ...
     def title_of(self, section: Literal["corpora", "behaviours"], name: str) -> str | None: ...
     def asked(self, table: Table) -> list[str]: ...
@@ -62,6 +63,10 @@ class Shown(Protocol):
     def draws_of(self, vectors: Iterable[str]) -> dict[str, int]: ...
 
 
+CATEGORY = (
+    "One category of the questions, or `mean`, the mean over categories; all questions if left out."
+)
+_NO_LOGARITHM = "Values of 0 and less, which have no logarithm, are left out."
 _GREY = {False: "Grey: the control.", True: "Grey: the controls."}
 
 
@@ -103,6 +108,11 @@ class Figure(Entry):
         """The names in a field that has one, several or none."""
         given = getattr(self, field) or []
         return [given] if isinstance(given, str) else list(given)
+
+    @property
+    def marks(self) -> str | None:
+        """The choice whose candidate it marks."""
+        return None
 
     @property
     def own(self) -> list[str]:
@@ -232,7 +242,12 @@ class TradeoffFigure(WithIntervals):
         for name in self.drawn:
             table = study.table(name)
             of = table.measured if isinstance(table, Table) else table
-            assert isinstance(of, NextToken | PublishedSkill)
+            assert isinstance(of, NextToken | PublishedSkill | PublishedLosses)
+            if "top1" not in columns_of(table):
+                raise StudyError(
+                    f"{entry} draws accuracies, and sweeps.{name} has losses alone; draw it as "
+                    "`kind: curves`."
+                )
             corpora[tuple(of.corpora)] = name
             if len(of.corpora) != 2:
                 raise StudyError(
@@ -273,14 +288,19 @@ class TradeoffFigure(WithIntervals):
 
 
 def _quantity(
-    entry: str, study: Shown, table: str, column: str | None, source: str | None
+    entry: str,
+    study: Shown,
+    table: str,
+    column: str | None,
+    source: str | None,
+    category: str | None = None,
 ) -> dict[str, Any]:
     """What is shown of a table: a column of its measure, the first if none is named.
 
     Raises StudyError for a column that figures cannot draw of it, and a source that it is not on.
     """
     tabled = study.table(table)
-    columns = _columns(tabled)
+    columns = columns_of(tabled)
     name = column or next(iter(columns), "nothing")
     if tabled.kind == "combined":
         raise StudyError(
@@ -307,18 +327,30 @@ def _quantity(
         )
     shown = {"table": table, "column": name, "source": source}
     shown |= {"label": found.label, "better": found.better}
+    if category is not None:
+        if isinstance(tabled, Table) and not getattr(tabled.measured, "by_category", False):
+            raise StudyError(
+                f"{entry} draws the category {category} of sweeps.{table}, whose measure does not "
+                "tell categories; give that `by_category: true`."
+            )
+        of = "mean over categories" if category == MEAN else category
+        shown |= {"category": category, "label": f"{found.label}, {of}"}
     return shown | ({"judged": found.judged} if found.judged else {})
 
 
-def _columns(table: Table | PublishedSweep) -> Mapping[str, Column]:
+def columns_of(table: Table | PublishedSweep) -> Mapping[str, Column]:
     """The columns of a table that can be drawn."""
     if isinstance(table, Table):
         return table.measured.columns
-    (measure,) = [kind for kind in MEASURES if table.measure in _measures(kind)]
-    return measure.COLUMNS
+    found: dict[str, Column] = {}
+    for measure in MEASURES:
+        if table.measure in _measures(measure):
+            found |= measure.COLUMNS
+    held = found if table.HOLDS is None else table.HOLDS
+    return {name: about for name, about in found.items() if name in held}
 
 
-def _on_several(study: Shown, table: str) -> bool:
+def on_several(study: Shown, table: str) -> bool:
     """Whether a table has several corpora or behaviours for one injection."""
     entry = study.table(table)
     if isinstance(entry, Table):
@@ -343,6 +375,7 @@ class OfAnyMeasure(WithIntervals):
         None, description="Of the tables; the main one of their measure if left out."
     )
     source: Name | None = Field(None, description="One corpus or behaviour; all if left out.")
+    category: str | None = Field(None, description=CATEGORY)
 
     draws: ClassVar = {"sweeps": Drawn()}
     any_table: ClassVar = True
@@ -351,7 +384,7 @@ class OfAnyMeasure(WithIntervals):
         measures, labels = {}, {}
         for name in self.drawn:
             measures[study.table(name).measure] = name
-            shown = _quantity(entry, study, name, self.column, self.source)
+            shown = self._shown(entry, study, name)
             labels[shown["label"]] = f"{shown['column']} of sweeps.{name} ({shown['label']})"
         if len(measures) > 1:
             named = ", ".join(f"sweeps.{name} ({measure})" for measure, name in measures.items())
@@ -363,7 +396,7 @@ class OfAnyMeasure(WithIntervals):
             )
 
     def settings(self, study: Shown) -> dict[str, Any]:
-        shown = [_quantity("", study, name, self.column, self.source) for name in self.drawn]
+        shown = [self._shown("", study, name) for name in self.drawn]
         titles = {}
         for name in self.drawn:
             if title := getattr(study.table(name), "title", None):
@@ -371,7 +404,18 @@ class OfAnyMeasure(WithIntervals):
         return {"shown": shown, "titles": titles}
 
     def items(self, absent: Collection[str]) -> str:
-        return "the texts that each measure is on"
+        return "categories" if self.category == MEAN else "the texts that each measure is on"
+
+    def labels(self, study: Shown) -> dict[str, str | None]:
+        titles = {}
+        for name in self.drawn:
+            table = study.table(name)
+            for vector in [] if isinstance(table, Table) else table.steered:
+                titles[vector] = study.title_of("behaviours", vector)
+        return titles | super().labels(study)
+
+    def _shown(self, entry: str, study: Shown, table: str) -> dict[str, Any]:
+        return _quantity(entry, study, table, self.column, self.source, self.category)
 
 
 class WithControls(OfAnyMeasure):
@@ -396,7 +440,7 @@ class CurvesFigure(WithControls):
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         said = super().said(study, absent)
         if self.log:
-            said.append("Values of 0 and less, which have no logarithm, are left out.")
+            said.append(_NO_LOGARITHM)
         return said
 
 
@@ -439,16 +483,35 @@ def _end_early(study: Shown, names: Iterable[str]) -> bool:
 
 
 class LayersFigure(WithControls):
-    """Any measure over the injected layer, a line for each vector and coefficient."""
+    """Any measure over the injected layer, a line for each vector and coefficient; of vectors at
+    several positions a line for each. With `source_layers`, injected in one place, it is over the
+    layer that vectors are read at."""
 
     kind: Literal["layers"]
     coefficients: Numbers | None = Field(
         None, description="Those drawn, as [-1, 1]; all of the sweeps' if left out."
     )
     layers: Layers | None = Field(None, description="All of the sweeps' if left out.")
+    log: bool = Field(False, description="Logarithmic scale of the measure.")
+    choice: Name | None = Field(
+        None,
+        description="A choice with `best`: its candidate is ringed, and layers that its rule "
+        "leaves out are shaded.",
+    )
+
+    names: ClassVar = {"choice": "choices"}
+
+    @property
+    def marks(self) -> str | None:
+        return self.choice
 
     def check(self, entry: str, study: Shown) -> None:
         super().check(entry, study)
+        if self.choice and not isinstance(study.choices[self.choice], CandidateChoice):
+            raise StudyError(
+                f"{entry}.choice names {self.choice}, which has multipliers and no candidate to "
+                "mark; name one with `best`."
+            )
         for name in self.drawn:
             steer = _check_coefficients(entry, study, name, self.coefficients or [])
             if self.coefficients and not steer:
@@ -460,7 +523,7 @@ class LayersFigure(WithControls):
     def check_layers(self, entry: str, study: Shown) -> None:
         for name in self.drawn:
             table = study.table(name)
-            if self.layers is None and isinstance(table, Table):
+            if self.layers is None and isinstance(table, Table) and not _read_layers(table):
                 for layers in _label_sets(table):
                     raise StudyError(
                         f"{entry} has no place for layers {layers} steered together, as in "
@@ -468,10 +531,25 @@ class LayersFigure(WithControls):
                     )
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
-        said = ["Dashed: the unsteered model.", *super().said(study, absent)]
+        own = all(isinstance(study.table(name), Table) for name in self.drawn)
+        dashed = "Dashed: the unsteered model" + ("." if own else ", where it is published.")
+        said = [dashed, *super().said(study, absent)]
+        if self.choice:
+            said.append(
+                f"Ringed: what the rule of the choice {self.choice} takes; shaded: layers that it "
+                "leaves out."
+            )
+        if self.log:
+            said.append(_NO_LOGARITHM)
         if _end_early(study, self.drawn):
             said.append("A line is open where a curve ended before the coefficient.")
         return said
+
+
+def _read_layers(table: Table) -> Any:
+    """The layers that vectors are read at, where a figure over the layer is over these."""
+    assert isinstance(table.sweep.inject, AloneDesign)
+    return table.sweep.inject.read_layers
 
 
 def _label_sets(table: Table) -> list[str]:
@@ -480,6 +558,13 @@ def _label_sets(table: Table) -> list[str]:
     layers = table.sweep.inject.layers
     sets = [] if layers == "all" else [each for each in layers if isinstance(each, list)]
     return [" and ".join(map(str, each)) for each in sets]
+
+
+class PointsFigure(OfAnyMeasure):
+    """Any measure of several sweeps, a row for each with a point at every coefficient; sweeps of
+    one title share a row."""
+
+    kind: Literal["points"]
 
 
 class InterferenceFigure(OfAnyMeasure):
@@ -500,7 +585,7 @@ class InterferenceFigure(OfAnyMeasure):
                 raise StudyError(
                     f"{entry}.coefficient is 0, at which sweeps.{name} is unsteered; name another."
                 )
-            if len(study.titles_of(name)) > 1 and not _on_several(study, name):
+            if len(study.titles_of(name)) > 1 and not on_several(study, name):
                 raise StudyError(
                     f"{entry} draws what vectors do to each other's behaviours, but sweeps.{name} "
                     "asks the questions of each vector's own; name `behaviours` in its measure."
@@ -568,6 +653,7 @@ class Axis(Entry):
     source: Name | None = Field(
         None, description="One corpus or behaviour; if left out, each with the same one's."
     )
+    category: str | None = Field(None, description=CATEGORY)
     better: Better | None = Field(
         None,
         description="Which values are better, for the Pareto front; if left out, lower ones of "
@@ -603,7 +689,7 @@ class AgainstFigure(WithIntervals):
         for name, axis in (("x", self.x), ("y", self.y)):
             self._shown(f"{entry}.{name}", study, axis)
         for name, axis, other in (("x", self.x, self.y), ("y", self.y, self.x)):
-            if axis.source is None and _on_several(study, axis.table):
+            if axis.source is None and on_several(study, axis.table):
                 own, others = _sources(study, axis), _sources(study, other)
                 if set(own) != set(others):
                     raise StudyError(
@@ -628,7 +714,7 @@ class AgainstFigure(WithIntervals):
         return "the texts that each measure is on"
 
     def _shown(self, entry: str, study: Shown, axis: Axis) -> dict[str, Any]:
-        shown = _quantity(entry, study, axis.table, axis.column, axis.source)
+        shown = _quantity(entry, study, axis.table, axis.column, axis.source, axis.category)
         return shown | ({"better": axis.better} if axis.better else {})
 
 
@@ -726,6 +812,11 @@ class SimultaneousFigure(WithIntervals, OfQuestions):
 
     def check(self, entry: str, study: Shown) -> None:
         super().check(entry, study)
+        if self.tax and "top1" not in columns_of(study.table(self.tax)):
+            raise StudyError(
+                f"{entry}.tax draws accuracies, and sweeps.{self.tax} has losses alone; leave it "
+                "out."
+            )
         sweep, tax = self._own_results(study)
         if sweep is None or tax is None:
             return  # published results do not say what was asked for
@@ -923,6 +1014,7 @@ AnyFigure = Annotated[
     | SimultaneousFigure
     | CurvesFigure
     | LayersFigure
+    | PointsFigure
     | InterferenceFigure
     | AgainstFigure
     | DistributionsFigure

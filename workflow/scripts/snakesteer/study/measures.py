@@ -25,10 +25,10 @@ from snakesteer.study.entries import (
     Seed,
     Share,
     Some,
-    TokenId,
 )
 from snakesteer.study.formats import FORMAT, Format
 from snakesteer.study.scores import Scores
+from snakesteer.study.tokens import EPSILON, FIRST_TOKENS, Epsilon, FirstTokens
 from snakesteer.sweeps.job import Precision
 from snakesteer.tables.continuation import ALWAYS, ENDS
 from snakesteer.tables.continuation import COLUMNS as OF_TEXTS
@@ -41,6 +41,10 @@ ANSWER_PREFIX = (
     "the answers are told by their letters or words, without the brackets and spaces around "
     "them; without it, each must be one token as it stands."
 )
+BY_CATEGORY = (
+    "Also tell each category of the questions by itself, and the mean over categories, in which "
+    "each counts alike. Figures draw one of these as `category`."
+)
 PILOT = 32
 SKIP = 50
 
@@ -49,7 +53,8 @@ class MeasureEntry(Entry):
     """What every measure says.
 
     Its `sources` are entries of the section `SECTION`. Fields in `READS` say which texts are read,
-    all others are the settings of its plugin, which gets those in `OPTIONAL` where they are given.
+    those in `TABLED` what its table holds; all others are the settings of its plugin, which gets
+    those in `OPTIONAL` where they are given.
     `columns` of its table can be drawn, the first unless a figure names another; `COLUMNS` are
     those that it has whatever it says. With `RELATIVE` its values are held against those of the
     unsteered model, and with `BOOTSTRAPPED` its table has intervals of bootstrap samples.
@@ -59,6 +64,7 @@ class MeasureEntry(Entry):
     RELATIVE: ClassVar[bool] = False
     BOOTSTRAPPED: ClassVar[bool] = False
     READS: ClassVar[frozenset[str]]
+    TABLED: ClassVar[frozenset[str]] = frozenset()
     OPTIONAL: ClassVar[frozenset[str]] = frozenset()
     COLUMNS: ClassVar[Mapping[str, Column]] = {}
 
@@ -104,7 +110,7 @@ class MeasureEntry(Entry):
         """The settings of its plugin."""
         fields = type(self).model_fields
         usual = {name for name in self.OPTIONAL if getattr(self, name) == fields[name].default}
-        asked = self.model_dump(exclude={*self.READS, *usual, "measure", "format"})
+        asked = self.model_dump(exclude={*self.READS, *self.TABLED, *usual, "measure", "format"})
         if not asked.get("stopping", True):
             asked["stopping"] = None
         return asked
@@ -325,15 +331,24 @@ class GridStopping(Entry):
 class TwoChoice(OnBehaviours):
     """Answers to two-choice questions, by their letters or words."""
 
-    OPTIONAL = frozenset({"answer_prefix"})
+    OPTIONAL = frozenset({"answer_prefix", "letters"})
+    TABLED = frozenset({"by_category"})
     COLUMNS = {
         "score": Column("Matching score"),
+        "probability": Column("Probability of the matching answer"),
         "propensity": Column("Propensity (logits)"),
         "choice_mass": Column("Probability of both answers"),
     }
 
     measure: Literal["two_choice"]
     answer_prefix: str = Field("", description=ANSWER_PREFIX)
+    letters: Annotated[list[Annotated[str, Some]], Field(min_length=2), Distinct] | None = Field(
+        None,
+        description="The answers among which the matching one has its probability, such as "
+        "[A, B], whatever a question's two answers are; it is 0 where the matching one is none of "
+        "them. If left out, a question's own two.",
+    )
+    by_category: bool = Field(False, description=BY_CATEGORY)
     stopping: GridStopping | Literal[False] = Field(
         False, description="`{}` stops early as in the paper; `false` evaluates every coefficient."
     )
@@ -347,6 +362,7 @@ class Choice(OnBehaviours):
     tokens: whole answers, or letters."""
 
     OPTIONAL = frozenset({"separator"})
+    TABLED = frozenset({"by_category"})
     COLUMNS = {
         "score": Column("Matching score"),
         "probability": Column("Probability of the matching choice"),
@@ -366,6 +382,7 @@ class Choice(OnBehaviours):
         "(`target_delimiter` in lm-evaluation-harness). Its likelihood counts, its characters do "
         "not.",
     )
+    by_category: bool = Field(False, description=BY_CATEGORY)
 
     def reads_behind_prompts(self, completions: bool) -> bool:
         return True
@@ -398,7 +415,7 @@ class OnEither(OnBehaviours):
             raise ValueError("names both corpora and behaviours; give each a measure of its own")
         of_corpora = [name for name in ("tokens", "max_tokens") if name in self.READS]
         for name in ("split",) if self.corpora else of_corpora:
-            if name in self.model_fields_set:
+            if getattr(self, name) != type(self).model_fields[name].default:
                 of = "behaviours" if self.corpora else "corpora"
                 raise ValueError(
                     f"{name} is for {of}, which are not named; name some, or remove it"
@@ -438,11 +455,7 @@ class Divergence(OnEither):
         description="`last`: at the last token of each text; `all`: the mean over its tokens, of "
         "documents those that another one follows.",
     )
-    epsilon: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0,
-        description="Added to both probabilities inside the logarithms; 1e-6 in the code of "
-        '"Refusal in Language Models Is Mediated by a Single Direction".',
-    )
+    epsilon: Epsilon = Field(0.0, description=EPSILON.format("1e-6"))
 
     answer_prefix: str = Field("", description=ANSWER_PREFIX)
 
@@ -484,15 +497,8 @@ class FirstToken(OnEither):
     }
 
     measure: Literal["first_token"]
-    tokens: Annotated[list[TokenId | Annotated[str, Some]], Some, Distinct] = Field(
-        description="The set: ids of tokens, or texts that are one token each by themselves, as "
-        "the model's tokenizer reads them without anything around (in Llama 2's `I` is `▁I`)."
-    )
-    epsilon: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0,
-        description="Added to both probabilities inside the logarithms; 1e-8 in the code of "
-        '"Refusal in Language Models Is Mediated by a Single Direction".',
-    )
+    tokens: FirstTokens = Field(description=FIRST_TOKENS)
+    epsilon: Epsilon = Field(0.0, description=EPSILON.format("1e-8"))
 
     def reads_behind_prompts(self, completions: bool) -> bool:
         return False
@@ -552,11 +558,10 @@ class Continuation(OnBehaviours):
         named = [name for name in ("behaviours", "corpora", "prompts") if getattr(self, name)]
         if len(named) > 1:
             raise ValueError(f"names {' and '.join(named)}; give each of them a measure of its own")
-        for name in ("split",) if self.corpora or self.prompts else ():
-            if name in self.model_fields_set:
-                raise ValueError(
-                    f"{name} is for behaviours, but {named[0]} are given; remove one of them"
-                )
+        if (self.corpora or self.prompts) and self.split != "test":
+            raise ValueError(
+                f"split is for behaviours, but {named[0]} are given; remove one of them"
+            )
         if self.prompts and self.items:
             raise ValueError("items is given, and the prompts are listed; list as many as wanted")
         return self

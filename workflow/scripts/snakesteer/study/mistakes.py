@@ -39,7 +39,7 @@ INSIDE_A_SWEEP: dict[str, tuple[type[Entry], ...]] = {
     "measures": MEASURES,
 }
 
-READ_IN_A_FORMAT = ("activations", "samples", "sweeps")
+READ_IN_A_FORMAT = ("activations", "samples", "sweeps", "corpora")
 
 A_LIST = "a list in brackets"
 # What a type of pydantic's errors is called here.
@@ -136,7 +136,7 @@ def _of_type(kind: str) -> bool:
 def _place(location: tuple[Any, ...]) -> list[str]:
     """A location as a reader's file has it, without the branches of unions pydantic puts in."""
     entry, rest = location[:2], location[2:]
-    if location[:1] in (("figures",), ("corpora",), ("behaviours",), ("vectors",)):
+    if location[:1] in (("figures",), ("corpora",), ("behaviours",), ("vectors",), ("choices",)):
         rest = rest[1:]
     elif location[:1] == ("sweeps",) and rest[:1] == ("inject",):
         rest = rest[:1] + rest[2:]
@@ -148,6 +148,7 @@ def _place(location: tuple[Any, ...]) -> list[str]:
         rest = rest[:1] + rest[2:]
     branches = ["str", "int", "float", "Shuffle", "Scale", "Format", "Mean", "[key]"]
     branches += ["SkillStopping", "GridStopping", "PartEntry", "PackagedFile"]
+    branches += ["QuestionFile"]
     prefixes = ("list[", "dict[", "constrained-", "function-", "literal[", "tagged-union[")
     inside = []
     for part in map(str, rest):
@@ -169,7 +170,7 @@ def _instead(location: tuple[Any, ...], key: str) -> str:
             if any(key in entry.model_fields for entry in entries):
                 return f"it belongs under `{place}`."
     known = [name for name in _known_keys(location) if name != key]
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.65)
     return f"did you mean `{near[0]}`?" if near else "remove it."
 
 

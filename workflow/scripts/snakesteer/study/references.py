@@ -9,19 +9,30 @@ from typing import Literal, get_args
 
 from snakesteer.core.errors import StudyError
 from snakesteer.prompts.formats import CHAT, PLAIN, SYSTEM
-from snakesteer.study import steered
+from snakesteer.study import candidates, never_generated, steered
 from snakesteer.study.activations import Activations, Mean, Several
+from snakesteer.study.behaviours import OfFiles
+from snakesteer.study.choices import CandidateChoice
+from snakesteer.study.corpora import SelectedCorpus
 from snakesteer.study.designs import AloneDesign, CombinedDesign
-from snakesteer.study.figures import Drawn, Figure, WithIntervals
+from snakesteer.study.figures import Drawn, Figure, LayersFigure, WithIntervals, columns_of
 from snakesteer.study.formats import Formatted
 from snakesteer.study.measures import Choice as ChoiceMeasure
 from snakesteer.study.measures import OnBehaviours, TwoChoice
 from snakesteer.study.published import PublishedSweep
 from snakesteer.study.samples import Samples
 from snakesteer.study.schema import Study
+from snakesteer.study.scorecards import Scorecard
 from snakesteer.study.sweeps import SweepEntry
 from snakesteer.study.tables import Table, tables_of
-from snakesteer.study.vectors import METHODS, ControlVector, FileVector, Scale, VectorEntry
+from snakesteer.study.vectors import (
+    METHODS,
+    ChosenVector,
+    ControlVector,
+    FileVector,
+    Scale,
+    VectorEntry,
+)
 
 # What a kind of steering is called.
 KINDS = {
@@ -30,6 +41,13 @@ KINDS = {
     "single": "vectors alone with chosen multipliers",
     "combined": "vectors combined",
     "simultaneous": "vectors together",
+    "items": "published items",
+    "scores": "published scores",
+    "candidate-log-odds": "published candidate directions",
+    "candidate-divergence": "published candidate directions",
+    "chosen": "a published choice",
+    "directions": "published directions",
+    "losses": "published losses",
 }
 
 
@@ -38,9 +56,14 @@ def check(study: Study) -> None:
 
     Raises StudyError with one sentence for the first that does not hold.
     """
+    _corpora(study)
+    _repositories(study)
     _activations(study)
     _vectors(study)
     _choices(study)
+    for name, vector in study.vectors.items():
+        if isinstance(vector, ChosenVector):
+            candidates.check_chosen(study, name, vector)
     for name, sweep in study.sweeps.items():
         _sweep(study, f"sweeps.{name}", sweep)
     _names(study)
@@ -50,13 +73,22 @@ def check(study: Study) -> None:
         _same_model(study, f"samples.{name}", samples, [samples.vector])
         positions = study.positions_of(samples.vector)
         _one_position(f"samples.{name}.vector", f"vectors.{samples.vector}", positions)
+        candidates.check_operator(study, f"samples.{name}", samples.vector, samples.operator)
         _known_format(study, f"samples.{name}", samples)
     for name, compared in study.scorecards.items():
         for ours, theirs in zip(compared.sweeps, compared.against, strict=True):
             one = _known_table(study, f"scorecards.{name}", ours)
+            _has_curves(f"scorecards.{name}", compared, ours, one)
             if "/" not in theirs:
                 other = _known_table(study, f"scorecards.{name}", theirs)
                 _comparable(f"scorecards.{name}", (ours, one), (theirs, other))
+        _known(study, f"scorecards.{name}.choices", "choices", compared.choices or [])
+        for choice in compared.choices or []:
+            if not isinstance(study.choices[choice], CandidateChoice):
+                raise StudyError(
+                    f"scorecards.{name}.choices names {choice}, which has multipliers and no "
+                    "candidate to compare; name one with `best`."
+                )
     for name, figure in study.figures.items():
         _figure(study, f"figures.{name}", figure)
 
@@ -69,6 +101,9 @@ def check_layers(study: Study) -> None:
     for name, sweep in study.sweeps.items():
         if sweep.choice:
             _has_multipliers(study, f"sweeps.{name}", sweep, sweep.choice)
+    for name, choice in study.choices.items():
+        if isinstance(choice, CandidateChoice):
+            candidates.check_layers(study, f"choices.{name}", choice)
     for name, figure in study.figures.items():
         _layers(study, f"figures.{name}", figure)
         figure.check_layers(f"figures.{name}", study)
@@ -90,13 +125,37 @@ def _comparable(entry: str, *given: tuple[str, Table | PublishedSweep]) -> None:
     """Two tables count the same thing, and answers under the same kind of steering."""
     said = []
     for name, table in given:
-        kind = f" of {KINDS[table.kind]}" if table.measure == "two_choice" else ""
+        steering = table.kind if isinstance(table, Table) else table.steering
+        kind = f" of {KINDS[steering]}" if table.measure == "two_choice" else ""
         said.append((name, f"{table.measure}{kind}"))
     (ours, one), (theirs, other) = said
     if one != other:
         raise StudyError(
             f"{entry} compares sweeps.{ours}, which is {one}, with sweeps.{theirs}, which is "
             f"{other}; compare sweeps of one kind."
+        )
+
+
+def _has_curves(entry: str, compared: Scorecard, name: str, table: Table | PublishedSweep) -> None:
+    """A table has the column and the categories that are compared, and curves along what they are
+    to run along."""
+    known = columns_of(table)
+    if compared.column and compared.column not in known:
+        raise StudyError(
+            f"{entry}.column names {compared.column}, but sweeps.{name} is {table.measure}, which "
+            f"has {', '.join(known)}; name one of these."
+        )
+    told = not isinstance(table, Table) or getattr(table.measured, "by_category", False)
+    if compared.by_category and not told:
+        raise StudyError(
+            f"{entry}.by_category is true, but the measure of sweeps.{name} does not tell "
+            "categories; give that `by_category: true`, or leave it out."
+        )
+    steering = table.kind if isinstance(table, Table) else table.steering
+    if compared.along == "layer" and (table.measure == "next_token" or steering != "grid"):
+        raise StudyError(
+            f"{entry}.along is layer, but sweeps.{name} is {table.measure} of {KINDS[steering]}, "
+            f"of which no curve runs along the layer; take {KINDS['grid']}, or leave it out."
         )
 
 
@@ -127,6 +186,36 @@ def _table(study: Study, entry: str, name: str, drawn: Drawn) -> Table | Publish
     return table
 
 
+def _corpora(study: Study) -> None:
+    selections = {
+        name: corpus for name, corpus in study.corpora.items() if isinstance(corpus, SelectedCorpus)
+    }
+    for name, corpus in selections.items():
+        entry = f"corpora.{name}"
+        _known(study, f"{entry}.of", "corpora", [corpus.of])
+        _known(study, f"{entry}.model", "models", [corpus.model])
+        _known_format(study, entry, corpus)
+    for name, corpus in selections.items():
+        above = [name]
+        while corpus.of in selections:
+            if corpus.of in above:
+                raise StudyError(
+                    f"corpora.{name}.of leads back to corpora.{corpus.of}, through "
+                    f"{' and '.join(above)}; name a corpus of another source."
+                )
+            above.append(corpus.of)
+            corpus = selections[corpus.of]
+
+
+def _repositories(study: Study) -> None:
+    """The repositories in which files lie are there."""
+    for section in ("corpora", "behaviours"):
+        for name, entry in getattr(study, section).items():
+            named = getattr(entry, "repository", None)
+            entry = f"{section}.{name}.repository"
+            _known(study, entry, "repositories", filter(None, [named]))
+
+
 def _activations(study: Study) -> None:
     for name, activations in study.activations.items():
         entry = f"activations.{name}"
@@ -149,7 +238,8 @@ def _enough_questions(study: Study, entry: str, activations: Activations) -> Non
             f"{of}, whose items may have more than two choices, but activations are of two sides; "
             "name a behaviour of two."
         )
-    if not behaviour.train:
+    _in_splits(study, entry, activations.behaviour, "train")
+    if not behaviour.has_split("train"):
         raise StudyError(f"{of}, whose `train` is 0; say how many of its items are for training.")
 
 
@@ -190,7 +280,7 @@ def _completions(study: Study, entry: str, activations: Activations) -> None:
         return
     if (
         activations.corpus
-        and getattr(study.corpora[activations.corpus], "completion", None) is None
+        and getattr(study.origin_of(activations.corpus), "completion", None) is None
     ):
         raise StudyError(
             f"{entry}.positions asks for the mean over completions, but "
@@ -216,6 +306,8 @@ def _vectors(study: Study) -> None:
             _known(study, f"vectors.{name}.scale", "vectors", vector.scale.vectors)
         if isinstance(vector, ControlVector):
             _control(study, f"vectors.{name}", vector)
+        if isinstance(vector, ChosenVector):
+            _known(study, f"vectors.{name}.choice", "choices", [vector.choice])
         if isinstance(vector, FileVector):
             _known(study, f"vectors.{name}.model", "models", [vector.model])
             _known(
@@ -229,6 +321,11 @@ def _vectors(study: Study) -> None:
 
 def _choices(study: Study) -> None:
     for name, choice in study.choices.items():
+        if isinstance(choice, CandidateChoice):
+            for field, score in candidates.scores(choice):
+                _known_table(study, f"choices.{name}.{field}", score.table)
+            candidates.check_choice(study, f"choices.{name}", choice)
+            continue
         if choice.grid is None:
             vectors = choice.multipliers or {}
             _known(study, f"choices.{name}.multipliers", "vectors", vectors)
@@ -305,6 +402,11 @@ def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
     _known(study, f"{entry}.model", "models", [sweep.model])
     if sweep.choice:
         _known(study, f"{entry}.coefficients.choice", "choices", [sweep.choice])
+        if isinstance(study.choices[sweep.choice], CandidateChoice):
+            raise StudyError(
+                f"{entry}.coefficients.choice names {sweep.choice}, which chooses a candidate and "
+                "has no multipliers; list coefficients, and inject a vector of `method: chosen`."
+            )
         _searched(study, entry, sweep, sweep.choice)
     _known(study, f"{entry}.inject", "vectors", sweep.inject.named or [])
     vectors = study.vectors_of(sweep)
@@ -317,12 +419,17 @@ def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
             _known(study, f"{place}.{measure.section}", measure.section, measure.sources or [])
         if measure.sources is None and not isinstance(sweep.inject, AloneDesign):
             _distinct_behaviours(study, place, vectors)
-        of_questions = measure.section == "behaviours" and not measure.writes
-        if of_questions and isinstance(measure, OnBehaviours):
-            _can_be_asked(study, place, measure, study.sources_of(sweep, measure))
+        never_generated.check(study, place, sweep, measure)
+        if measure.section == "behaviours" and isinstance(measure, OnBehaviours):
+            asked = study.sources_of(sweep, measure)
+            for behaviour in asked:
+                _in_splits(study, place, behaviour, measure.split)
+            if not measure.writes:
+                _can_be_asked(study, place, measure, asked)
         _known_format(study, place, measure)
         steered.check(study, entry, name, sweep)
     _same_model(study, entry, sweep, vectors)
+    candidates.check_steered(study, entry, sweep)
 
 
 def _figure(study: Study, entry: str, figure: Figure) -> None:
@@ -499,9 +606,12 @@ def _layers(study: Study, entry: str, figure: Figure) -> None:
         if not isinstance(table, Table):
             continue
         design = table.sweep.inject
-        if isinstance(design, AloneDesign | CombinedDesign) and design.layers != "all":
+        if isinstance(design, AloneDesign | CombinedDesign):
+            held = design.layers
+            if isinstance(figure, LayersFigure) and isinstance(design, AloneDesign):
+                held = design.read_layers or held
             for layer in getattr(figure, "layers", None) or []:
-                if layer not in design.layers:
+                if held != "all" and layer not in held:
                     raise StudyError(
                         f"{entry}.layers names layer {layer}, which sweeps.{name} does not have; "
                         "add it there."
@@ -538,11 +648,13 @@ def _same_model(
 
 def _enough_documents(study: Study, entry: str, activations: Activations) -> None:
     if activations.corpus and activations.documents:
-        held = study.corpora[activations.corpus].train
+        held = study.origin_of(activations.corpus).train
         if activations.documents > held:
+            selected = isinstance(study.corpora[activations.corpus], SelectedCorpus)
+            holds = f" holds {held} at most" if selected else f".train holds {held}"
             raise StudyError(
                 f"{entry}.documents asks for {activations.documents}, but "
-                f"corpora.{activations.corpus}.train holds {held}; ask for fewer."
+                f"corpora.{activations.corpus}{holds}; ask for fewer."
             )
 
 
@@ -555,7 +667,7 @@ def _searched(study: Study, entry: str, sweep: SweepEntry, choice: str) -> None:
                 f"{entry}.inject names {vector}, for which choices.{choice} has no multipliers; "
                 f"name some of {', '.join(chosen)}, or none for all."
             )
-    if grid := study.choices[choice].grid:
+    if grid := study.multipliers(choice).grid:
         table = study.table(grid)
         assert isinstance(table, Table)
         if table.sweep.model != sweep.model:
@@ -567,7 +679,7 @@ def _searched(study: Study, entry: str, sweep: SweepEntry, choice: str) -> None:
 
 def _has_multipliers(study: Study, entry: str, sweep: SweepEntry, choice: str) -> None:
     assert isinstance(sweep.inject, AloneDesign | CombinedDesign)
-    entry, given = f"{entry}.inject.layers", study.choices[choice]
+    entry, given = f"{entry}.inject.layers", study.multipliers(choice)
     if sweep.inject.layers == "all":
         raise StudyError(f"{entry} is all, but multipliers are chosen by layer; name the layers.")
     for layer in sweep.inject.layers if sweep.inject.uses_multipliers else ():
@@ -596,6 +708,16 @@ def _distinct_behaviours(study: Study, entry: str, vectors: Iterable[str]) -> No
             raise StudyError(f"{entry} names two vectors of the behaviour {behaviour}; keep one.")
 
 
+def _in_splits(study: Study, entry: str, behaviour: str, split: str) -> None:
+    """A behaviour whose splits have files of their own has one for this split."""
+    asked = study.behaviours[behaviour]
+    if isinstance(asked, OfFiles) and asked.splits and not asked.has_split(split):
+        raise StudyError(
+            f"{entry} reads the {split} split of behaviours.{behaviour}, whose `splits` has no "
+            f"file for {split}; add it, or read another."
+        )
+
+
 def _can_be_asked(
     study: Study, entry: str, measure: OnBehaviours, behaviours: Iterable[str]
 ) -> None:
@@ -607,7 +729,7 @@ def _can_be_asked(
                 f"{entry} would ask behaviours.{name}, whose sides differ in the system "
                 "prompt and are no two-choice questions; name a vector of another behaviour."
             )
-        if measure.split == "validation" and not behaviour.validation:
+        if not behaviour.has_split(measure.split):
             raise StudyError(
                 f"{entry}.split is validation, but of behaviours.{name} `validation` is 0; say how "
                 "many of its items that is, or ask its test split."

@@ -18,15 +18,23 @@ from snakesteer.study.activations import Activations, Mean, Several
 from snakesteer.study.behaviours import (
     BEHAVIOURS,
     Behaviour,
+    QuestionFile,
+    QuestionFiles,
 )
-from snakesteer.study.choices import Choice, Multipliers
+from snakesteer.study.choices import AnyChoice, Best, Bound, CandidateChoice, Choice, Multipliers
 from snakesteer.study.coefficients import Magnitudes, Range
 from snakesteer.study.corpora import (
     CORPORA,
     Corpus,
+    CorpusEntry,
+    Drawn,
+    DrawnBefore,
     FilesSplit,
     Filter,
     HubSplit,
+    RepositorySplit,
+    Sample,
+    SelectedCorpus,
     Shuffle,
 )
 from snakesteer.study.designs import DESIGNS, AloneDesign, PartEntry
@@ -42,17 +50,22 @@ from snakesteer.study.measures import (
     TwoChoice,
 )
 from snakesteer.study.models import Model, PackagedFile
-from snakesteer.study.published import (
-    PUBLISHED,
-    Published,
-    PublishedSweep,
-)
+from snakesteer.study.published import PUBLISHED, Published, PublishedSweep
+from snakesteer.study.repositories import GitRepository
 from snakesteer.study.samples import Samples
 from snakesteer.study.scorecards import Scorecard
 from snakesteer.study.scores import SCORES
 from snakesteer.study.sweeps import Sweep, SweepEntry
 from snakesteer.study.tables import Table, tables_of
-from snakesteer.study.vectors import METHODS, ControlVector, FileVector, Scale, Vector, VectorEntry
+from snakesteer.study.vectors import (
+    METHODS,
+    ChosenVector,
+    ControlVector,
+    FileVector,
+    Scale,
+    Vector,
+    VectorEntry,
+)
 from snakesteer.tables.bootstrap import RESAMPLES, SEED
 
 
@@ -71,13 +84,14 @@ class Study(Entry):
 
     name: Name = Field(description="Folder under results/ that holds what a person opens.")
     models: dict[Name, Model] = {}
+    repositories: dict[Name, GitRepository] = {}
     corpora: dict[Name, Corpus] = {}
     behaviours: dict[Name, Behaviour] = {}
     formats: dict[Name, Format] = {}
     activations: dict[Name, Activations] = {}
     vectors: dict[Name, Vector] = {}
     sweeps: dict[Name, Sweep] = {}
-    choices: dict[Name, Choice] = {}
+    choices: dict[Name, AnyChoice] = {}
     samples: dict[Name, Samples] = {}
     published: Published | None = None
     figures: dict[Name, AnyFigure] = {}
@@ -127,7 +141,13 @@ class Study(Entry):
             names = self.sources_of(entry.sweep, entry.measured)
             return {name: self.title_of(entry.measured.section, name) for name in names}
         published: Mapping[str, Titled] = getattr(self.published, entry.SECTION)
-        return {name: self.title_of(entry.SECTION, name) for name in entry.sources or published}
+        named = published if entry.sources is None else entry.sources
+        return {name: self.title_of(entry.SECTION, name) for name in named}
+
+    def origin_of(self, corpus: str) -> CorpusEntry:
+        """The corpus that documents are drawn for: of a selection, what it is of in the end."""
+        entry = self.corpora[corpus]
+        return self.origin_of(entry.of) if isinstance(entry, SelectedCorpus) else entry
 
     def asked(self, table: Table) -> list[str]:
         """The sources of each vector of a table by itself, one after the other."""
@@ -161,6 +181,13 @@ class Study(Entry):
             return measure.sources
         return list(dict.fromkeys(map(self.behaviour_of, self.vectors_of(sweep))))
 
+    def never_generated(self, corpus: str) -> str | None:
+        """The corpus whose `generate` is false, if it is this one or one that it is made of."""
+        entry = self.corpora[corpus]
+        if isinstance(entry, SelectedCorpus):
+            return self.never_generated(entry.of)
+        return None if entry.generate else corpus
+
     def format_of(self, entry: Formatted) -> Format | None:
         """The format in which an entry reads texts; None if they are read as they stand."""
         given = entry.format
@@ -180,9 +207,9 @@ class Study(Entry):
 
     def positions_of(self, vector: str) -> Several | None:
         """The positions of the activations that made a vector, and the vectors by which it is
-        scaled; None where all are read at one."""
+        scaled; None where all are read at one, or one was chosen."""
         several: dict[str, Several] = {}
-        for entry in self._made_of(vector):
+        for entry in self._made_of(vector, chosen=False):
             for name in chain(*entry.activations().values()):
                 if positions := self.activations[name].several:
                     several[name] = positions
@@ -205,15 +232,19 @@ class Study(Entry):
                 models.add(self.activations[name].model)
         return models
 
-    def _made_of(self, vector: str, scaled: bool = True) -> Iterator[VectorEntry]:
-        """A vector, those that it is made of, and those by which they are scaled."""
+    def _made_of(
+        self, vector: str, scaled: bool = True, chosen: bool = True
+    ) -> Iterator[VectorEntry]:
+        """A vector, those that it is made of, and those by which they are scaled; unless `chosen`,
+        not those out of which one direction was."""
         entry = self.vectors[vector]
         yield entry
-        for name in chain(*entry.vectors().values()):
-            yield from self._made_of(name)
+        if chosen or not isinstance(entry, ChosenVector):
+            for name in chain(*entry.vectors().values()):
+                yield from self._made_of(name, chosen=chosen)
         if scaled and isinstance(entry.scale, Scale):
             for name in entry.scale.vectors:
-                yield from self._made_of(name, scaled=False)
+                yield from self._made_of(name, False, chosen)
 
     def behaviours_of(self, vectors: Iterable[str]) -> dict[str, str]:
         """The behaviours whose activations made vectors, of those that are made of one."""
@@ -251,12 +282,18 @@ class Study(Entry):
 
     def chosen_vectors(self, choice: str) -> list[str]:
         """The vectors that a choice has multipliers for."""
-        entry = self.choices[choice]
+        entry = self.multipliers(choice)
         if entry.grid is None:
             return list(entry.multipliers or {})
         grid = self.table(entry.grid)
         assert isinstance(grid, Table)
         return self.vectors_of(grid.sweep)
+
+    def multipliers(self, choice: str) -> Choice:
+        """A choice of multipliers."""
+        entry = self.choices[choice]
+        assert isinstance(entry, Choice)
+        return entry
 
     def collapse_of(self, table: str) -> float:
         """The share of one answer above which a table shows mode collapse.
@@ -268,7 +305,7 @@ class Study(Entry):
         if isinstance(entry, Table):
             if isinstance(entry.measured, TwoChoice) and entry.measured.stopping:
                 return entry.measured.stopping.collapse
-            grid = self.choices[entry.sweep.choice].grid if entry.sweep.choice else None
+            grid = self.multipliers(entry.sweep.choice).grid if entry.sweep.choice else None
             if grid:
                 return self.collapse_of(grid)
         return GridStopping().collapse
@@ -276,8 +313,19 @@ class Study(Entry):
 
 SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     "models": (Model, PackagedFile),
-    "corpora": (*CORPORA, HubSplit, FilesSplit, Filter, Shuffle),
-    "behaviours": BEHAVIOURS,
+    "repositories": (GitRepository,),
+    "corpora": (
+        *CORPORA,
+        HubSplit,
+        FilesSplit,
+        RepositorySplit,
+        Filter,
+        Shuffle,
+        Sample,
+        DrawnBefore,
+        Drawn,
+    ),
+    "behaviours": (*BEHAVIOURS, QuestionFiles, QuestionFile),
     "formats": (Format,),
     "activations": (Activations, Mean),
     "vectors": (*METHODS, Scale),
@@ -292,7 +340,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
         SkillStopping,
         GridStopping,
     ),
-    "choices": (Choice, Multipliers),
+    "choices": (Choice, Multipliers, CandidateChoice, Best, Bound),
     "samples": (Samples,),
     "published": (
         Published,

@@ -39,7 +39,7 @@ def _has_completions(study: Study, measure: MeasureEntry, source: str) -> bool:
     """Whether the source itself says what follows its prompts."""
     if measure.section != "corpora":
         return False
-    return getattr(study.corpora[source], "completion", None) is not None
+    return getattr(study.origin_of(source), "completion", None) is not None
 
 
 def _lacking(

@@ -256,6 +256,26 @@ class FileVector(VectorEntry):
         return self.model_dump(exclude={"method", "model", "behaviour", "scale", "seed"})
 
 
+class ChosenVector(VectorEntry):
+    """One direction out of a vector: what that has at the layer and position that a choice among
+    candidates took."""
+
+    OF = ("of",)
+
+    method: Literal["chosen"]
+    of: Name = Field(description="Vector that the choice is among.")
+    choice: Name = Field(description="Choice with `best`.")
+    at: Literal["all", "own"] = Field(
+        "all",
+        description="`all`: the direction stands at every layer, to be injected at any. `own`: at "
+        "its own layer, and zeros elsewhere, so that adding it at `layers: [all]` adds it at its "
+        "own.",
+    )
+
+    def settings(self) -> dict[str, Any]:
+        return {"at": self.at}
+
+
 class OwnVector(SamplesVector):
     """A method of one's own: the function `fit` of a Python file, which `method: FILE.py` names for
     short. Its code, and that of the modules beside it that it imports, is part of the key."""
@@ -337,6 +357,7 @@ Vector = Annotated[
         | LdaVector
         | CombineVector
         | FileVector
+        | ChosenVector
         | OwnVector
         | ControlVector,
         Field(discriminator="method"),

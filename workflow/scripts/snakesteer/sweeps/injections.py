@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from snakesteer.core.errors import StudyError
+from snakesteer.core.notes import note
 from snakesteer.engine.operator_files import load
 from snakesteer.engine.steering import Injection, Part
 from snakesteer.prompts.which_tokens import steered
@@ -96,8 +97,11 @@ def _parts(
 
 def _placed(placed: Placed, vector: np.ndarray, codes: Mapping[str, str]) -> Iterator[Part]:
     """What is done at each layer and site, along a vector [n_layers, hidden]."""
+    zero: dict[int, None] = {}
     for layer in placed.layers:
         source = layer if placed.source_layer is None else placed.source_layer
+        if getattr(load(placed.operator), "ZERO_IS_NOTHING", False) and not vector[source].any():
+            zero[source] = None
         for site in placed.sites:
             yield Part(
                 layer,
@@ -108,6 +112,12 @@ def _placed(placed: Placed, vector: np.ndarray, codes: Mapping[str, str]) -> Ite
                 steered(placed.positions),
                 codes[placed.operator],
             )
+    for source in zero:
+        at = "" if placed.source_position is None else f", position {placed.source_position}"
+        note(
+            f"vectors.{placed.vector} is 0 at layer {source}{at}: there {placed.operator} changes "
+            "nothing."
+        )
 
 
 def part(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from snakesteer.sweeps.job import Injected
+from snakesteer.tables.categories import cell_of, with_mean
 from snakesteer.tables.draws import with_means
 from snakesteer.tables.intervals import mean_interval, wilson_interval
 from snakesteer.tables.job import TableJob
@@ -65,7 +66,7 @@ def table(
 
 def _rows(injected: Injected, rows: pd.DataFrame, resampled: pd.DataFrame | None) -> pd.DataFrame:
     """The rows of one injection, by coefficient and behaviour."""
-    cell = ["coefficient", "behaviour"]
+    cell = cell_of(rows)
     rows = rows[[*cell, *_MEANS]].assign(match=rows["outcome"] == "match")
     cells = rows.groupby(cell, sort=False, dropna=False)
     found = cells.agg(questions=("match", "size"), matches=("match", "sum"))
@@ -77,6 +78,7 @@ def _rows(injected: Injected, rows: pd.DataFrame, resampled: pd.DataFrame | None
         found[f"{name}_low"], found[f"{name}_high"] = mean_interval(
             means.to_numpy(), deviations.to_numpy(), found["questions"].to_numpy()
         )
+    found = with_mean(found)
     if resampled is not None:
         found = found.assign(**_over_vectors(found, resampled))
     found = found.reset_index().sort_values("coefficient", kind="stable")
@@ -95,15 +97,16 @@ def _rows(injected: Injected, rows: pd.DataFrame, resampled: pd.DataFrame | None
 
 
 def _over_vectors(found: pd.DataFrame, resampled: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The columns of intervals over vectors, for rows by coefficient and behaviour."""
-    cell = ["coefficient", "behaviour"]
+    """The columns of intervals over vectors, for the rows of `found`."""
+    cell = found.index.names
     outcomes = resampled[["resample", *cell, *_MEANS]].assign(
         score=(resampled["outcome"] == "match").astype(float)
     )
     cells = outcomes.groupby(["resample", *cell], sort=False, dropna=False)
+    means = with_mean(cells[["score", *_MEANS]].mean())
     columns = {}
-    for name in ("score", *_MEANS):
-        by_resample = cells[name].mean().unstack("resample").reindex(found.index).to_numpy().T
+    for name in means:
+        by_resample = means[name].unstack("resample").reindex(found.index).to_numpy().T
         columns[f"{name}{LOW}"], columns[f"{name}{HIGH}"] = vector_interval(
             found[name].to_numpy(), by_resample
         )

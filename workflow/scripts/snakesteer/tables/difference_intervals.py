@@ -1,4 +1,4 @@
-"""The interval of a difference, from those of the two values."""
+"""The interval of a difference, from those of the two values, and whether it includes 0."""
 
 from __future__ import annotations
 
@@ -19,3 +19,9 @@ def square_and_add(
     difference = value - other
     down, up = np.hypot(value - low, other_high - other), np.hypot(high - value, other - other_low)
     return difference, difference - down, difference + up
+
+
+def may_be_zero(low: pd.Series, high: pd.Series) -> pd.Series:
+    """Whether each interval includes 0, [n], as nullable booleans: NA where it lacks an end."""
+    apart = (low > 0) | (high < 0)
+    return (~apart).astype("boolean").mask(low.isna() | high.isna())

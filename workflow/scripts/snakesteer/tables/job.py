@@ -25,7 +25,8 @@ class TableJob:
     `jobs` are the injections of each of its jobs. There are `statistics` where intervals are
     bootstrapped; of texts the columns of their `scores`; of accuracies on corpora a `target`, the
     first of them; of answers a `split`, and the share of one answer above which there is mode
-    `collapse`.
+    `collapse`. Of the behaviours `by_category`, whose questions the job gets in this order, the
+    table has each category as well.
     """
 
     sweep: str
@@ -38,6 +39,7 @@ class TableJob:
     split: str | None = None
     collapse: float | None = None
     scores: tuple[str, ...] = unless_said(())
+    by_category: tuple[str, ...] = unless_said(())
 
     @property
     def layers(self) -> set[str]:

@@ -1,9 +1,12 @@
 """Two sets of tables over the same figure, compared curve by curve.
 
 A curve of a skill table is one injected layer; its quantities are the relative accuracies on both
-corpora. A curve of a behaviour table is one behaviour at one injected layer (or set of layers); its
+corpora. Where one of two such tables holds losses alone, as published ones do, a curve is one
+corpus. A curve of a behaviour table is one behaviour at one injected layer (or set of layers); its
 quantity is the matching score. Points are paired by coefficient, and where multipliers were chosen
-(single and combined steering) by what was done with them.
+(single and combined steering) by what was done with them. Asked for along the layer, a curve is one
+behaviour at one coefficient, and its points are paired by layer. Of candidate directions a curve is
+one position (`tables.compared_candidates`).
 """
 
 from __future__ import annotations
@@ -11,24 +14,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.labels import layer_order
+from snakesteer.tables import compared_candidates
 from snakesteer.tables.bootstrap import SEED
-from snakesteer.tables.difference_intervals import square_and_add
+from snakesteer.tables.categories import ALL, CATEGORY, MEAN, means_alone, without_categories
+from snakesteer.tables.difference_intervals import may_be_zero, square_and_add
 from snakesteer.tables.draws import without_draws
 from snakesteer.tables.intervals import CONFIDENCE
 
 SAMPLES = 2000
+Along = Literal["coefficient", "layer"]
 
 # Kind -> columns that say which curve, and which point of it.
-_CURVE = {"skill": ["layer"], "simultaneous": ["behaviour"]}
+_CURVE = {"skill": ["layer"], "losses": ["corpus"], "simultaneous": ["behaviour"]}
 _POINT = {
     "skill": ["quantity", "coefficient"],
+    "losses": ["quantity", "coefficient"],
     "single": ["direction"],
     "combined": ["direction", "combine", "weighted"],
 }
@@ -75,34 +82,66 @@ CURVE_COLUMNS = [
 class Scorecard:
     """`pairs` (columns `PAIR_COLUMNS`) and `curves` (`CURVE_COLUMNS`) of a comparison.
 
-    Differences are the first set minus the one it is compared with; intervals are 95 %.
+    Differences are the first set minus the one it is compared with; intervals are 95 %. `within`
+    says whether a pair or a curve agrees, and is empty where that is unknown.
     """
 
     pairs: pd.DataFrame
     curves: pd.DataFrame
 
 
-def scorecard(tables: Sequence[pd.DataFrame], against: Sequence[pd.DataFrame]) -> Scorecard:
-    """Compare tables with others, pair by pair; each is a whole skill or behaviour table.
+def scorecard(
+    tables: Sequence[pd.DataFrame],
+    against: Sequence[pd.DataFrame],
+    column: str | None = None,
+    along: Along = "coefficient",
+    by_category: bool = False,
+) -> Scorecard:
+    """Compare tables with others, pair by pair; each is a whole skill or behaviour table, or one of
+    candidate directions.
+
+    Compared is a `column` of both, or if none is named the relative top-1 accuracies, losses,
+    matching scores, log-odds of first tokens and divergences. Curves run `along` the coefficient or
+    the layer. Of questions by category all together and the mean over categories are compared,
+    and with `by_category` every category by itself, too.
 
     The difference of two values with intervals has the interval of the square-and-add method
     (Newcombe's, for matching scores). What was drawn several times counts by its mean, which has no
     interval. Raises StudyError for tables that do not show the same thing:
-    other kinds, corpora, behaviours or splits, no curve or point in common, or other coefficients.
+    other kinds, corpora, behaviours or splits, no curve or point in common, or other coefficients;
+    for tables without the column, without a category in common if they are compared by category,
+    and for those that have no curve along the layer.
     """
     pairs, curves = [], []
     for both in zip(tables, against, strict=True):
-        ours, theirs = map(without_draws, both)
+        both = tuple(map(without_draws, both))
+        ours, theirs = _of_categories(*both) if by_category else _of_all_questions(*both)
+        if any(map(compared_candidates.of_candidates, (ours, theirs))):
+            cells, rows = compared_candidates.compare(ours, theirs, column)
+            pairs.append(cells[PAIR_COLUMNS])
+            curves += rows
+            continue
         kind = _same_kind(ours, theirs)
-        if kind != "skill":
+        if along == "layer" and kind != "grid":
+            raise StudyError(
+                f"{_name(ours)} and {_name(theirs)} are {kind} sweeps, which have no curve along "
+                "the layer; compare them along the coefficient."
+            )
+        point = ["layer"] if along == "layer" else _POINT.get(kind, ["coefficient"])
+        if kind not in ("skill", "losses"):
             ours, theirs = (
                 table[table["split"].isin(other["split"])]
                 for table, other in ((ours, theirs), (theirs, ours))
             )
         names = {"sweep": _name(ours), "against": _name(theirs), "kind": kind}
-        left, right = _values(ours, kind), _values(theirs, kind)
+        left, right = (_values(side, kind, column) for side in (ours, theirs))
         columns = list(_CURVE.get(kind, ["layer", "behaviour"]))
-        if any(_several_vectors(side, columns, kind) for side in (left, right)):
+        if along == "layer":
+            left, right = (side[~side["unsteered"]] for side in (left, right))
+            columns = ["coefficient", "behaviour"]
+        if CATEGORY in left and CATEGORY in right:
+            columns.append(CATEGORY)
+        if any(_several_vectors(side, [*columns, "quantity", *point]) for side in (left, right)):
             columns.append("vector")
         shared = [curve for curve in left.groupby(columns, sort=False).groups]
         shared = [curve for curve in shared if curve in right.groupby(columns).groups]
@@ -115,16 +154,45 @@ def scorecard(tables: Sequence[pd.DataFrame], against: Sequence[pd.DataFrame]) -
         for curve in shared:
             key = curve if isinstance(curve, tuple) else (curve,)
             own, other = (_of(side, columns, key) for side in (left, right))
-            paired = _paired(own, other, kind, names).assign(**names, curve=_label(columns, key))
+            paired = _paired(own, other, kind, point, names)
+            paired = paired.assign(**names, curve=_label(columns, key))
             pairs.append(paired[PAIR_COLUMNS])
             curves.append(_summary(paired, kind))
     return Scorecard(
-        pd.concat(pairs, ignore_index=True), pd.DataFrame(curves, columns=CURVE_COLUMNS)
+        pd.concat(pairs, ignore_index=True),
+        pd.DataFrame(curves, columns=CURVE_COLUMNS).astype({"within": "boolean"}),
     )
 
 
 def _name(table: pd.DataFrame) -> str:
     return str(table["sweep"].iloc[0])
+
+
+def _of_all_questions(*both: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of both tables that are of all questions, and if both have categories the means over
+    these."""
+    if all(CATEGORY in table for table in both):
+        return [means_alone(table) for table in both]
+    found = [without_categories(table) for table in both]
+    for table, own in zip(both, found, strict=True):
+        if own.empty and len(table):
+            raise StudyError(
+                f"{_name(table)} has categories of questions alone, which the other of "
+                f"{' and '.join(map(_name, both))} has not; compare it with one `by_category`."
+            )
+    return found
+
+
+def _of_categories(*both: pd.DataFrame) -> tuple[pd.DataFrame, ...]:
+    """Both tables, which have a category in common."""
+    held = [set(table[CATEGORY]) if CATEGORY in table else set() for table in both]
+    if not set.intersection(*held) - {ALL, MEAN}:
+        listed = [_first_of(sorted(own - {ALL, MEAN})) or "none" for own in held]
+        raise StudyError(
+            f"{' and '.join(map(_name, both))} have no category of questions in common "
+            f"({'; '.join(listed)}); leave out `by_category`, or compare sweeps over the same."
+        )
+    return both
 
 
 def _same_kind(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
@@ -138,11 +206,14 @@ def _same_kind(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
             raise StudyError("a scorecard was given an empty table; compare sweeps with results.")
         if not {"role", "kind"}.intersection(table):
             raise StudyError(
-                "a scorecard compares next_token or two_choice, and was given a table of another "
-                "measure; leave that sweep out."
+                "a scorecard compares next_token or two_choice, or candidate directions, and was "
+                "given a table of another measure; leave that sweep out."
             )
     names = f"{_name(ours)} and {_name(theirs)}"
     kinds = ["skill" if "role" in table else str(table["kind"].iloc[0]) for table in (ours, theirs)]
+    if kinds == ["skill", "skill"] and any(map(_has_losses_alone, (ours, theirs))):
+        _check_losses(ours, theirs)
+        return "losses"
     if kinds[0] != kinds[1]:
         raise StudyError(
             f"{names} are a {kinds[0]} and a {kinds[1]} sweep, which no figure shows together; "
@@ -159,21 +230,43 @@ def _same_kind(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
     return kinds[0]
 
 
+def _has_losses_alone(table: pd.DataFrame) -> bool:
+    return bool(table["relative_top1"].isna().all())
+
+
+def _check_losses(*tables: pd.DataFrame) -> None:
+    """Published losses are of one injection, and are compared with those of one, wherever it is."""
+    for table in tables:
+        if len(table[["vector", "layer"]].drop_duplicates()) > 1:
+            raise StudyError(
+                f"{_name(table)} has several vectors or layers, and published losses are of one; "
+                "compare a sweep of one."
+            )
+
+
 def _seen(table: pd.DataFrame, aspect: str) -> list[str]:
     if aspect == "target corpus":
         table, aspect = table[table["role"] == "target"], "corpus"
     return sorted(set(table[aspect]))
 
 
-def _values(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+def _values(table: pd.DataFrame, kind: str, column: str | None) -> pd.DataFrame:
     """A row per value: what it is of, `quantity`, `value`, `low`, `high`."""
-    if kind == "skill":
-        names = {f"relative_top1{end}": f"value{end}" for end in ("", "_low", "_high")}
-        table = table.rename(columns=names).assign(quantity=table["role"] + " " + table["corpus"])
-    else:
-        names = {f"score{end}": f"value{end}" for end in ("", "_low", "_high")}
-        table = table.rename(columns=names).assign(quantity="matching score")
-    return table.rename(columns={"value_low": "low", "value_high": "high"})
+    skill = kind == "skill"
+    column = column or {"skill": "relative_top1", "losses": "nll"}.get(kind, "score")
+    if column not in table or not pd.api.types.is_numeric_dtype(table[column]):
+        raise StudyError(
+            f"a scorecard compares the column {column}, which {_name(table)} has not; name one of "
+            f"{', '.join(table.select_dtypes('number'))}."
+        )
+    known = {"score": "matching score", "nll": "loss (nats per token)"}
+    named = known.get(column, column.replace("_", " "))
+    return table.assign(
+        quantity=table["role"] + " " + table["corpus"] if skill else named,
+        value=table[column].astype(float),
+        low=table.get(f"{column}_low", np.nan),
+        high=table.get(f"{column}_high", np.nan),
+    )
 
 
 def _of(side: pd.DataFrame, columns: list[str], key: tuple[Any, ...]) -> pd.DataFrame:
@@ -181,15 +274,21 @@ def _of(side: pd.DataFrame, columns: list[str], key: tuple[Any, ...]) -> pd.Data
     return side[mask]
 
 
-def _several_vectors(side: pd.DataFrame, columns: list[str], kind: str) -> bool:
-    """Whether a point of a curve by these columns is there under several vectors."""
-    point = [*columns, "quantity", *_POINT.get(kind, ["coefficient"])]
+def _several_vectors(side: pd.DataFrame, point: list[str]) -> bool:
+    """Whether a point that these columns tell is there under several vectors."""
     return bool((side.groupby(point)["vector"].nunique() > 1).any())
 
 
 def _label(columns: list[str], key: tuple[Any, ...]) -> str:
-    parts = [f"layer {v}" if c == "layer" else str(v) for c, v in zip(columns, key, strict=True)]
-    return ", ".join(part for part in parts if part != "layer ")
+    said = []
+    for column, value in zip(columns, key, strict=True):
+        if column == "layer":
+            said.append(f"layer {value}" if value else "")
+        elif column == "coefficient":
+            said.append(f"coefficient {value:+g}")
+        else:
+            said.append("mean over categories" if (column, value) == (CATEGORY, MEAN) else value)
+    return ", ".join(filter(None, said))
 
 
 def _listed(side: pd.DataFrame, columns: list[str]) -> str:
@@ -202,10 +301,9 @@ def _first_of(names: list[str]) -> str:
 
 
 def _paired(
-    own: pd.DataFrame, other: pd.DataFrame, kind: str, names: dict[str, str]
+    own: pd.DataFrame, other: pd.DataFrame, kind: str, point: list[str], names: dict[str, str]
 ) -> pd.DataFrame:
     """The points that both curves have, with differences and their intervals."""
-    point = _POINT.get(kind, ["coefficient"])
     if "coefficient" in point:
         _same_coefficients(own, other, names)
     values = ["coefficient", "value", "low", "high"]
@@ -214,11 +312,11 @@ def _paired(
     if pairs.empty:
         raise StudyError(
             f"{names['sweep']} and {names['against']} have no point in common "
-            f"({_points(own, kind)}; {_points(other, kind)}); compare sweeps of the same ones."
+            f"({_points(own, point)}; {_points(other, point)}); compare sweeps of the same ones."
         )
     if "coefficient" in point:
         pairs["coefficient_against"] = pairs["coefficient"]
-    pairs["point"] = _point_label(pairs, kind)
+    pairs["point"] = _point_label(pairs, point)
     difference, low, high = square_and_add(
         (pairs["value"], pairs["low"], pairs["high"]),
         (pairs["value_against"], pairs["low_against"], pairs["high_against"]),
@@ -227,22 +325,25 @@ def _paired(
         difference=difference,
         difference_low=low,
         difference_high=high,
-        within=lambda made: ~((made["difference_low"] > 0) | (made["difference_high"] < 0)),
+        within=may_be_zero(low, high),
     )
 
 
-def _point_label(pairs: pd.DataFrame, kind: str) -> pd.Series | str:
-    """What was done at each point: "add", or "add weighted sum"; "" where the coefficient says."""
-    if kind == "single":
+def _point_label(pairs: pd.DataFrame, point: list[str]) -> pd.Series | str:
+    """What was done at each point: "add", "add weighted sum", or "layer 3"; "" where the
+    coefficient says."""
+    if point == ["layer"]:
+        return "layer " + pairs["layer"]
+    if point == _POINT["single"]:
         return pairs["direction"]
-    if kind == "combined":
+    if point == _POINT["combined"]:
         weighted = np.where(pairs["weighted"], " weighted ", " ")
         return pairs["direction"] + weighted + pairs["combine"]
     return ""
 
 
-def _points(side: pd.DataFrame, kind: str) -> str:
-    labels = _point_label(side, kind)
+def _points(side: pd.DataFrame, point: list[str]) -> str:
+    labels = _point_label(side, point)
     if isinstance(labels, str):
         labels = side["coefficient"].map("{:g}".format)
     return _first_of(list(dict.fromkeys(labels)))
@@ -275,11 +376,27 @@ def _summary(pairs: pd.DataFrame, kind: str) -> dict[str, Any]:
         row |= {"statistic": f"mean {judged['quantity'].iloc[0]}"} | _means(judged)
     apart = bool(row["difference_low"] > 0 or row["difference_high"] < 0)
     many = outside > len(pairs) / 20  # a twentieth of 95 % intervals miss by chance
-    row["within"] = not (apart or many)
+    row["within"] = None if np.isnan(row["difference_low"]) else not (apart or many)
     each = zip(pairs["point"], pairs["difference"], strict=True)
     named = ", ".join(f"{point} {value:+.3f}" for point, value in each if kind == "single")
     row["verdict"] = _verdict(row, apart, many) + (f" ({named})" if named else "")
+    if np.isnan(row["difference_low"]):
+        row["verdict"] += _without_intervals(pairs, row["rank_agreement"])
     return row
+
+
+def _without_intervals(pairs: pd.DataFrame, rank_agreement: float) -> str:
+    """What is known of differences without intervals."""
+    known = pairs.dropna(subset="difference")
+    if known.empty:
+        return ""
+    largest = known.loc[known["difference"].abs().idxmax()]
+    at = largest["point"] or f"coefficient {largest['coefficient']:+g}"
+    ranks = "" if np.isnan(rank_agreement) else f", rank agreement {rank_agreement:.2f}"
+    return (
+        f"; it is {known['difference'].mean():+.3f} on average and {largest['difference']:+.3f} at "
+        f"most ({at}){ranks}"
+    )
 
 
 def _verdict(row: Mapping[str, Any], apart: bool, many: bool) -> str:
@@ -356,12 +473,18 @@ def _area(coefficients: np.ndarray, target: np.ndarray, other: np.ndarray) -> np
 
 
 def _means(pairs: pd.DataFrame) -> dict[str, float]:
-    """Mean of the differences of points with intervals; its own takes them as independent."""
+    """Mean of the differences of points with intervals; its own takes them as independent. Of all
+    points, without an interval, where none has one."""
     known = pairs.dropna(subset=["difference_low", "difference_high"])
-    count = len(known) or np.nan
+    if known.empty:
+        known = pairs
+    count = len(known)
     difference = known["difference"].mean()
-    low = np.sqrt(((known["difference"] - known["difference_low"]) ** 2).sum()) / count
-    high = np.sqrt(((known["difference_high"] - known["difference"]) ** 2).sum()) / count
+    below, above = (
+        ((known["difference"] - known[end]) ** 2).sum(skipna=False)
+        for end in ("difference_low", "difference_high")
+    )
+    low, high = np.sqrt(below) / count, np.sqrt(above) / count
     return {
         "value": pairs["value"].mean(),
         "value_against": pairs["value_against"].mean(),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from snakesteer.tables.categories import cell_of, with_mean
 from snakesteer.tables.draws import DRAW, with_means
 from snakesteer.tables.intervals import mean_interval, wilson_interval
 from snakesteer.tables.job import TableJob
@@ -40,10 +41,10 @@ BEHAVIOUR_COLUMNS = [
     "unsteered",
 ]
 
-_VALUES = ["matches", "faulty", "score", "majority", "propensity", "choice_mass"]
-_ENDS = ["collapsed"] + [
-    f"{of}{end}" for of in ("score", "propensity") for end in ("_low", "_high")
-]
+PROBABILITY = ["probability", "probability_low", "probability_high"]
+_MEANS = ["propensity", "probability"]
+_VALUES = ["matches", "faulty", "score", "majority", "choice_mass", *_MEANS]
+_ENDS = ["collapsed"] + [f"{of}{end}" for of in ("score", *_MEANS) for end in ("_low", "_high")]
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,11 @@ def table(
 
 
 def behaviour_table(sweep: str, parts: Iterable[Part], collapse: float) -> pd.DataFrame:
-    """Matching scores per injection, coefficient and behaviour (columns `BEHAVIOUR_COLUMNS`).
+    """Matching scores per injection, coefficient and behaviour (columns `BEHAVIOUR_COLUMNS`, and
+    behind them `probability` with its interval).
 
     More than the share `collapse` of one answer is mode collapse. Where parts have resampled
-    vectors, score and propensity have an interval over these in further columns
+    vectors, score, propensity and probability have an interval over these in further columns
     (`…_vector_low`, `…_vector_high`). Where parts are draws, all values have their mean and range
     over these in rows behind (`draws.with_means`); mode collapse is then that of the mean.
     """
@@ -118,27 +120,28 @@ def behaviour_table(sweep: str, parts: Iterable[Part], collapse: float) -> pd.Da
 
 
 def _part_counts(part: Part) -> pd.DataFrame:
-    raw = part.raw[["coefficient", "behaviour", "answer", "choice_mass"]].assign(
+    cell = cell_of(part.raw)
+    raw = part.raw[[*cell, "answer", "choice_mass", "probability"]].assign(
         match=part.raw["outcome"] == "match",
         faulty=part.raw["outcome"] == "faulty",
         propensity=part.raw["logit_matching"] - part.raw["logit_not_matching"],
     )
-    cell = ["coefficient", "behaviour"]
     cells = raw.groupby(cell, sort=False, dropna=False)
     counts = cells.agg(
         questions=("match", "size"),
         matches=("match", "sum"),
         faulty=("faulty", "sum"),
-        propensity=("propensity", "mean"),
-        deviation=("propensity", "std"),
         choice_mass=("choice_mass", "mean"),
     )
     answers = raw.groupby([*cell, "answer"], sort=False, dropna=False).size()
     most_frequent = answers.groupby(level=cell, sort=False, dropna=False).max()
     counts["majority"] = most_frequent.to_numpy() / counts["questions"]
-    counts["propensity_low"], counts["propensity_high"] = mean_interval(
-        *(counts[name].to_numpy() for name in ("propensity", "deviation", "questions"))
-    )
+    for name in _MEANS:
+        counts[name] = cells[name].mean()
+        counts[f"{name}_low"], counts[f"{name}_high"] = mean_interval(
+            counts[name].to_numpy(), cells[name].std().to_numpy(), counts["questions"].to_numpy()
+        )
+    counts = with_mean(scored(counts))
     if part.resampled is not None:
         counts = counts.assign(**_over_vectors(part.resampled, counts))
     counts = counts.reset_index().sort_values("coefficient", kind="stable")
@@ -157,39 +160,40 @@ def _part_counts(part: Part) -> pd.DataFrame:
 
 
 def _over_vectors(resampled: pd.DataFrame, counts: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The columns of intervals over vectors, for the rows of `counts` by coefficient, behaviour."""
-    outcomes = resampled[["resample", *counts.index.names]].assign(
+    """The columns of intervals over vectors, for the rows of `counts`."""
+    outcomes = resampled[["resample", *counts.index.names, "probability"]].assign(
         score=(resampled["outcome"] == "match").astype(float),
         propensity=resampled["logit_matching"] - resampled["logit_not_matching"],
     )
     cells = outcomes.groupby(["resample", *counts.index.names], sort=False, dropna=False)
-    means = cells[["score", "propensity"]].mean()
-    values = {"score": counts["matches"] / counts["questions"], "propensity": counts["propensity"]}
+    means = with_mean(cells[["score", *_MEANS]].mean())
     columns = {}
-    for name, value in values.items():
+    for name in means:
         by_resample = means[name].unstack("resample").reindex(counts.index).to_numpy().T
         columns[f"{name}{LOW}"], columns[f"{name}{HIGH}"] = vector_interval(
-            value.to_numpy(), by_resample
+            counts[name].to_numpy(), by_resample
         )
     return columns
+
+
+def scored(counts: pd.DataFrame) -> pd.DataFrame:
+    """Counts of `matches` among `questions` with their scores and Wilson 95 % intervals."""
+    low, high = wilson_interval(counts["matches"], counts["questions"])
+    score = counts["matches"] / counts["questions"]
+    return counts.assign(score=score, score_low=low, score_high=high)
 
 
 def score_counts(counts: pd.DataFrame, collapse: float) -> pd.DataFrame:
     """Complete a table of answer counts with scores, Wilson 95 % intervals and mode collapse, which
     is more than the share `collapse` of one answer.
 
-    `counts` has every column of `BEHAVIOUR_COLUMNS` except `score`, `score_low`, `score_high`,
-    `collapsed` and `unsteered`, which is where the direction is "default"; the propensities and
-    `choice_mass` may be NaN where logits are not known. Columns of intervals over vectors, if there
-    are any, come last.
+    `counts` has every column of `BEHAVIOUR_COLUMNS` except `collapsed` and `unsteered`, which is
+    where the direction is "default", and unless they are given `score` and its interval; the
+    propensities and `choice_mass` may be NaN where logits are not known. Further columns come last.
     """
-    low, high = wilson_interval(counts["matches"], counts["questions"])
-    table = counts.assign(
-        score=counts["matches"] / counts["questions"],
-        score_low=low,
-        score_high=high,
+    table = (counts if "score" in counts else scored(counts)).assign(
         collapsed=counts["majority"] > collapse,
         unsteered=counts["direction"] == "default",
     )
-    further = [name for name in table if name not in [*BEHAVIOUR_COLUMNS, "deviation"]]
+    further = [name for name in table if name not in BEHAVIOUR_COLUMNS]
     return table[[*BEHAVIOUR_COLUMNS, *further]].reset_index(drop=True)

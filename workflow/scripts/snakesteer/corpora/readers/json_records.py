@@ -1,4 +1,4 @@
-"""JSON: a list of objects, or an object a line."""
+"""JSON: a list of objects or of texts, or an object a line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ ENDINGS = (".json", ".jsonl", ".jsonlines", ".ndjson")
 def read(
     stream: io.BufferedReader, shown: str, settings: Mapping[str, Any], spoilt: Spoilt
 ) -> Iterator[Record]:
-    """The objects of a list, or of the lines."""
+    """The objects of a list, or of the lines; a text in a list is the field of the documents'
+    text."""
     if not stream.peek(1).lstrip().startswith(b"["):
         yield from _lines(stream, shown, spoilt)
         return
@@ -27,6 +28,8 @@ def read(
     except RecursionError:
         raise StudyError(f"{shown} is nested too deeply to be read; correct it.") from None
     for number, record in enumerate(records, 1):
+        if isinstance(record, str) and settings.get("field"):
+            record = {settings["field"]: record}
         yield from _object(record, f"{shown} record {number}", spoilt)
 
 
