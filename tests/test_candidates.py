@@ -568,6 +568,7 @@ def test_published_results_of_several_vectors_are_no_candidates() -> None:
     assert str(raised.value).startswith("choices.best.best names sweeps.published-combined, which")
 
 
+@pytest.mark.long
 def test_the_best_of_published_results_is_chosen(tmp_path: Path) -> None:
     checkout = copy_of_repository(tmp_path)
     config = checkout.folder / "chosen.yaml"

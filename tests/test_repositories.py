@@ -398,6 +398,7 @@ def by_name(checkout: Checkout, plan: Plan, stage: str, name: str) -> list[Path]
     return [checkout.folder / path for path in made.paths]
 
 
+@pytest.mark.long
 def test_a_study_reads_them_from_the_network_and_from_a_clone(
     made: Made, checkout: Checkout, tmp_path: Path
 ) -> None:
@@ -448,6 +449,7 @@ def test_a_study_reads_them_from_the_network_and_from_a_clone(
             assert said in done.stdout
 
 
+@pytest.mark.long
 def test_a_file_that_fails_fails_its_job_and_others_stay(made: Made, checkout: Checkout) -> None:
     base = study(made)
     wrong = {"behaviours": {"mmlu": {"splits": {"test": "datasets/test/mmlu/no.json"}}}}
@@ -505,6 +507,7 @@ def test_what_a_plan_says_of_them(made: Made, tmp_path: Path) -> None:
     assert given[corpus] == clone[corpus]
 
 
+@pytest.mark.long
 def test_a_file_that_is_there_is_not_got_again_from_elsewhere(made: Made, tmp_path: Path) -> None:
     """And its provenance says where it came from."""
     checkout = copy_of_repository(tmp_path)
