@@ -36,6 +36,16 @@ def published(name: str) -> pd.DataFrame:
     return read_table(SHIPPED / f"published-{name}.parquet").to_pandas()
 
 
+def test_a_model_that_gets_no_token_right_has_accuracies_all_the_same() -> None:
+    """Relative ones are then no numbers, as those of published losses are."""
+    code = published("code")
+    relative = [name for name in code if name.startswith("relative_")]
+    nothing = code.assign(top1=0.0, **dict.fromkeys(relative, np.nan))
+    found = scorecard([nothing], [code])
+    assert set(found.curves["kind"]) == {"skill"}
+    assert len(found.curves) == code["layer"].nunique()
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_published_against_published_gives_zeros(name: str) -> None:
     compared = scorecard([published(name)], [published(name)])

@@ -231,7 +231,7 @@ def _same_kind(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
 
 
 def _has_losses_alone(table: pd.DataFrame) -> bool:
-    return bool(table["relative_top1"].isna().all())
+    return bool(table["top1"].isna().all())
 
 
 def _check_losses(*tables: pd.DataFrame) -> None:
