@@ -533,7 +533,7 @@ def test_what_is_left_out_of_item_files_is_told_at_the_end_and_inside_the_figure
     study = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
     study["published"] |= {"sweeps": {"items": sweep}, "source": str(authors)}
     drawn = {"kind": "layers", "sweeps": ["items"], "column": "probability"}
-    study |= {"name": "items", "figures": {"items": drawn}}
+    study |= {"name": "items", "figures": {"items": drawn}, "scorecards": {}}
     config = tmp_path / "items.yaml"
     config.write_text(yaml.safe_dump(study), encoding="utf-8")
     printed = checkout.snakemake("--cores", "1", config=config)
