@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,23 @@ class Checkout:
         forked = REPOSITORY / "tests" / "forked.py"
         command = [sys.executable, str(forked), *self.command(*arguments, config=config)[3:]]
         subprocess.run(command, cwd=self.folder, check=True)
+
+    def reduced(self, study: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+        """Runs a study, kept as `tests/reduced.yaml`, with jobs that are forks of Snakemake and
+        further variables of the environment; it must succeed."""
+        config = self.folder / "tests" / "reduced.yaml"
+        config.write_text(yaml.safe_dump(study))
+        forked = str(REPOSITORY / "tests" / "forked.py")
+        done = subprocess.run(
+            [sys.executable, forked, "--cores", "2", "--configfile", str(config)],
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
 
     def command(self, *arguments: str, config: Path | None = None) -> list[str]:
         config = config or self.folder / "tests" / "small.yaml"

@@ -4,9 +4,6 @@ the files of the authors' repository. Vectors and scores are held against a loop
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +16,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
-import yaml
 from conftest import REPOSITORY
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -148,20 +144,8 @@ def served(root: Path) -> Iterator[dict[str, str]]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, Path]:
     root = tmp_path_factory.mktemp("caa")
     checkout = copy_of_repository(tmp_path_factory.mktemp("repository"))
-    config = checkout.folder / "tests" / "reduced.yaml"
-    config.write_text(yaml.safe_dump(reduced(root)))
-    command = [sys.executable, str(REPOSITORY / "tests" / "forked.py"), "--cores", "2"]
     with served(root) as environment:
-        done = subprocess.run(
-            [*command, "--configfile", str(config)],
-            cwd=checkout.folder,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stdout
+        checkout.reduced(reduced(root), environment)
     return checkout, root
 
 

@@ -485,20 +485,8 @@ def finished(paper: schema.Study, tmp_path_factory: pytest.TempPathFactory) -> C
     """The whole of config/papers/broad-skills.yaml, run at a reduced size."""
     root = tmp_path_factory.mktemp("paper")
     checkout = copy_of_repository(tmp_path_factory.mktemp("repository"))
-    config = checkout.folder / "tests" / "reduced.yaml"
-    config.write_text(yaml.safe_dump(reduced(paper, root)))
-    command = [sys.executable, str(REPOSITORY / "tests" / "forked.py"), "--cores", "2"]
     with hub.StandIn(served(root)) as standing_in:
-        done = subprocess.run(
-            [*command, "--configfile", str(config)],
-            cwd=checkout.folder,
-            env={**os.environ, **standing_in.environment(root / "home")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stdout
+        checkout.reduced(reduced(paper, root), standing_in.environment(root / "home"))
     return checkout
 
 

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,7 +22,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-import yaml
 from conftest import REPOSITORY
 from tokenizer_kinds import KINDS
 from transformers import (
@@ -208,20 +204,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, Path]:
     root = tmp_path_factory.mktemp("refusal")
     models = {name: model(root / name, name, seed) for name, seed in SEEDS.items()}
     checkout = copy_of_repository(tmp_path_factory.mktemp("repository"))
-    config = checkout.folder / "tests" / "reduced.yaml"
-    config.write_text(yaml.safe_dump(reduced(root, models)))
-    command = [sys.executable, str(REPOSITORY / "tests" / "forked.py"), "--cores", "2"]
     with served(root, models) as environment:
-        done = subprocess.run(
-            [*command, "--configfile", str(config)],
-            cwd=checkout.folder,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stdout
+        checkout.reduced(reduced(root, models), environment)
     return checkout, root
 
 

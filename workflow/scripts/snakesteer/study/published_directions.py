@@ -31,6 +31,10 @@ class OfDirections(PublishedEntry):
     positions: Count = Field(description="Positions that directions were read at, the last ones.")
     layers: Count = Field(description="Layers that the model has.")
 
+    @property
+    def sources(self) -> list[str] | None:
+        return []
+
     def settings(self, published: Published) -> dict[str, Any]:
         return {"vector": self.vector, "positions": self.positions, "layers": self.layers}
 
@@ -101,10 +105,6 @@ class PublishedChosen(OfDirections):
     def paths(self) -> dict[str, str] | list[str]:
         return {"chosen": self.file, "left": self.left, "candidates": self.candidates}
 
-    @property
-    def sources(self) -> list[str] | None:
-        return []
-
 
 class PublishedDirections(OfDirections):
     """The candidate directions in numbers: lengths, and cosines with the chosen one."""
@@ -121,10 +121,6 @@ class PublishedDirections(OfDirections):
     @property
     def paths(self) -> dict[str, str] | list[str]:
         return {"all": self.file, "chosen": self.chosen}
-
-    @property
-    def sources(self) -> list[str] | None:
-        return []
 
     def settings(self, published: Published) -> dict[str, Any]:
         return super().settings(published) | {"hidden": self.hidden}
