@@ -72,6 +72,7 @@ def run(environment: Path, *arguments: str, cwd: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_the_installed_command_does_what_the_module_does(environment: Path, tmp_path: Path) -> None:
     assert "{name,reference,prune,compare,bill,ship}" in run(environment, "--help", cwd=tmp_path)
     study = REPOSITORY / "config" / "miniature.yaml"

@@ -69,6 +69,7 @@ def test_snakemake_names_file_and_line_of_a_study_that_is_no_yaml(
     assert "Traceback" not in done.stdout
 
 
+@pytest.mark.long
 def test_why_a_job_failed_stands_last(checkout: Checkout) -> None:
     (checkout.folder / "few.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n')
     one = {"files": ["few.jsonl"]}
@@ -87,6 +88,7 @@ def test_why_a_job_failed_stands_last(checkout: Checkout) -> None:
     )
 
 
+@pytest.mark.long
 def test_shipped_weights_that_are_damaged_are_named(tmp_path: Path) -> None:
     checkout = copy_of_repository(tmp_path)
     weights = checkout.folder / "resources/models/miniature/model.safetensors"
@@ -105,6 +107,7 @@ def test_shipped_weights_that_are_damaged_are_named(tmp_path: Path) -> None:
         assert "Traceback" not in done.stdout
 
 
+@pytest.mark.long
 def test_a_clone_may_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
     """Python, too, as `make` installs it there."""
     folder = tmp_path / "a b'c {x} $y \""
