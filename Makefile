@@ -7,6 +7,7 @@
 #                  or an address; those that would lose results are kept
 # make compare     two studies that were run, A and B (files or names): settings, metrics, figures
 # make bill        about what STUDY will cost (jobs, tokens, GPU hours, disk); runs nothing
+# make doctor      what stands in the way of a run of STUDY here: versions, device, folders, sources
 # make prune       list cached files that no study refers to; DELETE=yes deletes them
 
 # PYTHON=... makes the environment; without it, the newest that all packages are there for.
@@ -25,7 +26,7 @@ PIP := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check
 # A variable's value as one word of the shell, whatever characters it has.
 as_word = '$(subst ','\'',$(value $(1)))'
 
-.PHONY: all test test-long test-slurm check models published compare bill prune docs
+.PHONY: all test test-long test-slurm check models published compare bill doctor prune docs
 
 all: .venv/installed
 	@name=$$($(SNAKESTEER) name $(call as_word,STUDY)) && \
@@ -74,6 +75,9 @@ compare: .venv/installed
 
 bill: .venv/installed
 	@$(SNAKESTEER) bill . $(call as_word,STUDY) $(if $(TFLOPS),--tflops $(TFLOPS))
+
+doctor: .venv/installed
+	@$(SNAKESTEER) doctor $(call as_word,STUDY)
 
 prune: .venv/installed
 	$(SNAKESTEER) prune results $(if $(filter yes,$(DELETE)),--delete)

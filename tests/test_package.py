@@ -74,10 +74,15 @@ def run(environment: Path, *arguments: str, cwd: Path) -> str:
 
 @pytest.mark.long
 def test_the_installed_command_does_what_the_module_does(environment: Path, tmp_path: Path) -> None:
-    assert "{name,reference,prune,compare,bill,ship}" in run(environment, "--help", cwd=tmp_path)
+    told = run(environment, "--help", cwd=tmp_path)
+    for command in ("name", "doctor", "reference", "prune", "compare", "bill", "ship"):
+        assert f"    {command} " in told
     study = REPOSITORY / "config" / "miniature.yaml"
     assert run(environment, "name", str(study), cwd=tmp_path) == "miniature\n"
     assert "sweep" in run(environment, "bill", str(REPOSITORY), str(study), cwd=tmp_path)
+    assert " is no clone of snakesteer, " in run(environment, "doctor", cwd=tmp_path)
+    told = run(environment, "doctor", str(study), "--repository", str(REPOSITORY), cwd=tmp_path)
+    assert told.endswith("No problem was found.\n")
 
 
 def test_the_wheel_holds_the_package_alone(environment: Path) -> None:

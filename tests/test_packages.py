@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import random
 import resource
 import signal
@@ -173,3 +174,27 @@ def test_a_wheel_cut_short(tmp_path: Path) -> None:
         packages.unpacked(path, FILE, tmp_path / "model"),
     ):
         raise AssertionError("it is whole")
+
+
+def test_whether_an_index_has_a_wheel(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel(index)
+    wheel(index, "1.1rc1")
+    packages.check_offered("small-model", "1.0", 5)
+    packages.check_offered("small-model", "1", 5)
+    packages.check_offered("Small_Model", "1.1rc1", 5)
+    with pytest.raises(StudyError) as told:
+        packages.check_offered("small-model", "1.1", 5)
+    assert "of small-model 1.1 for this machine, but of 1.1rc1, 1.0; name one" in str(told.value)
+    assert list(index.glob("*")) and not list(tmp_path.rglob("*.dist-info"))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    with pytest.raises(StudyError) as told:
+        packages.check_offered("small-model", "1.0", 5)
+    assert str(told.value) == (
+        "small-model 1.0 could not be downloaded: the package index cannot be reached; check the "
+        "network and pip's settings (`pip config list`) and run again."
+    )

@@ -1,29 +1,32 @@
-"""Commands beside the workflow: `snakesteer name|reference|prune|compare|bill|ship`."""
+"""Commands beside the workflow: `snakesteer COMMAND`, see `snakesteer --help`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.interruption import tell_interruptions
-from snakesteer.papers.shipping import ship
-from snakesteer.plan.bill import TFLOPS, bill, printed
-from snakesteer.plan.comparison import compare
-from snakesteer.plan.plan import Plan
-from snakesteer.storage.prune import delete, unfinished, unreferenced
-from snakesteer.study import study_file
-from snakesteer.study.reference import json_schema, markdown
+from snakesteer.core.plugins import PACKAGE
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit status is 1 after a user's mistake, told in one sentence."""
+    """Run one command, which imports what it needs.
+
+    The exit status is 1 after a user's mistake, told in one sentence.
+    """
     tell_interruptions()
     parser = argparse.ArgumentParser(prog="snakesteer", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     name = commands.add_parser("name", help="print the name of a study")
     name.add_argument("study", type=Path)
+    doctor = commands.add_parser("doctor", help="say what stands in the way of a run here")
+    doctor.add_argument("study", type=Path, nargs="?", help="look for what it is read from, too")
+    doctor.add_argument(
+        "--repository", type=Path, default=PACKAGE.parents[2], help="the clone of the workflow"
+    )
     reference = commands.add_parser("reference", help="write the reference of the study file")
     reference.add_argument("repository", type=Path)
     prune = commands.add_parser("prune", help="list cached files that no study refers to")
@@ -36,43 +39,81 @@ def main(arguments: list[str] | None = None) -> int:
     cost = commands.add_parser("bill", help="say about what a study will cost, running nothing")
     cost.add_argument("repository", type=Path)
     cost.add_argument("study", type=Path)
-    cost.add_argument("--tflops", type=float, default=TFLOPS, help="speed of one GPU")
+    cost.add_argument("--tflops", type=float, help="speed of one GPU")
     shipped = commands.add_parser("ship", help="make a run's tables those that are shipped")
     shipped.add_argument("tables", type=Path)
     shipped.add_argument("folder", type=Path)
     given = parser.parse_args(arguments)
     try:
-        if given.command == "name":
-            print(study_file.load(given.study).name)
-        elif given.command == "reference":
-            (given.repository / "docs" / "study.md").write_text(markdown(), encoding="utf-8")
-            schema = given.repository / "config" / "study.schema.json"
-            schema.write_text(json_schema(), encoding="utf-8")
-        elif given.command == "bill":
-            plan = Plan(study_file.load(given.study), given.repository)
-            print(printed(bill(plan, given.tflops), plan.study.name, given.tflops))
-        elif given.command == "compare":
-            page = compare(Path("results"), given.repository, given.first, given.second)
-            print(f"Done: open {page}.")
-        elif given.command == "ship":
-            for sentence in ship(given.tables, given.folder):
-                print(sentence)
-        else:
-            _prune(given.results, given.delete)
+        _COMMANDS[given.command](given)
     except StudyError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _prune(results: Path, deleting: bool) -> None:
+def _name(given: argparse.Namespace) -> None:
+    from snakesteer.study import study_file
+
+    print(study_file.load(given.study).name)
+
+
+def _doctor(given: argparse.Namespace) -> None:
+    from snakesteer.plan.doctor import examine
+
+    problems = 0
+    for finding in examine(given.repository, given.study):
+        print(finding, flush=True)
+        problems += finding.problem
+    if problems:
+        more = "problems stand" if problems > 1 else "problem stands"
+        raise StudyError(f"{problems} {more} in the way; each line above says what to do.")
+    print("No problem was found.")
+
+
+def _reference(given: argparse.Namespace) -> None:
+    from snakesteer.study.reference import json_schema, markdown
+
+    (given.repository / "docs" / "study.md").write_text(markdown(), encoding="utf-8")
+    schema = given.repository / "config" / "study.schema.json"
+    schema.write_text(json_schema(), encoding="utf-8")
+
+
+def _bill(given: argparse.Namespace) -> None:
+    from snakesteer.plan.bill import TFLOPS, bill, printed
+    from snakesteer.plan.plan import Plan
+    from snakesteer.study import study_file
+
+    plan = Plan(study_file.load(given.study), given.repository)
+    tflops = TFLOPS if given.tflops is None else given.tflops
+    print(printed(bill(plan, tflops), plan.study.name, tflops))
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from snakesteer.plan.comparison import compare
+
+    page = compare(Path("results"), given.repository, given.first, given.second)
+    print(f"Done: open {page}.")
+
+
+def _ship(given: argparse.Namespace) -> None:
+    from snakesteer.papers.shipping import ship
+
+    for sentence in ship(given.tables, given.folder):
+        print(sentence)
+
+
+def _prune(given: argparse.Namespace) -> None:
+    from snakesteer.storage.prune import delete, unfinished, unreferenced
+
+    results = given.results
     files = unreferenced(results)
     for file in files:
         print(f"{file.stat().st_size / 1e6:9.1f} MB  {file}")
     total = sum(file.stat().st_size for file in files) / 1e6
-    if deleting:
+    if given.delete:
         delete(files)
-    done = "deleted" if deleting else "to delete (make prune DELETE=yes)"
+    done = "deleted" if given.delete else "to delete (make prune DELETE=yes)"
     print(f"{len(files)} cached files that no study refers to, {total:.1f} MB, {done}.")
     for study in unfinished(results):
         print(
@@ -80,6 +121,17 @@ def _prune(results: Path, deleting: bool) -> None:
             f"delete {results / study / 'planned.json'} if that will not be, or if nothing is left "
             "to be done."
         )
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "name": _name,
+    "doctor": _doctor,
+    "reference": _reference,
+    "prune": _prune,
+    "compare": _compare,
+    "bill": _bill,
+    "ship": _ship,
+}
 
 
 if __name__ == "__main__":

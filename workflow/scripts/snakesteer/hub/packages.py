@@ -19,6 +19,7 @@ from snakesteer.core.errors import StudyError
 from snakesteer.storage.files import FULL
 
 VERSIONS = re.compile(r"\(from versions: (.*)\)")
+AVAILABLE = re.compile(r"^Available versions: (.*)$", re.MULTILINE)
 UNREACHABLE = re.compile(
     r"connection broken by|connection error:|Max retries exceeded|confirming the ssl certificate"
     r"|5\d\d Server Error"
@@ -53,6 +54,34 @@ def download(wheel: Path, package: str, version: str, sha256: str) -> None:
         found[0].replace(wheel)
 
 
+def check_offered(package: str, version: str, seconds: int) -> None:
+    """Refuse (StudyError) a version of which pip's index has no wheel, or an index that does not
+    answer within so many seconds."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "index", "versions", package, "--pre"),
+            *("--only-binary", ":all:", "--disable-pip-version-check", "--no-input", "--no-color"),
+            *("--timeout", str(seconds), "--retries", "0"),
+            "-vv",  # without it pip may not say that an index was not reached
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    available = AVAILABLE.search(said)
+    if available and _shortest(version) in map(_shortest, available[1].split(", ")):
+        return
+    if available:
+        said = f"(from versions: {available[1]})"
+    raise StudyError(_refusal(said, package, version, "", Path()))
+
+
+def _shortest(version: str) -> str:
+    """A version without zeros at its end, as 1.0 is 1."""
+    return re.sub(r"(\.0)+$", "", version)
+
+
 def _refusal(said: str, package: str, version: str, sha256: str, wheel: Path) -> str:
     """What pip's output means, in one sentence."""
     wanted = f"{package} {version}"
@@ -81,7 +110,7 @@ def _refusal(said: str, package: str, version: str, sha256: str, wheel: Path) ->
             f"{wanted} could not be downloaded: the package index cannot be reached; check the "
             "network and pip's settings (`pip config list`) and run again."
         )
-    if versions:
+    if versions or "No matching distribution found" in said:
         return (
             f"pip finds no wheel of {package} for this machine; check the name, and which index "
             "pip is set to (`pip config list`)."
