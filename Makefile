@@ -33,7 +33,7 @@ all: .venv/installed
 	  $(SNAKEMAKE) --cores $(CORES) --configfile $(call as_word,STUDY) && \
 	  $(SNAKEMAKE) --cores 1 --quiet all --configfile $(call as_word,STUDY) \
 	    --report "results/$$name/report.html" && \
-	  echo "Done: open results/$$name/report.html, or look into results/$$name/figures/."
+	  echo "Done: open results/$$name/index.html."
 
 test: .venv/installed-test
 	$(VENV_PYTHON) -m pytest tests --numprocesses 2 --dist loadscope --no-loadscope-reorder $(PYTEST)

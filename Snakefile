@@ -21,6 +21,7 @@ include: "rules/figures.smk"
 include: "rules/scorecards.smk"
 include: "rules/catalogue.smk"
 include: "rules/usage.smk"
+include: "rules/front_page.smk"
 include: "rules/miniature.smk"
 
 
@@ -30,6 +31,7 @@ report: "docs/report/workflow.rst"
 rule all:
     default_target: True
     input:
+        PLAN.path("index.html"),
         PLAN.path("artefacts.csv"),
         PLAN.path("study.yaml"),
         PLAN.path("usage.csv"),

@@ -20,7 +20,7 @@ sys.path.insert(0, SCRIPTS)
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.interruption import tell_interruptions
-from snakesteer.plan import listed
+from snakesteer.plan import front_page, listed
 from snakesteer.plan.captions import caption
 from snakesteer.plan.changes import changes
 from snakesteer.plan.closing_notes import notes, reasons, say_last

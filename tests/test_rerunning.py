@@ -250,6 +250,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "scorecards.control.column": ("perplexity", "scorecard study"),
     "scorecards.control.sweeps": (["python"], "scorecard study"),
     "scorecards.control.against": (["code"], "scorecard study"),
+    "question": ("What does it do?", "study"),
     "statistics.resamples": (500, "table*4 figure*3 scorecard study"),
     "statistics.seed": (14, "table*4 figure*3 scorecard study"),
 }
@@ -346,9 +347,9 @@ def jobs(checkout: Checkout, config: Path | None = None) -> Counter[str]:
 
 
 def counted(jobs: str) -> Counter[str]:
-    """`figure*2 study` as numbers by rule."""
-    found = re.findall(r"(\w+)(?:\*(\d+))?", jobs)
-    return Counter({rule: int(count or 1) for rule, count in found})
+    """`figure*2 study` as numbers by rule; whatever changes the study changes its first page."""
+    found = {rule: int(count or 1) for rule, count in re.findall(r"(\w+)(?:\*(\d+))?", jobs)}
+    return Counter(found | ({"front_page": 1} if "study" in found else {}))
 
 
 def modules_of(file: Path) -> set[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -60,6 +62,20 @@ def test_every_product_is_there_and_says_what_it_is_made_of(finished: Checkout) 
         if path.suffix in (".parquet", ".safetensors"):
             provenance = files.read_provenance(path)
             assert (provenance["kind"], provenance["key"]) == (row["stage"], row["key"])
+
+
+def test_the_first_page_loads_nothing_and_leads_to_files_that_are_there(finished: Checkout) -> None:
+    shown = finished.path("index.html").read_text()
+    loaded = re.findall(r'(?:src|srcset|poster|data)="([^"]*)"', shown)
+    assert loaded and all(each.startswith("data:image/png;base64,") for each in loaded)
+    assert not re.search(r"url\(|@import|<script|<link", shown)
+    linked = set(re.findall(r'href="([^"#][^"]*)"', shown))
+    assert {"usage.html", "tables/single.parquet", "samples/chat.html"} <= linked
+    for link in linked - {"report.html"}:  # which `make` writes afterwards
+        assert finished.path(link).is_file(), link
+    for name in study_file.load(SMALL).figures:
+        picture = finished.path("figures", f"{name}.png").read_bytes()
+        assert base64.b64encode(picture).decode() in shown
 
 
 def test_every_job_of_the_cache_says_what_it_took(finished: Checkout) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from snakesteer.plan import products, published, repositories
+from snakesteer.plan import front_page, products, published, repositories
 from snakesteer.plan.artefacts import LOGS, Artefact
 from snakesteer.plan.choices import candidate
 from snakesteer.plan.graph import Graph, script_code
@@ -160,6 +160,7 @@ class Plan:
             "catalogue": self.catalogue(),
             "usage": self.jobs(),
             "study": {name: entry for name, entry in resolved.items() if entry},
+            "front_page": front_page.contents(self),
         }
 
     def catalogue(self) -> list[dict[str, str]]:

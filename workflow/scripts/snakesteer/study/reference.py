@@ -15,8 +15,9 @@ from snakesteer.study.entries import Entry
 
 _INTRODUCTION = """# The study file
 
-One YAML file describes a study. Its sections hold named entries, and entries refer to each other by
-name. `extends: other.yaml` starts from another study, key by key; a key set to `null` is removed,
+One YAML file describes a study. `name` is its folder under `results/`, and `question` says in plain
+words what it asks, which stands first on its page. Its sections hold named entries, and entries
+refer to each other by name. `extends: other.yaml` starts from another study, key by key; a key set to `null` is removed,
 and a model, corpus, behaviour, vector or figure that is given another `source`, `method` or `kind`
 is replaced as a whole, and so are `inject` and `coefficients` of a sweep that are given in another
 form. `layers` count decoder blocks from 0, and a layer's activation is

@@ -83,6 +83,9 @@ class Study(Entry):
     """A whole study."""
 
     name: Name = Field(description="Folder under results/ that holds what a person opens.")
+    question: str | None = Field(
+        None, description="What the study asks, in plain words; it stands first on its page."
+    )
     models: dict[Name, Model] = {}
     repositories: dict[Name, GitRepository] = {}
     corpora: dict[Name, Corpus] = {}

@@ -1,0 +1,210 @@
+"""The first page says what the tables say."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from snakesteer.figures.inputs import Inputs
+from snakesteer.reports.findings import Finding, Measured, findings, points_of, shown
+from snakesteer.reports.front_page import (
+    Found,
+    FrontPage,
+    chosen_in,
+    cost,
+    injected_layers,
+    page,
+    vector_rows,
+    verdict,
+    written_texts,
+)
+
+NOWHERE = (math.nan, math.nan)
+ASKED = {
+    "name": "mine",
+    "question": "Does <it> work?",
+    "models": {"chat": "some/model"},
+    "sweeps": [],
+    "labels": {"kind": "Kindness"},
+    "published": False,
+}
+
+
+def table(rows: list[tuple[Any, ...]], **more: Any) -> Inputs:
+    """A table of a sweep named `single` with a column `score`."""
+    columns = ["vector", "layer", "coefficient", "behaviour", "score", "score_low", "score_high"]
+    made = pd.DataFrame(rows, columns=columns).assign(sweep="single", **more)
+    return Inputs(tables=[made.assign(unsteered=made["coefficient"] == 0)])
+
+
+def said(inputs: Inputs, controls: dict[str, str] | None = None, **more: Any) -> list[Finding]:
+    points = points_of(inputs, "single", "score")
+    measured = Measured("single", "Score", points, more.pop("own", {}), ASKED["labels"], **more)
+    return list(findings(measured, controls or {}, points))
+
+
+def test_a_finding_is_the_largest_change_with_both_intervals() -> None:
+    inputs = table(
+        [
+            ("kind", "3", 0, "kind", 0.4, 0.3, 0.5),
+            ("kind", "3", 1, "kind", 0.45, 0.35, 0.55),
+            ("kind", "3", -2, "kind", 0.1, 0.05, 0.2),
+            ("kind", "5", 0, "kind", 0.4, 0.3, 0.5),
+            ("kind", "5", 1, "kind", 0.6, 0.45, 0.7),
+        ]
+    )
+    (found,) = said(inputs)
+    assert found.sentence == (
+        "Kindness, layer 3, coefficient −2: Score on Kindness is 0.1 [0.05, 0.2]; unsteered it is "
+        "0.4 [0.3, 0.5]. Of 3 points measured, here it changes most."
+    )
+    assert found.changed is True
+    assert list(found.curve["coefficient"]) == [-2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("steered", "changed"),
+    [((0.45, 0.35, 0.55), False), ((0.55, 0.45, 0.65), True), ((0.55, *NOWHERE), None)],
+)
+def test_a_change_is_clear_where_neither_interval_holds_the_other_value(
+    steered: tuple[float, float, float], changed: bool | None
+) -> None:
+    rows = [("kind", "3", 0, "kind", 0.4, 0.3, 0.5), ("kind", "3", 1, "kind", *steered)]
+    assert [found.changed for found in said(table(rows))] == [changed]
+
+
+def test_a_vector_is_judged_by_its_own_behaviour() -> None:
+    rows = [
+        ("kind", "3", 0, "kind", 0.4, 0.3, 0.5),
+        ("kind", "3", 1, "kind", 0.5, 0.4, 0.6),
+        ("kind", "3", 0, "bold", 0.2, 0.1, 0.3),
+        ("kind", "3", 1, "bold", 0.9, 0.8, 1.0),
+    ]
+    (found,) = said(table(rows), own={"kind": "kind"})
+    assert "Score on Kindness is 0.5" in found.sentence
+    assert "On Bold it goes from 0.2 to 0.9 [0.8, 1]." in found.sentence
+
+
+def test_controls_are_told_at_the_same_point_and_are_no_findings() -> None:
+    rows = [
+        ("kind", "3", 0, "kind", 0.4, 0.3, 0.5),
+        ("kind", "3", 1, "kind", 0.7, 0.6, 0.8),
+        ("random", "3", 0, "kind", 0.4, 0.3, 0.5),
+        ("random", "3", 1, "kind", 0.41, 0.31, 0.51),
+        ("random", "3", 2, "kind", 0.9, 0.8, 1.0),
+    ]
+    (found,) = said(table(rows), {"random": "kind"})
+    assert found.control == "Random: 0.41 [0.31, 0.51]."
+
+
+def test_a_skill_is_told_where_it_parts_most_from_other_texts() -> None:
+    rows = [
+        (vector, "3", coefficient, corpus, value, value - 0.01, value + 0.01)
+        for vector in ["code"]
+        for coefficient, both in {0: (1, 1), 2: (0.3, 0.8), 9: (0, 0.01)}.items()
+        for corpus, value in zip(["code", "text"], both, strict=True)
+    ]
+    role = ["target", "other"] * 3
+    (found,) = said(table(rows, role=role), relative=True)
+    assert found.sentence.startswith("Code, layer 3, coefficient +2: Score on Code is 0.3")
+    assert "On Text it goes from 1 to 0.8 [0.79, 0.81]." in found.sentence
+    assert found.sentence.endswith("Of 2 points measured, here the texts part most.")
+
+
+def test_combined_vectors_are_held_against_one_unsteered_model() -> None:
+    rows = [
+        ("all", "3", 0, "kind", 0.4, 0.3, 0.5),
+        ("all", "3", 1, "kind", 0.6, 0.5, 0.7),
+        ("all", "3", 1, "kind", 0.1, 0.0, 0.2),
+    ]
+    combined = {
+        "combine": ["", "mean", "mean"],
+        "weighted": [False, True, False],
+        "direction": ["", "add", "subtract"],
+    }
+    (found,) = said(table(rows, **combined))
+    assert found.sentence.startswith("All, layer 3, mean, subtracted, coefficient +1: Score")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.12345, "0.123"), (-2.5, "−2.5"), (12345.6, "12,346"), (math.nan, "none")]
+)
+def test_numbers_have_three_digits(value: float, text: str) -> None:
+    assert shown(value) == text
+
+
+def test_vectors_in_numbers_are_those_of_numpy() -> None:
+    made = np.random.default_rng(0).normal(size=(3, 4, 8)).astype(np.float32)
+    vectors = dict(zip(["a", "b", "c"], made, strict=True))
+    layers = {"a": [1, 2], "b": [2]}
+    rows = {row.name: row for row in vector_rows(vectors, dict.fromkeys("abc", "pca"), layers, {})}
+    lengths = np.linalg.norm(made[0][[1, 2]], axis=1)
+    assert rows["a"].length == f"{lengths.min():.3g} to {lengths.max():.3g}"
+    assert rows["b"].layers == "2" and rows["c"].layers == "all of 4"
+    at = made[:, 2]
+    cosines = at @ at[1] / np.linalg.norm(at, axis=1) / np.linalg.norm(at[1])
+    nearest = max((0, 2), key=lambda other: abs(cosines[other]))
+    near = shown(round(float(cosines[nearest]), 2))
+    assert rows["b"].nearest == f"{'abc'[nearest]} ({near}, layer 2)"
+
+
+def test_layers_are_those_of_the_tables() -> None:
+    rows = pd.DataFrame({"vector": ["a", "a", "b", "all"], "layer": ["3", "2+4", "1", ""]})
+    assert injected_layers([rows]) == {"a": [2, 3, 4], "b": [1]}
+
+
+def test_choices_are_told_by_vector() -> None:
+    cell = {"add": 0.5, "subtract": -2.0}
+    multipliers = {"multipliers": {"kind": {"3": cell, "4": cell}}, "layers": {"kind": "4"}}
+    assert chosen_in(multipliers) == {"kind": "layer 4, −2 and +0.5"}
+    assert chosen_in({"multipliers": {"kind": {"3": cell}}}) == {"kind": "layer 3, −2 and +0.5"}
+    best = {"vector": "kind", "layer": 3, "coefficient": 1.0}
+    assert chosen_in({"chosen": best}) == {"kind": "layer 3, coefficient 1"}
+
+
+def test_scorecards_texts_and_cost_in_short() -> None:
+    curves = pd.DataFrame(
+        {
+            "sweep": ["one", "two"],
+            "curve": ["layer 1", "layer 2"],
+            "verdict": ["agrees", "differs: much"],
+        }
+    )
+    found = verdict("card", "A card", curves)
+    assert (found.agree, found.curves, found.others) == (1, 2, ["two, layer 2: differs: much"])
+    rows = pd.DataFrame(
+        {
+            "vector": "kind",
+            "layer": "3",
+            "source": "prompts",
+            "coefficient": [1.0, math.nan],
+            "texts": [["a", "b"], ["c", "d"]],
+        }
+    )
+    (texts,) = written_texts("written", rows, {})
+    assert texts.columns == ["coefficient 1", "unsteered"]
+    assert texts.rows == [("text 1", ["a", "c"]), ("text 2", ["b", "d"])]
+    used = pd.DataFrame(
+        {"seconds": [50.0, 10.0, None], "tokens": [1000, None, None], "memory_mb": [900, 500, None]}
+    ).assign(judge_answers=math.nan, judge_cost=math.nan)
+    assert cost(used) == [
+        "2 of 3 jobs took 60 seconds.",
+        "Models read 1,000 tokens.",
+        "The largest job took 0.9 GB of memory.",
+    ]
+
+
+def test_the_page_says_all_and_escapes_what_it_is_given() -> None:
+    rows = [("kind", "3", 0, "kind", 0.4, 0.3, 0.5), ("kind", "3", 1, "kind", 0.9, 0.8, 1.0)]
+    found = Found("single", "Single", "Score", said(table(rows)))
+    chosen_from = Found("grid", "Grid", "Score", said(table(rows)), chosen_from=True)
+    asked = ASKED | {"sweeps": []}
+    shown_page = page(FrontPage(asked, [found, chosen_from], [], notes=["Left out: a & b."]))
+    assert "Does &lt;it&gt; work?" in shown_page
+    assert "Left out: a &amp; b." in shown_page
+    assert shown_page.index("Single: Score") < shown_page.index("On validation texts")
+    assert shown_page.index("On validation texts") < shown_page.index("Grid: Score")

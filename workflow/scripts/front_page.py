@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pandas as pd
+
+from script_job import job
+from snakesteer.figures.inputs import NothingToDraw, read_inputs
+from snakesteer.reports import front_page
+from snakesteer.reports.findings import Measured, findings, points_of
+from snakesteer.storage.files import read_json, read_table, read_tensors, write_text
+
+with job(snakemake):
+    asked = read_json(snakemake.params.listed)["front_page"]
+    given = {role: snakemake.input.get(role, []) for role in ("figures", "samples", "scorecards")}
+    tables = {Path(path).stem: path for path in snakemake.input.get("tables", [])}
+
+    measured = []
+    rows = []
+    for entry in asked["tables"]:
+        inputs = read_inputs([tables[entry["name"]]], {})
+        rows += [table for table in inputs.tables if {"vector", "layer"} <= set(table)]
+        for column, title in entry["columns"].items():
+            try:
+                points = points_of(inputs, entry["name"], column)
+            except NothingToDraw:  # of what is published, all of it may be missing
+                continue
+            said = Measured(
+                entry["name"],
+                title,
+                points,
+                entry["own"],
+                asked["labels"],
+                entry["relative"],
+            )
+            measured.append((entry, column, said))
+    controls = dict(asked["controls"])
+    steered = {entry["name"]: said.points["vector"].iloc[0] for entry, _, said in measured}
+    for control, of in asked["control_tables"].items():
+        if control in steered and of in steered:
+            controls.setdefault(steered[control], steered[of])
+    found = []
+    for entry, column, said in measured:
+        others = pd.concat([each.points for _, of, each in measured if of == column])
+        own = list(findings(said, controls, others))
+        from_validation = entry["split"] == "validation"
+        found.append(
+            front_page.Found(entry["name"], entry["title"], said.title, own, from_validation)
+        )
+
+    chosen: dict[str, str] = {}
+    choices = {}
+    for name, path in asked["choices"].items():
+        choice = read_json(path)
+        chosen |= front_page.chosen_in(choice)
+        choices[name] = choice["rule"]
+    vectors = {
+        name: read_tensors(path)["vector"]
+        for name, path in zip(asked["vectors"], snakemake.input.get("vectors", []), strict=True)
+    }
+    layers = front_page.injected_layers(rows)
+    texts = []
+    for path in given["samples"]:
+        texts.append(front_page.samples_texts(Path(path).stem, read_table(path).to_pandas()))
+    for name in asked["texts"]:
+        written = read_table(tables[name]).to_pandas()
+        texts += front_page.written_texts(name, written, asked["labels"])
+    pictures = front_page.read_pictures(given["figures"])
+    captions = snakemake.params.captions
+    front = front_page.FrontPage(
+        asked=asked,
+        found=found,
+        figures=[
+            front_page.Shown(name, captions[name], pictures[name]) for name in asked["figures"]
+        ],
+        vectors=front_page.vector_rows(vectors, asked["vectors"], layers, chosen),
+        choices=choices,
+        texts=texts,
+        verdicts=[
+            front_page.verdict(name, title, read_table(path).to_pandas())
+            for (name, title), path in zip(
+                asked["scorecards"].items(), given["scorecards"], strict=True
+            )
+        ],
+        notes=snakemake.params.notes,
+        cost=front_page.cost(pd.read_csv(snakemake.input.usage)),
+    )
+    write_text(snakemake.output[0], front_page.page(front))

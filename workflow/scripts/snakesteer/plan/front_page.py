@@ -1,0 +1,158 @@
+"""What the first page of a study is made from, of plain JSON types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from snakesteer.figures.style import label
+from snakesteer.study.coefficients import Chosen, Magnitudes, Range
+from snakesteer.study.figures import columns_of
+from snakesteer.study.models import PackagedFile
+from snakesteer.study.published import PublishedSweep
+from snakesteer.study.schema import Study
+from snakesteer.study.sweeps import SweepEntry
+from snakesteer.study.tables import Table
+from snakesteer.study.vectors import ControlVector
+
+if TYPE_CHECKING:
+    from snakesteer.plan.plan import Plan
+
+
+def contents(plan: Plan) -> dict[str, Any]:
+    """What the page shows, in its order, by the names of the study's entries."""
+    study = plan.study
+    return {
+        "name": study.name,
+        "question": study.question,
+        "models": {name: _source(entry.source) for name, entry in study.models.items()},
+        "sweeps": [_sweep(study, name) for name in study.sweeps],
+        "tables": [_table(study, name) for name in study.tabled],
+        "labels": _labels(study),
+        "controls": {
+            name: entry.of
+            for name, entry in study.vectors.items()
+            if isinstance(entry, ControlVector)
+        },
+        "control_tables": _control_tables(study),
+        "figures": list(study.figures),
+        "vectors": {name: entry.method for name, entry in study.vectors.items()},
+        "choices": {
+            **{name: plan.candidates[name].paths[0] for name in plan.candidates},
+            **{made.name: made.paths[0] for made in plan.artefacts("choice")},
+        },
+        "texts": list(plan.texts),
+        "samples": list(plan.samples),
+        "scorecards": {
+            name: entry.title or label(name, {}) for name, entry in study.scorecards.items()
+        },
+        "published": bool(plan.published),
+    }
+
+
+def inputs(plan: Plan) -> dict[str, list[str] | str]:
+    """The files that the page is made from and leads to, by what they are."""
+    study = plan.study
+    return {
+        "tables": [plan.path("tables", f"{name}.parquet") for name in study.tabled],
+        "samples": [plan.path("tables", f"{name}.parquet") for name in plan.samples],
+        "pages": [plan.path("samples", f"{name}.html") for name in [*plan.samples, *plan.texts]]
+        + ([plan.path("published.html")] if plan.published else []),
+        "figures": [plan.path("figures", f"{name}.png") for name in plan.figures],
+        "vectors": [made.paths[0] for made in plan.vectors.values()],
+        "choices": list(contents(plan)["choices"].values()),
+        "scorecards": [plan.path("scorecards", f"{name}.parquet") for name in plan.scorecards],
+        "usage": plan.path("usage.csv"),
+        "study": plan.path("study.yaml"),
+    }
+
+
+def _source(source: str | PackagedFile) -> str:
+    if isinstance(source, PackagedFile):
+        return f"{source.file} of the package {source.package} {source.version}"
+    return source
+
+
+def _sweep(study: Study, name: str) -> dict[str, Any]:
+    sweep = study.sweeps[name]
+    return {
+        "name": name,
+        "title": sweep.title,
+        "model": sweep.model,
+        "operators": sorted(sweep.inject.operators),
+        "vectors": study.vectors_of(sweep),
+        "coefficients": _coefficients(sweep),
+        "measures": [_measured(study, sweep, of) for of in sweep.measures],
+    }
+
+
+def _coefficients(sweep: SweepEntry) -> str:
+    given = sweep.coefficients
+    if isinstance(given, Chosen):
+        return f"of the choice {given.choice}"
+    if isinstance(given, Magnitudes):
+        return ", ".join(f"±{value:g}" for value in given.magnitudes)
+    if isinstance(given, Range):
+        return f"{given.start:g} to {given.stop:g}, {given.points} points".replace("-", "−")
+    return ", ".join(f"{value:g}".replace("-", "−") for value in given)
+
+
+def _measured(study: Study, sweep: SweepEntry, of: str) -> dict[str, Any]:
+    measure = sweep.measures[of]
+    return {
+        "name": measure.measure,
+        "split": getattr(measure, "split", None) if measure.section == "behaviours" else None,
+        "sources": study.sources_of(sweep, measure) if measure.section != "prompts" else [],
+    }
+
+
+def _table(study: Study, name: str) -> dict[str, Any]:
+    table = study.table(name)
+    columns = columns_of(table)
+    shown = list(dict.fromkeys(_shown(study, name))) or list(columns)[:1]
+    own: dict[str, str] = {}
+    split = None
+    if isinstance(table, Table):
+        vectors = [vector for vector in study.vectors_of(table.sweep) if vector in study.vectors]
+        own = study.behaviours_of(vectors) if table.measured.section == "behaviours" else {}
+        split = getattr(table.measured, "split", None)
+    return {
+        "name": name,
+        "title": getattr(table, "title", None) or label(name.replace(".", ": "), {}),
+        "columns": {column: columns[column].label for column in shown if column in columns},
+        "own": own,
+        "relative": _is_relative(table),
+        "split": split,
+    }
+
+
+def _is_relative(table: Table | PublishedSweep) -> bool:
+    """Whether values are held against those of the unsteered model."""
+    if isinstance(table, Table):
+        return table.measured.RELATIVE
+    return any(name.startswith("relative_") for name in columns_of(table))
+
+
+def _control_tables(study: Study) -> dict[str, str]:
+    """The tables that figures draw as controls, with one of those that they are controls for."""
+    found = {}
+    for figure in study.figures.values():
+        for name in getattr(figure, "controls", []):
+            found[name] = figure.own[0]
+    return found
+
+
+def _shown(study: Study, table: str) -> Iterator[str]:
+    """The columns of a table that the study's figures draw."""
+    for figure in study.figures.values():
+        shown = figure.settings(study).get("shown", [])
+        for one in shown.values() if isinstance(shown, dict) else shown:
+            if one["table"] == table and not one.get("category"):
+                yield one["column"]
+
+
+def _labels(study: Study) -> dict[str, str]:
+    titles: dict[str, str | None] = {}
+    for name in study.tabled:
+        titles |= study.titles_of(name)
+    return {name: title for name, title in titles.items() if title}
