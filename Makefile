@@ -8,6 +8,7 @@
 # make compare     two studies that were run, A and B (files or names): settings, metrics, figures
 # make bill        about what STUDY will cost (jobs, tokens, GPU hours, disk); runs nothing
 # make doctor      what stands in the way of a run of STUDY here: versions, device, folders, sources
+# make environments  write the two Conda environments from the pins of envs/requirements.txt
 # make prune       list cached files that no study refers to; DELETE=yes deletes them
 
 # PYTHON=... makes the environment; without it, the newest that all packages are there for.
@@ -26,7 +27,7 @@ PIP := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check
 # A variable's value as one word of the shell, whatever characters it has.
 as_word = '$(subst ','\'',$(value $(1)))'
 
-.PHONY: all test test-long test-slurm check models published compare bill doctor prune docs
+.PHONY: all test test-long test-slurm check models published compare bill doctor prune docs environments
 
 all: .venv/installed
 	@name=$$($(SNAKESTEER) name $(call as_word,STUDY)) && \
@@ -52,7 +53,7 @@ check: .venv/installed-test
 	$(VENV_PYTHON) -m mypy
 	PYTHONPATH=workflow/scripts $(VENV_PYTHON) -c \
 	  'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache --no-logo
-	$(VENV_PYTHON) -m snakefmt --check Snakefile rules
+	$(VENV_PYTHON) -m snakefmt --check Snakefile workflow/Snakefile rules
 	$(SNAKEMAKE) --lint
 
 models: .venv/installed
@@ -84,6 +85,9 @@ prune: .venv/installed
 
 docs: .venv/installed
 	$(SNAKESTEER) reference .
+
+environments: .venv/installed
+	$(VENV_PYTHON) envs/write_conda.py
 
 .venv/installed: envs/requirements.txt
 	@python=$(call as_word,PYTHON); \

@@ -11,7 +11,7 @@ rule activations:
     wildcard_constraints:
         key=PLAN.keys("activations"),
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     resources:
         **PLAN.resources("activations", SITE),
     params:

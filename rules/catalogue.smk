@@ -8,7 +8,7 @@ rule catalogue:
         f"results/logs/catalogue/{STUDY}.log",
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         listed=listed_file,
         digest=listed.digest(PLAN.listed()["catalogue"]),
@@ -30,7 +30,7 @@ rule study:
         f"results/logs/study/{STUDY}.log",
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         listed=listed_file,
         digest=listed.digest(PLAN.listed()["study"]),

@@ -12,7 +12,7 @@ rule choice:
         key=PLAN.keys("choice"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         settings=PLAN.settings("choice"),
         code=PLAN.code("choice"),
@@ -36,7 +36,7 @@ rule candidate:
         key=PLAN.keys("candidate"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         settings=PLAN.settings("candidate"),
         code=PLAN.code("candidate"),
@@ -58,7 +58,7 @@ rule study_choice:
         name=one_of(PLAN.candidates),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     message:
         "results: choice {wildcards.name}"
     shell:

@@ -18,26 +18,36 @@ if not Path(SCRIPTS).is_dir():
     )
 sys.path.insert(0, SCRIPTS)
 
+from snakesteer.core import missing
 from snakesteer.core.errors import StudyError
 from snakesteer.core.interruption import tell_interruptions
-from snakesteer.plan import front_page, listed
-from snakesteer.plan.captions import caption
-from snakesteer.plan.changes import changes
-from snakesteer.plan.closing_notes import notes, reasons, say_last
-from snakesteer.plan.plan import Plan
-from snakesteer.plan.resources import Site
-from snakesteer.storage.files import check_writable, write_json
-from snakesteer.storage.other_versions import other_versions
-from snakesteer.study import study_file
-from snakesteer.study.yaml_file import read_yaml
+
+with missing.standing_in():
+    from snakesteer.plan import front_page, listed
+    from snakesteer.plan.captions import caption
+    from snakesteer.plan.changes import changes
+    from snakesteer.plan.closing_notes import notes, reasons, say_last
+    from snakesteer.plan.plan import Plan
+    from snakesteer.plan.resources import Site
+    from snakesteer.storage.files import check_writable, write_json
+    from snakesteer.storage.other_versions import other_versions
+    from snakesteer.study import study_file
+    from snakesteer.study.yaml_file import read_yaml
 
 # Scripts of another workflow that takes this one in have siblings of their own.
 sys.path.remove(SCRIPTS)
 tell_interruptions()
 
-# A folder of any name: Snakemake takes braces in an environment's path for wildcards, and puts the
-# path of Python into commands of the shell as it is.
-ENVIRONMENT = str(REPOSITORY / "envs" / "environment.yaml").replace("{", "{{").replace("}", "}}")
+
+def environment(name):
+    """A Conda environment's file. Snakemake takes braces in its path for wildcards."""
+    path = REPOSITORY / "envs" / f"{name}.yaml"
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+WITH_MODELS, WITHOUT_MODELS = environment("models"), environment("tables")
+
+# A folder of any name: Snakemake puts the path of Python into commands of the shell as it is.
 if not sys.executable.startswith("'"):
     sys.executable = shlex.quote(sys.executable)
 
@@ -71,8 +81,9 @@ def planned():
         for path in workflow.configfiles:
             read_yaml(Path(path))  # Snakemake takes the second of two equal keys
         data, folder, origin = given()
-        study = study_file.parse(study_file.resolve(data, folder), origin)
-        return Plan(study, REPOSITORY), Site.of(getattr(defaults, "args", []))
+        with missing.standing_in():
+            study = study_file.parse(study_file.resolve(data, folder), origin)
+            return Plan(study, REPOSITORY), Site.of(getattr(defaults, "args", []))
     except StudyError as error:
         raise SystemExit(f"Error: {error}") from None
 
@@ -94,6 +105,7 @@ def begin():
     """Write what rules list, and what is set out to be made; once, before the first job."""
     paths = [path for made in PLAN.artefacts() for path in made.paths]
     try:
+        missing.check()
         write_json(PLAN.path("planned.json"), paths)  # spared by `make prune`, finished or not
         write_json(LISTED, PLAN.listed())
     except StudyError as error:

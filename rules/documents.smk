@@ -13,7 +13,7 @@ rule documents:
         key=PLAN.keys("documents"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     threads: 2
     params:
         settings=PLAN.settings("documents"),
@@ -38,7 +38,7 @@ rule selected_documents:
     wildcard_constraints:
         key=PLAN.keys("selected_documents"),
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     resources:
         **PLAN.resources("selected_documents", SITE),
     params:
@@ -63,7 +63,7 @@ rule skip_tokens:
     wildcard_constraints:
         key=PLAN.keys("skip_tokens"),
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     resources:
         **PLAN.resources("skip_tokens", SITE),
     params:

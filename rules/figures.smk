@@ -20,7 +20,7 @@ rule figure:
         name=one_of(PLAN.figures),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         settings=lambda wildcards: PLAN.figures[wildcards.name].settings,
         code=lambda wildcards: PLAN.figures[wildcards.name].code,

@@ -8,7 +8,7 @@ rule front_page:
         f"results/logs/front_page/{STUDY}.log",
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         listed=listed_file,
         digest=listed.digest(PLAN.listed()["front_page"]),

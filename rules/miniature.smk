@@ -18,7 +18,7 @@ rule base_model:
     log:
         "results/logs/base_model.log",
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     threads: 2
     resources:
         runtime=int(min(720, SITE.max_runtime)),
@@ -40,7 +40,7 @@ rule chat_model:
     log:
         "results/logs/chat_model.log",
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     threads: 2
     resources:
         runtime=int(min(720, SITE.max_runtime)),

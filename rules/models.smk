@@ -10,7 +10,7 @@ rule package:
         key=PLAN.keys("package"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         settings=PLAN.settings("package"),
         code=PLAN.code("package"),
@@ -39,7 +39,7 @@ rule gguf_model:
         key=PLAN.keys("gguf_model"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     params:
         settings=PLAN.settings("gguf_model"),
         code=PLAN.code("gguf_model"),
@@ -63,7 +63,7 @@ rule model:
         key=PLAN.keys("model"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     params:
         settings=PLAN.settings("model"),
         code=PLAN.code("model"),

@@ -10,7 +10,7 @@ rule published_source:
         key=PLAN.keys("published_source"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         settings=PLAN.settings("published_source"),
         code=PLAN.code("published_source"),
@@ -35,7 +35,7 @@ rule published_table:
         key=PLAN.keys("published_table"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     params:
         settings=PLAN.settings("published_table"),
         code=PLAN.code("published_table"),
@@ -61,7 +61,7 @@ rule published_vector:
         key=PLAN.keys("published_vector"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     params:
         settings=PLAN.settings("published_vector"),
         code=PLAN.code("published_vector"),
@@ -86,7 +86,7 @@ rule published_histogram:
         key=PLAN.keys("published_histogram"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         settings=PLAN.settings("published_histogram"),
         code=PLAN.code("published_histogram"),
@@ -109,7 +109,7 @@ rule study_published:
         name=one_of(PLAN.published),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         settings=lambda wildcards: PLAN.published[wildcards.name].settings,
         code=PLAN.script_code("study_published"),
@@ -133,7 +133,7 @@ rule published_page:
         f"results/logs/published_page/{STUDY}.log",
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         source=verbatim(PLAN.study.published.source if PLAN.study.published else ""),
         commit=PLAN.study.published.commit if PLAN.study.published else "",

@@ -12,7 +12,7 @@ rule questions:
         key=PLAN.keys("questions"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     params:
         settings=PLAN.settings("questions"),
         code=PLAN.code("questions"),

@@ -10,7 +10,7 @@ rule repository:
         key=PLAN.keys("repository"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         settings=PLAN.settings("repository"),
         code=PLAN.code("repository"),
@@ -36,7 +36,7 @@ rule repository_file:
         key=PLAN.keys("repository_file"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         settings=PLAN.settings("repository_file"),
         code=PLAN.code("repository_file"),

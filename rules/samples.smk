@@ -11,7 +11,7 @@ rule samples:
     wildcard_constraints:
         key=PLAN.keys("samples"),
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     resources:
         **PLAN.resources("samples", SITE),
     params:

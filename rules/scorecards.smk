@@ -25,7 +25,7 @@ rule scorecard:
         name=one_of(PLAN.scorecards),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         settings=lambda wildcards: PLAN.scorecards[wildcards.name].settings,
         code=PLAN.script_code("scorecard"),

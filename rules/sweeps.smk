@@ -11,7 +11,7 @@ rule sweep:
     wildcard_constraints:
         key=PLAN.keys("sweep"),
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     resources:
         **PLAN.resources("sweep", SITE),
     params:

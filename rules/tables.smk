@@ -10,7 +10,7 @@ rule table:
         name=one_of(PLAN.tables),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         settings=lambda wildcards: PLAN.tables[wildcards.name].settings,
         code=lambda wildcards: PLAN.tables[wildcards.name].code,
@@ -38,7 +38,7 @@ rule samples_page:
         name=one_of(PLAN.samples),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         title=lambda wildcards: PLAN.study.samples[wildcards.name].title,
         said=lambda wildcards: PLAN.study.samples[wildcards.name].said,
@@ -66,7 +66,7 @@ rule texts_page:
         name=one_of(PLAN.texts),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         settings=lambda wildcards: PLAN.tables[wildcards.name].settings,
         title=lambda wildcards: PLAN.texts[wildcards.name].title,

@@ -13,7 +13,7 @@ rule usage:
         f"results/logs/usage/{STUDY}.log",
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         listed=listed_file,
         digest=listed.digest(PLAN.listed()["usage"]),

@@ -11,7 +11,7 @@ rule mean:
     wildcard_constraints:
         key=PLAN.keys("mean"),
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     resources:
         **PLAN.resources("mean", SITE),
     params:
@@ -37,7 +37,7 @@ rule vector_file:
         key=PLAN.keys("vector_file"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     params:
         settings=PLAN.settings("vector_file"),
         code=PLAN.code("vector_file"),
@@ -61,7 +61,7 @@ rule chosen_vector:
         key=PLAN.keys("chosen_vector"),
     localrule: True
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     params:
         settings=PLAN.settings("chosen_vector"),
         code=PLAN.code("chosen_vector"),
@@ -84,7 +84,7 @@ rule vector:
     wildcard_constraints:
         key=PLAN.keys("vector"),
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     resources:
         **PLAN.resources("vector", SITE),
     params:
@@ -109,7 +109,7 @@ rule resampled_vectors:
     wildcard_constraints:
         key=PLAN.keys("resampled_vectors"),
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     resources:
         **PLAN.resources("resampled_vectors", SITE),
     params:
@@ -134,7 +134,7 @@ rule drawn_vectors:
     wildcard_constraints:
         key=PLAN.keys("drawn_vectors"),
     conda:
-        ENVIRONMENT
+        WITH_MODELS
     resources:
         **PLAN.resources("drawn_vectors", SITE),
     params:
@@ -156,7 +156,7 @@ rule described_vectors:
     log:
         f"results/logs/described_vectors/{STUDY}.log",
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     params:
         settings=lambda wildcards: PLAN.described_vectors.settings,
         code=PLAN.script_code("described_vectors"),
@@ -176,7 +176,7 @@ rule study_vector:
         f"results/logs/study_vector/{STUDY}/{{name}}.log",
     localrule: True
     conda:
-        ENVIRONMENT
+        WITHOUT_MODELS
     message:
         "results: vector {wildcards.name}"
     shell:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
+from environments import environment_of, write_conda
 from snakesteer.corpora import installed
 
 
@@ -24,11 +25,61 @@ def pinned() -> set[str]:
     return {normalised(line.split("==")[0]) for line in lines if "==" in line}
 
 
+def pip_pins(file: str) -> list[str]:
+    environment = yaml.safe_load((REPOSITORY / "envs" / file).read_text())
+    pins: list[str] = environment["dependencies"][-1]["pip"]
+    return pins
+
+
 def test_conda_has_the_same_pins() -> None:
-    environment = yaml.safe_load((REPOSITORY / "envs" / "environment.yaml").read_text())
     requirements = (REPOSITORY / "envs" / "requirements.txt").read_text().splitlines()
     pins = [line for line in requirements if "==" in line]
-    assert environment["dependencies"][-1] == {"pip": pins}
+    assert pip_pins("models.yaml") == pins
+    tables = pip_pins("tables.yaml")
+    assert tables == [line for line in pins if line in tables]
+
+
+@pytest.mark.parametrize("file", ["tables.yaml", "models.yaml"])
+def test_conda_environments_are_as_they_are_written(file: str) -> None:
+    assert (REPOSITORY / "envs" / file).read_text() == write_conda.environment(file)
+
+
+IMPORTS = """
+import ast, importlib, sys
+from pathlib import Path
+sys.path.insert(0, "workflow/scripts")
+for script in sys.argv[1:]:
+    kinds = (ast.Import, ast.ImportFrom)
+    body = [node for node in ast.parse(Path(script).read_text()).body if isinstance(node, kinds)]
+    exec(compile(ast.Module(body, []), script, "exec"), {})
+for room in ("tables", "figures", "reports"):
+    for path in Path("workflow/scripts/snakesteer", room).glob("*.py"):
+        importlib.import_module(f"snakesteer.{room}.{path.stem}")
+assert "torch" not in sys.modules
+"""
+
+
+def test_rules_without_models_import_nothing_that_their_environment_lacks(tmp_path: Path) -> None:
+    """Their scripts, and all that tabulates, draws and writes pages."""
+    names = {line.split("==")[0] for line in pip_pins("tables.yaml")}
+    assert not {normalised(name) for name in names} & write_conda.MODELS
+    rules = "".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
+    scripts = [
+        script
+        for rule in re.split(r"^rule ", rules, flags=re.MULTILINE)
+        if "WITHOUT_MODELS" in rule
+        for script in re.findall(r'"\.\./(workflow/scripts/\w+\.py)"', rule)
+    ]
+    assert len(scripts) > 10
+    python = environment_of(tmp_path / "tables", names)
+    done = subprocess.run(
+        [python, "-c", IMPORTS, *scripts],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_corpora_read_pinned_distributions_only() -> None:

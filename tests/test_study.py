@@ -52,7 +52,8 @@ def at(data: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 def test_every_study_in_config_is_valid() -> None:
     for path in (REPOSITORY / "config").rglob("*.yaml"):
-        assert study_file.load(path).name == path.stem
+        named = "mine" if path.stem == "config" else path.stem
+        assert study_file.load(path).name == named
 
 
 def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:

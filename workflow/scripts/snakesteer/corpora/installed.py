@@ -107,12 +107,37 @@ def distributions() -> list[tuple[str, str]]:
 
     Raises StudyError for one that is not installed.
     """
-    return [(name, _distribution(name).version.split("+")[0]) for name in DISTRIBUTIONS]
+    return [(name, _version(name)) for name in DISTRIBUTIONS]
+
+
+def _version(name: str) -> str:
+    return _distribution(name).version.split("+")[0]
 
 
 def identity(settings: Mapping[str, Any], repository: str | Path) -> dict[str, Any]:
-    """What decides the documents beside the settings: the versions of all that is read."""
-    return {"python": platform.python_version(), "distributions": dict(distributions())}
+    """What decides the documents beside the settings: the versions of all that is read.
+
+    A package that is not installed where the study is planned has its pinned version: jobs have an
+    environment of their own.
+    """
+    pins = _pins(Path(repository) / "envs" / "requirements.txt")
+    versions = {}
+    for name in DISTRIBUTIONS:
+        try:
+            versions[name] = _version(name)
+        except StudyError:
+            if name not in pins:
+                raise
+            versions[name] = pins[name]
+    return {"python": platform.python_version(), "distributions": versions}
+
+
+def _pins(path: Path) -> dict[str, str]:
+    """The versions that a file of requirements pins; none where there is no such file."""
+    if not path.is_file():
+        return {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if "==" in line)
 
 
 def documents(

@@ -42,10 +42,11 @@ class Range(Entry):
         nothing beside the larger end is 0."""
         if self.spacing == "linear":
             nothing = 1e-12 * max(abs(self.start), abs(self.stop))
-            spaced = np.linspace(self.start, self.stop, self.points)
-            spaced[abs(spaced) < nothing] = 0
+            step = (self.stop - self.start) / (self.points - 1)
+            spaced = [*(self.start + step * place for place in range(self.points - 1)), self.stop]
+            spaced = [0.0 if abs(value) < nothing else value for value in spaced]
         else:
-            spaced = np.geomspace(self.start, self.stop, self.points)
+            spaced = np.geomspace(self.start, self.stop, self.points).tolist()
         return [float(f"{value:.12g}") for value in spaced]
 
 

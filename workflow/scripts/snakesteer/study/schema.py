@@ -86,20 +86,42 @@ class Study(Entry):
     question: str | None = Field(
         None, description="What the study asks, in plain words; it stands first on its page."
     )
-    models: dict[Name, Model] = {}
-    repositories: dict[Name, GitRepository] = {}
-    corpora: dict[Name, Corpus] = {}
-    behaviours: dict[Name, Behaviour] = {}
-    formats: dict[Name, Format] = {}
-    activations: dict[Name, Activations] = {}
-    vectors: dict[Name, Vector] = {}
-    sweeps: dict[Name, Sweep] = {}
-    choices: dict[Name, AnyChoice] = {}
-    samples: dict[Name, Samples] = {}
-    published: Published | None = None
-    figures: dict[Name, AnyFigure] = {}
-    scorecards: dict[Name, Scorecard] = {}
-    statistics: Statistics = Statistics()
+    models: dict[Name, Model] = Field(
+        {}, description="Language models: a folder, one of the hub, or a GGUF file."
+    )
+    repositories: dict[Name, GitRepository] = Field(
+        {}, description="Git repositories that files of corpora and behaviours are taken from."
+    )
+    corpora: dict[Name, Corpus] = Field(
+        {}, description="Documents and instructions, in a training and a validation split."
+    )
+    behaviours: dict[Name, Behaviour] = Field(
+        {}, description="Questions with a matching and a not matching answer, in three splits."
+    )
+    formats: dict[Name, Format] = Field(
+        {}, description="How texts become a model's input; `plain` and `chat` are there."
+    )
+    activations: dict[Name, Activations] = Field(
+        {}, description="Which states a model is read for, on which texts, at which tokens."
+    )
+    vectors: dict[Name, Vector] = Field({}, description="Steering vectors, and how each is made.")
+    sweeps: dict[Name, Sweep] = Field(
+        {}, description="What is injected, at which coefficients, and what is measured under it."
+    )
+    choices: dict[Name, AnyChoice] = Field(
+        {}, description="Multipliers, or one candidate of many, picked on validation data."
+    )
+    samples: dict[Name, Samples] = Field(
+        {}, description="Continuations of a few prompts under steering, to be read."
+    )
+    published: Published | None = Field(None, description="Results that a paper has published.")
+    figures: dict[Name, AnyFigure] = Field(
+        {}, description="Figures of the study's tables and vectors."
+    )
+    scorecards: dict[Name, Scorecard] = Field(
+        {}, description="Two sets of tables, compared curve by curve."
+    )
+    statistics: Statistics = Field(Statistics(), description="What intervals are made with.")
 
     @model_validator(mode="after")
     def _free_names(self) -> Self:
