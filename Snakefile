@@ -15,6 +15,7 @@ include: "rules/vectors.smk"
 include: "rules/sweeps.smk"
 include: "rules/choices.smk"
 include: "rules/samples.smk"
+include: "rules/exports.smk"
 include: "rules/published.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
@@ -49,4 +50,5 @@ rule all:
             ending=["parquet", "html", "pdf", "png", "csv"],
         ),
         expand(PLAN.path("vectors", "{name}.safetensors"), name=PLAN.study_vectors),
+        [exported_to(*of) for of in [*PLAN.exported_files, *PLAN.exported_folders]],
         expand(PLAN.path("choices", "{name}.json"), name=PLAN.candidates),

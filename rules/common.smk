@@ -142,3 +142,8 @@ def verbatim(text):
 def one_of(names):
     """A pattern that matches just these names."""
     return "|".join(sorted(names, reverse=True)) or "none"
+
+
+def exported_to(name, vector):
+    """Where a vector lies that an entry exports."""
+    return PLAN.path("exports", name, vector)

@@ -167,7 +167,8 @@ rule described_vectors:
 
 
 rule study_vector:
-    """A steering vector, or the draws of a control, under its name in the study."""
+    """A steering vector, or the draws of a control, under its name in the study, with all that it
+    was made from."""
     input:
         lambda wildcards: PLAN.study_vectors[wildcards.name].paths,
     output:
@@ -177,7 +178,10 @@ rule study_vector:
     localrule: True
     conda:
         WITHOUT_MODELS
+    params:
+        lineage=PLAN.lineage,
+        code=PLAN.script_code("study_vector"),
     message:
         "results: vector {wildcards.name}"
-    shell:
-        "cp {input} {output} 2> {log}"
+    script:
+        "../workflow/scripts/study_vector.py"

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import REPOSITORY
 
 from checkout import Checkout, copy_of_repository
 from snakesteer.storage.files import read_table
+from snakesteer.vectors.steering_vector import read_vector
 
 # Section -> the module of its schema, and the union there with the member that stands last.
 SCHEMAS = {
@@ -23,7 +25,12 @@ SCHEMAS = {
     "A measure": ("study/measures.py", "Certainty", "TwoChoice"),
     "A scorer": ("study/scores.py", "Asking", "OwnScore"),
 }
-FILES = {"A kind of file": 1, "An operator": 1, "A measure": 3}  # all others take two
+FILES = {
+    "A kind of file": 1,
+    "An operator": 1,
+    "An exporter": 1,
+    "A measure": 3,
+}  # all others take two
 PLANNED = """
 import json, sys
 from pathlib import Path
@@ -129,6 +136,7 @@ def test_a_study_uses_every_new_plugin(extended: Checkout) -> None:
             }
         },
         "figures": {"dots": {"kind": "dots", "sweep": "single.two_choice"}},
+        "exports": ["numbers"],
     }
     (folder / "extended.yaml").write_text(json.dumps(study))
     done = subprocess.run(
@@ -145,5 +153,11 @@ def test_a_study_uses_every_new_plugin(extended: Checkout) -> None:
     sure = read_table(made / "tables" / "single.certainty.parquet").to_pandas()
     assert list(sure.coefficient) == [-1, 0, 1] and sure.certainty.between(0, 1).all()
     assert sure.certainty.nunique() == 3
+    lines = (made / "exports" / "numbers" / "echo.txt").read_text().splitlines()
+    vector = read_vector(made / "vectors" / "echo.safetensors")
+    for (layer, direction), line in zip(vector.directions.items(), lines, strict=True):
+        number, *values = line.split()
+        assert int(number) == layer
+        assert (np.array(values, np.float32) == direction).all()
     asked = read_table(made / "tables" / "single.continuation.parquet").to_pandas()
     assert (asked.asking >= asked.asking_last).all() and asked.samples.eq(3).all()

@@ -458,6 +458,11 @@ def test_an_edit_of_what_no_script_imports_re_runs_nothing(
     assert not jobs(finished)
 
 
+def test_exports_take_the_vectors_that_are_there(finished: Checkout) -> None:
+    variant = finished.variant({"exports": ["gguf", "caa"]})
+    assert jobs(finished, variant) == counted("export*5 export_folder*5 study")
+
+
 def test_comments_and_docstrings_re_run_nothing(
     finished: Checkout, edited: Callable[[str, str, str], None]
 ) -> None:

@@ -4,6 +4,7 @@ import pandas as pd
 
 from script_job import job
 from snakesteer.figures.inputs import NothingToDraw, read_inputs
+from snakesteer.figures.style import label
 from snakesteer.reports import front_page
 from snakesteer.reports.findings import Measured, findings, points_of
 from snakesteer.storage.files import read_json, read_table, read_tensors, write_text
@@ -43,7 +44,13 @@ with job(snakemake):
         own = list(findings(said, controls, others))
         from_validation = entry["split"] == "validation"
         found.append(
-            front_page.Found(entry["name"], entry["title"], said.title, own, from_validation)
+            front_page.Found(
+                entry["name"],
+                entry["title"] or label(entry["name"].replace(".", ": "), {}),
+                said.title,
+                own,
+                from_validation,
+            )
         )
 
     chosen: dict[str, str] = {}
@@ -75,7 +82,7 @@ with job(snakemake):
         choices=choices,
         texts=texts,
         verdicts=[
-            front_page.verdict(name, title, read_table(path).to_pandas())
+            front_page.verdict(name, title or label(name, {}), read_table(path).to_pandas())
             for (name, title), path in zip(
                 asked["scorecards"].items(), given["scorecards"], strict=True
             )

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.interruption import tell_interruptions
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     shipped = commands.add_parser("ship", help="make a run's tables those that are shipped")
     shipped.add_argument("tables", type=Path)
     shipped.add_argument("folder", type=Path)
+    _add_exchange(commands)
     given = parser.parse_args(arguments)
     try:
         _COMMANDS[given.command](given)
@@ -50,6 +52,36 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _add_exchange(commands: Any) -> None:
+    """The commands for files of other tools, see docs/exchange.md."""
+    exported = commands.add_parser("export", help="write a vector as a file of another tool")
+    exported.add_argument("file", type=Path, help="a vector's .safetensors file")
+    exported.add_argument("--to", required=True, metavar="FORMAT", help="gguf, lm-eval, …")
+    exported.add_argument("--out", type=Path, help="where; in this folder if left out")
+    exported.add_argument("--layers", type=int, nargs="+", help="all that it has if left out")
+    exported.add_argument("--position", type=int, help="of a vector at several positions")
+    exported.add_argument("--draw", type=int, help="of a control with several draws, from 0")
+    exported.add_argument(
+        "--operator", choices=["add", "ablate", "clamp"], default="add", help="how it is meant"
+    )
+    exported.add_argument("--coefficient", type=float, default=1.0)
+    exported.add_argument("--positions", default="all", help="which tokens are meant to change")
+    exported.add_argument("--model", help="its model's folder, or id of the hub")
+    exported.add_argument("--revision", help="of a model of the hub")
+    imported = commands.add_parser("import", help="read a vector from a file of another tool")
+    imported.add_argument("file", type=Path, help=".gguf, .pt, .safetensors, or a folder of CAA's")
+    imported.add_argument("--model", required=True, help="its model's folder, or id of the hub")
+    imported.add_argument("--out", type=Path, required=True, help="a .safetensors file")
+    imported.add_argument("--revision", help="of a model of the hub")
+    imported.add_argument("--tensor", help="as `tensor` of a vector of `method: file`")
+    imported.add_argument("--layer", type=int, help="as its `layer`")
+    imported.add_argument("--offset", type=int, default=0, help="as its `offset`")
+    for command in (exported, imported):
+        command.add_argument(
+            "--site", choices=["output", "input", "attention", "mlp"], help="where it is injected"
+        )
 
 
 def _name(given: argparse.Namespace) -> None:
@@ -103,6 +135,20 @@ def _ship(given: argparse.Namespace) -> None:
         print(sentence)
 
 
+def _export(given: argparse.Namespace) -> None:
+    from snakesteer.exports.commands import export_file
+
+    for sentence in export_file(given):
+        print(sentence)
+
+
+def _import(given: argparse.Namespace) -> None:
+    from snakesteer.exports.commands import import_file
+
+    for sentence in import_file(given):
+        print(sentence)
+
+
 def _prune(given: argparse.Namespace) -> None:
     from snakesteer.storage.prune import delete, unfinished, unreferenced
 
@@ -131,6 +177,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "compare": _compare,
     "bill": _bill,
     "ship": _ship,
+    "export": _export,
+    "import": _import,
 }
 
 

@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "scorers": ("score",),
     "tables": ("table",),
     "papers": ("read", "table"),
+    "exports": ("write",),
 }
 # Where a kind has not a room of its own.
 FOLDERS = {

@@ -2,7 +2,8 @@
 
 The digest covers the artefact's script, the plugins that its settings name, and every module of
 this project that these import, directly or indirectly, as syntax trees without comments and
-docstrings: re-wording those changes nothing. Nor does an edit of a module that is `INERT`.
+docstrings: re-wording those changes nothing. Nor does an edit of a module that is `INERT`. The
+package's own `__init__` counts as empty: no module here uses the names that it offers to others.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from snakesteer.core import own_code
 from snakesteer.core.plugins import parsed
 
 PACKAGE = "snakesteer"
+NOTHING = "pass"
 
 # Modules that cannot change a number: what they do is to report, to load, to try again, and to get
 # what a hash in the settings names.
@@ -86,6 +88,8 @@ class _Code:
 @functools.cache
 def _read(path: Path, modified: int) -> _Code:
     """The code of a file as it was at its time of change, in ns."""
+    if path.parts[-2:] == (PACKAGE, "__init__.py"):
+        return _Code(frozenset(), NOTHING)
     tree = parsed(path)
     names: set[str] = set()
     for node in ast.walk(tree):

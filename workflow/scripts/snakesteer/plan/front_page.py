@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from snakesteer.figures.style import label
 from snakesteer.study.coefficients import Chosen, Magnitudes, Range
 from snakesteer.study.figures import columns_of
 from snakesteer.study.models import PackagedFile
@@ -43,9 +42,7 @@ def contents(plan: Plan) -> dict[str, Any]:
         },
         "texts": list(plan.texts),
         "samples": list(plan.samples),
-        "scorecards": {
-            name: entry.title or label(name, {}) for name, entry in study.scorecards.items()
-        },
+        "scorecards": {name: entry.title for name, entry in study.scorecards.items()},
         "published": bool(plan.published),
     }
 
@@ -118,7 +115,7 @@ def _table(study: Study, name: str) -> dict[str, Any]:
         split = getattr(table.measured, "split", None)
     return {
         "name": name,
-        "title": getattr(table, "title", None) or label(name.replace(".", ": "), {}),
+        "title": getattr(table, "title", None),
         "columns": {column: columns[column].label for column in shown if column in columns},
         "own": own,
         "relative": _is_relative(table),

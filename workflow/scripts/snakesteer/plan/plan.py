@@ -11,7 +11,9 @@ from typing import Any
 from snakesteer.plan import front_page, products, published, repositories
 from snakesteer.plan.artefacts import LOGS, Artefact
 from snakesteer.plan.choices import candidate
+from snakesteer.plan.exports import exports, is_folder
 from snakesteer.plan.graph import Graph, script_code
+from snakesteer.plan.lineage import lineage
 from snakesteer.plan.models import layers, size
 from snakesteer.plan.resources import RUNS_A_MODEL, Request, Site, request
 from snakesteer.plan.sweeps import resampled_jobs, samples, sweep_jobs
@@ -30,7 +32,8 @@ class Plan:
     `vectors`, `sweeps`, `resampled_sweeps`, `samples` and `candidates` (choices among these) are
     cached artefacts by the name of their entry, `tables`, `published`, `figures` and `scorecards`
     what is made of them. `texts` are the tables of texts, which have a page; `study_vectors` are
-    the vectors with the draws of controls, which are named NAME-draws.
+    the vectors with the draws of controls, which are named NAME-draws. `exported_files` and
+    `exported_folders` are what vectors are exported as, by entry and name of the file or folder.
     """
 
     def __init__(self, study: schema.Study, repository: Path) -> None:
@@ -54,6 +57,9 @@ class Plan:
             for name, choice in study.choices.items()
             if isinstance(choice, CandidateChoice)
         }
+        exported = exports(graph)
+        self.exported_folders = {of: made for of, made in exported.items() if is_folder(made)}
+        self.exported_files = {of: made for of, made in exported.items() if not is_folder(made)}
         self.described_vectors = products.described_vectors(graph)
         self.tables = {
             name: products.table(graph, name)
@@ -144,6 +150,13 @@ class Plan:
         function asks for `output`.
         """
         return repositories.origin(self.graph, wildcards.name)
+
+    def lineage(self, wildcards: Any, output: Any) -> dict[str, Any]:
+        """A params function: what a vector of the study was made from.
+
+        Its input's key holds all of it, so that Snakemake need not compare it, see `origin`.
+        """
+        return lineage(self.graph, self.study_vectors[wildcards.name])
 
     def published_folder(self) -> str:
         """Where the published files lie, or are downloaded to."""

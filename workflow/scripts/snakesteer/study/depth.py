@@ -40,6 +40,9 @@ def at_depth(study: schema.Study, layers_of: Callable[[str], int]) -> schema.Stu
                 numbers[field] = _numbers(given, _Place(f"{name}.{field}", models, layers_of))
         return entry.model_copy(update=numbers)
 
+    def exported(entry: schema.Export) -> list[str | None]:
+        return [study.model_of(vector) for vector in entry.vectors or study.vectors]
+
     def choice(name: str, entry: schema.AnyChoice) -> schema.AnyChoice:
         if isinstance(entry, schema.CandidateChoice):
             return entry
@@ -69,6 +72,10 @@ def at_depth(study: schema.Study, layers_of: Callable[[str], int]) -> schema.Stu
             "samples": {
                 name: numbered(entry, f"samples.{name}", [entry.model])
                 for name, entry in study.samples.items()
+            },
+            "exports": {
+                name: numbered(entry, f"exports.{name}", exported(entry))
+                for name, entry in study.exports.items()
             },
             "figures": {
                 name: numbered(figure, f"figures.{name}", figure.models(study))

@@ -34,7 +34,7 @@ This page is made from the schema in `workflow/scripts/snakesteer/study/` by
 
 
 # Keys that the name of an entry or its other keys imply.
-IMPLIED = ("design", "measure", "scorer")
+IMPLIED = ("design", "measure", "scorer", "format")
 
 
 def json_schema() -> str:

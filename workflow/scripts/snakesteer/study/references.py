@@ -75,6 +75,10 @@ def check(study: Study) -> None:
         _one_position(f"samples.{name}.vector", f"vectors.{samples.vector}", positions)
         candidates.check_operator(study, f"samples.{name}", samples.vector, samples.operator)
         _known_format(study, f"samples.{name}", samples)
+    for name, export in study.exports.items():
+        _known(study, f"exports.{name}.vectors", "vectors", export.vectors or [])
+        if not study.vectors:
+            raise StudyError(f"exports.{name}: the study has no vectors; add some, or remove it.")
     for name, compared in study.scorecards.items():
         for ours, theirs in zip(compared.sweeps, compared.against, strict=True):
             one = _known_table(study, f"scorecards.{name}", ours)

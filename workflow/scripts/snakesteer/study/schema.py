@@ -39,6 +39,7 @@ from snakesteer.study.corpora import (
 )
 from snakesteer.study.designs import DESIGNS, AloneDesign, PartEntry
 from snakesteer.study.entries import Count, Entry, Name, Seed, Titled
+from snakesteer.study.exports import Export, Exports
 from snakesteer.study.figures import FIGURES, AnyFigure, Axis
 from snakesteer.study.formats import Format, Formatted
 from snakesteer.study.measures import (
@@ -114,6 +115,7 @@ class Study(Entry):
     samples: dict[Name, Samples] = Field(
         {}, description="Continuations of a few prompts under steering, to be read."
     )
+    exports: Exports = Field({}, description="The study's vectors as files of other tools.")
     published: Published | None = Field(None, description="Results that a paper has published.")
     figures: dict[Name, AnyFigure] = Field(
         {}, description="Figures of the study's tables and vectors."
@@ -367,6 +369,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
     ),
     "choices": (Choice, Multipliers, CandidateChoice, Best, Bound),
     "samples": (Samples,),
+    "exports": (Export,),
     "published": (
         Published,
         Titled,
