@@ -95,6 +95,11 @@ TABLES = [
     PLAN.path("tables", f"{name}.parquet")
     for name in [*PLAN.tables, *PLAN.samples, *PLAN.published]
 ]
+TABLES += [
+    PLAN.path("effects", f"{name}.{of}.parquet")
+    for of, names in (("items", PLAN.slopes), ("slopes", PLAN.slopes), ("control", PLAN.controls))
+    for name in names
+]
 
 if workflow.is_main_process and (changed := changes(PLAN)):
     logger.info("\n  ".join([f"Changed since {STUDY} was last run:", *changed]))

@@ -14,7 +14,7 @@ from checkout import SMALL
 from snakesteer.__main__ import main
 from snakesteer.behaviours.drawing import table
 from snakesteer.corpora.drawing import SPLITS
-from snakesteer.plan import activations
+from snakesteer.plan import activations, products
 from snakesteer.plan import models as plans
 from snakesteer.plan.bill import Item, bill
 from snakesteer.plan.plan import Plan
@@ -64,7 +64,7 @@ def test_tokens_and_jobs_are_those_the_settings_allow(small: Plan) -> None:
     # 8 layers, 192 wide, float32.
     assert items["activations"].gigabytes * 1e9 == (4 * 24 + 2 * 20 * 2) * 8 * 192 * 4
     assert items["documents"].tokens == 0
-    assert (items["table"].jobs, items["figure"].jobs) == (8, 8)
+    assert (items["table"].jobs, items["figure"].jobs, items["slopes"].jobs) == (8, 9, 1)
 
 
 def test_what_is_there_is_not_to_run_unless_what_it_is_made_of_is(small: Plan) -> None:
@@ -73,13 +73,16 @@ def test_what_is_there_is_not_to_run_unless_what_it_is_made_of_is(small: Plan) -
         folder.mkdir(parents=True)
         for name in made:
             (folder / f"{name}.{'parquet' if rule == 'table' else 'pdf'}").touch()
+    for path in map(Path, products.effects_paths(small.graph, "grid")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     for one in small.artefacts():
         for path in map(Path, one.paths):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
     left = {item.rule: item.to_run for item in bill(small)}
     assert left["study_vector"] == len(small.study.vectors)
-    assert left["sweep"] == left["table"] == left["figure"] == 0
+    assert left["sweep"] == left["table"] == left["slopes"] == left["figure"] == 0
     Path(small.sweeps["single"][0].paths[0]).unlink()
     left = {item.rule: item.to_run for item in bill(small)}
     # Its table, its figure, and the one that draws it beside the combined sweep.

@@ -147,6 +147,7 @@ def test_what_jobs_noted_in_their_logs_is_said(
         published={},
         path="/".join,
         artefacts=lambda stage: made.get(stage, []),
+        controls={"f": None},
         figures={"c": None, "e": None},
         scorecards={"d": None},
     )

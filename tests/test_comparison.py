@@ -6,19 +6,23 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import REPOSITORY
+from effect_rows import COEFFICIENTS, injected, job, questions, rows
 
 from checkout import SMALL
 from snakesteer.core.errors import StudyError
+from snakesteer.core.records import plain
 from snakesteer.plan.comparison import compare
 from snakesteer.plan.plan import Plan
 from snakesteer.reports.differences import differences
 from snakesteer.storage.files import write_table
 from snakesteer.study import study_file
+from snakesteer.tables import two_choice
 
 SINGLE = {
     "name": "first",
@@ -92,6 +96,56 @@ def test_a_comparison_has_the_differing_settings_and_metrics(tmp_path: Path) -> 
     pairs = pq.read_table(page.parent / "pairs.parquet").to_pylist()
     assert [pair["point"] for pair in pairs] == ["subtract", "default", "add"]
     assert (page.parent / "overlay.png").stat().st_size > 0
+
+
+def asked_run(results: Path, name: str, prompt: str | None = None) -> Path:
+    """What a finished study with one sweep of answers leaves behind; the raw table's path."""
+    injection = injected("myopia")
+    easy = np.random.default_rng(0).normal(size=(50, 1), scale=2)
+    noise = np.random.default_rng(len(name)).normal(size=(50, len(COEFFICIENTS)), scale=0.3)
+    raw = rows(injection, easy + np.array(COEFFICIENTS) + noise)
+    asked = questions(50) if prompt is None else questions(50).assign(prompt=prompt)
+    tabled = job("grid", [[injection]])
+    folder, cache = results / name, results / "cache"
+    path = cache / "sweeps" / f"grid.layer-3.{name}.parquet"
+    for where, frame, described in (
+        (cache / "questions" / f"myopia.of-{name}.parquet", asked, {}),
+        (path, raw, {"inputs": {"questions": [f"of-{name}"]}}),
+        (
+            folder / "tables" / "grid.parquet",
+            two_choice.table(tabled, [raw], ()),
+            {"kind": "table", "settings": plain(tabled), "inputs": {"sweeps": [name]}},
+        ),
+    ):
+        write_table(where, pa.Table.from_pandas(frame, preserve_index=False), described)
+    study = {"name": name, "sweeps": {"grid": {"measures": {"two_choice": {}}}}}
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+    (folder / "artefacts.csv").write_text(f"stage,key\nsweep,{name}\n")
+    return path
+
+
+def test_studies_that_ask_the_same_questions_are_compared_in_pairs(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        asked_run(tmp_path, name)
+    asked_run(tmp_path, "others", prompt="Another prompt (")
+    widths = {}
+    for name in ("second", "others"):
+        page = compare(tmp_path, REPOSITORY, "first", name)
+        pairs = pq.read_table(page.parent / "pairs.parquet").to_pandas()
+        (curve,) = pq.read_table(page.parent / "curves.parquet").to_pylist()
+        expected = "paired" if name == "second" else "independent"
+        assert set(pairs["interval"]) == {expected} == {curve["interval"]}
+        assert f"<td>{expected}" in page.read_text()
+        widths[name] = (pairs["difference_high"] - pairs["difference_low"]).mean()
+    assert widths["second"] < 0.7 * widths["others"]
+
+
+def test_what_is_no_longer_cached_is_compared_as_independent(tmp_path: Path) -> None:
+    asked_run(tmp_path, "first")
+    asked_run(tmp_path, "second").unlink()
+    page = compare(tmp_path, REPOSITORY, "first", "second")
+    pairs = pq.read_table(page.parent / "pairs.parquet").to_pandas()
+    assert set(pairs["interval"]) == {"independent"}
 
 
 def test_sweeps_that_cannot_be_compared_are_named_with_the_reason(tmp_path: Path) -> None:

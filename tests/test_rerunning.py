@@ -43,6 +43,7 @@ ENTRIES = {type(entry).__name__: set(type(entry).model_fields) for entry in entr
 del ENTRIES["Study"]
 
 _FIGURE = "figure study"
+_EFFECTS = "slopes figure study"
 _SAMPLES = "samples samples_page catalogue usage study"
 _TABLE = "table catalogue usage study"
 _ONE_SKILL = f"sweep figure {_TABLE}"
@@ -58,13 +59,13 @@ _BASE_MODEL = (
 _SWEEPS_OF_MODEL = "sweep*3 table*3 figure*2 scorecard catalogue usage study"
 _CHAT_MODEL = (
     "activations*2 vector*2 study_vector*2 sweep*5 choice samples "
-    "samples_page table*5 figure*5 catalogue usage study"
+    "samples_page table*5 slopes figure*6 catalogue usage study"
 )
 _QUESTIONS = (
-    "questions activations vector study_vector sweep*5 choice table*5 "
-    "figure*5 catalogue usage study"
+    "questions activations vector study_vector sweep*5 choice table*5 slopes "
+    "figure*6 catalogue usage study"
 )
-_GRID = "sweep*3 choice table*3 figure*3 catalogue usage study"
+_GRID = "sweep*3 choice table*3 slopes figure*4 catalogue usage study"
 _SINGLE = f"sweep figure*2 {_TABLE}"
 _BEHAVIOUR = f"sweep figure {_TABLE}"
 
@@ -84,7 +85,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "models.miniature.job_tokens": (1, "study"),
     "models.miniature-chat.job_tokens": (
         1,
-        "sweep*4 choice table*3 figure*3 catalogue usage study",
+        "sweep*4 choice table*3 slopes figure*4 catalogue usage study",
     ),
     "models.miniature.layers": (8, "study"),
     "models.miniature.context": (512, "study"),
@@ -108,7 +109,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "behaviours.myopia.validation": (21, _QUESTIONS),
     "behaviours.myopia.seed": (14, _QUESTIONS),
     "behaviours.myopia.answers": ("texts", _QUESTIONS),
-    "behaviours.myopia.title": ("Short sight", "figure*5 study"),
+    "behaviours.myopia.title": ("Short sight", "figure*6 study"),
     "activations.code.corpus": ("python", _CODE_VECTORS),
     "activations.code.documents": (23, _CODE_VECTORS),
     "activations.code.max_tokens": (64, _CODE_VECTORS),
@@ -125,7 +126,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "vectors.python.scale": (2, f"vector study_vector {_ONE_SKILL}"),
     "vectors.myopia.scale": (
         "unit",
-        "vector study_vector sweep*5 choice table*5 figure*5 catalogue usage study",
+        "vector study_vector sweep*5 choice table*5 slopes figure*6 catalogue usage study",
     ),
     "vectors.code.seed": (14, "study"),
     "vectors.myopia.seed": (14, "study"),
@@ -177,7 +178,7 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "sweeps.grid.inject.vectors": (["wealth-seeking", "myopia"], _GRID),
     "sweeps.grid.inject.layers": (
         [3, 4, 5],
-        "sweep*3 choice table*3 figure*3 catalogue usage study",
+        "sweep*3 choice table*3 slopes figure*4 catalogue usage study",
     ),
     "sweeps.grid.coefficients.magnitudes": ([0.5, 2], _GRID),
     "sweeps.grid.measures.two_choice.stopping.collapse": (0.9, _GRID),
@@ -225,6 +226,11 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "samples.chat.prompts": (['print(f"{name}")'], _SAMPLES),
     "samples.chat.tokens": (6, _SAMPLES),
     "samples.chat.title": ("Wealth {x}", "samples_page study"),
+    "effects.grid.sweep": ("single", _EFFECTS),
+    "effects.grid.column": ("probability", "study"),
+    "effects.grid.balanced": (True, _EFFECTS),
+    "effects.grid.seed": (1, _EFFECTS),
+    "figures.steerability.layers": ([3], _FIGURE),
     "figures.general-coding.title": ("Coding", _FIGURE),
     "figures.general-coding.caption": ("Coding at {L}.", "study"),
     "figures.general-coding.sweeps": (["code", "code-permuted"], _FIGURE),
@@ -274,6 +280,8 @@ TIED = {
     "TwoChoice": {"measure"},
     "Choice": {"grid", "limit", "multipliers"},
     "Samples": {"model", "operator"},
+    "Effects": {"controls"},
+    "EffectsFigure": {"effects", "kind"},
     "TradeoffFigure": {"intervals", "kind"},
     "HeatmapFigure": {"kind", "sweep"},
     "SingleFigure": {"intervals", "kind", "sweep"},

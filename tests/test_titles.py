@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
+from effect_rows import COEFFICIENTS, injected, job, questions, rows
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.figure import Figure
@@ -30,9 +32,19 @@ from snakesteer.figures import fonts
 from snakesteer.figures.drawing import draw_figure
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import LOOK
+from snakesteer.tables.slopes import EffectsJob, effects
 
 SHOWN = ("curves", "layers", "points")
 TITLE = "_US$ and Ke$$ha, C:\\new_x^2 \\$5 ~ 100 % {a} & #1"
+
+
+def slopes() -> dict[str, pd.DataFrame]:
+    """Slopes of the questions of one behaviour under two vectors."""
+    both = [injected(vector, 2) for vector in ("myopia", "code")]
+    steep = np.arange(4.0)[:, None] * COEFFICIENTS
+    raw = pd.concat([rows(each, steep) for each in both], ignore_index=True)
+    made = effects(EffectsJob((job("grid", [both]),), ("myopia",)), [[raw]], [questions(4)])
+    return {"items": made.items, "slopes": made.slopes}
 
 
 def drawn(kind: str) -> Figure:
@@ -54,6 +66,8 @@ def drawn(kind: str) -> Figure:
     names = [*table["behaviour"].unique(), "code", "text", *arrays(), *VECTORS]
     if kind == "interference":
         inputs = Inputs(tables=[divergence(sources=("code", "text"))])
+    if kind == "effects":
+        inputs = Inputs(effects=slopes())
     settings: dict[str, Any] = {
         "title": TITLE,
         "labels": dict.fromkeys(names, TITLE),
@@ -63,6 +77,7 @@ def drawn(kind: str) -> Figure:
         **({"shown": [KL, KL | {"table": "permuted"}]} if kind in SHOWN else {}),
         **({"shown": [KL], "coefficient": 1, "layer": 2} if kind == "interference" else {}),
         **({"vectors": VECTORS} if kind == "vectors" else {}),
+        **({"sweep": "grid", "unit": "logits"} if kind == "effects" else {}),
         **(AGAINST if kind == "against" else {}),
     }
     if kind != "distributions":

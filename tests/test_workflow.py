@@ -12,6 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -27,6 +28,7 @@ from snakesteer.prompts.skip_tokens import AUTHORS
 from snakesteer.storage import files
 from snakesteer.study import study_file
 from snakesteer.sweeps.unqualified import unqualified
+from snakesteer.tables.items import column_of, read_items
 
 
 def cached(checkout: Checkout, stage: str, name: str) -> Path:
@@ -38,6 +40,51 @@ def cached(checkout: Checkout, stage: str, name: str) -> Path:
             if (row["stage"], row["name"]) == (stage, name)
         )
     return checkout.folder / path
+
+
+def test_slopes_are_those_of_the_propensities_of_the_sweep(finished: Checkout) -> None:
+    """By numpy, question by question, from the cached rows; and what the table says of them."""
+    rows = pq.read_table(cached(finished, "sweep", "grid.layers-3-4")).to_pandas()
+    rows["propensity"] = rows["logit_matching"] - rows["logit_not_matching"]
+    items = pq.read_table(finished.path("effects", "grid.items.parquet")).to_pandas()
+    slopes = pq.read_table(finished.path("effects", "grid.slopes.parquet")).to_pandas()
+    assert len(items) == 2 * 2 * 20  # vectors, layers, questions
+    for (vector, layer), own in items.groupby(["vector", "layer"]):
+        curve = rows[rows["injection"] == f"{vector} at {layer}"]
+        for question, slope in zip(own["question"], own["slope"], strict=True):
+            one = curve[curve["question"] == question]
+            expected = np.polyfit(one["coefficient"], one["propensity"], 1)[0]
+            assert slope == pytest.approx(expected, rel=1e-9, abs=1e-12)
+        named = (slopes["vector"] == vector) & (slopes["layer"] == layer)
+        (whole,) = slopes[named & (slopes["by"] == "all")].to_dict("records")
+        assert whole["anti"] == (own["slope"] < 0).sum() and whole["items"] == 20
+        assert whole["mean"] == pytest.approx(own["slope"].mean())
+    assert set(items["answer"]) == {"A", "B"}
+    assert set(items["first"]) == {"matching", "other"}
+
+
+@pytest.mark.parametrize("name", ["grid", "single", "combined", "simultaneous"])
+def test_the_questions_behind_a_table_have_its_means(finished: Checkout, name: str) -> None:
+    path = finished.path("tables", f"{name}.parquet")
+    table, items = pq.read_table(path).to_pandas(), read_items(path)
+    for column in ("score", "propensity", "probability", "choice_mass"):
+        means = [values["value"].mean() for values in column_of(table, items, column)]
+        np.testing.assert_allclose(means, table[column], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["code", "code-permuted", "python", "alignment-tax"])
+def test_the_documents_behind_a_table_have_its_ratios(finished: Checkout, name: str) -> None:
+    path = finished.path("tables", f"{name}.parquet")
+    table, items = pq.read_table(path).to_pandas(), read_items(path)
+    for column in ("top1", "relative_top1", "relative_kept_top10", "nll"):
+        found = []
+        for values in column_of(table, items, column):
+            sums = values.sum()
+            ratio = sums["hits"] / sums["counted"]
+            if column.startswith("relative"):
+                ratio /= sums["unsteered_hits"] / sums["unsteered_counted"]
+            found.append(ratio)
+        np.testing.assert_allclose(found, table[column], rtol=1e-12)
 
 
 def test_every_product_is_there_and_says_what_it_is_made_of(finished: Checkout) -> None:

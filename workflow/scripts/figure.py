@@ -13,6 +13,7 @@ with job(snakemake):
         settings.get("intervals", "items"),
         snakemake.input.get("described", []),
         snakemake.input.get("choice", []),
+        snakemake.input.get("effects", []),
     )
     stem = Path(snakemake.output.pdf).with_suffix("")
     draw_figure(settings["kind"], inputs, settings, stem)

@@ -9,6 +9,7 @@ from snakesteer.reports.scorecard import absent_page, page
 from snakesteer.storage.files import read_json, read_provenance, read_table, write_table, write_text
 from snakesteer.storage.provenance import provenance
 from snakesteer.tables.compared_candidates import same_candidate
+from snakesteer.tables.items import read_items
 from snakesteer.tables.scorecard import scorecard
 
 with job(snakemake, "scorecards"):
@@ -23,14 +24,16 @@ with job(snakemake, "scorecards"):
     for sentence in missing:
         print(f"Left out: {sentence}.", file=sys.stderr)
     pairs = [[read_table(path).to_pandas() for path in pair] for pair in paths]
-    present = [pair for pair in pairs if all(len(table) for table in pair)]
+    present = [place for place, pair in enumerate(pairs) if all(len(table) for table in pair)]
     compared = None
     if present or not missing:
-        ours, theirs = zip(*present, strict=True)
+        ours, theirs = zip(*(pairs[place] for place in present), strict=True)
         how = {
             name: settings[name] for name in ("column", "along", "by_category") if name in settings
         }
-        compared = scorecard(ours, theirs, **how)
+        first, second = zip(*(map(Path, paths[place]) for place in present), strict=True)
+        items = list(zip(map(read_items, first), map(read_items, second), strict=True))
+        compared = scorecard(ours, theirs, items=items, **how)
     described = provenance(snakemake) | {"missing": list(missing)}
     chosen = [read_json(path)["chosen"] for path in snakemake.input.get("choices", [])]
     if chosen:

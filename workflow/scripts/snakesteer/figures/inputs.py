@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +34,8 @@ class Inputs:
     `arrays` are mean activations or vectors by display order, each [n_layers, hidden], or else
     `histograms` of them (`histograms.HISTOGRAM_COLUMNS`). `vectors` and `cosines` are the study's
     vectors in numbers (`vectors.described`). `tables` are all tables, whatever they are of.
+    `effects` are tables of slopes of questions by what they are, "items", "slopes" and, if there
+    are controls, "control" (`tables.slopes`, `tables.null`).
     `chosen` is a choice among candidates (`sweeps.candidates.choose`).
     `absent` says what is missing of published results, `unqualified` where a multiplier was chosen
     though none qualified.
@@ -45,6 +48,7 @@ class Inputs:
     vectors: pd.DataFrame | None = None
     cosines: pd.DataFrame | None = None
     tables: Sequence[pd.DataFrame] = ()
+    effects: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     chosen: Mapping[str, Any] | None = None
     absent: Sequence[str] = ()
     unqualified: Sequence[str] = ()
@@ -72,9 +76,10 @@ def read_inputs(
     intervals: Literal["items", "vectors", "both"] = "items",
     described: Sequence[str] = (),
     choice: Sequence[str] = (),
+    effects: Sequence[str] = (),
 ) -> Inputs:
     """The inputs of a figure from files: of tables of any kind, of its arrays by name, of the two
-    tables of vectors in numbers, and of a choice among candidates.
+    tables of vectors in numbers, of a choice among candidates, and of the tables of effects.
 
     `intervals`: see `vector_intervals.with_intervals`. What was drawn several times has the range
     of its draws in their place, and how many in the column `draws`. A table without rows is one
@@ -94,6 +99,7 @@ def read_inputs(
         arrays={name: next(iter(read_tensors(path).values())) for name, path in arrays.items()},
         vectors=vectors,
         cosines=cosines,
+        effects={_what(path): without_draws(read_table(path).to_pandas()) for path in effects},
         chosen=next(map(read_json, choice), None),
         absent=list(
             dict.fromkeys(
@@ -102,6 +108,11 @@ def read_inputs(
         ),
         unqualified=list(dict.fromkeys(filter(None, unqualified))),
     )
+
+
+def _what(path: str) -> str:
+    """What a table of effects is of: the word before the ending of its name."""
+    return Path(path).suffixes[-2].removeprefix(".")
 
 
 def _shown(table: pa.Table, intervals: Literal["items", "vectors", "both"]) -> pd.DataFrame:

@@ -97,6 +97,8 @@ def _products(plan: Plan) -> dict[str, dict[str, list[str]]]:
             for name in plan.texts
         },
         "study_published": of("tables", "parquet", plan.published),
+        "slopes": of("effects", "slopes.parquet", plan.slopes),
+        "control": of("effects", "control.parquet", plan.controls),
         "figure": of("figures", "pdf", plan.figures),
         "scorecard": of("scorecards", "parquet", plan.scorecards),
     }

@@ -67,7 +67,11 @@ def logged(plan: Plan) -> list[str]:
         for made in plan.artefacts(stage):
             log = f"{LOGS}/{stage}/{made.name}.{made.key}.log"
             found += [f"{section}.{made.name}: {sentence}" for sentence in noted(log)]
-    for rule, products in (("figure", plan.figures), ("scorecard", plan.scorecards)):
+    for rule, products in (
+        ("control", plan.controls),
+        ("figure", plan.figures),
+        ("scorecard", plan.scorecards),
+    ):
         for name in products:
             found += noted(f"{LOGS}/{rule}/{plan.study.name}/{name}.log")
     return list(dict.fromkeys(found))

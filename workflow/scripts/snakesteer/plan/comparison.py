@@ -18,6 +18,7 @@ from snakesteer.reports.scorecard import page
 from snakesteer.storage.catalogue import read_catalogue
 from snakesteer.storage.files import read_provenance, read_table, write_table, write_text
 from snakesteer.study import study_file
+from snakesteer.tables.items import read_items
 from snakesteer.tables.scorecard import CURVE_COLUMNS, PAIR_COLUMNS, Scorecard, scorecard
 
 
@@ -36,7 +37,7 @@ def compare(results: Path, repository: Path, first: str, second: str) -> Path:
     settings = [
         one
         for one in differences(*studies)
-        if one.entry != "name" and not one.entry.startswith(("figures.", "scorecards."))
+        if one.entry != "name" and not one.entry.startswith(("effects.", "figures.", "scorecards."))
     ]
     cards, refused, notes = [], [], []
     ours, theirs = map(_tabled, studies)
@@ -44,11 +45,12 @@ def compare(results: Path, repository: Path, first: str, second: str) -> Path:
     for sweep in shared:
         tables = [_table(results, name, sweep) for name in names]
         for name in names:
-            origin = read_provenance(results / name / "tables" / f"{sweep}.parquet")
+            origin = read_provenance(_path(results, name, sweep))
             if sentence := origin.get("unqualified"):
                 notes.append(f"{name}, {sweep}: {sentence}")
         try:
-            cards.append(scorecard([tables[0]], [tables[1]]))
+            one, other = (read_items(_path(results, name, sweep)) for name in names)
+            cards.append(scorecard([tables[0]], [tables[1]], items=[(one, other)]))
         except StudyError as error:
             refused.append(f"{sweep}: {error}")
     if not shared:
@@ -96,9 +98,14 @@ def _tabled(study: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _path(results: Path, name: str, sweep: str) -> Path:
+    """Where the table of a study's sweep lies."""
+    return results / name / "tables" / f"{sweep}.parquet"
+
+
 def _table(results: Path, name: str, sweep: str) -> pd.DataFrame:
     """The table of a sweep, refused unless it is of the run that `study.yaml` is about."""
-    path = results / name / "tables" / f"{sweep}.parquet"
+    path = _path(results, name, sweep)
     catalogue = results / name / "artefacts.csv"
     for needed in (path, catalogue):
         if not needed.is_file():

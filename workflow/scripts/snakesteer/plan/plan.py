@@ -20,6 +20,7 @@ from snakesteer.plan.sweeps import resampled_jobs, samples, sweep_jobs
 from snakesteer.plan.vectors import drawn_vectors, mean, vector
 from snakesteer.study import schema
 from snakesteer.study.choices import CandidateChoice
+from snakesteer.study.controls import controls_of, has_slopes
 from snakesteer.study.depth import at_depth
 from snakesteer.study.designs import USUALLY_CHANGED
 from snakesteer.study.references import check_layers
@@ -31,8 +32,9 @@ class Plan:
 
     `vectors`, `sweeps`, `resampled_sweeps`, `samples` and `candidates` (choices among these) are
     cached artefacts by the name of their entry, `tables`, `published`, `figures` and `scorecards`
-    what is made of them. `texts` are the tables of texts, which have a page; `study_vectors` are
-    the vectors with the draws of controls, which are named NAME-draws. `exported_files` and
+    what is made of them, and so are `slopes` and `controls`, of entries of `effects`. `texts` are
+    the tables of texts, which have a page; `study_vectors` are the vectors with the draws of
+    controls, which are named NAME-draws. `exported_files` and
     `exported_folders` are what vectors are exported as, by entry and name of the file or folder.
     """
 
@@ -72,6 +74,16 @@ class Plan:
             if isinstance(table, Table) and table.measured.writes
         }
         self.published = published.tables(graph) if study.published else {}
+        self.slopes = {
+            name: products.slopes(graph, name)
+            for name, entry in study.effects.items()
+            if has_slopes(study, entry)
+        }
+        self.controls = {
+            name: products.control(graph, name)
+            for name, entry in study.effects.items()
+            if controls_of(study, entry)
+        }
         self.figures = {name: products.figure(graph, name) for name in study.figures}
         self.scorecards = {name: products.scorecard(graph, name) for name in study.scorecards}
 

@@ -16,9 +16,12 @@ from snakesteer.plan.graph import Graph, script_code
 from snakesteer.plan.models import layer_sets
 from snakesteer.plan.sweeps import choice, resampled_jobs, sweep_jobs, tabled
 from snakesteer.plan.vectors import drawn_vectors, mean, vector
+from snakesteer.study.controls import column_of, controls_of, has_slopes
 from snakesteer.study.measures import Choice, TwoChoice
 from snakesteer.study.tables import Table
 from snakesteer.study.vectors import ControlVector
+from snakesteer.tables.null import NullJob
+from snakesteer.tables.slopes import EffectsJob
 
 DESCRIBED = ("vectors.csv", "cosines.csv")
 
@@ -42,6 +45,42 @@ def table(graph: Graph, name: str) -> Product:
         {role: tuple(one.paths[0] for one in made) for role, made in inputs.items() if made},
         script_code(graph, "table", ("tables", job.measure)),
     )
+
+
+def slopes(graph: Graph, name: str) -> Product:
+    """The slopes of single questions of a sweep and of its controls."""
+    entry, study = graph.study.effects[name], graph.study
+    tables = [entry.sweep, *entry.controls]
+    behaviours: dict[str, None] = {}
+    for table in tables:
+        behaviours |= dict.fromkeys(study.titles_of(table))
+    job = EffectsJob(
+        tables=tuple(tabled(graph, table) for table in tables),
+        behaviours=tuple(behaviours),
+        seed=entry.seed,
+        balanced=entry.balanced,
+    )
+    inputs = {
+        "sweeps": [made for table in tables for made in sweep_jobs(graph, table.split(".")[0])],
+        "questions": [questions(graph, behaviour) for behaviour in behaviours],
+    }
+    paths = {role: tuple(one.paths[0] for one in made) for role, made in inputs.items()}
+    return Product(name, plain(job), paths)
+
+
+def control(graph: Graph, name: str) -> Product:
+    """The effects of a sweep against those of its controls' draws."""
+    entry = graph.study.effects[name]
+    job = NullJob(entry.sweep, column_of(graph.study, entry), controls_of(graph.study, entry))
+    inputs = {"tables": _table_paths(graph, [entry.sweep, *entry.controls])}
+    if has_slopes(graph.study, entry):
+        inputs["effects"] = effects_paths(graph, name)
+    return Product(name, plain(job), inputs)
+
+
+def effects_paths(graph: Graph, name: str) -> tuple[str, ...]:
+    """The tables of slopes of an entry of `effects`: item by item, and on the whole."""
+    return tuple(graph.path("effects", f"{name}.{of}.parquet") for of in ("items", "slopes"))
 
 
 def described_vectors(graph: Graph) -> Product:
@@ -87,6 +126,7 @@ def figure(graph: Graph, name: str) -> Product:
         "vectors": tuple(vector(graph, item).paths[0] for item in vectors),
         "described": tuple(map(graph.path, DESCRIBED)) if figure.describes_vectors else (),
         "choice": tuple(candidate(graph, figure.marks).paths) if figure.marks else (),
+        "effects": _effects_of(graph, figure.shown_effects) if figure.shown_effects else (),
     }
     return Product(
         name,
@@ -94,6 +134,14 @@ def figure(graph: Graph, name: str) -> Product:
         {role: paths for role, paths in inputs.items() if paths},
         script_code(graph, "figure", ("figures", figure.kind)),
     )
+
+
+def _effects_of(graph: Graph, name: str) -> tuple[str, ...]:
+    """The tables of an entry of `effects`, with that of its controls where it has some."""
+    paths = effects_paths(graph, name)
+    if controls_of(graph.study, graph.study.effects[name]):
+        paths += (graph.path("effects", f"{name}.control.parquet"),)
+    return paths
 
 
 def scorecard(graph: Graph, name: str) -> Product:

@@ -34,7 +34,8 @@ summary { cursor: pointer }
 <p><b>{{ agree }} of {{ curves | length }} curves agree.</b> Differences are the first value minus
 the second, with 95 % intervals. A curve agrees if the interval of its statistic includes 0 and no
 more than one in 20 of its points differ; a point differs if its own interval excludes 0. What
-differs is shaded.</p>
+differs is shaded. Intervals are paired where both read the same questions or documents, as the
+last column says.</p>
 {% else %}
 <p><b>No curves were compared.</b></p>
 {% endif %}
@@ -76,7 +77,7 @@ curve.rank_agreement == curve.rank_agreement else "none" }}
 {% for curve in curves if curve.points %}
 <details><summary>{{ curve.sweep }} against {{ curve.against }}: {{ curve.curve }}</summary>
 <div><table>
-<tr><th>Quantity<th>Point<th>Coefficients<th>First<th>Second<th>Difference<th>Interval
+<tr><th>Quantity<th>Point<th>Coefficients<th>First<th>Second<th>Difference<th>Interval<th>Items
 {% for pair in curve.points %}
 <tr{% if pair.within is false %} class="outside"{% endif %}><td>{{ pair.quantity }}
 <td>{{ pair.point }}
@@ -89,6 +90,7 @@ endif %}
 <td class="number">{% if pair.difference_low == pair.difference_low %}{{
 "%+.3f" | format(pair.difference_low) }} to {{ "%+.3f" | format(pair.difference_high) }}{% else
 %}none{% endif %}
+<td>{{ pair.interval }}
 {% endfor %}
 </table></div></details>
 {% endfor %}

@@ -16,6 +16,7 @@ from snakesteer.study.activations import Activations
 from snakesteer.study.choices import AnyChoice, CandidateChoice
 from snakesteer.study.columns import Better, Column
 from snakesteer.study.designs import AloneDesign, PartEntry, TogetherDesign
+from snakesteer.study.effects import Effects
 from snakesteer.study.entries import (
     Count,
     Entry,
@@ -29,7 +30,7 @@ from snakesteer.study.entries import (
     TableName,
     TableNames,
 )
-from snakesteer.study.measures import MEASURES, MeasureEntry, NextToken, TwoChoice
+from snakesteer.study.measures import MEASURES, Choice, MeasureEntry, NextToken, TwoChoice
 from snakesteer.study.published import Published, PublishedSweep
 from snakesteer.study.published_directions import PublishedLosses
 from snakesteer.study.published_skills import PublishedSimultaneous, PublishedSkill
@@ -51,6 +52,8 @@ class Shown(Protocol):
     def published(self) -> Published | None: ...
     @property
     def choices(self) -> Mapping[str, AnyChoice]: ...
+    @property
+    def effects(self) -> Mapping[str, Effects]: ...
     def table(self, name: str) -> Table | PublishedSweep: ...
     def title_of(self, section: Literal["corpora", "behaviours"], name: str) -> str | None: ...
     def asked(self, table: Table) -> list[str]: ...
@@ -112,6 +115,11 @@ class Figure(Entry):
     @property
     def marks(self) -> str | None:
         """The choice whose candidate it marks."""
+        return None
+
+    @property
+    def shown_effects(self) -> str | None:
+        """The entry of `effects` whose tables it is drawn from."""
         return None
 
     @property
@@ -1006,6 +1014,52 @@ class VectorsFigure(Figure):
         return [*said, "Cosines of draws are their mean."] if said else []
 
 
+class EffectsFigure(Figure):
+    """Slopes of single questions over the coefficient: their distribution for each behaviour, layer
+    and vector, with the share below 0, which move the wrong way."""
+
+    kind: Literal["effects"]
+    effects: Name = Field(description="An entry of `effects` with slopes.")
+    layers: Layers | None = Field(None, description="All of the sweep's if left out.")
+
+    names: ClassVar = {"effects": "effects"}
+
+    @property
+    def shown_effects(self) -> str | None:
+        return self.effects
+
+    def check(self, entry: str, study: Shown) -> None:
+        effects = study.effects[self.effects]
+        table = study.table(effects.sweep)
+        assert isinstance(table, Table)
+        if not isinstance(table.measured, TwoChoice | Choice):
+            raise StudyError(
+                f"{entry} draws slopes of questions, but effects.{self.effects} is of "
+                f"{table.measure}, which has none; name one of two_choice or choice."
+            )
+
+    def models(self, study: Shown) -> list[str | None]:
+        return [_model(study.table(study.effects[self.effects].sweep))]
+
+    def settings(self, study: Shown) -> dict[str, Any]:
+        table = study.table(study.effects[self.effects].sweep)
+        unit = "nats" if table.measure == "choice" else "logits"
+        return {"sweep": study.effects[self.effects].sweep, "unit": unit}
+
+    def labels(self, study: Shown) -> dict[str, str | None]:
+        return dict(study.titles_of(study.effects[self.effects].sweep))
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        effects = study.effects[self.effects]
+        of = "mean, each answer and order of the options alike," if effects.balanced else "mean"
+        return [
+            "A dot is a question's slope of propensity over the coefficient; orange: below 0, the "
+            f"wrong way. Diamond: {of} with its interval (95 %, Student's); box: quartiles.",
+            "At the right: the share of questions below 0, with Wilson's 95 % interval.",
+            "Grey: the range of the mean over the draws of a control, where there is one.",
+        ]
+
+
 AnyFigure = Annotated[
     TradeoffFigure
     | HeatmapFigure
@@ -1018,7 +1072,8 @@ AnyFigure = Annotated[
     | InterferenceFigure
     | AgainstFigure
     | DistributionsFigure
-    | VectorsFigure,
+    | VectorsFigure
+    | EffectsFigure,
     Field(discriminator="kind"),
 ]
 FIGURES: tuple[type[Figure], ...] = get_args(get_args(AnyFigure)[0])

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from snakesteer.core.errors import StudyError
 from snakesteer.prompts.formats import CHAT, PLAIN, SYSTEM
-from snakesteer.study import candidates, never_generated, steered
+from snakesteer.study import candidates, controls, never_generated, steered
 from snakesteer.study.activations import Activations, Mean, Several
 from snakesteer.study.behaviours import OfFiles
 from snakesteer.study.choices import CandidateChoice
@@ -93,6 +93,11 @@ def check(study: Study) -> None:
                     f"scorecards.{name}.choices names {choice}, which has multipliers and no "
                     "candidate to compare; name one with `best`."
                 )
+    for name, effects in study.effects.items():
+        for field, tables in (("sweep", [effects.sweep]), ("controls", effects.controls)):
+            for table in tables:
+                _known_table(study, f"effects.{name}.{field}", table)
+        controls.check(study, f"effects.{name}", effects)
     for name, figure in study.figures.items():
         _figure(study, f"figures.{name}", figure)
 

@@ -38,6 +38,7 @@ from snakesteer.study.corpora import (
     Shuffle,
 )
 from snakesteer.study.designs import DESIGNS, AloneDesign, PartEntry
+from snakesteer.study.effects import Effects
 from snakesteer.study.entries import Count, Entry, Name, Seed, Titled
 from snakesteer.study.exports import Export, Exports
 from snakesteer.study.figures import FIGURES, AnyFigure, Axis
@@ -117,6 +118,9 @@ class Study(Entry):
     )
     exports: Exports = Field({}, description="The study's vectors as files of other tools.")
     published: Published | None = Field(None, description="Results that a paper has published.")
+    effects: dict[Name, Effects] = Field(
+        {}, description="What steering does to single questions, and against drawn controls."
+    )
     figures: dict[Name, AnyFigure] = Field(
         {}, description="Figures of the study's tables and vectors."
     )
@@ -375,6 +379,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
         Titled,
         *PUBLISHED,
     ),
+    "effects": (Effects,),
     "figures": (*FIGURES, Axis),
     "scorecards": (Scorecard,),
     "statistics": (Statistics,),

@@ -22,13 +22,23 @@ import pandas as pd
 from snakesteer.core.errors import StudyError
 from snakesteer.core.labels import layer_order
 from snakesteer.tables import compared_candidates
-from snakesteer.tables.bootstrap import SEED
+from snakesteer.tables.bootstrap import SEED, percentile_interval
 from snakesteer.tables.categories import ALL, CATEGORY, MEAN, means_alone, without_categories
 from snakesteer.tables.difference_intervals import may_be_zero, square_and_add
 from snakesteer.tables.draws import without_draws
 from snakesteer.tables.intervals import CONFIDENCE
+from snakesteer.tables.items import Items, column_of
+from snakesteer.tables.paired import (
+    INDEPENDENT,
+    PAIRED,
+    over_points,
+    resampled_ratios,
+    same_items,
+    with_paired,
+)
 
 SAMPLES = 2000
+_SIDES = ("", "_against")  # endings of the columns of the first, and of what it is compared with
 Along = Literal["coefficient", "layer"]
 
 # Kind -> columns that say which curve, and which point of it.
@@ -58,6 +68,7 @@ PAIR_COLUMNS = [
     "difference_low",
     "difference_high",
     "within",
+    "interval",
 ]
 CURVE_COLUMNS = [
     "sweep",
@@ -75,6 +86,7 @@ CURVE_COLUMNS = [
     "rank_agreement",
     "within",
     "verdict",
+    "interval",
 ]
 
 
@@ -83,7 +95,8 @@ class Scorecard:
     """`pairs` (columns `PAIR_COLUMNS`) and `curves` (`CURVE_COLUMNS`) of a comparison.
 
     Differences are the first set minus the one it is compared with; intervals are 95 %. `within`
-    says whether a pair or a curve agrees, and is empty where that is unknown.
+    says whether a pair or a curve agrees, and is empty where that is unknown. `interval` says
+    whether that of the difference is over the same items in both, "paired", or "independent".
     """
 
     pairs: pd.DataFrame
@@ -96,6 +109,7 @@ def scorecard(
     column: str | None = None,
     along: Along = "coefficient",
     by_category: bool = False,
+    items: Sequence[tuple[Items | None, Items | None]] | None = None,
 ) -> Scorecard:
     """Compare tables with others, pair by pair; each is a whole skill or behaviour table, or one of
     candidate directions.
@@ -106,20 +120,23 @@ def scorecard(
     and with `by_category` every category by itself, too.
 
     The difference of two values with intervals has the interval of the square-and-add method
-    (Newcombe's, for matching scores). What was drawn several times counts by its mean, which has no
-    interval. Raises StudyError for tables that do not show the same thing:
+    (Newcombe's, for matching scores). Where `items`, of both tables of each pair, say that both
+    values are over the same questions or documents, it is the paired one (`tables.paired`), and so
+    is that of a curve whose points all are. What was drawn several times counts by its mean, which
+    has no interval. Raises StudyError for tables that do not show the same thing:
     other kinds, corpora, behaviours or splits, no curve or point in common, or other coefficients;
     for tables without the column, without a category in common if they are compared by category,
     and for those that have no curve along the layer.
     """
     pairs, curves = [], []
-    for both in zip(tables, against, strict=True):
-        both = tuple(map(without_draws, both))
+    of_items = items or [(None, None)] * len(tables)
+    for own, other, read in zip(tables, against, of_items, strict=True):
+        both = without_draws(own), without_draws(other)
         ours, theirs = _of_categories(*both) if by_category else _of_all_questions(*both)
         if any(map(compared_candidates.of_candidates, (ours, theirs))):
             cells, rows = compared_candidates.compare(ours, theirs, column)
-            pairs.append(cells[PAIR_COLUMNS])
-            curves += rows
+            pairs.append(cells.assign(interval=INDEPENDENT)[PAIR_COLUMNS])
+            curves += [row | {"interval": INDEPENDENT} for row in rows]
             continue
         kind = _same_kind(ours, theirs)
         if along == "layer" and kind != "grid":
@@ -134,7 +151,10 @@ def scorecard(
                 for table, other in ((ours, theirs), (theirs, ours))
             )
         names = {"sweep": _name(ours), "against": _name(theirs), "kind": kind}
-        left, right = (_values(side, kind, column) for side in (ours, theirs))
+        left, right = (
+            _values(side, kind, column, questions)
+            for side, questions in zip((ours, theirs), read, strict=True)
+        )
         columns = list(_CURVE.get(kind, ["layer", "behaviour"]))
         if along == "layer":
             left, right = (side[~side["unsteered"]] for side in (left, right))
@@ -250,8 +270,10 @@ def _seen(table: pd.DataFrame, aspect: str) -> list[str]:
     return sorted(set(table[aspect]))
 
 
-def _values(table: pd.DataFrame, kind: str, column: str | None) -> pd.DataFrame:
-    """A row per value: what it is of, `quantity`, `value`, `low`, `high`."""
+def _values(
+    table: pd.DataFrame, kind: str, column: str | None, items: Items | None
+) -> pd.DataFrame:
+    """A row per value: what it is of, `quantity`, `value`, `low`, `high`; `items` by question."""
     skill = kind == "skill"
     column = column or {"skill": "relative_top1", "losses": "nll"}.get(kind, "score")
     if column not in table or not pd.api.types.is_numeric_dtype(table[column]):
@@ -266,6 +288,7 @@ def _values(table: pd.DataFrame, kind: str, column: str | None) -> pd.DataFrame:
         value=table[column].astype(float),
         low=table.get(f"{column}_low", np.nan),
         high=table.get(f"{column}_high", np.nan),
+        items=pd.Series(column_of(table, items, column), index=table.index, dtype=object),
     )
 
 
@@ -306,7 +329,7 @@ def _paired(
     """The points that both curves have, with differences and their intervals."""
     if "coefficient" in point:
         _same_coefficients(own, other, names)
-    values = ["coefficient", "value", "low", "high"]
+    values = ["coefficient", "value", "low", "high", "items"]
     kept = list(dict.fromkeys([*point, "quantity", *values]))
     pairs = own[kept].merge(other[kept], on=point, suffixes=("", "_against"))
     if pairs.empty:
@@ -321,12 +344,10 @@ def _paired(
         (pairs["value"], pairs["low"], pairs["high"]),
         (pairs["value_against"], pairs["low_against"], pairs["high_against"]),
     )
-    return pairs.assign(
-        difference=difference,
-        difference_low=low,
-        difference_high=high,
-        within=may_be_zero(low, high),
+    pairs = with_paired(
+        pairs.assign(difference=difference, difference_low=low, difference_high=high)
     )
+    return pairs.assign(within=may_be_zero(pairs["difference_low"], pairs["difference_high"]))
 
 
 def _point_label(pairs: pd.DataFrame, point: list[str]) -> pd.Series | str:
@@ -424,41 +445,70 @@ def of_target(pairs: pd.DataFrame) -> pd.DataFrame:
     return pairs[(pairs["kind"] != "skill") | pairs["quantity"].str.startswith("target ")]
 
 
-def _areas(pairs: pd.DataFrame) -> dict[str, float]:
+def _areas(pairs: pd.DataFrame) -> dict[str, Any]:
     """Area between each curve and the diagonal, over the points that both have.
 
     Positive above the diagonal; where coefficients have both signs, the sum of both halves' areas.
-    The interval takes each point as normal, with its own interval, and as independent of the
-    others; paired sweeps are more precise than that.
+    Where all points of a corpus are over the same documents, the interval is that of a bootstrap
+    that draws these for all of them. Else it takes each point as normal, with its own interval, and
+    as independent of the others.
     """
-    sides: list[tuple[np.ndarray, np.ndarray]] = []
     coefficients = np.unique(pairs["coefficient"])
-    generator = np.random.default_rng(SEED)
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    for end in ("", "_against"):
-        points = {}
-        for quantity, rows in pairs.groupby("quantity"):
-            rows = rows.sort_values("coefficient")
-            deviation = (rows[f"high{end}"] - rows[f"low{end}"]).fillna(0).to_numpy() / (2 * z)
-            value = rows[f"value{end}"].to_numpy()
-            drawn = value + deviation * generator.standard_normal((SAMPLES, len(value)))
-            points[str(quantity).split()[0]] = (value[None], drawn)
-        value, drawn = (
-            _area(coefficients, points["target"][i], points["other"][i]) for i in (0, 1)
+    quantities = {
+        str(quantity).split()[0]: rows.sort_values("coefficient")
+        for quantity, rows in pairs.groupby("quantity")
+    }
+    paired = all(same_items(*rows["items"], *rows["items_against"]) for rows in quantities.values())
+    drawn = (_paired_draws if paired else _independent_draws)(quantities)
+    areas, samples = [], []
+    for end in _SIDES:
+        values = {name: rows[f"value{end}"].to_numpy()[None] for name, rows in quantities.items()}
+        areas.append(float(_area(coefficients, values["target"], values["other"])[0]))
+        of_side = drawn[end]
+        samples.append(_area(coefficients, of_side["target"], of_side["other"]))
+    value, value_other = areas
+    spread = (samples[0] - samples[0].mean()) - (samples[1] - samples[1].mean())
+    if paired:
+        documents = min(len(rows["items"].iloc[0]) for rows in quantities.values())
+        low, high = (
+            ends[0] for ends in percentile_interval(spread[:, None], np.array([documents]))
         )
-        sides.append((value, drawn))
-    (value, drawn), (value_other, drawn_other) = sides
-    tail = (1 - CONFIDENCE) / 2
-    spread = (drawn - drawn.mean()) - (drawn_other - drawn_other.mean())
-    low, high = np.quantile(spread, [tail, 1 - tail])
-    difference = float(value[0] - value_other[0])
+    else:
+        tail = (1 - CONFIDENCE) / 2
+        low, high = np.quantile(spread, [tail, 1 - tail])
+    difference = value - value_other
     return {
-        "value": float(value[0]),
-        "value_against": float(value_other[0]),
+        "value": value,
+        "value_against": value_other,
         "difference": difference,
         "difference_low": difference + float(low),
         "difference_high": difference + float(high),
+        "interval": PAIRED if paired else INDEPENDENT,
     }
+
+
+def _independent_draws(quantities: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, np.ndarray]]:
+    """By side and quantity draws of the values, [draws, points], each point by itself."""
+    generator = np.random.default_rng(SEED)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    drawn: dict[str, dict[str, np.ndarray]] = {end: {} for end in _SIDES}
+    for end in _SIDES:
+        for name, rows in quantities.items():
+            deviation = (rows[f"high{end}"] - rows[f"low{end}"]).fillna(0).to_numpy() / (2 * z)
+            value = rows[f"value{end}"].to_numpy()
+            drawn[end][name] = value + deviation * generator.standard_normal((SAMPLES, len(value)))
+    return drawn
+
+
+def _paired_draws(quantities: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, np.ndarray]]:
+    """By side and quantity draws of the values, [draws, points], each over the same documents at
+    all points of both sides."""
+    drawn: dict[str, dict[str, np.ndarray]] = {end: {} for end in _SIDES}
+    for place, (name, rows) in enumerate(quantities.items()):
+        samples = resampled_ratios([*rows["items"], *rows["items_against"]], SEED + place)
+        for end, of_side in zip(_SIDES, np.split(samples, 2, axis=1), strict=True):
+            drawn[end][name] = of_side
+    return drawn
 
 
 def _area(coefficients: np.ndarray, target: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -472,9 +522,10 @@ def _area(coefficients: np.ndarray, target: np.ndarray, other: np.ndarray) -> np
     return ((above[:, 1:] + above[:, :-1]) / 2 * fallen).sum(axis=1)
 
 
-def _means(pairs: pd.DataFrame) -> dict[str, float]:
-    """Mean of the differences of points with intervals; its own takes them as independent. Of all
-    points, without an interval, where none has one."""
+def _means(pairs: pd.DataFrame) -> dict[str, Any]:
+    """Mean of the differences of points with intervals. Its own is over the items where all points
+    are of the same ones, and else takes points as independent. Of all points, without an interval,
+    where none has one."""
     known = pairs.dropna(subset=["difference_low", "difference_high"])
     if known.empty:
         known = pairs
@@ -484,13 +535,18 @@ def _means(pairs: pd.DataFrame) -> dict[str, float]:
         ((known["difference"] - known[end]) ** 2).sum(skipna=False)
         for end in ("difference_low", "difference_high")
     )
-    low, high = np.sqrt(below) / count, np.sqrt(above) / count
+    low, high = difference - np.sqrt(below) / count, difference + np.sqrt(above) / count
+    paired = (known["interval"] == PAIRED).all()
+    over_items = over_points(known) if paired and count > 1 else None
+    if over_items:
+        low, high = over_items
     return {
         "value": pairs["value"].mean(),
         "value_against": pairs["value_against"].mean(),
         "difference": difference,
-        "difference_low": difference - low,
-        "difference_high": difference + high,
+        "difference_low": low,
+        "difference_high": high,
+        "interval": PAIRED if over_items or (paired and count == 1) else INDEPENDENT,
     }
 
 

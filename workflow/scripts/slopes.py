@@ -1,0 +1,17 @@
+import pyarrow as pa
+
+from script_job import job
+from snakesteer.core.records import read
+from snakesteer.storage.files import read_table, write_table
+from snakesteer.storage.provenance import provenance
+from snakesteer.tables.slopes import EffectsJob, effects
+
+with job(snakemake, "effects"):
+    asked = read(EffectsJob, snakemake.params.settings)
+    paths = iter(snakemake.input.sweeps)
+    raw = [[read_table(next(paths)).to_pandas() for _ in table.jobs] for table in asked.tables]
+    questions = [read_table(path).to_pandas() for path in snakemake.input.questions]
+    found = effects(asked, raw, questions)
+    for name in ("items", "slopes"):
+        table = pa.Table.from_pandas(getattr(found, name), preserve_index=False)
+        write_table(snakemake.output[f"of_{name}"], table, provenance(snakemake))

@@ -1,0 +1,154 @@
+"""Which controls are held against the effects of a sweep, and what effects must be so that there
+are some.
+
+The sweeps that entries mention are there, which `references` has checked before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from snakesteer.core.errors import StudyError
+from snakesteer.study.designs import AloneDesign
+from snakesteer.study.effects import Effects
+from snakesteer.study.figures import columns_of
+from snakesteer.study.measures import Choice, TwoChoice
+from snakesteer.study.schema import Study
+from snakesteer.study.tables import Table
+from snakesteer.study.vectors import ControlVector
+
+ENOUGH = 2  # draws of a band
+
+
+def has_slopes(study: Study, effects: Effects) -> bool:
+    """Whether effects have slopes of single questions."""
+    table = study.table(effects.sweep)
+    return isinstance(table, Table) and isinstance(table.measured, TwoChoice | Choice)
+
+
+def controls_of(study: Study, effects: Effects) -> dict[str, tuple[str, ...]]:
+    """By vector of the sweep the controls of it that are drawn several times, in the sweep itself
+    and in those named as controls."""
+    found: dict[str, tuple[str, ...]] = {}
+    for _, control in _controls(study, effects):
+        entry = study.vectors[control]
+        assert isinstance(entry, ControlVector)
+        if (entry.draws or 0) >= ENOUGH:
+            found[entry.of] = (*found.get(entry.of, ()), control)
+    return found
+
+
+def column_of(study: Study, effects: Effects) -> str:
+    """The column that is held against controls."""
+    return effects.column or next(iter(columns_of(study.table(effects.sweep))))
+
+
+def check(study: Study, entry: str, effects: Effects) -> None:
+    """Raise StudyError unless an entry has slopes or controls, and its controls are of its vectors,
+    drawn twice or more, and measured alike."""
+    name, table = effects.sweep, study.table(effects.sweep)
+    if not isinstance(table, Table):
+        raise StudyError(
+            f"{entry}.sweep names {name}, published results, which have no rows of single items; "
+            "name a sweep."
+        )
+    if table.kind == "combined":
+        raise StudyError(
+            f"{entry}.sweep names sweeps.{name}, which is combined steering and has no coefficient "
+            "along which there is a slope; name another sweep."
+        )
+    if effects.column is not None and effects.column not in columns_of(table):
+        raise StudyError(
+            f"{entry}.column names {effects.column}, but sweeps.{name} is {table.measure}, which "
+            f"has {', '.join(columns_of(table))}; name one of these."
+        )
+    for control in effects.controls:
+        _check_control(study, entry, effects, control)
+    seen: dict[str, str] = {}
+    for sweep, control in _controls(study, effects):
+        if control in seen:
+            raise StudyError(
+                f"{entry} finds vectors.{control} in sweeps.{seen[control]} and sweeps.{sweep}, "
+                "whose draws would count twice; leave one out."
+            )
+        seen[control] = sweep
+    if has_slopes(study, effects):
+        values = table.sweep.values
+        if values is not None and len(table.sweep.steered) < 2:
+            raise StudyError(
+                f"{entry}.sweep names sweeps.{name}, which has one coefficient, and a slope takes "
+                "two or more; add some there."
+            )
+        return
+    if effects.balanced:
+        raise StudyError(
+            f"{entry}.balanced is of answers, but sweeps.{name} is {table.measure}; leave it out."
+        )
+    if not controls_of(study, effects):
+        raise StudyError(
+            f"{entry}.sweep names sweeps.{name}, which is {table.measure} and has no slopes of "
+            "single questions; name its `controls`, or a sweep of two_choice or choice."
+        )
+
+
+def _check_control(study: Study, entry: str, effects: Effects, name: str) -> None:
+    own, table = study.table(effects.sweep), study.table(name)
+    says = f"{entry}.controls names sweeps.{name}"
+    assert isinstance(own, Table)
+    if not isinstance(table, Table) or table.measure != own.measure:
+        raise StudyError(
+            f"{says}, which is not a sweep of {own.measure}, as sweeps.{effects.sweep} is; name "
+            "one that is."
+        )
+    for design in (own.sweep.inject, table.sweep.inject):
+        if not isinstance(design, AloneDesign):
+            raise StudyError(
+                f"{says}, but vectors that are injected together have no control each; name sweeps "
+                "of vectors by themselves."
+            )
+    found = list(_of_vectors(study, effects, name))
+    if not found:
+        raise StudyError(
+            f"{says}, which injects no control `of` a vector of sweeps.{effects.sweep}; name one "
+            "that does."
+        )
+    for control in found:
+        entry_of = study.vectors[control]
+        assert isinstance(entry_of, ControlVector)
+        if (entry_of.draws or 0) < ENOUGH:
+            raise StudyError(
+                f"{says}, whose vectors.{control} is drawn once, and a band takes two draws or "
+                "more; give it `draws`, of which 19 are the fewest with a p-value."
+            )
+    for aspect in ("model", "coefficients"):
+        if getattr(table.sweep, aspect) != getattr(own.sweep, aspect):
+            raise StudyError(
+                f"{says}, which does not have the {aspect} of sweeps.{effects.sweep}; make "
+                f"`{aspect}` equal."
+            )
+    for aspect in ("split", "sources"):
+        if getattr(table.measured, aspect, None) != getattr(own.measured, aspect, None):
+            raise StudyError(
+                f"{says}, which reads others than sweeps.{effects.sweep} ({aspect}); measure both "
+                "on the same."
+            )
+
+
+def _controls(study: Study, effects: Effects) -> Iterator[tuple[str, str]]:
+    """The controls of an entry's vectors, each with the sweep that injects it."""
+    for sweep in [effects.sweep, *effects.controls]:
+        for control in _of_vectors(study, effects, sweep):
+            yield sweep, control
+
+
+def _of_vectors(study: Study, effects: Effects, name: str) -> Iterator[str]:
+    """The controls in a sweep that are of vectors of the entry's own."""
+    own, table = study.table(effects.sweep), study.table(name)
+    assert isinstance(own, Table) and isinstance(table, Table)
+    if not isinstance(table.sweep.inject, AloneDesign):
+        return
+    vectors = study.vectors_of(own.sweep)
+    for vector in study.vectors_of(table.sweep):
+        entry = study.vectors[vector]
+        if isinstance(entry, ControlVector) and entry.of in vectors:
+            yield vector
