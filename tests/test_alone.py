@@ -79,7 +79,7 @@ with missing.standing_in():
     import pyarrow.parquet as pq
 assert not {"pandas", "pyarrow"} & set(sys.modules)
 assert importlib.util.find_spec("pandas") is None
-for use in (lambda: pd.DataFrame, lambda: pq.read_table):
+for use in (lambda: pd.DataFrame([1]), lambda: pq.read_table("a")):
     try:
         use()
     except StudyError as error:

@@ -11,13 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from snakesteer.behaviours.question import Question
+from snakesteer.behaviours.question import TYPES, Question
 from snakesteer.core import plugins
 from snakesteer.core.errors import StudyError
 from snakesteer.core.notes import note
-
-# Of columns that are no text.
-TYPES = {"choices": pa.list_(pa.string()), "place": pa.int64()}
 
 
 def split_questions(

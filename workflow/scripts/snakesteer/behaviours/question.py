@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
 
 @dataclass(frozen=True)
 class Question:
@@ -43,3 +45,7 @@ class Item(Question):
 
     choices: tuple[str, ...]
     place: int
+
+
+TYPES = {"choices": pa.list_(pa.string()), "place": pa.int64()}
+"""The types of columns that are no text."""

@@ -2,7 +2,7 @@
 
 Lint, a dry run and a rule graph need nothing but Snakemake. Modules of this package that import
 numpy and its like at their top are imported with `standing_in` there, and say what is missing when
-they come to use it.
+they come to call any of it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def check() -> None:
 
 @contextlib.contextmanager
 def standing_in() -> Iterator[None]:
-    """While this lasts, a missing package is imported as a module that cannot be used.
+    """While this lasts, a missing package is imported as a module of which nothing can be called.
 
     Outside, it is missing for all others: nothing of it stays in `sys.modules`.
     """
@@ -50,11 +50,20 @@ def standing_in() -> Iterator[None]:
 
 
 class _StandIn(ModuleType):
-    """A package that is missing, or a module of it; to use it is a StudyError."""
+    """A package that is missing, a module of it, or what that holds.
+
+    To call it is a StudyError, but for the constants that modules make at their top, which come to
+    nothing as well.
+    """
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        return _StandIn(f"{self.__name__}.{name}")
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        if sys._getframe(1).f_code.co_name == "<module>":
+            return self
         raise _needed([self.__name__.partition(".")[0]])
 
 

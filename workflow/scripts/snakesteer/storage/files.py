@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 KEY = "snakesteer"
 ROWS_AT_ONCE = 64
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16"}
+_DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from snakesteer.core.student_t import t_quantile
 
@@ -12,7 +13,7 @@ CONFIDENCE = 0.95
 
 
 def wilson_interval(
-    successes: np.typing.ArrayLike, trials: np.typing.ArrayLike, confidence: float = CONFIDENCE
+    successes: ArrayLike, trials: ArrayLike, confidence: float = CONFIDENCE
 ) -> tuple[np.ndarray, np.ndarray]:
     """Wilson score interval of a share, elementwise; NaN where there are no trials.
 
