@@ -563,6 +563,20 @@ def test_prompts_and_completions_and_several_positions() -> None:
     np.testing.assert_allclose(each[:, 1], read_by_hand(model, "output", -1), rtol=2e-4, atol=2e-4)
 
 
+def test_activations_under_steering_are_the_steered_ones() -> None:
+    model, how = network("llama"), {"layers": LAYER, "coefficient": 1.0}
+    unsteered = snakesteer.activations(model, tokenizer(), documents())
+    with steer(model, vectors(), **how):
+        found = snakesteer.activations(model, tokenizer(), documents())
+    expected = unsteered[:, LAYER] + vectors()[LAYER].numpy()
+    np.testing.assert_allclose(found[:, LAYER], expected, rtol=1e-4, atol=1e-4)
+    with steer(model, vectors(), **how, positions="last"):
+        assert refused(lambda: snakesteer.activations(model, tokenizer(), documents())) == (
+            "Activations are read in batches without a mask, in which positions cannot be counted; "
+            "read them outside of `steer`, or steer with positions all."
+        )
+
+
 def test_vectors_are_what_the_methods_are_known_for() -> None:
     decomposition = pytest.importorskip("sklearn.decomposition")
     linear_model = pytest.importorskip("sklearn.linear_model")

@@ -150,6 +150,8 @@ def crossed(vectors: list[str] | None = None) -> pd.DataFrame:
 SCORE = {"table": "crossed", "column": "score", "source": None, "label": "Matching score"}
 OWN = {name: name for name in BEHAVIOURS}
 KL = {"table": "dose", "column": "kl", "source": None, "label": "KL (nats)", "better": "lower"}
+OVER_KL = {"axis": "kl", "label": "KL (nats)", "source": None, "share": []}
+OVER_KL |= {"kl": {"moved": ["dose"]}}
 TOP1 = {"table": "code", "column": "relative_top1", "source": "text", "label": "Top-1 accuracy"}
 AGAINST = {"x": KL, "y": TOP1 | {"better": "higher"}}
 
@@ -236,6 +238,16 @@ CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
         "curves",
         Inputs(tables=[divergence(sources=("code", "text"))]),
         {"shown": [KL], "log": True, "labels": {"code": "Python code"}},
+    ),
+    "curves over the KL": lambda: (
+        "curves",
+        Inputs(tables=[divergence("moved"), divergence()]),
+        {"shown": [KL | {"table": "moved"}], "dose": OVER_KL},
+    ),
+    "equal dose": lambda: (
+        "equal-dose",
+        Inputs(tables=[divergence("moved", ("code", "text")), divergence()]),
+        {"shown": [KL | {"table": "moved"}], "dose": OVER_KL, "at": [0.1, 0.6, 1.8]},
     ),
     "layers": lambda: (
         "layers",

@@ -28,7 +28,7 @@ def test_every_sweep_of_the_page_can_be_run() -> None:
     over = {"sweeps": sweeps, "figures": figures}
     plan = Plan(study_file.parse(study_file.merge(whole, over)), REPOSITORY)
     assert len(sweeps) == 15 and all(plan.sweeps[name] for name in sweeps)
-    assert len(figures) == 7 and plan.figures.keys() >= figures.keys()
+    assert len(figures) == 10 and plan.figures.keys() >= figures.keys()
     named = {f"side-effects.{name}" for name in ("own", "others", "documents")}
     assert plan.tables.keys() >= {"layers", "together", "as-one", "search", *named}
     assert plan.candidates.keys() == {"direction"} and {"direction", "at-its-layer"} <= {

@@ -4,11 +4,13 @@ import pandas as pd
 
 from script_job import job
 from snakesteer.storage.files import read_provenance, read_tensors, write_text
+from snakesteer.vectors.activation_norms import activation_norms, summed, with_norms
 from snakesteer.vectors.described import COSINES, cosines, of_draws, of_layers
 from snakesteer.vectors.samples import Samples
 
 with job(snakemake):
     activations = [Samples(path) for path in snakemake.input.get("activations", [])]
+    lengths = [summed(each) for each in activations]
     rows = []
     by_model: dict[str, dict[str, Any]] = {}
     positions = {}
@@ -24,7 +26,9 @@ with job(snakemake):
         }
         about = {"vector": name, "method": entry["method"], "model": entry["model"]}
         described = of_draws if name in drawn else of_layers
-        rows += [about | row for row in described(vector, samples, positions[name])]
+        norms = activation_norms([lengths[place] for place in entry["made_of"]])
+        told = described(vector, samples, positions[name])
+        rows += [about | row for row in with_norms(told, norms, positions[name])]
     angles = [row for vectors in by_model.values() for row in cosines(vectors, positions, drawn)]
     for output, table in (("vectors", rows), ("cosines", angles)):
         frame = pd.DataFrame(table, columns=None if table else COSINES)

@@ -26,6 +26,8 @@ from snakesteer.prompts.which_tokens import AFTER, COMPLETION, LAST, PROMPT
 
 COUNTED = (LAST, PROMPT, COMPLETION)
 CACHE, MASK = "past_key_values", "attention_mask"
+FOLLOWED: list[torch.nn.Module] = []
+"""The networks whose texts are being counted, each as often as it is steered so."""
 
 
 def check_positions(positions: Any) -> None:
@@ -50,9 +52,9 @@ def around(
     """The network steered by an injection, all of whose parts act at these positions.
 
     It may be used in another one, which acts before it at the same place. Compiled code does not
-    see hooks, so nothing is run compiled meanwhile. Raises StudyError where
-    positions cannot be counted, and for states that are not one of the model's width for each
-    token; and on leaving, if the completion was to be steered and none was read.
+    see hooks, so nothing is run compiled meanwhile. Raises StudyError where positions cannot be
+    counted, and for states that are not one of the model's width for each token; and on leaving, if
+    the completion was to be steered and none was read.
     """
     if not injection.steers(coefficient):
         yield
@@ -144,6 +146,8 @@ class _Texts:
                 stack.enter_context(_called(module, self.note))
             stack.enter_context(_called(decoder, self.look))
             stack.enter_context(self.generating())
+            FOLLOWED.append(self.model.network)
+            stack.callback(FOLLOWED.remove, self.model.network)
             yield
 
     @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from snakesteer.core.errors import StudyError
+from snakesteer.engine.around import FOLLOWED
 from snakesteer.engine.models import LanguageModel, find_blocks, wrap
 from snakesteer.engine.probe import check
 from snakesteer.hub.loaded import Loaded
@@ -46,9 +47,15 @@ def to_read(network: Any, tokenizer: Any) -> Iterator[LanguageModel]:
     """The network as a model to be read, in evaluation mode until this is left.
 
     The first time it is tried whether it can be read (`probe.check`). Raises StudyError as
-    `to_steer`, `wrap` and `check` do.
+    `to_steer`, `wrap` and `check` do, and where it is steered at positions that are counted, as
+    batches are read without a mask.
     """
     _configuration(network)
+    if network in FOLLOWED:
+        raise StudyError(
+            "Activations are read in batches without a mask, in which positions cannot be counted; "
+            "read them outside of `steer`, or steer with positions all."
+        )
     training = {module: module.training for module in network.modules()}
     try:
         model = wrap(network, tokenizer, identity="")

@@ -19,7 +19,7 @@ from snakesteer.core import plugins
 from snakesteer.figures.absent import absent, left_out
 from snakesteer.figures.inputs import Inputs, NothingToDraw
 from snakesteer.figures.style import save_figure, themed
-from snakesteer.tables import judged
+from snakesteer.tables import dose, judged
 
 
 def draw_figure(kind: str, inputs: Inputs, settings: Mapping[str, Any], stem: str | Path) -> None:
@@ -33,7 +33,7 @@ def draw_figure(kind: str, inputs: Inputs, settings: Mapping[str, Any], stem: st
     with themed(given):
         try:
             figure, numbers = plugins.load("figures", kind).draw(inputs, given)
-            notes = notes_of(inputs, given)
+            notes = [*notes_of(inputs, given), *dose.told(numbers)]
         except NothingToDraw:
             if not inputs.absent:
                 raise

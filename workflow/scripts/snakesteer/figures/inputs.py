@@ -9,12 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from snakesteer.core.errors import StudyError
 from snakesteer.storage.files import read_json, read_provenance, read_table, read_tensors
 from snakesteer.tables.categories import without_categories
-from snakesteer.tables.draws import DRAWS, with_ranges, without_draws
+from snakesteer.tables.draws import DRAW, DRAWS, single_draws, with_ranges, without_draws
 from snakesteer.tables.vector_intervals import with_intervals
 
 # Kind of table -> a column that no other kind has.
@@ -33,7 +32,8 @@ class Inputs:
     `behaviour_tables.BEHAVIOUR_COLUMNS`) holding the rows of the figure's sweeps and no others;
     `arrays` are mean activations or vectors by display order, each [n_layers, hidden], or else
     `histograms` of them (`histograms.HISTOGRAM_COLUMNS`). `vectors` and `cosines` are the study's
-    vectors in numbers (`vectors.described`). `tables` are all tables, whatever they are of.
+    vectors in numbers (`vectors.described`). `tables` are all tables, whatever they are of,
+    and `drawn` of those with draws the rows of each by itself.
     `effects` are tables of slopes of questions by what they are, "items", "slopes" and, if there
     are controls, "control" (`tables.slopes`, `tables.null`).
     `chosen` is a choice among candidates (`sweeps.candidates.choose`).
@@ -49,6 +49,7 @@ class Inputs:
     cosines: pd.DataFrame | None = None
     tables: Sequence[pd.DataFrame] = ()
     effects: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    drawn: Sequence[pd.DataFrame] = ()
     chosen: Mapping[str, Any] | None = None
     absent: Sequence[str] = ()
     unqualified: Sequence[str] = ()
@@ -85,7 +86,8 @@ def read_inputs(
     of its draws in their place, and how many in the column `draws`. A table without rows is one
     that published results are missing for altogether.
     """
-    read = [_shown(table, intervals) for path in tables if len(table := read_table(path))]
+    held = [table.to_pandas() for path in tables if len(table := read_table(path))]
+    read = [_shown(table, intervals) for table in held]
     joined = {}
     for kind, column in _COLUMN.items():
         of_kind = [without_categories(table) for table in read if column in table]
@@ -96,6 +98,7 @@ def read_inputs(
     return Inputs(
         **joined,
         tables=read,
+        drawn=[single_draws(table) for table in held if DRAW in table],
         arrays={name: next(iter(read_tensors(path).values())) for name, path in arrays.items()},
         vectors=vectors,
         cosines=cosines,
@@ -115,6 +118,6 @@ def _what(path: str) -> str:
     return Path(path).suffixes[-2].removeprefix(".")
 
 
-def _shown(table: pa.Table, intervals: Literal["items", "vectors", "both"]) -> pd.DataFrame:
-    shown = without_draws(table.to_pandas())
+def _shown(table: pd.DataFrame, intervals: Literal["items", "vectors", "both"]) -> pd.DataFrame:
+    shown = without_draws(table)
     return with_ranges(shown) if DRAWS in shown else with_intervals(shown, intervals)

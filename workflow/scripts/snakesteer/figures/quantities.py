@@ -14,7 +14,7 @@ from snakesteer.core.errors import StudyError
 from snakesteer.figures.inputs import Inputs, NothingToDraw
 from snakesteer.figures.style import PALETTE, label, layers_said
 from snakesteer.tables.categories import of_category
-from snakesteer.tables.draws import DRAWS, LEAST, MOST, draws_of
+from snakesteer.tables.draws import DRAW, DRAWS, LEAST, MOST, draws_of
 
 CURVE = ["vector", "layer", "read_at"]
 _READ_AT = {"source_layer": "of layer", "source_position": "of position"}
@@ -24,7 +24,8 @@ _MARKERS = ["o", "^", "s", "v", "D", "<", ">"]  # as many as do not repeat with 
 
 def quantity(inputs: Inputs, shown: Mapping[str, Any]) -> pd.DataFrame:
     """The rows of a table with `sweep`, `vector`, `layer`, `coefficient`, `source`, `unsteered`,
-    and the column's `value` with its interval, `low` and `high` (NaN where it has none).
+    and the column's `value` with its interval, `low` and `high` (NaN where it has none). Rows of
+    single draws have their `draw`.
 
     `read_at` says what the vector is read at where that is chosen among several, else "". Where
     rows are means of draws, `draws` says of how many, and the interval is their range.
@@ -47,6 +48,8 @@ def quantity(inputs: Inputs, shown: Mapping[str, Any]) -> pd.DataFrame:
         low=rows.get(f"{column}_low", np.nan),
         high=rows.get(f"{column}_high", np.nan),
     )
+    if DRAW in rows:
+        numbers[DRAW] = rows[DRAW]
     if DRAWS in rows:
         drawn = rows[DRAWS].notna()
         numbers = numbers.assign(

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from snakesteer.core import missing
-from snakesteer.study.figures import Figure, WithIntervals
+from snakesteer.study.figures import Figure, WithDose, WithIntervals
 from snakesteer.study.schema import Study
 from snakesteer.study.tables import Table
+from snakesteer.tables import dose
 
 _WITHOUT_ITEMS = "Published means without their items have no intervals."
 
@@ -24,7 +26,7 @@ def caption(study: Study, name: str, tables: Sequence[str] = ()) -> str:
     intervals are over.
 
     `tables` are the paths of the tables it is drawn from. Those that do not exist yet count as
-    full.
+    full. How many doses are not known is said once the figure is drawn.
     """
     figure = study.figures[name]
     absent = {Path(path).stem for path in tables if _is_empty(path, figure)}
@@ -33,6 +35,8 @@ def caption(study: Study, name: str, tables: Sequence[str] = ()) -> str:
         return "Not drawn: published results are absent."
     said = [figure.caption or "", *_designs(study, figure), *figure.said(study, absent)]
     said += figure.drawn_several(study, absent)
+    if isinstance(figure, WithDose) and figure.dose != "coefficient":
+        said += _doses_left_out(name, tables)
     if isinstance(figure, WithIntervals):
         items, vectors = figure.items(absent), "resamples of the vectors"
         over = {
@@ -49,6 +53,14 @@ def caption(study: Study, name: str, tables: Sequence[str] = ()) -> str:
         if "documents" in over:
             said.append("The number of documents stands below the figure.")
     return " ".join(filter(None, said))
+
+
+def _doses_left_out(name: str, tables: Sequence[str]) -> list[str]:
+    """What the figure, if it is drawn, leaves out; its numbers lie beside the tables' folder."""
+    if not tables:
+        return []
+    numbers = Path(tables[0]).parent.parent / "figures" / f"{name}.csv"
+    return dose.told(pd.read_csv(numbers)) if numbers.is_file() else []
 
 
 def _has_intervals(study: Study, name: str) -> bool:

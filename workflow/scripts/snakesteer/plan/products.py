@@ -88,24 +88,30 @@ def described_vectors(graph: Graph) -> Product:
     that they, or what they are controls of, are made of."""
     study = graph.study
     settings: list[dict[str, Any]] = []
+    about: dict[str, Any]
     paths: list[str] = []
     vectors: list[str] = []
     for name, entry in study.vectors.items():
         of = study.vectors[entry.of] if isinstance(entry, ControlVector) else entry
-        samples: dict[str, list[int]] = {}
-        for role, named in of.activations().items():
-            samples[role] = []
-            for each in named:
-                (path,) = activations(graph, each).paths
-                paths += [] if path in paths else [path]
-                samples[role].append(paths.index(path))
+        samples = {role: _placed(graph, named, paths) for role, named in of.activations().items()}
         about = {"name": name, "method": entry.method, "model": study.model_of(name)}
+        about |= {"made_of": _placed(graph, study.activations_of(name), paths)}
         draws = study.draws_of([name])
         made = drawn_vectors(graph, name, draws[name]) if draws else vector(graph, name)
         vectors.append(made.paths[0])
         settings.append(about | {"samples": samples} | ({"draws": draws[name]} if draws else {}))
     inputs = {"vectors": tuple(vectors), "activations": tuple(paths)}
     return Product("vectors", settings, {role: given for role, given in inputs.items() if given})
+
+
+def _placed(graph: Graph, names: Iterable[str], paths: list[str]) -> list[int]:
+    """Where the files of activations stand among paths, to which those that lack are added."""
+    places = []
+    for name in names:
+        (path,) = activations(graph, name).paths
+        paths += [] if path in paths else [path]
+        places.append(paths.index(path))
+    return places
 
 
 def figure(graph: Graph, name: str) -> Product:
@@ -117,14 +123,14 @@ def figure(graph: Graph, name: str) -> Product:
         layers = getattr(figure, "layers", None) or "all"
         for model in filter(None, figure.models(study)):
             layer_sets(graph, f"figures.{name}.layers", model, layers)
-    settings = figure.model_dump(exclude={"caption", "choice"}) | figure.settings(study)
+    settings = figure.model_dump(exclude={"caption", "choice", "dose"}) | figure.settings(study)
     settings["arrays"] = [*means, *vectors]
     settings["labels"] = {shown: title for shown, title in figure.labels(study).items() if title}
     inputs = {
         "tables": _table_paths(graph, figure.tables(study)),
         "means": tuple(mean(graph, item).paths[0] for item in means),
         "vectors": tuple(vector(graph, item).paths[0] for item in vectors),
-        "described": tuple(map(graph.path, DESCRIBED)) if figure.describes_vectors else (),
+        "described": tuple(map(graph.path, DESCRIBED)) if figure.reads_lengths(study) else (),
         "choice": tuple(candidate(graph, figure.marks).paths) if figure.marks else (),
         "effects": _effects_of(graph, figure.shown_effects) if figure.shown_effects else (),
     }

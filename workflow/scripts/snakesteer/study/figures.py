@@ -9,16 +9,29 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from snakesteer.core.errors import StudyError
 from snakesteer.study.activations import Activations
 from snakesteer.study.choices import AnyChoice, CandidateChoice
 from snakesteer.study.columns import Better, Column
 from snakesteer.study.designs import AloneDesign, PartEntry, TogetherDesign
+from snakesteer.study.doses import (
+    DOSE,
+    SHARE,
+    SHARE_SAID,
+    Dose,
+    KlDose,
+    adds_alone,
+    check_shares,
+    check_signed,
+    kl_alone,
+    kl_tables,
+)
 from snakesteer.study.effects import Effects
 from snakesteer.study.entries import (
     Count,
+    Distinct,
     Entry,
     Layer,
     Layers,
@@ -27,6 +40,8 @@ from snakesteer.study.entries import (
     Names,
     Number,
     Numbers,
+    Positive,
+    Some,
     TableName,
     TableNames,
 )
@@ -64,6 +79,7 @@ class Shown(Protocol):
     def collapse_of(self, table: str) -> float: ...
     def vectors_of(self, sweep: SweepEntry) -> list[str]: ...
     def draws_of(self, vectors: Iterable[str]) -> dict[str, int]: ...
+    def activations_of(self, vector: str) -> list[str]: ...
 
 
 CATEGORY = (
@@ -149,6 +165,10 @@ class Figure(Entry):
     def arrays(self, study: Shown) -> tuple[list[str], list[str]]:
         """The activations whose means it is drawn from, and the vectors."""
         return [], []
+
+    def reads_lengths(self, study: Shown) -> bool:
+        """Whether it is drawn from the vectors in numbers."""
+        return self.describes_vectors
 
     def settings(self, study: Shown) -> dict[str, Any]:
         """What other entries decide of how it is drawn."""
@@ -388,9 +408,14 @@ class OfAnyMeasure(WithIntervals):
     draws: ClassVar = {"sweeps": Drawn()}
     any_table: ClassVar = True
 
+    @property
+    def shown(self) -> list[str]:
+        """The tables whose column it draws."""
+        return self.drawn
+
     def check(self, entry: str, study: Shown) -> None:
         measures, labels = {}, {}
-        for name in self.drawn:
+        for name in self.shown:
             measures[study.table(name).measure] = name
             shown = self._shown(entry, study, name)
             labels[shown["label"]] = f"{shown['column']} of sweeps.{name} ({shown['label']})"
@@ -404,9 +429,9 @@ class OfAnyMeasure(WithIntervals):
             )
 
     def settings(self, study: Shown) -> dict[str, Any]:
-        shown = [self._shown("", study, name) for name in self.drawn]
+        shown = [self._shown("", study, name) for name in self.shown]
         titles = {}
-        for name in self.drawn:
+        for name in self.shown:
             if title := getattr(study.table(name), "title", None):
                 titles[name] = title
         return {"shown": shown, "titles": titles}
@@ -416,7 +441,7 @@ class OfAnyMeasure(WithIntervals):
 
     def labels(self, study: Shown) -> dict[str, str | None]:
         titles = {}
-        for name in self.drawn:
+        for name in self.shown:
             table = study.table(name)
             for vector in [] if isinstance(table, Table) else table.steered:
                 titles[vector] = study.title_of("behaviours", vector)
@@ -438,15 +463,105 @@ class WithControls(OfAnyMeasure):
         return [_GREY[len(controls) > 1]] if controls else []
 
 
-class CurvesFigure(WithControls):
-    """Any measure over the coefficient, a line for each vector and layer."""
+class WithDose(OfAnyMeasure):
+    """Such a figure of how strongly is steered."""
+
+    dose: Dose
+
+    draws: ClassVar = {"sweeps": Drawn(), "dose": Drawn("divergence")}
+
+    def named(self, field: str) -> list[str]:
+        if field == "dose":
+            return self.dose.tables if isinstance(self.dose, KlDose) else []
+        return super().named(field)
+
+    @property
+    def shown(self) -> list[str]:
+        return [name for field in self.draws if field != "dose" for name in self.named(field)]
+
+    @property
+    def drawn(self) -> list[str]:
+        return list(dict.fromkeys(super().drawn))
+
+    def check(self, entry: str, study: Shown) -> None:
+        super().check(entry, study)
+        if self.dose == "coefficient":
+            return
+        for name in self.shown:
+            table = study.table(name)
+            check_signed(f"{entry}.dose", name, table)
+            assert isinstance(table, Table)
+            if self.dose == "share":
+                vectors = study.vectors_of(table.sweep)
+                check_shares(f"{entry}.dose", name, table, vectors, study.activations_of)
+        self._dose(f"{entry}.dose", study)
+
+    def reads_lengths(self, study: Shown) -> bool:
+        return self.dose != "coefficient" and any(map(adds_alone, self._shown_own(study).values()))
+
+    def settings(self, study: Shown) -> dict[str, Any]:
+        dose = {} if self.dose == "coefficient" else {"dose": self._dose("", study)}
+        return super().settings(study) | dose
+
+    def _dose(self, entry: str, study: Shown) -> dict[str, Any]:
+        """What a figure gets of a dose that is not the coefficient: its `axis` and `label`, the
+        tables whose points have a `share`, and by table those of their `kl`, on one `source`.
+
+        Raises StudyError for KL that is not of what is drawn, or on several sources.
+        """
+        tables = self._shown_own(study)
+        dose: dict[str, Any] = {"share": [name for name in tables if adds_alone(tables[name])]}
+        if not isinstance(self.dose, KlDose):
+            return dose | {"axis": "share", "label": SHARE}
+        given = {}
+        for name in self.dose.tables:
+            shown = _quantity(entry, study, name, "kl", self.dose.source)
+            if self.dose.source is None and on_several(study, name):
+                raise StudyError(
+                    f"{entry} names sweeps.{name}, which is on {', '.join(study.titles_of(name))}; "
+                    "give it `source`, one of these."
+                )
+            table = study.table(name)
+            check_signed(entry, name, table)
+            assert isinstance(table, Table)
+            given[name] = table
+        dose |= {"axis": "kl", "label": shown["label"], "source": self.dose.source}
+        return dose | {
+            "kl": {name: kl_tables(entry, name, table, given) for name, table in tables.items()}
+        }
+
+    def _shown_own(self, study: Shown) -> dict[str, Table]:
+        tables = {name: study.table(name) for name in self.shown}
+        return {name: table for name, table in tables.items() if isinstance(table, Table)}
+
+    def _kl_said(self) -> str:
+        """What the KL is of."""
+        tables = " and ".join(f"sweeps.{name}" for name in self.named("dose"))
+        source = self.dose.source if isinstance(self.dose, KlDose) else None
+        return f"KL: that of {tables}" + (f" on {source}" if source else "")
+
+
+class CurvesFigure(WithDose, WithControls):
+    """Any measure over the coefficient or another dose, a line for each vector and layer."""
 
     kind: Literal["curves"]
+    dose: Dose = Field("coefficient", description=DOSE)
     layers: list[LayerSet] | None = Field(None, description="All of the sweeps' if left out.")
     log: bool = Field(False, description="Logarithmic scale of the measure.")
 
+    draws: ClassVar = {"sweeps": Drawn(), "controls": Drawn(), "dose": Drawn("divergence")}
+
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         said = super().said(study, absent)
+        if self.dose == "share":
+            said.append(SHARE_SAID)
+        if isinstance(self.dose, KlDose):
+            said.append(
+                f"{self._kl_said()}, with the sign of the coefficient, its intervals level. Points "
+                "without one are left out."
+            )
+            if self.drawn_several(study, absent):
+                said.append("A mean of draws stands at the mean of their KL.")
         if self.log:
             said.append(_NO_LOGARITHM)
         return said
@@ -573,6 +688,32 @@ class PointsFigure(OfAnyMeasure):
     one title share a row."""
 
     kind: Literal["points"]
+
+
+class EqualDoseFigure(WithDose):
+    """Any measure at equal KL, a row for each vector and layer, with a point for each KL and sign
+    of the coefficient: interpolated along each curve, never beyond it."""
+
+    kind: Literal["equal-dose"]
+    dose: Annotated[KlDose, BeforeValidator(kl_alone)] = Field(
+        description="The KL that curves are compared at, as `{kl: TABLE}`."
+    )
+    at: Annotated[list[Positive], Some, Distinct] = Field(
+        description="KLs in nats, as [0.1, 0.5]; each is sought on either side of 0."
+    )
+    layers: list[LayerSet] | None = Field(None, description="All of the sweeps' if left out.")
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        said = [
+            *super().said(study, absent),
+            f"{self._kl_said()}. Values lie on the straight line, over the KL, between the two "
+            "neighbouring coefficients at which the curve, from 0 on, first comes to it. Where a "
+            "curve does not come to it, its place is empty. Intervals are interpolated likewise "
+            "and do not have the uncertainty of the KL.",
+        ]
+        if self.drawn_several(study, absent):
+            said.append("Each draw is taken at its own KL.")
+        return said
 
 
 class InterferenceFigure(OfAnyMeasure):
@@ -1069,6 +1210,7 @@ AnyFigure = Annotated[
     | CurvesFigure
     | LayersFigure
     | PointsFigure
+    | EqualDoseFigure
     | InterferenceFigure
     | AgainstFigure
     | DistributionsFigure

@@ -17,11 +17,11 @@ _INTRODUCTION = """# The study file
 
 One YAML file describes a study. `name` is its folder under `results/`, and `question` says in plain
 words what it asks, which stands first on its page. Its sections hold named entries, and entries
-refer to each other by name. `extends: other.yaml` starts from another study, key by key; a key set to `null` is removed,
-and a model, corpus, behaviour, vector or figure that is given another `source`, `method` or `kind`
-is replaced as a whole, and so are `inject` and `coefficients` of a sweep that are given in another
-form. `layers` count decoder blocks from 0, and a layer's activation is
-that block's output. A layer with a decimal point is a fraction of the model's depth: 0.0 is the
+refer to each other by name. `extends: other.yaml` starts from another study, key by key; a key set
+to `null` is removed, and a model, corpus, behaviour, vector or figure that is given another
+`source`, `method` or `kind` is replaced as a whole, and so are `inject` and `coefficients` of a
+sweep that are given in another form. `layers` count decoder blocks from 0, and a layer's activation
+is that block's output. A layer with a decimal point is a fraction of the model's depth: 0.0 is the
 first, 1.0 the last, and in between stands the nearest one, of two equally near ones the lower (of
 32 layers 0.25 is layer 8, 0.5 layer 15); two fractions that are one layer are that layer once, and
 a set of one layer, `[15]`, is that layer. In a figure of models of different depth a fraction is

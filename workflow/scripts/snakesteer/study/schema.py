@@ -38,6 +38,7 @@ from snakesteer.study.corpora import (
     Shuffle,
 )
 from snakesteer.study.designs import DESIGNS, AloneDesign, PartEntry
+from snakesteer.study.doses import KlDose
 from snakesteer.study.effects import Effects
 from snakesteer.study.entries import Count, Entry, Name, Seed, Titled
 from snakesteer.study.exports import Export, Exports
@@ -254,6 +255,15 @@ class Study(Entry):
                 )
         return next(iter(several.values()), None)
 
+    def activations_of(self, vector: str) -> list[str]:
+        """The activations that a vector is made of, whatever it is scaled by; none of a vector that
+        is from a file, or that was chosen."""
+        entry = self.vectors[vector]
+        found = list(chain(*entry.activations().values()))
+        for name in [] if isinstance(entry, ChosenVector) else chain(*entry.vectors().values()):
+            found += self.activations_of(name)
+        return list(dict.fromkeys(found))
+
     def _models_of(self, vector: str) -> set[str]:
         models = set()
         for entry in self._made_of(vector):
@@ -380,7 +390,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
         *PUBLISHED,
     ),
     "effects": (Effects,),
-    "figures": (*FIGURES, Axis),
+    "figures": (*FIGURES, Axis, KlDose),
     "scorecards": (Scorecard,),
     "statistics": (Statistics,),
 }

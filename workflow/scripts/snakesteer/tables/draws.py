@@ -44,6 +44,11 @@ def without_draws(table: pd.DataFrame) -> pd.DataFrame:
     return table[table[DRAW].isna()].drop(columns=DRAW).reset_index(drop=True)
 
 
+def single_draws(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each draw of a table by itself, without their means."""
+    return table[table[DRAW].notna()].drop(columns=DRAWS).reset_index(drop=True)
+
+
 def draws_of(rows: pd.DataFrame) -> int:
     """Of how many draws rows are means; 0 for rows that are none."""
     return int(rows[DRAWS].fillna(0).max()) if DRAWS in rows else 0
