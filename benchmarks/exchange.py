@@ -74,10 +74,10 @@ Logits = Callable[[Sequence[int]], np.ndarray]
 
 @dataclass(frozen=True)
 class Tool:
-    """What reads a file of one format.
+    """What reads a file of one format, `form`.
 
-    `opened` gives the logits under what is in the file, or unsteered where there is none. Where it
-    computes `exact`ly, it is held to `AT_MOST`.
+    `opened` gives the logits under what is in the file, or unsteered without one. `exact` tools are
+    held to `AT_MOST`, the others to their own distance unsteered.
     """
 
     name: str
@@ -171,8 +171,10 @@ def of_llama_cpp(model: llama_cpp.Llama, path: Path | None) -> Iterator[Logits]:
 
 
 def directions(path: Path, n_layers: int, hidden: int) -> np.ndarray:
-    """What llama.cpp's programs hand to `llama_set_adapter_cvec`, [n_layers - 1, hidden] from layer
-    1 on: `common_control_vector_load`, which its library leaves out."""
+    """What llama.cpp is handed for a file, [n_layers - 1, hidden] from layer 1 on.
+
+    As its programs do it (`common_control_vector_load`), which its library leaves out.
+    """
     data = np.zeros((n_layers - 1, hidden), np.float32)
     for tensor in gguf.GGUFReader(path).tensors:
         name, _, layer = tensor.name.partition(".")
@@ -371,13 +373,12 @@ def row(
     moved: tuple[float, float],
 ) -> dict[str, Any]:
     """Distances in nats: from the engine's log-probabilities, and of those by steering."""
-    named = {"tool": tool.name, "version": tool.version, "format": tool.form, "exact": tool.exact}
-    found = {"layer": layer, "shift": shift}
-    for name, (mean, largest) in zip(
-        ("steered", "unsteered", "moved"), (steered, unsteered, moved), strict=True
-    ):
+    found = {"tool": tool.name, "version": tool.version, "format": tool.form, "exact": tool.exact}
+    found |= {"layer": layer, "shift": shift}
+    distances = {"steered": steered, "unsteered": unsteered, "moved": moved}
+    for name, (mean, largest) in distances.items():
         found |= {f"{name}_mean": mean, f"{name}_largest": largest}
-    return named | found
+    return found
 
 
 def as_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -385,14 +386,13 @@ def as_table(rows: Sequence[dict[str, Any]]) -> str:
     layers = [f"layer {layer}" for layer in LAYERS]
     lines = ["| tool | version | format | unsteered | " + " | ".join(layers) + " |"]
     lines.append("| --- " * (4 + len(LAYERS)) + "|")
-    found: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for each in rows:
-        found.setdefault((abs(each["shift"]), f"{each['tool']}{BESIDE[each['shift']]}"), []).append(
-            each
-        )
-    for (_, name), own in sorted(found.items(), key=lambda item: item[0][0]):
-        cells = [name, own[0]["version"], own[0]["format"], shown(own[0], "unsteered")]
-        cells += [shown(each, "steered") for each in own]
+        found.setdefault((each["tool"], each["shift"]), []).append(each)
+    in_place_first = sorted(found.items(), key=lambda line: line[0][1] != 0)
+    for (tool, shift), own in in_place_first:
+        cells = [tool + BESIDE[shift], own[0]["version"], own[0]["format"]]
+        cells += [shown(own[0], "unsteered"), *(shown(each, "steered") for each in own)]
         lines.append(f"| {' | '.join(cells)} |")
     of_first = [each for each in rows if each["tool"] == rows[0]["tool"]]
     moved = [shown(each, "moved") for each in of_first]
