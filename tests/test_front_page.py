@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from snakesteer.figures.inputs import Inputs
+from snakesteer.reports.effect_findings import of_controls, of_slopes
 from snakesteer.reports.findings import Finding, Measured, findings, points_of, shown
 from snakesteer.reports.front_page import (
     Found,
@@ -196,6 +197,58 @@ def test_scorecards_texts_and_cost_in_short() -> None:
         "Models read 1,000 tokens.",
         "The largest job took 0.9 GB of memory.",
     ]
+
+
+def test_effects_are_told_with_shares_draws_and_tests() -> None:
+    slope = {
+        "vector": "kind",
+        "layer": "3",
+        "behaviour": "kind",
+        "by": "all",
+        "items": 200,
+        "mean": 0.5,
+        "mean_low": 0.4,
+        "mean_high": 0.6,
+        "anti_share": 0.25,
+        "anti_share_low": 0.2,
+        "anti_share_high": 0.31,
+        "reliability": 0.9,
+    }
+    rows = pd.DataFrame([slope, slope | {"by": "answer"}, slope | {"vector": "random", "draw": 0}])
+    assert list(of_slopes(rows, ASKED["labels"])) == [
+        "Kindness, layer 3: the propensity of a question on Kindness changes by +0.5 [0.4, 0.6] a "
+        "coefficient. 25 % of 200 questions [20 %, 31 %] move the wrong way. Halves of the "
+        "coefficients agree: reliability 0.9."
+    ]
+    effect = {
+        "vector": "kind",
+        "layer": "3",
+        "source": "kind",
+        "control": "random",
+        "quantity": "slope",
+        "coefficient": math.nan,
+        "effect": 0.5,
+        "difference": 0.45,
+        "difference_low": 0.3,
+        "difference_high": 0.6,
+        "draws": 99,
+        "band_low": -0.1,
+        "band_high": 0.2,
+        "rank": 1,
+        "p": 0.01,
+        "p_holm": math.nan,
+        "p_bh": 0.02,
+        "tests": 12,
+    }
+    assert list(of_controls(pd.DataFrame([effect]), "Score", ASKED["labels"])) == [
+        "Kindness, layer 3, on Kindness: slope +0.5, which is +0.45 [0.3, 0.6] from the mean of 99 "
+        "draws of Random (range −0.1 to 0.2). Rank 1 of 100, p = 0.01; corrected for 12 tests: "
+        "Benjamini-Hochberg 0.02."
+    ]
+    few = effect | {"quantity": "score", "coefficient": 2.0, "p": math.nan, "draws": 5}
+    (said_of_few,) = of_controls(pd.DataFrame([few]), "Score", ASKED["labels"])
+    assert "layer 3, coefficient +2, on Kindness: Score +0.5" in said_of_few
+    assert said_of_few.endswith("Too few draws for a test at 0.05.")
 
 
 def test_the_page_says_all_and_escapes_what_it_is_given() -> None:

@@ -360,9 +360,20 @@ def counted(jobs: str) -> Counter[str]:
     return Counter(found | ({"front_page": 1} if "study" in found else {}))
 
 
+class Imports(ModuleFinder):
+    """Finds imports, without those of the package's own names, which wait until they are asked for.
+
+    So its `__init__` has them for type checkers alone.
+    """
+
+    def scan_code(self, co: Any, m: Any) -> None:
+        if m.__name__ != "snakesteer":
+            super().scan_code(co, m)
+
+
 def modules_of(file: Path) -> set[str]:
     """Modules of the package that a file imports, and itself, found by the standard library."""
-    finder = ModuleFinder(path=[str(SCRIPTS)])
+    finder = Imports(path=[str(SCRIPTS)])
     finder.run_script(str(file))
     files = (module.__file__ for module in finder.modules.values())
     return {str(Path(file).relative_to(SCRIPTS)) for file in files if file}

@@ -5,7 +5,7 @@ import pandas as pd
 from script_job import job
 from snakesteer.figures.inputs import NothingToDraw, read_inputs
 from snakesteer.figures.style import label
-from snakesteer.reports import front_page
+from snakesteer.reports import effect_findings, front_page
 from snakesteer.reports.findings import Measured, findings, points_of
 from snakesteer.storage.files import read_json, read_table, read_tensors, write_text
 
@@ -24,7 +24,7 @@ with job(snakemake):
                 points = points_of(inputs, entry["name"], column)
             except NothingToDraw:  # of what is published, all of it may be missing
                 continue
-            said = Measured(
+            about = Measured(
                 entry["name"],
                 title,
                 points,
@@ -32,26 +32,39 @@ with job(snakemake):
                 asked["labels"],
                 entry["relative"],
             )
-            measured.append((entry, column, said))
+            measured.append((entry, column, about))
     controls = dict(asked["controls"])
-    steered = {entry["name"]: said.points["vector"].iloc[0] for entry, _, said in measured}
+    steered = {entry["name"]: about.points["vector"].iloc[0] for entry, _, about in measured}
     for control, of in asked["control_tables"].items():
         if control in steered and of in steered:
             controls.setdefault(steered[control], steered[of])
     found = []
-    for entry, column, said in measured:
+    for entry, column, about in measured:
         others = pd.concat([each.points for _, of, each in measured if of == column])
-        own = list(findings(said, controls, others))
+        own = list(findings(about, controls, others))
         from_validation = entry["split"] == "validation"
         found.append(
             front_page.Found(
                 entry["name"],
                 entry["title"] or label(entry["name"].replace(".", ": "), {}),
-                said.title,
+                about.title,
                 own,
                 from_validation,
             )
         )
+
+    effects = []
+    for path in snakemake.input.get("slopes", []):
+        name = Path(path).name.split(".")[0]
+        said = list(effect_findings.of_slopes(read_table(path).to_pandas(), asked["labels"]))
+        title = f"{label(name, {})}: single questions"
+        effects.append(front_page.Effects(f"{name}.slopes", title, said))
+    for path in snakemake.input.get("controls", []):
+        name = Path(path).name.split(".")[0]
+        column, rows = asked["effects"][name], read_table(path).to_pandas()
+        said = list(effect_findings.of_controls(rows, column, asked["labels"]))
+        title = f"{label(name, {})}: against controls"
+        effects.append(front_page.Effects(f"{name}.control", title, said))
 
     chosen: dict[str, str] = {}
     choices = {}
@@ -78,6 +91,7 @@ with job(snakemake):
         figures=[
             front_page.Shown(name, captions[name], pictures[name]) for name in asked["figures"]
         ],
+        effects=effects,
         vectors=front_page.vector_rows(vectors, asked["vectors"], layers, chosen),
         choices=choices,
         texts=texts,

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from snakesteer.study.coefficients import Chosen, Magnitudes, Range
+from snakesteer.study.controls import column_of
+from snakesteer.study.effects import Effects
 from snakesteer.study.figures import columns_of
 from snakesteer.study.models import PackagedFile
 from snakesteer.study.published import PublishedSweep
@@ -34,6 +36,7 @@ def contents(plan: Plan) -> dict[str, Any]:
             if isinstance(entry, ControlVector)
         },
         "control_tables": _control_tables(study),
+        "effects": {name: _column_title(study, each) for name, each in study.effects.items()},
         "figures": list(study.figures),
         "vectors": {name: entry.method for name, entry in study.vectors.items()},
         "choices": {
@@ -55,6 +58,8 @@ def inputs(plan: Plan) -> dict[str, list[str] | str]:
         "samples": [plan.path("tables", f"{name}.parquet") for name in plan.samples],
         "pages": [plan.path("samples", f"{name}.html") for name in [*plan.samples, *plan.texts]]
         + ([plan.path("published.html")] if plan.published else []),
+        "slopes": [plan.path("effects", f"{name}.slopes.parquet") for name in plan.slopes],
+        "controls": [plan.path("effects", f"{name}.control.parquet") for name in plan.controls],
         "figures": [plan.path("figures", f"{name}.png") for name in plan.figures],
         "vectors": [made.paths[0] for made in plan.vectors.values()],
         "choices": list(contents(plan)["choices"].values()),
@@ -121,6 +126,11 @@ def _table(study: Study, name: str) -> dict[str, Any]:
         "relative": _is_relative(table),
         "split": split,
     }
+
+
+def _column_title(study: Study, entry: Effects) -> str:
+    """What an entry of effects holds against controls beside slopes."""
+    return columns_of(study.table(entry.sweep))[column_of(study, entry)].label
 
 
 def _is_relative(table: Table | PublishedSweep) -> bool:

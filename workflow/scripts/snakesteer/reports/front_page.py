@@ -33,6 +33,15 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Effects:
+    """What one table of effects says, in sentences."""
+
+    table: str
+    title: str
+    sentences: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Shown:
     """A figure: its name, its caption, and its PNG file."""
 
@@ -86,6 +95,7 @@ class FrontPage:
     asked: Mapping[str, Any]
     found: Sequence[Found]
     figures: Sequence[Shown]
+    effects: Sequence[Effects] = ()
     vectors: Sequence[VectorRow] = ()
     choices: Mapping[str, str] = field(default_factory=dict)
     texts: Sequence[Texts] = ()
@@ -354,6 +364,13 @@ was chosen on other texts.</p>
 {% if chosen_from %}<details><summary>On validation texts, which choices are made from</summary>
 {% for found in chosen_from %}{{ told(found) }}{% endfor %}</details>{% endif %}
 {% else %}<p>Nothing was measured.</p>{% endif %}
+{% for found in front.effects if found.sentences %}
+<h3>{{ found.title }} <a class="soft" href="effects/{{ found.table }}.parquet">table</a></h3>
+{% for part in [found.sentences[:first], found.sentences[first:]] if part %}
+{% if not loop.first %}<details><summary>{{ part | length }} more</summary>{% endif %}
+<ul>{% for sentence in part %}<li>{{ sentence }}{% endfor %}</ul>
+{% if not loop.first %}</details>{% endif %}
+{% endfor %}{% endfor %}
 {% if front.choices %}<h3>Choices</h3><ul>
 {% for name, said in front.choices.items() %}<li><b>{{ name }}</b>: {{ said }}{% endfor %}</ul>
 {% endif %}
