@@ -53,3 +53,4 @@ rule all:
         expand(PLAN.path("vectors", "{name}.safetensors"), name=PLAN.study_vectors),
         [exported_to(*of) for of in [*PLAN.exported_files, *PLAN.exported_folders]],
         expand(PLAN.path("choices", "{name}.json"), name=PLAN.candidates),
+        expand(PLAN.path("choices", "{name}.parquet"), name=PLAN.candidates),

@@ -23,11 +23,12 @@ rule choice:
 
 
 rule candidate:
-    """One candidate of many, by a rule on validation data."""
+    """One candidate of many, by a rule on validation data, and how certain that is."""
     input:
         unpack(PLAN.inputs("candidate")),
     output:
         "results/cache/choices/{name}.{key}.json",
+        "results/cache/choices/{name}.{key}.parquet",
     log:
         "results/logs/candidate/{name}.{key}.log",
     benchmark:
@@ -47,11 +48,16 @@ rule candidate:
 
 
 rule study_choice:
-    """The candidate that was chosen, under the choice's name in the study."""
+    """The candidate that was chosen, and all of them, under the choice's name in the study."""
     input:
-        lambda wildcards: PLAN.candidates[wildcards.name].paths,
+        unpack(
+            lambda wildcards: dict(
+                zip(["choice", "candidates"], PLAN.candidates[wildcards.name].paths)
+            )
+        ),
     output:
-        PLAN.path("choices", "{name}.json"),
+        choice=PLAN.path("choices", "{name}.json"),
+        candidates=PLAN.path("choices", "{name}.parquet"),
     log:
         f"results/logs/study_choice/{STUDY}/{{name}}.log",
     wildcard_constraints:
@@ -62,4 +68,4 @@ rule study_choice:
     message:
         "results: choice {wildcards.name}"
     shell:
-        "cp {input} {output} 2> {log}"
+        "(cp {input.choice} {output.choice} && cp {input.candidates} {output.candidates}) 2> {log}"

@@ -466,7 +466,7 @@ def test_a_figure_is_marked_without_another_setting() -> None:
         (
             {"sweeps": {"later": {"coefficients": {"choice": "best"}, "inject": {"layers": [3]}}}},
             "sweeps.later.coefficients.choice names best, which chooses a candidate and has no "
-            "multipliers; list coefficients, and inject a vector of `method: chosen`.",
+            "multipliers; inject what it takes, as `inject: {choice: best}`.",
         ),
         (
             {"figures": {"over": {"choice": "multipliers"}}},

@@ -189,3 +189,12 @@ def test_each_draw_is_taken_at_its_own_kl(results: Path) -> None:
 
 def test_nothing_is_left_to_do(run: Checkout) -> None:
     assert "Nothing to be done" in run.dry_run(config=run.folder / "study.yaml")
+
+
+def test_another_dose_draws_its_figure_anew_and_makes_nothing_else(run: Checkout) -> None:
+    figures = {name: dict(figure) for name, figure in STUDY["figures"].items()}
+    figures["by-share"]["dose"] = "coefficient"
+    figures["equal"]["at"] = [0.05]
+    config = run.folder / "changed.yaml"
+    config.write_text(json.dumps(STUDY | {"figures": figures}))
+    assert run.planned(config=config) == {"all": 1, "figure": 2, "study": 1, "total": 4}

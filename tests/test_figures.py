@@ -16,6 +16,7 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from effect_rows import COEFFICIENTS, injected, job, questions, rows
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.container import ErrorbarContainer
 
@@ -25,6 +26,7 @@ from snakesteer.figures.drawing import draw_figure, notes_of
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import LOOK, PALETTE, signed
 from snakesteer.tables.next_token import ACCURACIES, SKILL_COLUMNS
+from snakesteer.tables.slopes import EffectsJob, effects
 from snakesteer.tables.two_choice import score_counts
 from snakesteer.vectors.described import cosines, of_draws, of_layers
 from snakesteer.vectors.samples import Samples
@@ -188,6 +190,17 @@ def described(positions: dict[str, list[int]] | None = None, draws: int = 0) -> 
 
 
 VECTORS = ["syco", "probe", "random", "none"]
+
+
+def slopes() -> dict[str, pd.DataFrame]:
+    """Slopes of the questions of one behaviour under two vectors."""
+    both = [injected(vector, 2) for vector in ("myopia", "code")]
+    steep = np.arange(4.0)[:, None] * COEFFICIENTS
+    raw = pd.concat([rows(each, steep) for each in both], ignore_index=True)
+    made = effects(EffectsJob((job("grid", [both]),), ("myopia",)), [[raw]], [questions(4)])
+    return {"items": made.items, "slopes": made.slopes}
+
+
 CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
     "tradeoff": lambda: (
         "tradeoff",
@@ -249,6 +262,11 @@ CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
         Inputs(tables=[divergence("moved", ("code", "text")), divergence()]),
         {"shown": [KL | {"table": "moved"}], "dose": OVER_KL, "at": [0.1, 0.6, 1.8]},
     ),
+    "equal dose of one source": lambda: (
+        "equal-dose",
+        Inputs(tables=[divergence("moved"), divergence()]),
+        {"shown": [KL | {"table": "moved"}], "dose": OVER_KL, "at": [0.125, 0.625]},
+    ),
     "layers": lambda: (
         "layers",
         Inputs(tables=[divergence(layers=("2", "3", "10")), divergence("random", layers=("2",))]),
@@ -293,6 +311,7 @@ CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
         {"shown": [KL], "coefficient": -2},
     ),
     "against": lambda: ("against", Inputs(tables=[divergence(), skill()]), AGAINST),
+    "effects": lambda: ("effects", Inputs(effects=slopes()), {"sweep": "grid", "unit": "logits"}),
     "distributions": lambda: ("distributions", Inputs(arrays=arrays()), {"layers": [4]}),
     "distributions by layer": lambda: (
         "distributions",

@@ -15,6 +15,7 @@ from snakesteer.reports.findings import Finding, Measured, findings, points_of, 
 from snakesteer.reports.front_page import (
     Found,
     FrontPage,
+    choice_said,
     chosen_in,
     cost,
     injected_layers,
@@ -165,6 +166,26 @@ def test_choices_are_told_by_vector() -> None:
     assert chosen_in({"multipliers": {"kind": {"3": cell}}}) == {"kind": "layer 3, −2 and +0.5"}
     best = {"vector": "kind", "layer": 3, "coefficient": 1.0}
     assert chosen_in({"chosen": best}) == {"kind": "layer 3, coefficient 1"}
+
+
+def test_a_choice_says_how_often_resamples_take_it() -> None:
+    best = {"vector": "kind", "layer": 3, "position": None, "coefficient": 1.0}
+    other = best | {"position": -2, "coefficient": -2.0}
+    choice = {
+        "rule": "The highest.",
+        "chosen": best | {"scores": []},
+        "candidates": 24,
+        "resamples": {
+            "resamples": 1000,
+            "chosen": 0.62,
+            "shares": [best | {"share": 0.62}, other | {"share": 0.2}],
+        },
+    }
+    assert choice_said(choice) == (
+        "The highest. Of 24 candidates it takes kind, layer 3, coefficient +1. Of 1,000 resamples "
+        "of the texts 62 % take it as well. 20 % take kind, layer 3, position −2, coefficient −2."
+    )
+    assert choice_said({"rule": "Given in the study."}) == "Given in the study."
 
 
 def test_scorecards_texts_and_cost_in_short() -> None:

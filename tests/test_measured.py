@@ -89,6 +89,7 @@ def test_figures_scorecards_and_choices_name_a_table_of_a_sweep_with_several() -
     over["sweeps"]["grid"] = {"measures": {"next_token": {**CORPORA, "corpora": ["all"]}}}
     over["choices"] = {"multipliers": {"grid": "grid.two_choice"}}
     over["figures"]["grid-search"] = {"sweep": "grid.two_choice"}
+    over["effects"] = {"grid": {"sweep": "grid.two_choice"}}
     made = plan(over)
     tables = f"results/{made.study.name}/tables"
     drawn = made.figures["general-coding"].inputs["tables"]

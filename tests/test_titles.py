@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-import numpy as np
 import pandas as pd
 import pytest
-from effect_rows import COEFFICIENTS, injected, job, questions, rows
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.figure import Figure
@@ -25,6 +23,7 @@ from test_figures import (
     described,
     divergence,
     skill,
+    slopes,
 )
 
 from snakesteer.core import plugins
@@ -32,19 +31,9 @@ from snakesteer.figures import fonts
 from snakesteer.figures.drawing import draw_figure
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import LOOK
-from snakesteer.tables.slopes import EffectsJob, effects
 
 SHOWN = ("curves", "layers", "points")
 TITLE = "_US$ and Ke$$ha, C:\\new_x^2 \\$5 ~ 100 % {a} & #1"
-
-
-def slopes() -> dict[str, pd.DataFrame]:
-    """Slopes of the questions of one behaviour under two vectors."""
-    both = [injected(vector, 2) for vector in ("myopia", "code")]
-    steep = np.arange(4.0)[:, None] * COEFFICIENTS
-    raw = pd.concat([rows(each, steep) for each in both], ignore_index=True)
-    made = effects(EffectsJob((job("grid", [both]),), ("myopia",)), [[raw]], [questions(4)])
-    return {"items": made.items, "slopes": made.slopes}
 
 
 def drawn(kind: str) -> Figure:

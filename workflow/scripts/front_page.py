@@ -71,7 +71,7 @@ with job(snakemake):
     for name, path in asked["choices"].items():
         choice = read_json(path)
         chosen |= front_page.chosen_in(choice)
-        choices[name] = choice["rule"]
+        choices[name] = front_page.choice_said(choice)
     vectors = {
         name: read_tensors(path)["vector"]
         for name, path in zip(asked["vectors"], snakemake.input.get("vectors", []), strict=True)

@@ -13,16 +13,25 @@ from snakesteer.prompts import formats, marks
 from snakesteer.prompts.tokens import Reading
 from snakesteer.prompts.which_tokens import steered as steered_at
 from snakesteer.storage.files import read_json, write_table
-from snakesteer.storage.provenance import provenance, read_vectors
-from snakesteer.sweeps.injections import part
+from snakesteer.storage.provenance import provenance, read_positions, read_vectors
+from snakesteer.sweeps.chosen import taken
+from snakesteer.sweeps.injections import parts_alone
 
 with job(snakemake, "samples"):
     asked = read(SamplesJob, snakemake.params.settings)
     manifest = read_json(snakemake.input.model[0])
-    vectors = read_vectors(
-        [asked.vector], snakemake.input.vectors, manifest, transfer=asked.transfer
-    )
-    form, positions = asked.format or formats.Format(), steered_at(asked.positions)
+    placed, coefficients = None, [*asked.coefficients]
+    if asked.candidates:
+        choices = map(read_json, snakemake.input.candidates)
+        (chosen,) = taken(asked.candidates, dict(zip(asked.choices, choices, strict=True)))
+        (placed,) = chosen.parts
+        coefficients = [value for value in chosen.coefficients or () if value is not None]
+    placed = placed or asked.placed
+    paths = dict(zip(asked.vectors, snakemake.input.vectors, strict=True))
+    given = [placed.vector], [paths[placed.vector]]
+    vectors = read_vectors(*given, manifest, transfer=asked.transfer)
+    several = read_positions(*given).get(placed.vector, [])
+    form, positions = asked.format or formats.Format(), steered_at(placed.positions)
     how = marks.How(form, Reading(asked.bos), (positions,))
     tokenizer = load_job_tokenizer(snakemake, manifest, None)
     formats.check(tokenizer, form)
@@ -30,17 +39,14 @@ with job(snakemake, "samples"):
     for sentence in formats.remarks(tokenizer, form):
         note(sentence)
     model = load_job_model(snakemake, manifest, asked)
-    for site in set(asked.sites) - {OUTPUT}:
-        check_site(model, site, [asked.layer])
-    steered = [
-        part(asked.layer, vectors[asked.vector][asked.layer], asked.operator, site, asked.positions)
-        for site in asked.sites
-    ]
+    for site in set(placed.sites) - {OUTPUT}:
+        check_site(model, site, placed.layers)
+    steered = parts_alone(placed, vectors[placed.vector], several)
     progress = Progress()
     table = continuation.run(
         model,
-        {asked.vector: injection(model, steered)},
-        asked.coefficients,
+        {placed.vector: injection(model, steered)},
+        coefficients,
         asked.prompts,
         tokens=asked.tokens,
         how=how,

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -13,6 +14,7 @@ from snakesteer.jobs.vectors import job_vectors
 from snakesteer.storage.files import read_json, read_table, write_table
 from snakesteer.storage.provenance import provenance, read_positions
 from snakesteer.sweeps import runner
+from snakesteer.sweeps.chosen import taken
 from snakesteer.sweeps.injections import steerings
 from snakesteer.sweeps.job import SweepJob
 from snakesteer.sweeps.resampled import again, joined
@@ -22,10 +24,15 @@ with job(snakemake, "sweeps"):
     codes = snakemake.params.codes
     manifest = read_json(snakemake.input.model[0])
     choice = read_json(snakemake.input.choice[0]) if "choice" in snakemake.input.keys() else None
-    positions = read_positions(sweep.vectors, snakemake.input.vectors)
+    paths = dict(zip(sweep.vectors, snakemake.input.vectors, strict=True))
+    if sweep.choices:
+        chosen = dict(zip(sweep.choices, map(read_json, snakemake.input.candidates), strict=True))
+        sweep = replace(sweep, injections=taken(sweep.injections, chosen))
+    injected = [paths[name] for name in sweep.vectors]
+    positions = read_positions(sweep.vectors, injected)
     steered = [
         steering
-        for vectors in job_vectors(snakemake.input.vectors, sweep, manifest)
+        for vectors in job_vectors(injected, sweep, manifest)
         for steering in steerings(sweep, vectors, choice, sweep.codes(codes), positions)
     ]
     longest = max((measured.max_tokens or 0 for measured in sweep.measures), default=0)

@@ -16,6 +16,9 @@ with job(snakemake):
         [read_table(path).to_pandas() for path in snakemake.input.get(role, [])]
         for role in ("sweeps", "resampled")
     )
+    if asked.choices:
+        chosen = map(read_json, snakemake.input.candidates)
+        asked = asked.of_chosen(dict(zip(asked.choices, chosen, strict=True)))
     if asked.by_category:
         questions = [read_table(path).to_pandas() for path in snakemake.input.questions]
         asked_of = dict(zip(asked.by_category, questions, strict=True))

@@ -36,7 +36,8 @@ class Inputs:
     and `drawn` of those with draws the rows of each by itself.
     `effects` are tables of slopes of questions by what they are, "items", "slopes" and, if there
     are controls, "control" (`tables.slopes`, `tables.null`).
-    `chosen` is a choice among candidates (`sweeps.candidates.choose`).
+    `chosen` is a choice among candidates (`sweeps.candidates.chosen`), `candidates` are all of them
+    (`tables.resampled_candidates.told`).
     `absent` says what is missing of published results, `unqualified` where a multiplier was chosen
     though none qualified.
     """
@@ -51,6 +52,7 @@ class Inputs:
     effects: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     drawn: Sequence[pd.DataFrame] = ()
     chosen: Mapping[str, Any] | None = None
+    candidates: pd.DataFrame | None = None
     absent: Sequence[str] = ()
     unqualified: Sequence[str] = ()
 
@@ -80,7 +82,8 @@ def read_inputs(
     effects: Sequence[str] = (),
 ) -> Inputs:
     """The inputs of a figure from files: of tables of any kind, of its arrays by name, of the two
-    tables of vectors in numbers, of a choice among candidates, and of the tables of effects.
+    tables of vectors in numbers, of a choice among candidates, behind which these stand, and of the
+    tables of effects.
 
     `intervals`: see `vector_intervals.with_intervals`. What was drawn several times has the range
     of its draws in their place, and how many in the column `draws`. A table without rows is one
@@ -103,7 +106,8 @@ def read_inputs(
         vectors=vectors,
         cosines=cosines,
         effects={_what(path): without_draws(read_table(path).to_pandas()) for path in effects},
-        chosen=next(map(read_json, choice), None),
+        chosen=next(map(read_json, choice[:1]), None),
+        candidates=next((read_table(path).to_pandas() for path in choice[1:]), None),
         absent=list(
             dict.fromkeys(
                 sentence for origin in origins for sentence in origin.get("missing", {}).values()

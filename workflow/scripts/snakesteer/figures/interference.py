@@ -43,10 +43,12 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     never do. A vector's own behaviour is framed; cells without a value are grey. Settings: `shown`
     (of each sweep its `table`, `column`, `source` and `label`), `coefficient`, `layer` (a number;
     the only one of the sweeps if left out), `own` (the behaviour of each vector that is of one),
-    `titles` (of sweeps by name).
+    `titles` (of sweeps by name). Where `inputs` have a choice, coefficient and layer are its own.
     """
     shown = settings["shown"]
     points = pd.concat([quantity(inputs, each) for each in shown], ignore_index=True)
+    if inputs.chosen is not None:
+        settings = {**settings, **_chosen(points, inputs.chosen["chosen"])}
     layer = _layer(points, settings)
     points = points[points["layer"] == layer]
     changes = _changes(points, settings)
@@ -105,6 +107,12 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     if title := settings.get("title"):
         figure.suptitle(title)
     return figure, changes
+
+
+def _chosen(points: pd.DataFrame, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The coefficient of a choice, and its layer unless all vectors are injected in one place."""
+    at = {"coefficient": chosen["coefficient"]}
+    return at | ({"layer": chosen["layer"]} if points["layer"].nunique() > 1 else {})
 
 
 def _layer(points: pd.DataFrame, settings: Mapping[str, Any]) -> str:

@@ -19,6 +19,8 @@ _COLUMNS = 3
 _ROW, _POINT = 0.3, 0.1  # inches of a row, and of a point in it, at least
 _FILLED = 0.7  # of a row, by its points at most
 _APART = 0.16  # of a row, between its points at most
+_ABREAST = 4  # names in a line of the legend, at most
+_MARKER, _LETTER = 0.5, 0.05  # inches of a marker with its margins there, and of a letter
 _UNSTEERED: dict[str, Any] = {
     "color": REFERENCE,
     "marker": "D",
@@ -68,7 +70,9 @@ def draw_rows(
     for number, each in enumerate(places):
         style = look(number) | {"linestyle": "none"}
         handles.append(Line2D([], [], label=named(each), **style))
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    letters = max(len(str(handle.get_label())) for handle in handles)
+    abreast = int(size[0] / (_MARKER + _LETTER * letters))
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(_ABREAST, abreast))
     if title := settings.get("title"):
         figure.suptitle(title)
     return figure

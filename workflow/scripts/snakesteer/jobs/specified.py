@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from snakesteer.core.dtypes import Dtype
 from snakesteer.core.records import unless_said
 from snakesteer.prompts.formats import Format
+from snakesteer.sweeps.job import Injected, Placed, choices_of
 
 
 class Running(Protocol):
@@ -47,7 +48,8 @@ class ActivationsJob:
 
 @dataclass(frozen=True)
 class SamplesJob:
-    """So many `tokens` of continuations of prompts under a vector at a 0-based layer.
+    """So many `tokens` of continuations of prompts under a vector at a 0-based layer, or under the
+    one of all `candidates` that choices take, with its coefficients.
 
     `sites` and `positions` say where states change (`engine.sites`, `prompts.which_tokens`); `own`
     is the digest of an operator that is a file of the study's author, by its path.
@@ -58,9 +60,9 @@ class SamplesJob:
     device_map: str | None
     batch_tokens: int | Literal["auto"]
     bos: str
-    vector: str
-    layer: int
-    operator: str
+    vector: str | None
+    layer: int | None
+    operator: str | None
     coefficients: tuple[float, ...]
     prompts: tuple[str, ...]
     tokens: int
@@ -69,6 +71,25 @@ class SamplesJob:
     sites: tuple[str, ...] = unless_said(("output",))
     positions: str | int | Mapping[str, str] = unless_said("all")
     own: Mapping[str, str] | None = unless_said(None)
+    candidates: tuple[Injected, ...] = unless_said(())
+
+    @property
+    def placed(self) -> Placed:
+        """The vector in its place, where that is known before."""
+        assert self.vector is not None and self.layer is not None and self.operator is not None
+        return Placed(self.vector, (self.layer,), self.operator, self.sites, self.positions)
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """The names of all vectors, in the order of the job's inputs."""
+        if self.vector is not None:
+            return (self.vector,)
+        return tuple(dict.fromkeys(one.parts[0].vector for one in self.candidates))
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names of the choices that say which candidate is injected."""
+        return choices_of(self.candidates)
 
 
 @dataclass(frozen=True)

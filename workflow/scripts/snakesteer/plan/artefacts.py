@@ -123,8 +123,16 @@ STAGES = {
         ("{name}.{key}.json",),
         {"picked.grid.measure": "tables", "picked.costs.measure": "tables"},
     ),
-    "candidate": Stage("choices", ("{name}.{key}.json",), {"tables.own.measure": "tables"}),
-    "samples": Stage("samples", ("{name}.{key}.parquet",), {"operator": "operators"}),
+    "candidate": Stage(
+        "choices",
+        ("{name}.{key}.json", "{name}.{key}.parquet"),
+        {"tables.own.measure": "tables"},
+    ),
+    "samples": Stage(
+        "samples",
+        ("{name}.{key}.parquet",),
+        {"operator": "operators", "candidates.parts.operator": "operators"},
+    ),
     "published_source": Stage("published", ("{name}.{key}.json",)),
     "published_table": Stage("published", ("{name}.{key}.parquet",), {"reader": "papers"}),
     "published_vector": Stage("vectors", ("{name}-published.{key}.safetensors",)),

@@ -139,8 +139,8 @@ def _evaluated(artefact: Artefact, size: Size, reading: Reading) -> float:
     if job.path != "shared" or any(measured.read_on for measured in job.measures):
         return 1.0
     whole = size.layers + HEAD_LAYERS
-    weights = [injected.points for injected in job.injections]
-    shared = [injected.shared for injected in job.injections]
+    weights = [injected.points for injected in job.counted]
+    shared = [injected.shared for injected in job.counted]
     below = sum(map(math.prod, zip(weights, shared, strict=True))) / sum(weights)
     return (max(shared) + reading.points * (whole - below)) / (reading.points * whole)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from snakesteer.study.coefficients import Chosen, Magnitudes, Range
+from snakesteer.study.coefficients import Chosen, Magnitudes, Range, Refined
 from snakesteer.study.controls import column_of
+from snakesteer.study.designs import ChosenDesign
 from snakesteer.study.effects import Effects
 from snakesteer.study.figures import columns_of
 from snakesteer.study.models import PackagedFile
@@ -81,17 +82,25 @@ def _sweep(study: Study, name: str) -> dict[str, Any]:
         "name": name,
         "title": sweep.title,
         "model": sweep.model,
-        "operators": sorted(sweep.inject.operators),
+        "operators": _operators(sweep),
         "vectors": study.vectors_of(sweep),
         "coefficients": _coefficients(sweep),
         "measures": [_measured(study, sweep, of) for of in sweep.measures],
     }
 
 
+def _operators(sweep: SweepEntry) -> list[str]:
+    if isinstance(sweep.inject, ChosenDesign):
+        return [f"of the choice {sweep.inject.choice}"]
+    return sorted(sweep.inject.operators)
+
+
 def _coefficients(sweep: SweepEntry) -> str:
     given = sweep.coefficients
     if isinstance(given, Chosen):
         return f"of the choice {given.choice}"
+    if isinstance(given, Refined):
+        return f"{given.refine} beside what is chosen"
     if isinstance(given, Magnitudes):
         return ", ".join(f"±{value:g}" for value in given.magnitudes)
     if isinstance(given, Range):

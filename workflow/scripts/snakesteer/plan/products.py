@@ -39,6 +39,8 @@ def table(graph: Graph, name: str) -> Product:
         inputs["questions"] = [questions(graph, behaviour) for behaviour in job.by_category]
     if sweep.choice and sweep.inject.uses_multipliers:
         inputs["choice"] = [choice(graph, sweep.choice)]
+    if job.choices:
+        inputs["candidates"] = [candidate(graph, each) for each in job.choices]
     return Product(
         name,
         plain(job),

@@ -26,6 +26,7 @@ from snakesteer.plan.resources import (
     CONTINUATION,
     PROMPT_TOKENS,
     QUESTION_TOKENS,
+    UNSTEERED_AND_CHOSEN,
     documents_in,
     prompts_in,
     prompts_of,
@@ -152,7 +153,7 @@ def _sweep(made: Artefact, texts: Texts, count: Count, ends: bool) -> Reading:
     for measured in job.measures:
         each = _by_source(made, measured, texts, count, ends)
         sources += len(measured.sources)
-        for injected in job.injections:
+        for injected in job.counted:
             here = injected.least_points if ends and measured.ends_early else injected.points
             read_here = job.sources(injected, measured)
             tokens += here * sum(each[source] for source in read_here)
@@ -207,7 +208,8 @@ def _samples(made: Artefact, _texts: Texts, count: Count, ends: bool) -> Reading
     settings = made.settings
     new = 1 if ends else settings["tokens"]
     read = sum(length + new - 1 for length in map(count, settings["prompts"]))
-    return Reading(len(settings["coefficients"]) * read, len(settings["coefficients"]))
+    points = len(settings["coefficients"]) or UNSTEERED_AND_CHOSEN
+    return Reading(points * read, points)
 
 
 def _mean(counts: Iterable[int]) -> float:

@@ -36,6 +36,7 @@ UNKNOWN_PARAMETERS = 8e9
 QUESTION_TOKENS = 256
 PROMPT_TOKENS = 4096  # of an instruction, at most
 CONTINUATION = "continuation"  # the measure that writes texts
+UNSTEERED_AND_CHOSEN = 2  # coefficients, where a choice says them
 # What it takes to write a token, in tokens that are read many at a time.
 WRITING = 20
 PREPARED_QUESTIONS = 1000  # in a file of which the study does not say how many it holds
@@ -249,7 +250,8 @@ def tokens(artefact: Artefact) -> int:
         case "sweep":
             return most_tokens(read(SweepJob, settings), artefact.inputs)
         case "samples":
-            prompts = len(settings["prompts"]) * len(settings["coefficients"])
+            points = len(settings["coefficients"]) or UNSTEERED_AND_CHOSEN
+            prompts = len(settings["prompts"]) * points
             return prompts * (WRITING * settings["tokens"] + QUESTION_TOKENS)
     raise ValueError(f"{artefact.stage} runs no model")
 
@@ -259,7 +261,7 @@ def most_tokens(job: SweepJob, inputs: Mapping[str, Sequence[Any]]) -> int:
     total = 0
     for measured in job.measures:
         most = dict(zip(measured.sources, _most_by_source(measured, inputs), strict=True))
-        for injected in job.injections:
+        for injected in job.counted:
             read_here = sum(most[source] for source in job.sources(injected, measured))
             total += injected.points * read_here
     return total * (job.resamples or 1)

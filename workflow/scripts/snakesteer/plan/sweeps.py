@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,15 +20,18 @@ from snakesteer.plan.measured import measured
 from snakesteer.plan.models import layer_sets, model, running, transfer
 from snakesteer.plan.resources import most_tokens
 from snakesteer.plan.vectors import drawn_vectors, resampled_vectors, vector
-from snakesteer.study.designs import plain_positions
+from snakesteer.study.coefficients import Chosen, Magnitudes, Range, Refined, coefficients
+from snakesteer.study.designs import ChosenDesign, OwnDesign, plain_positions
 from snakesteer.study.measures import Continuation, TwoChoice
 from snakesteer.study.scores import Judge
 from snakesteer.study.tables import Table
-from snakesteer.sweeps.job import Injected, Measured, SweepJob
+from snakesteer.sweeps.job import Candidate, Injected, Measured, Placed, SweepJob
 from snakesteer.tables import continuation
 from snakesteer.tables.agreement import Labelled
 from snakesteer.tables.corrected import Rated
 from snakesteer.tables.job import ChoiceJob, Picked, Statistics, TableJob
+
+Given = list[float] | Range | Magnitudes | Chosen | Refined
 
 
 @once
@@ -67,6 +70,8 @@ def sweep_jobs(graph: Graph, name: str) -> list[Artefact]:
         }
         if sweep.choice:
             inputs["choice"] = [choice(graph, sweep.choice)]
+        if job.choices:
+            inputs["candidates"] = [_candidate(graph, each) for each in job.choices]
         made.append(graph.make("sweep", f"{name}.{_place(job)}", plain(job), inputs))
     return made
 
@@ -79,7 +84,16 @@ def _vectors(graph: Graph, job: SweepJob) -> list[Artefact | tuple[Artefact, int
     ]
 
 
+def _candidate(graph: Graph, name: str) -> Artefact:
+    # Choices are made from sweeps, and these from choices: each module needs the other.
+    from snakesteer.plan.choices import candidate
+
+    return candidate(graph, name)
+
+
 def _place(job: SweepJob) -> str:
+    if job.choices:
+        return "chosen"
     layers = [str(layer) for layer in job.layers]
     shown = layers if len(layers) < 9 else [layers[0], "to", layers[-1]]
     return f"layer{'s' if len(layers) > 1 else ''}-{'-'.join(shown)}"
@@ -124,6 +138,7 @@ def specified(graph: Graph, name: str) -> list[SweepJob]:
         sets = layer_sets(graph, f"sweeps.{name}.inject.{field}", sweep.model, given)
         return [tuple(steered) for steered in sets]
 
+    operators = [each for design in graph.study.designs_of(sweep) for each in design.operators]
     whole = SweepJob(
         injections=(),
         measures=measures,
@@ -131,8 +146,14 @@ def specified(graph: Graph, name: str) -> list[SweepJob]:
         draws=draws or None,
         **running(entry, sweep),
         **transfer(graph, f"sweeps.{name}", sweep.model, vectors),
-        own=_own_operators(graph, sweep.inject.operators) | _own_scorers(graph, measures),
+        own=_own_operators(graph, operators) | _own_scorers(graph, measures),
     )
+    if isinstance(sweep.inject, ChosenDesign):
+        candidates = _of_candidates(
+            graph, sweep.inject.choice, sweep.coefficients, sweep.inject.vectors or ()
+        )
+        return [replace(whole, injections=tuple(_drawn(candidates, draws)))]
+    assert isinstance(sweep.inject, OwnDesign)
     jobs: list[SweepJob] = []
     room = 0.0
     for designed in sweep.inject.injections(vectors, layers, sweep.values, positions):
@@ -147,6 +168,44 @@ def specified(graph: Graph, name: str) -> list[SweepJob]:
             jobs[-1] = replace(whole, injections=shared)
             room -= work
     return jobs
+
+
+def _of_candidates(
+    graph: Graph, choice: str, given: Given, vectors: Iterable[str] = ()
+) -> Iterator[Injected]:
+    """An injection for each candidate of a choice, as it was measured, of which a job injects the
+    one that is chosen, with the coefficients given; or in its place other vectors."""
+    for name, searched in graph.study.searched(choice).items():
+        (unsteered,) = {design.unsteered_at_0 for design in graph.study.designs_of(searched)}
+        own, taken = _along(given, 0.0 if unsteered else None)
+        for job in specified(graph, name):
+            for injected in job.injections:
+                (part,) = injected.parts
+                of = candidate_of(choice, name, part)
+                for named in vectors or [part.vector]:
+                    placed = replace(part, vector=named)
+                    if not graph.study.positions_of(named):
+                        placed = replace(placed, source_position=None)
+                    candidates = (of, *injected.candidates)
+                    yield Injected((placed,), own, candidates=candidates, taken=taken)
+
+
+def _along(given: Given, unsteered: float | None) -> tuple[tuple[float | None, ...], int]:
+    """The coefficients that are known before the choice is made, and how many are taken from it."""
+    match given:
+        case Chosen():
+            return (unsteered,), 1
+        case Refined():
+            return (unsteered,), given.refine + 2
+    return coefficients(given, unsteered), 0
+
+
+def candidate_of(choice: str, sweep: str, part: Placed) -> Candidate:
+    """The candidate of a choice that a part of a sweep is."""
+    layer = part.source_layer
+    if layer is None:
+        (layer,) = part.layers
+    return Candidate(choice, sweep, part.vector, layer, part.source_position)
 
 
 def _drawn(injections: Iterable[Injected], draws: Mapping[str, int]) -> list[Injected]:
@@ -175,25 +234,39 @@ def _own_operators(graph: Graph, operators: Iterable[str]) -> dict[str, str]:
 def samples(graph: Graph, name: str) -> Artefact:
     """Steered continuations of prompts."""
     entry = graph.study.samples[name]
-    ((layer,),) = layer_sets(graph, f"samples.{name}.layer", entry.model, [entry.layer])
+    candidates: tuple[Injected, ...] = ()
+    layer = None
+    if entry.choice is not None:
+        candidates = tuple(_of_candidates(graph, entry.choice, entry.coefficients))
+        operators = [part.operator for one in candidates for part in one.parts]
+        vectors = list(dict.fromkeys(one.vector for one in candidates))
+    else:
+        assert entry.vector is not None
+        field = f"samples.{name}.layer"
+        ((layer,),) = layer_sets(graph, field, entry.model, [entry.layer])
+        operators, vectors = [entry.operator], [entry.vector]
+    listed = entry.coefficients if isinstance(entry.coefficients, list) else []
     job = SamplesJob(
         **running(graph.study.models[entry.model]),
-        **transfer(graph, f"samples.{name}", entry.model, [entry.vector]),
+        **transfer(graph, f"samples.{name}", entry.model, vectors),
         vector=entry.vector,
         layer=layer,
-        operator=entry.operator,
-        coefficients=tuple(entry.coefficients),
+        operator=None if candidates else entry.operator,
+        coefficients=tuple(listed),
         prompts=tuple(entry.prompts),
         tokens=entry.tokens,
         format=format_of(graph.study, entry),
         sites=tuple(entry.sites),
         positions=plain_positions(entry.positions),
-        own=_own_operators(graph, [entry.operator]) or None,
+        own=_own_operators(graph, operators) or None,
+        candidates=candidates,
     )
     inputs: Inputs = {
         "model": [model(graph, entry.model)],
-        "vectors": [vector(graph, entry.vector)],
+        "vectors": [vector(graph, each) for each in vectors],
     }
+    if job.choices:
+        inputs["candidates"] = [_candidate(graph, each) for each in job.choices]
     return graph.make("samples", name, plain(job), inputs)
 
 

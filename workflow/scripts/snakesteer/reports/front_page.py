@@ -193,6 +193,37 @@ def chosen_in(choice: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def choice_said(choice: Mapping[str, Any]) -> str:
+    """The rule of a choice; of one among candidates what it takes, how often resamples of the texts
+    take it as well, and which other they take most often."""
+    said = [choice["rule"]]
+    if "chosen" in choice:
+        said.append(
+            f"Of {choice['candidates']} candidates it takes {_candidate(choice['chosen'])}."
+        )
+    if drawn := choice.get("resamples"):
+        said.append(
+            f"Of {drawn['resamples']:,} resamples of the texts {100 * drawn['chosen']:.0f} % take "
+            "it as well."
+        )
+        others = [each for each in drawn["shares"] if not _same(each, choice["chosen"])]
+        for other in others[:1]:
+            said.append(f"{100 * other['share']:.0f} % take {_candidate(other)}.")
+    return " ".join(said)
+
+
+def _candidate(of: Mapping[str, Any]) -> str:
+    place = [of["vector"], f"layer {of['layer']}"]
+    if of["position"] is not None:
+        place.append(f"position {of['position']}".replace("-", "−"))
+    return ", ".join([*place, f"coefficient {signed(of['coefficient'])}"])
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    names = ("sweep", "vector", "layer", "position", "coefficient")
+    return all(one.get(name) == other.get(name) for name in names)
+
+
 def injected_layers(tables: Sequence[pd.DataFrame]) -> dict[str, list[int]]:
     """The layers at which each vector is injected by itself in any of the tables."""
     found: dict[str, set[int]] = {}

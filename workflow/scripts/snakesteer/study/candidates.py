@@ -9,13 +9,16 @@ from collections.abc import Iterator
 
 from snakesteer.core.errors import StudyError
 from snakesteer.engine.operator_files import needs_direction
-from snakesteer.study.choices import Best, Bound, CandidateChoice
+from snakesteer.study.activations import Several
+from snakesteer.study.choices import Best, Bound, CandidateChoice, Choice
 from snakesteer.study.designs import AloneDesign
 from snakesteer.study.figures import columns_of, on_several
+from snakesteer.study.published import PublishedSweep
 from snakesteer.study.schema import Study
 from snakesteer.study.sweeps import SweepEntry
 from snakesteer.study.tables import Table
 from snakesteer.study.vectors import ChosenVector, ControlVector, Scale
+from snakesteer.sweeps.candidates import COUNTED
 
 # Kinds of steering in which a row is of several vectors, or its coefficient chosen before.
 OTHERS = ("single", "combined", "simultaneous")
@@ -30,31 +33,52 @@ def scores(choice: CandidateChoice) -> Iterator[tuple[str, Best | Bound]]:
 
 def column(study: Study, score: Best | Bound) -> str:
     """The column of a score, the main one of its measure unless another is named."""
-    return score.column or next(iter(columns_of(study.table(score.table))))
+    return score.column or next(iter(columns_of(study.table(score.tables[0]))))
+
+
+def columns_for(table: Table | PublishedSweep) -> list[str]:
+    """The columns of a table that may decide: those that can be drawn, and shares of answers."""
+    counted = COUNTED if table.measure == "two_choice" and isinstance(table, Table) else ()
+    return [*columns_of(table), *counted]
 
 
 def check_choice(study: Study, entry: str, choice: CandidateChoice) -> None:
     """Raise StudyError unless every table has one score of each candidate, from validation data."""
     models = {}
     for field, score in scores(choice):
-        _score(study, f"{entry}.{field}", score)
-        table = study.table(score.table)
-        if isinstance(table, Table):
-            models[table.sweep.model] = score.table
+        measures = {}
+        for name in score.tables:
+            _score(study, f"{entry}.{field}", name, score)
+            table = study.table(name)
+            measures[table.measure] = name
+            if isinstance(table, Table):
+                models[table.sweep.model] = name
+        if len(measures) > 1:
+            said = " and ".join(f"sweeps.{name} ({of})" for of, name in measures.items())
+            raise StudyError(
+                f"{entry}.{field} names tables of several measures, {said}; name one's."
+            )
+    sweeps = [name.split(".")[0] for name in choice.best.tables]
+    for sweep in sweeps:
+        if sweeps.count(sweep) > 1:
+            raise StudyError(
+                f"{entry}.best names two tables of sweeps.{sweep}, of which each candidate has one "
+                "score; name one of them."
+            )
     if len(models) > 1:
         said = " and ".join(f"sweeps.{name} steers {model}" for model, name in models.items())
         raise StudyError(f"{entry} is among candidates of one model, but {said}; name one's.")
 
 
-def _score(study: Study, entry: str, score: Best | Bound) -> None:
-    name, table = score.table, study.table(score.table)
+def _score(study: Study, entry: str, name: str, score: Best | Bound) -> None:
+    table = study.table(name)
     says = f"{entry} names sweeps.{name}"
     if table.kind in OTHERS:
         raise StudyError(
             f"{says}, which does not steer with vectors alone at coefficients of its own; "
             "name one that does."
         )
-    columns = columns_of(table)
+    columns = columns_for(table)
     if score.column is not None and score.column not in columns:
         raise StudyError(
             f"{entry}.column is {score.column}, but of sweeps.{name}, which is {table.measure}, "
@@ -86,6 +110,12 @@ def _own(study: Study, entry: str, name: str, table: Table) -> None:
             f"{entry} names sweeps.{name}, which reads the test split; choose on the validation "
             "split."
         )
+    for behaviour in study.titles_of(name) if measure.section == "behaviours" else ():
+        if not study.behaviours[behaviour].has_split("validation"):
+            raise StudyError(
+                f"{entry} names sweeps.{name}, but of behaviours.{behaviour} `validation` is 0, "
+                "and candidates are chosen on validation items; say how many of its items that is."
+            )
     if drawn := study.draws_of(study.vectors_of(table.sweep)):
         raise StudyError(
             f"{entry} names sweeps.{name}, which injects the draws of vectors.{next(iter(drawn))}, "
@@ -96,12 +126,14 @@ def _own(study: Study, entry: str, name: str, table: Table) -> None:
 def check_layers(study: Study, entry: str, choice: CandidateChoice) -> None:
     """Raise StudyError unless every candidate is read at one layer and injected in one place."""
     for field, score in scores(choice):
-        table = study.table(score.table)
-        if not isinstance(table, Table):
-            continue
-        assert isinstance(table.sweep.inject, AloneDesign)
+        for name in score.tables:
+            _one_layer(study, f"{entry}.{field} names sweeps.{name}", name)
+
+
+def _one_layer(study: Study, says: str, name: str) -> None:
+    table = study.table(name)
+    if isinstance(table, Table) and isinstance(table.sweep.inject, AloneDesign):
         layers, read = table.sweep.inject.layers, table.sweep.inject.source_layers
-        says = f"{entry}.{field} names sweeps.{score.table}"
         if read is None and any(isinstance(each, list) for each in layers):
             raise StudyError(
                 f"{says}, which injects a vector at several layers together, each as it was read "
@@ -123,14 +155,14 @@ def check_chosen(study: Study, name: str, vector: ChosenVector) -> None:
             f"{entry}.choice names {vector.choice}, which has multipliers for vectors as they are; "
             "name one with `best`."
         )
-    table = study.table(choice.best.table)
-    if isinstance(table, Table):
-        among = study.vectors_of(table.sweep)
-        if among != [vector.of]:
-            raise StudyError(
-                f"{entry} is chosen out of vectors.{vector.of}, but choices.{vector.choice} is "
-                f"among {' and '.join(among)}; name as `of` the one vector that it is among."
-            )
+    among: dict[str, None] = {}
+    for sweep in study.searched(vector.choice).values():
+        among |= dict.fromkeys(study.vectors_of(sweep))
+    if among and list(among) != [vector.of]:
+        raise StudyError(
+            f"{entry} is chosen out of vectors.{vector.of}, but choices.{vector.choice} is "
+            f"among {' and '.join(among)}; name as `of` the one vector that it is among."
+        )
     _not_before_itself(study, name)
 
 
@@ -152,16 +184,114 @@ def _needed(study: Study, vector: str) -> list[str]:
     needed += entry.scale.vectors if isinstance(entry.scale, Scale) else []
     choice = study.choices[entry.choice] if isinstance(entry, ChosenVector) else None
     for _, score in scores(choice) if isinstance(choice, CandidateChoice) else ():
-        table = study.table(score.table)
-        if isinstance(table, Table):
-            needed += study.vectors_of(table.sweep)
+        for name in score.tables:
+            table = study.table(name)
+            if isinstance(table, Table):
+                needed += study.vectors_of(table.sweep)
     return list(dict.fromkeys(needed))
 
 
 def check_steered(study: Study, entry: str, sweep: SweepEntry) -> None:
     """Raise StudyError where a sweep takes a direction at layers where a chosen vector is zero."""
-    for vector in study.vectors_of(sweep):
-        check_operator(study, f"{entry}.inject", vector, sweep.inject.operator_of(vector))
+    for design in study.designs_of(sweep):
+        for vector in study.vectors_of(sweep):
+            check_operator(study, f"{entry}.inject", vector, design.operator_of(vector))
+
+
+def check_taken(study: Study, entry: str, name: str, model: str) -> None:
+    """Raise StudyError unless what a choice takes can be injected into a model.
+
+    The choice of this name is there.
+    """
+    choice = study.choices[name]
+    if not isinstance(choice, CandidateChoice):
+        raise StudyError(
+            f"{entry} names {name}, which has multipliers and takes no candidate; write "
+            f"`coefficients: {{choice: {name}}}` in a sweep of vectors and layers."
+        )
+    searched = study.searched(name)
+    if len(searched) < len(choice.best.tables):
+        raise StudyError(
+            f"{entry} names {name}, which is among published results, whose vectors are not there; "
+            "name one that is among sweeps."
+        )
+    for other in searched.values():
+        if other.model != model:
+            raise StudyError(
+                f"{entry} names {name}, which is among candidates of {other.model}, and {model} is "
+                "steered; steer that."
+            )
+
+
+def check_injected(study: Study, entry: str, sweep: SweepEntry) -> None:
+    """Raise StudyError unless what a choice takes can be injected by a sweep, and measured there.
+
+    The choice that the sweep names is there.
+    """
+    name = sweep.candidate
+    assert name is not None
+    check_taken(study, f"{entry}.inject.choice", name, sweep.model)
+    searched = study.searched(name)
+    read: list[Several | None] = [None]
+    for vector in [each for other in searched.values() for each in study.vectors_of(other)]:
+        read.append(study.positions_of(vector))
+    for vector in sweep.inject.named or []:
+        if study.positions_of(vector) not in read:
+            raise StudyError(
+                f"{entry}.inject names vectors.{vector}, of the positions "
+                f"{study.positions_of(vector)}, at which no candidate of choices.{name} is read; "
+                "name one of the same, or of one position."
+            )
+    for measure_name, measure in sweep.measures.items():
+        for design in study.designs_of(sweep):
+            last = any(positions in ("last", -1) for positions in design.all_positions)
+            if measure.before_last and last:
+                raise StudyError(
+                    f"{entry}.measures.{measure_name} predicts the tokens of documents, none of "
+                    f"which follows the last one, where the candidates of choices.{name} steer; "
+                    "take another measure."
+                )
+
+
+def check_circles(study: Study) -> None:
+    """Raise StudyError where what a sweep injects is chosen by what is measured in it."""
+    for name, sweep in study.sweeps.items():
+        if sweep.candidate:
+            _not_from_itself(study, ("sweeps", name), ())
+
+
+Node = tuple[str, str]
+"""A section, and the name of an entry."""
+
+
+def _not_from_itself(study: Study, node: Node, above: tuple[Node, ...]) -> None:
+    if node in above:
+        ways = [f"{section}.{name}" for section, name in above[above.index(node) + 1 :]]
+        raise StudyError(
+            f"{node[0]}.{node[1]} comes from itself, by way of {' and '.join(ways)}; choose from "
+            "other sweeps."
+        )
+    for other in _from(study, node):
+        if other[1] in getattr(study, other[0]):
+            _not_from_itself(study, other, (*above, node))
+
+
+def _from(study: Study, node: Node) -> list[Node]:
+    """What an entry comes from: of sweeps their vectors and choices, and so on."""
+    section, name = node
+    entry = getattr(study, section)[name]
+    if isinstance(entry, SweepEntry):
+        choices = [("choices", each) for each in (entry.candidate, entry.choice) if each]
+        return choices + [("vectors", each) for each in entry.inject.named or []]
+    if isinstance(entry, CandidateChoice):
+        tables = [table for _, score in scores(entry) for table in score.tables]
+        return [("sweeps", table.split(".")[0]) for table in tables]
+    if isinstance(entry, Choice):
+        return [("sweeps", entry.grid.split(".")[0])] if entry.grid else []
+    named = [each for names in entry.vectors().values() for each in names]
+    named += entry.scale.vectors if isinstance(entry.scale, Scale) else []
+    chosen = [("choices", entry.choice)] if isinstance(entry, ChosenVector) else []
+    return chosen + [("vectors", each) for each in named]
 
 
 def check_operator(study: Study, entry: str, vector: str, operator: str) -> None:

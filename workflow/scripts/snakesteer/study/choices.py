@@ -6,7 +6,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from snakesteer.study.entries import Count, Entry, LayerKey, Name, Number, Share, TableName
+from snakesteer.study.entries import (
+    Count,
+    Entry,
+    LayerKey,
+    Name,
+    NoneOrMore,
+    Number,
+    Share,
+    TableName,
+    TableNames,
+)
+from snakesteer.tables.bootstrap import RESAMPLES
 
 MAX_FAULTY = 0.05
 
@@ -67,22 +78,31 @@ class Choice(Entry):
         return self
 
 
-_COLUMN = "A column of the table; the main one of its measure if left out."
+_COLUMN = (
+    "A column of the table; the main one of its measure if left out. Of `two_choice` also "
+    "`faulty`, the share of answers that are neither choice, and `majority`, that of the most "
+    "frequent one."
+)
 _SOURCE = "One corpus or behaviour, where the table is on several."
 
 
 class Best(Entry):
-    """The score by which a candidate is best: `lowest` or `highest` names its table."""
+    """The score by which a candidate is best: `lowest` or `highest` names its table, or several of
+    one measure, whose points are candidates alike."""
 
-    lowest: TableName | None = Field(None, description="Table of the score that is to be low.")
-    highest: TableName | None = Field(None, description="Table of the score that is to be high.")
+    lowest: TableName | TableNames | None = Field(
+        None, description="Table of the score that is to be low, or a list of tables."
+    )
+    highest: TableName | TableNames | None = Field(
+        None, description="Table of the score that is to be high, or a list of tables."
+    )
     column: str | None = Field(None, description=_COLUMN)
     source: Name | None = Field(None, description=_SOURCE)
 
     @property
-    def table(self) -> str:
-        """The table of the score."""
-        return self.lowest or self.highest or ""
+    def tables(self) -> list[str]:
+        """The tables of the score."""
+        return _listed(self.lowest or self.highest or [])
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -94,11 +114,24 @@ class Best(Entry):
 class Bound(Entry):
     """A score that a candidate may have at most, or at least."""
 
-    table: TableName = Field(description="Table of the score.")
+    table: TableName | TableNames = Field(
+        description="Table of the score, or a list of tables. A candidate is held against the one "
+        "of its own sweep, if that is among them, else against those of other sweeps."
+    )
     column: str | None = Field(None, description=_COLUMN)
     source: Name | None = Field(None, description=_SOURCE)
+    relative: Literal["times", "difference"] | None = Field(
+        None,
+        description="What is bounded: `times`, the score over that of the unsteered model; "
+        "`difference`, the score less that; if left out, the score itself.",
+    )
     at_most: Number | None = None
     at_least: Number | None = None
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables of the score."""
+        return _listed(self.table)
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -107,10 +140,15 @@ class Bound(Entry):
         return self
 
 
+def _listed(given: str | list[str]) -> list[str]:
+    return [given] if isinstance(given, str) else given
+
+
 class CandidateChoice(Entry):
     """One candidate out of many: a vector, the layer and the position that it is read at, and the
-    coefficient. All that the table of `best` has are candidates. Only texts of validation splits,
-    or published results, may decide. `method: chosen` makes a vector of it."""
+    coefficient. All that the tables of `best` have are candidates. Only texts of validation splits,
+    or published results, may decide. A sweep takes what was chosen as `inject: {choice: NAME}`;
+    `method: chosen` makes a vector of it."""
 
     best: Best = Field(description="By which score, as `{lowest: SWEEP.MEASURE}`.")
     limits: list[Bound] = Field(
@@ -122,6 +160,12 @@ class CandidateChoice(Entry):
         None,
         description="Only vectors read below this layer: a number, or with a decimal point a share "
         "of the model's layers, rounded down (of published results one more than their last).",
+    )
+    resamples: NoneOrMore = Field(
+        RESAMPLES,
+        description="Bootstrap resamples of the texts that decide, in each of which the rule "
+        "chooses anew: how often it takes each candidate is the uncertainty of the choice. 0 for "
+        "none. Published results have none.",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from snakesteer.study.entries import Distinct, Entry, Name, Number, Numbers, Some
+from snakesteer.study.entries import Count, Distinct, Entry, Name, Number, Numbers, Some
 
 
 class Range(Entry):
@@ -57,15 +57,24 @@ class Magnitudes(Entry):
 
 
 class Chosen(Entry):
-    """What a choice has for each vector and layer: 0, a multiplier to add, one to subtract."""
+    """What a choice has for each vector and layer: 0, a multiplier to add, one to subtract. Of a
+    choice among candidates, which `inject` names as well, the unsteered model and the coefficient
+    that it takes."""
 
     choice: Name
+
+
+class Refined(Entry):
+    """Between the coefficient that a choice among candidates takes, which `inject` names as well,
+    and the better one of its two neighbours: both, and so many evenly spaced between them."""
+
+    refine: Count = Field(description="How many coefficients between the two.")
 
 
 def _form(given: Any) -> str:
     keys = given if isinstance(given, dict) else getattr(type(given), "model_fields", {})
     for key in keys:
-        if meant := difflib.get_close_matches(str(key), ["magnitudes", "choice"], n=1):
+        if meant := difflib.get_close_matches(str(key), ["magnitudes", "choice", "refine"], n=1):
             return meant[0]
     return "range"
 
@@ -75,7 +84,8 @@ Coefficients = (
     | Annotated[
         Annotated[Range, Tag("range")]
         | Annotated[Magnitudes, Tag("magnitudes")]
-        | Annotated[Chosen, Tag("choice")],
+        | Annotated[Chosen, Tag("choice")]
+        | Annotated[Refined, Tag("refine")],
         Discriminator(_form),
     ]
 )

@@ -70,9 +70,6 @@ class DesignEntry(Entry):
     """What every design says."""
 
     design: str
-    operator: Operator = Field(ADD, description=OPERATOR)
-    sites: Sites = Field(["output"], description=f"{SITE} With several, states change at each.")
-    positions: Steered = Field("all", description=STEERED)
 
     @property
     def named(self) -> list[str] | None:
@@ -87,11 +84,41 @@ class DesignEntry(Entry):
     @property
     def unsteered_at_0(self) -> bool:
         """Whether coefficient 0 is the unsteered model."""
-        return unsteered_at_0(self.operator)
+        raise NotImplementedError
 
     @property
     def all_positions(self) -> list[Steered]:
         """The positions of all that is injected."""
+        raise NotImplementedError
+
+    @property
+    def said(self) -> list[str]:
+        """What captions say of it, where that is not the usual."""
+        raise NotImplementedError
+
+    @property
+    def several_sources(self) -> bool:
+        """Whether a vector has a curve for each of several layers or positions that it is from."""
+        return False
+
+    def read_at(self, vector: str) -> Literal["all"] | list[int] | None:
+        """At which of several positions a vector is taken; None if that is not said."""
+        return None
+
+
+class OwnDesign(DesignEntry):
+    """A design that says itself how states change, and where."""
+
+    operator: Operator = Field(ADD, description=OPERATOR)
+    sites: Sites = Field(["output"], description=f"{SITE} With several, states change at each.")
+    positions: Steered = Field("all", description=STEERED)
+
+    @property
+    def unsteered_at_0(self) -> bool:
+        return unsteered_at_0(self.operator)
+
+    @property
+    def all_positions(self) -> list[Steered]:
         return [self.positions]
 
     @property
@@ -105,13 +132,7 @@ class DesignEntry(Entry):
 
     @property
     def said(self) -> list[str]:
-        """What captions say of it, where that is not the usual."""
         return how_changed(self.operator, self.sites, self.positions)
-
-    @property
-    def several_sources(self) -> bool:
-        """Whether a vector has a curve for each of several layers or positions that it is from."""
-        return False
 
     def injections(
         self,
@@ -125,10 +146,6 @@ class DesignEntry(Entry):
         `positions` are those of vectors that the study lists several of.
         """
         raise NotImplementedError
-
-    def read_at(self, vector: str) -> Literal["all"] | list[int] | None:
-        """At which of several positions a vector is taken; None if that is not said."""
-        return None
 
     def _placed(
         self,
@@ -148,7 +165,7 @@ class DesignEntry(Entry):
         )
 
 
-class AloneDesign(DesignEntry):
+class AloneDesign(OwnDesign):
     """Each vector by itself, at each layer or set of layers."""
 
     design: Literal["alone"]
@@ -244,7 +261,7 @@ class PartEntry(Entry):
     layered: ClassVar = ("layers", "source_layer")
 
 
-class TogetherDesign(DesignEntry):
+class TogetherDesign(OwnDesign):
     """Several vectors at once, each at its own layer or layers, in this order where they meet."""
 
     design: Literal["together"]
@@ -337,7 +354,7 @@ class TogetherDesign(DesignEntry):
         return None
 
 
-class CombinedDesign(DesignEntry):
+class CombinedDesign(OwnDesign):
     """The vectors of a choice made one, at each layer, added and subtracted."""
 
     design: Literal["combined"]
@@ -385,6 +402,45 @@ class CombinedDesign(DesignEntry):
             yield made
 
 
+class ChosenDesign(DesignEntry):
+    """What a choice among candidates takes, at the layer and position that it is read at, changed
+    as in the sweep that it was a candidate in: there stand its operator, sites and positions."""
+
+    design: Literal["chosen"]
+    choice: Name = Field(description="A choice with `best`, from sweeps of the study.")
+    vectors: Names | None = Field(
+        None,
+        description="In place of the chosen vector, in its place and with its coefficient: these, "
+        "such as controls, each by itself.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was_measured(cls, given: Any) -> Any:
+        for name in AloneDesign.model_fields if isinstance(given, dict) else ():
+            if name in given and name not in cls.model_fields and name != "vector":
+                raise ValueError(
+                    f"{name} is that of the sweep that the choice was made in; leave it out"
+                )
+        return given
+
+    @property
+    def named(self) -> list[str] | None:
+        return self.vectors
+
+    @property
+    def unsteered_at_0(self) -> bool:
+        return True
+
+    @property
+    def all_positions(self) -> list[Steered]:
+        return []
+
+    @property
+    def said(self) -> list[str]:
+        return [f"Where and how: as the choice {self.choice} takes it."]
+
+
 def how_changed(
     operator: str, sites: Sequence[str], positions: Any, coefficient: float | None = None
 ) -> list[str]:
@@ -407,11 +463,15 @@ def _with_design(entry: Any) -> Any:
         return entry
     if "together" in entry:
         return {"design": "together", **entry}
+    if "choice" in entry:
+        return {"design": "chosen", **entry}
     return {"design": "combined" if "combine" in entry else "alone", **entry}
 
 
 Design = Annotated[
-    Annotated[AloneDesign | TogetherDesign | CombinedDesign, Field(discriminator="design")],
+    Annotated[
+        AloneDesign | TogetherDesign | CombinedDesign | ChosenDesign, Field(discriminator="design")
+    ],
     BeforeValidator(_with_design),
 ]
 DESIGNS: tuple[type[DesignEntry], ...] = get_args(get_args(Design)[0])

@@ -15,7 +15,7 @@ from snakesteer.core.errors import StudyError
 from snakesteer.study.activations import Activations
 from snakesteer.study.choices import AnyChoice, CandidateChoice
 from snakesteer.study.columns import Better, Column
-from snakesteer.study.designs import AloneDesign, PartEntry, TogetherDesign
+from snakesteer.study.designs import AloneDesign, ChosenDesign, OwnDesign, PartEntry, TogetherDesign
 from snakesteer.study.doses import (
     DOSE,
     SHARE,
@@ -227,10 +227,12 @@ class OfQuestions(Figure):
                     "of its own."
                 )
             if isinstance(table, Table) and table.kind in ("grid", "single"):
-                if not table.sweep.inject.unsteered_at_0:
+                design = table.sweep.inject
+                assert isinstance(design, OwnDesign)
+                if not design.unsteered_at_0:
                     raise StudyError(
                         f"{entry} parts what is added from what is subtracted, but with the "
-                        f"operator {table.sweep.inject.operator} sweeps.{name} does neither, and "
+                        f"operator {design.operator} sweeps.{name} does neither, and "
                         "steers at 0 as well; draw it as `kind: curves`."
                     )
                 asked = study.asked(table)
@@ -244,6 +246,7 @@ class OfQuestions(Figure):
         settings: dict[str, Any] = {"collapse": study.collapse_of(self.own[0])}
         table = study.table(self.own[0])
         if isinstance(table, Table) and table.kind in ("grid", "single"):
+            assert isinstance(table.sweep.inject, OwnDesign)
             operator = table.sweep.inject.operator
             settings |= {"operator": operator} if operator != ADD else {}
         return settings
@@ -383,7 +386,7 @@ def on_several(study: Shown, table: str) -> bool:
     entry = study.table(table)
     if isinstance(entry, Table):
         each_its_own = entry.measured.sources is None and isinstance(
-            entry.sweep.inject, AloneDesign
+            entry.sweep.inject, AloneDesign | ChosenDesign
         )
     else:
         each_its_own = entry.OWN
@@ -586,6 +589,11 @@ def _check_coefficients(
             f"{entry} draws vectors at the same coefficients, but sweeps.{name} has those of a "
             "choice, which may be others for each; name a sweep that lists its own."
         )
+    if table.kind == "candidate":
+        raise StudyError(
+            f"{entry} draws vectors at layers and coefficients that are known beforehand, but "
+            f"sweeps.{name} has those that a choice takes; draw it as `kind: curves`."
+        )
     if not isinstance(table, Table):
         return list(coefficients)
     held = table.sweep.steered
@@ -630,11 +638,8 @@ class LayersFigure(WithControls):
 
     def check(self, entry: str, study: Shown) -> None:
         super().check(entry, study)
-        if self.choice and not isinstance(study.choices[self.choice], CandidateChoice):
-            raise StudyError(
-                f"{entry}.choice names {self.choice}, which has multipliers and no candidate to "
-                "mark; name one with `best`."
-            )
+        if self.choice:
+            _with_best(f"{entry}.choice", study, self.choice)
         for name in self.drawn:
             steer = _check_coefficients(entry, study, name, self.coefficients or [])
             if self.coefficients and not steer:
@@ -683,6 +688,62 @@ def _label_sets(table: Table) -> list[str]:
     return [" and ".join(map(str, each)) for each in sets]
 
 
+class ChosenFigure(Figure):
+    """How often a choice with `best` takes each candidate, over resamples of the texts that decide:
+    layers across, coefficients or positions down, a panel for each vector; the one chosen is
+    framed."""
+
+    kind: Literal["chosen"]
+    choice: Name = Field(description="A choice with `best`, from sweeps of the study.")
+
+    names: ClassVar = {"choice": "choices"}
+
+    @property
+    def marks(self) -> str | None:
+        return self.choice
+
+    def check(self, entry: str, study: Shown) -> None:
+        choice = _with_best(f"{entry}.choice", study, self.choice)
+        for name in choice.best.tables:
+            if not isinstance(study.table(name), Table):
+                raise StudyError(
+                    f"{entry}.choice names {self.choice}, which is among published results, whose "
+                    "single texts are not there to be drawn anew; name one that is among sweeps."
+                )
+        if not choice.resamples:
+            raise StudyError(
+                f"{entry}.choice names {self.choice}, whose resamples are 0; let it have some."
+            )
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        choice = study.choices[self.choice]
+        assert isinstance(choice, CandidateChoice)
+        return [
+            f"Share of {choice.resamples:,} resamples of the texts that decide, paired over "
+            f"candidates, in which the rule of the choice {self.choice} takes each; framed: what "
+            "it takes from all of them; hatched: left out by the rule."
+        ]
+
+    def labels(self, study: Shown) -> dict[str, str | None]:
+        choice = study.choices[self.choice]
+        assert isinstance(choice, CandidateChoice)
+        titles: dict[str, str | None] = {}
+        for name in choice.best.tables:
+            titles |= study.titles_of(name)
+        return titles
+
+
+def _with_best(entry: str, study: Shown, name: str) -> CandidateChoice:
+    """The choice among candidates of this name; StudyError if it is one of multipliers."""
+    choice = study.choices[name]
+    if not isinstance(choice, CandidateChoice):
+        raise StudyError(
+            f"{entry} names {name}, which has multipliers and no candidate to mark; name one with "
+            "`best`."
+        )
+    return choice
+
+
 class PointsFigure(OfAnyMeasure):
     """Any measure of several sweeps, a row for each with a point at every coefficient; sweeps of
     one title share a row."""
@@ -703,6 +764,8 @@ class EqualDoseFigure(WithDose):
     )
     layers: list[LayerSet] | None = Field(None, description="All of the sweeps' if left out.")
 
+    of_draws: ClassVar = "at each KL the mean and range of those that come to it,"
+
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         said = [
             *super().said(study, absent),
@@ -721,29 +784,62 @@ class InterferenceFigure(OfAnyMeasure):
     across, the change from the unsteered value at one coefficient and layer."""
 
     kind: Literal["interference"]
-    coefficient: Number
+    coefficient: Number | None = Field(None, description="One of the sweeps'; or `choice`.")
     layer: Layer | None = Field(None, description="The only one of the sweeps if left out.")
+    choice: Name | None = Field(
+        None,
+        description="A choice with `best`: its coefficient and layer count in place of these; "
+        "sweeps may inject what it takes.",
+    )
 
+    names: ClassVar = {"choice": "choices"}
     layered: ClassVar = ("layer",)
     of_draws: ClassVar = "mean, without a mark,"
 
+    @model_validator(mode="after")
+    def _at_one_place(self) -> Self:
+        if (self.coefficient is None) == (self.choice is None):
+            raise ValueError("give either coefficient or choice")
+        if self.choice is not None and self.layer is not None:
+            raise ValueError("layer is that of the choice; leave it out")
+        return self
+
+    @property
+    def marks(self) -> str | None:
+        return self.choice
+
     def check(self, entry: str, study: Shown) -> None:
         super().check(entry, study)
+        if self.choice is not None:
+            _with_best(f"{entry}.choice", study, self.choice)
         for name in self.drawn:
-            if not _check_coefficients(entry, study, name, [self.coefficient]):
+            table = study.table(name)
+            taken = isinstance(table, Table) and table.sweep.candidate
+            if self.choice is not None and taken and taken != self.choice:
                 raise StudyError(
-                    f"{entry}.coefficient is 0, at which sweeps.{name} is unsteered; name another."
+                    f"{entry} is at what choices.{self.choice} takes, but sweeps.{name} injects "
+                    f"what choices.{taken} takes; name one choice in both."
                 )
+            if self.choice is None or not taken:
+                self._check_coefficient(entry, study, name)
             if len(study.titles_of(name)) > 1 and not on_several(study, name):
                 raise StudyError(
                     f"{entry} draws what vectors do to each other's behaviours, but sweeps.{name} "
                     "asks the questions of each vector's own; name `behaviours` in its measure."
                 )
 
+    def _check_coefficient(self, entry: str, study: Shown, name: str) -> None:
+        given = [] if self.coefficient is None else [self.coefficient]
+        steered = _check_coefficients(entry, study, name, given)
+        if given and not steered:
+            raise StudyError(
+                f"{entry}.coefficient is 0, at which sweeps.{name} is unsteered; name another."
+            )
+
     def check_layers(self, entry: str, study: Shown) -> None:
         for name in self.drawn:
             table = study.table(name)
-            if not isinstance(table, Table):
+            if not isinstance(table, Table) or self.choice is not None:
                 continue
             assert isinstance(table.sweep.inject, AloneDesign)
             layers = table.sweep.inject.layers
@@ -768,8 +864,11 @@ class InterferenceFigure(OfAnyMeasure):
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         at = "" if self.layer is None else f" at layer {self.layer}"
+        where = f"{at}, coefficient {self.coefficient:g}" if self.coefficient is not None else ""
+        if self.choice is not None:
+            where = f" at the layer and the coefficient that the choice {self.choice} takes"
         said = [
-            f"Change from the unsteered model{at}, coefficient {self.coefficient:g}.",
+            f"Change from the unsteered model{where}.",
             "*: the interval of the change excludes 0; it has the distances to the ends of both "
             "values' intervals added in squares, and is wider than need be where both are over the "
             "same texts.",
@@ -1209,6 +1308,7 @@ AnyFigure = Annotated[
     | SimultaneousFigure
     | CurvesFigure
     | LayersFigure
+    | ChosenFigure
     | PointsFigure
     | EqualDoseFigure
     | InterferenceFigure

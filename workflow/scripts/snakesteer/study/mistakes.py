@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from snakesteer.study.coefficients import Chosen, Magnitudes, Range
+from snakesteer.study.coefficients import Chosen, Magnitudes, Range, Refined
 from snakesteer.study.designs import DESIGNS
 from snakesteer.study.entries import MEASURE_NAME, NAME, TABLE_NAME, Entry
 from snakesteer.study.formats import Format
@@ -35,7 +35,7 @@ OTHERWISE = {
 # Where in a sweep keys stand that are not its own.
 INSIDE_A_SWEEP: dict[str, tuple[type[Entry], ...]] = {
     "inject": DESIGNS,
-    "coefficients": (Range, Magnitudes, Chosen),
+    "coefficients": (Range, Magnitudes, Chosen, Refined),
     "measures": MEASURES,
 }
 
@@ -154,7 +154,12 @@ def _place(location: tuple[Any, ...]) -> list[str]:
     for part in map(str, rest):
         if part not in branches and not part.startswith(prefixes):
             inside.append(part)
-    if inside[:1] == ["coefficients"] and inside[1:2] in (["range"], ["magnitudes"], ["choice"]):
+    if inside[:1] == ["coefficients"] and inside[1:2] in (
+        ["range"],
+        ["magnitudes"],
+        ["choice"],
+        ["refine"],
+    ):
         inside.pop(1)
     return [*map(str, entry), *inside]
 

@@ -14,7 +14,7 @@ from snakesteer.study.activations import Activations, Mean, Several
 from snakesteer.study.behaviours import OfFiles
 from snakesteer.study.choices import CandidateChoice
 from snakesteer.study.corpora import SelectedCorpus
-from snakesteer.study.designs import AloneDesign, CombinedDesign
+from snakesteer.study.designs import AloneDesign, ChosenDesign, CombinedDesign
 from snakesteer.study.figures import Drawn, Figure, LayersFigure, WithIntervals, columns_of
 from snakesteer.study.formats import Formatted
 from snakesteer.study.measures import Choice as ChoiceMeasure
@@ -41,6 +41,7 @@ KINDS = {
     "single": "vectors alone with chosen multipliers",
     "combined": "vectors combined",
     "simultaneous": "vectors together",
+    "candidate": "what a choice takes",
     "items": "published items",
     "scores": "published scores",
     "candidate-log-odds": "published candidate directions",
@@ -60,6 +61,7 @@ def check(study: Study) -> None:
     _repositories(study)
     _activations(study)
     _vectors(study)
+    candidates.check_circles(study)
     _choices(study)
     for name, vector in study.vectors.items():
         if isinstance(vector, ChosenVector):
@@ -69,11 +71,7 @@ def check(study: Study) -> None:
     _names(study)
     for name, samples in study.samples.items():
         _known(study, f"samples.{name}.model", "models", [samples.model])
-        _known(study, f"samples.{name}.vector", "vectors", [samples.vector])
-        _same_model(study, f"samples.{name}", samples, [samples.vector])
-        positions = study.positions_of(samples.vector)
-        _one_position(f"samples.{name}.vector", f"vectors.{samples.vector}", positions)
-        candidates.check_operator(study, f"samples.{name}", samples.vector, samples.operator)
+        _injected_by_samples(study, f"samples.{name}", samples)
         _known_format(study, f"samples.{name}", samples)
     for name, export in study.exports.items():
         _known(study, f"exports.{name}.vectors", "vectors", export.vectors or [])
@@ -116,6 +114,21 @@ def check_layers(study: Study) -> None:
     for name, figure in study.figures.items():
         _layers(study, f"figures.{name}", figure)
         figure.check_layers(f"figures.{name}", study)
+
+
+def _injected_by_samples(study: Study, entry: str, samples: Samples) -> None:
+    if samples.choice is not None:
+        _known(study, f"{entry}.choice", "choices", [samples.choice])
+        candidates.check_taken(study, f"{entry}.choice", samples.choice, samples.model)
+        vectors = [study.vectors_of(each) for each in study.searched(samples.choice).values()]
+        _same_model(study, entry, samples, chain(*vectors))
+        return
+    assert samples.vector is not None
+    _known(study, f"{entry}.vector", "vectors", [samples.vector])
+    _same_model(study, entry, samples, [samples.vector])
+    positions = study.positions_of(samples.vector)
+    _one_position(f"{entry}.vector", f"vectors.{samples.vector}", positions)
+    candidates.check_operator(study, entry, samples.vector, samples.operator)
 
 
 def _known(
@@ -332,7 +345,8 @@ def _choices(study: Study) -> None:
     for name, choice in study.choices.items():
         if isinstance(choice, CandidateChoice):
             for field, score in candidates.scores(choice):
-                _known_table(study, f"choices.{name}.{field}", score.table)
+                for table in score.tables:
+                    _known_table(study, f"choices.{name}.{field}", table)
             candidates.check_choice(study, f"choices.{name}", choice)
             continue
         if choice.grid is None:
@@ -414,19 +428,23 @@ def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
         if isinstance(study.choices[sweep.choice], CandidateChoice):
             raise StudyError(
                 f"{entry}.coefficients.choice names {sweep.choice}, which chooses a candidate and "
-                "has no multipliers; list coefficients, and inject a vector of `method: chosen`."
+                "has no multipliers; inject what it takes, as `inject: {choice: "
+                f"{sweep.choice}}}`."
             )
         _searched(study, entry, sweep, sweep.choice)
     _known(study, f"{entry}.inject", "vectors", sweep.inject.named or [])
+    if sweep.candidate:
+        _known(study, f"{entry}.inject.choice", "choices", [sweep.candidate])
+        candidates.check_injected(study, entry, sweep)
     vectors = study.vectors_of(sweep)
-    for name in vectors:
+    for name in [] if sweep.candidate else vectors:
         _read_at(study, f"{entry}.inject", name, sweep.inject.read_at(name))
     _draws(study, entry, sweep, study.draws_of(vectors))
     for name, measure in sweep.measures.items():
         place = f"{entry}.measures.{name}"
         if measure.section != "prompts":
             _known(study, f"{place}.{measure.section}", measure.section, measure.sources or [])
-        if measure.sources is None and not isinstance(sweep.inject, AloneDesign):
+        if measure.sources is None and not isinstance(sweep.inject, AloneDesign | ChosenDesign):
             _distinct_behaviours(study, place, vectors)
         never_generated.check(study, place, sweep, measure)
         if measure.section == "behaviours" and isinstance(measure, OnBehaviours):
@@ -629,7 +647,8 @@ def _layers(study: Study, entry: str, figure: Figure) -> None:
 
 def _draws(study: Study, entry: str, sweep: SweepEntry, draws: Mapping[str, int]) -> None:
     """What is injected at once is drawn equally often, and what is drawn has no resamples."""
-    if len(set(draws.values())) > 1 and not isinstance(sweep.inject, AloneDesign):
+    alone = isinstance(sweep.inject, AloneDesign | ChosenDesign)
+    if len(set(draws.values())) > 1 and not alone:
         said = " and ".join(f"vectors.{name} has {number}" for name, number in draws.items())
         raise StudyError(
             f"{entry}.inject injects controls with different draws at once, as {said}; give them "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from snakesteer.prompts.formats import PLAIN
+from snakesteer.study.coefficients import Chosen
 from snakesteer.study.designs import OPERATOR, USUALLY_CHANGED, Operator, how_changed
 from snakesteer.study.entries import (
     SITE,
@@ -29,9 +30,14 @@ class Samples(Entry):
     """Greedy continuations under steering, to be read."""
 
     model: Name
-    vector: Name
+    vector: Name | None = Field(None, description="One vector; or `choice`.")
+    choice: Name | None = Field(
+        None,
+        description="A choice with `best`, from sweeps of the study: what it takes, where and how "
+        "it was measured, in place of `vector`, `layer`, `operator`, `sites` and `positions`.",
+    )
     transfer: bool = Field(False, description=TRANSFER)
-    layer: Layer
+    layer: Layer | None = None
     operator: Operator = Field("add", description=OPERATOR)
     sites: Annotated[list[Site], Some, Distinct] = Field(
         ["output"], description=f"{SITE} With several, states change at each."
@@ -41,7 +47,10 @@ class Samples(Entry):
         description=f"{STEERED} What is written is the completion; `last` and -k are counted in "
         "the prompt.",
     )
-    coefficients: Numbers
+    coefficients: Numbers | Chosen = Field(
+        description="A list; or `{choice: NAME}` of the choice above, the unsteered model and the "
+        "coefficient that it takes."
+    )
     format: Name | Format = Field(PLAIN, description=FORMAT)
     prompts: Annotated[list[str], Some, Distinct]
     tokens: Count = 40
@@ -49,7 +58,28 @@ class Samples(Entry):
 
     layered: ClassVar = ("layer",)
 
+    @model_validator(mode="after")
+    def _a_vector_or_a_choice(self) -> Self:
+        if (self.vector is None) == (self.choice is None):
+            raise ValueError("give either vector and layer, or choice")
+        if self.vector is not None and self.layer is None:
+            raise ValueError("names a vector and no layer; give it `layer`")
+        for name in ("layer", "operator", "sites", "positions"):
+            usual = type(self).model_fields[name].default
+            if self.choice is not None and getattr(self, name) != usual:
+                raise ValueError(
+                    f"{name} is that of the sweep that the choice was made in; leave it out"
+                )
+        if isinstance(self.coefficients, Chosen) and self.coefficients.choice != self.choice:
+            raise ValueError(
+                f"coefficients are those of the choice {self.coefficients.choice}, which is not "
+                "what is injected; name it as `choice`, or list coefficients"
+            )
+        return self
+
     @property
     def said(self) -> list[str]:
         """What their page says of how states are changed."""
+        if self.choice is not None:
+            return [f"Where and how: as the choice {self.choice} takes it."]
         return how_changed(self.operator, self.sites, self.positions) or [USUALLY_CHANGED]

@@ -22,7 +22,7 @@ from snakesteer.study.behaviours import (
     QuestionFiles,
 )
 from snakesteer.study.choices import AnyChoice, Best, Bound, CandidateChoice, Choice, Multipliers
-from snakesteer.study.coefficients import Magnitudes, Range
+from snakesteer.study.coefficients import Magnitudes, Range, Refined
 from snakesteer.study.corpora import (
     CORPORA,
     Corpus,
@@ -37,7 +37,7 @@ from snakesteer.study.corpora import (
     SelectedCorpus,
     Shuffle,
 )
-from snakesteer.study.designs import DESIGNS, AloneDesign, PartEntry
+from snakesteer.study.designs import DESIGNS, AloneDesign, ChosenDesign, OwnDesign, PartEntry
 from snakesteer.study.doses import KlDose
 from snakesteer.study.effects import Effects
 from snakesteer.study.entries import Count, Entry, Name, Seed, Titled
@@ -188,8 +188,35 @@ class Study(Entry):
         return list(map(self.behaviour_of, self.vectors_of(table.sweep)))
 
     def vectors_of(self, sweep: SweepEntry) -> list[str]:
-        """The vectors that a sweep injects."""
-        return sweep.inject.named or self.chosen_vectors(sweep.choice or "")
+        """The vectors that a sweep injects; those of all candidates where a choice says which."""
+        if sweep.inject.named:
+            return sweep.inject.named
+        if sweep.candidate:
+            found: dict[str, None] = {}
+            for searched in self.searched(sweep.candidate).values():
+                found |= dict.fromkeys(self.vectors_of(searched))
+            return list(found)
+        return self.chosen_vectors(sweep.choice or "")
+
+    def searched(self, choice: str) -> dict[str, SweepEntry]:
+        """The sweeps of the study whose points are the candidates of a choice, by name."""
+        entry, found = self.choices[choice], {}
+        assert isinstance(entry, CandidateChoice)
+        for name in entry.best.tables:
+            table = self.table(name)
+            if isinstance(table, Table):
+                found[name.split(".")[0]] = table.sweep
+        return found
+
+    def designs_of(self, sweep: SweepEntry) -> list[OwnDesign]:
+        """The designs that say how a sweep changes states: its own, or those of the sweeps that a
+        choice was made from."""
+        if isinstance(sweep.inject, OwnDesign):
+            return [sweep.inject]
+        designs: list[OwnDesign] = []
+        for searched in self.searched(sweep.candidate or "").values():
+            designs += self.designs_of(searched)
+        return designs
 
     def draws_of(self, vectors: Iterable[str]) -> dict[str, int]:
         """How many draws vectors have, of those that are drawn several times."""
@@ -204,7 +231,7 @@ class Study(Entry):
         """Whether all that a sweep injects is drawn several times."""
         vectors = self.vectors_of(sweep)
         draws = self.draws_of(vectors)
-        together = not isinstance(sweep.inject, AloneDesign)
+        together = not isinstance(sweep.inject, AloneDesign | ChosenDesign)
         return bool(draws) if together else len(draws) == len(vectors)
 
     def sources_of(self, sweep: SweepEntry, measure: MeasureEntry) -> list[str]:
@@ -349,7 +376,15 @@ class Study(Entry):
             grid = self.multipliers(entry.sweep.choice).grid if entry.sweep.choice else None
             if grid:
                 return self.collapse_of(grid)
+            if entry.sweep.candidate:
+                return self._collapse_searched(entry.sweep.candidate)
         return GridStopping().collapse
+
+    def _collapse_searched(self, choice: str) -> float:
+        """The share by which candidates were searched, the least of several."""
+        entry = self.choices[choice]
+        assert isinstance(entry, CandidateChoice)
+        return min(map(self.collapse_of, entry.best.tables))
 
 
 SECTIONS: dict[str, tuple[type[Entry], ...]] = {
@@ -376,6 +411,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
         PartEntry,
         Range,
         Magnitudes,
+        Refined,
         *MEASURES,
         *SCORES,
         SkillStopping,

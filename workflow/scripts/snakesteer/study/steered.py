@@ -26,13 +26,14 @@ def check(study: Study, entry: str, name: str, sweep: SweepEntry) -> None:
                 f"{place}.counted is completion, but {read} has none; give it `completion`, the "
                 "field that holds them, or count all."
             )
-        for positions in sweep.inject.all_positions:
-            problem = _lacking(study, measure, positions, given, completed)
-            if problem:
-                raise StudyError(
-                    f"{entry}.inject.positions is {positions}, but {place} reads {read}, "
-                    f"{problem}, or name other positions."
-                )
+        for design in study.designs_of(sweep):
+            for positions in design.all_positions:
+                problem = _lacking(study, measure, positions, given, completed)
+                if problem:
+                    raise StudyError(
+                        f"{entry}.inject.positions is {positions}, but {place} reads {read}, "
+                        f"{problem}, or name other positions."
+                    )
 
 
 def _has_completions(study: Study, measure: MeasureEntry, source: str) -> bool:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from snakesteer.core.dtypes import Dtype
-from snakesteer.study.coefficients import Chosen, Coefficients, coefficients
-from snakesteer.study.designs import CombinedDesign, Design, TogetherDesign
+from snakesteer.study.coefficients import Chosen, Coefficients, Refined, coefficients
+from snakesteer.study.designs import ChosenDesign, CombinedDesign, Design, TogetherDesign
 from snakesteer.study.entries import TRANSFER, Entry, Name
 from snakesteer.study.measures import Measures
 
@@ -25,7 +25,9 @@ class SweepEntry(Entry):
     coefficients: Coefficients = Field(
         description="A list, with 0 in it where that is the unsteered model; a range, `{start: …, "
         "stop: …, points: …}`; `{magnitudes: […]}`, each added and subtracted; or `{choice: "
-        "NAME}`, the multipliers of a choice. With `stopping` they are visited from 0 outward."
+        "NAME}`, the multipliers of a choice. Of what a choice among candidates takes `{choice: "
+        "NAME}` is the coefficient that it takes, and `{refine: …}` so many beside it. With "
+        "`stopping` they are visited from 0 outward."
     )
     measures: Measures = Field(
         description="By name; `measure` says which, and may be left out where the name is it."
@@ -57,8 +59,15 @@ class SweepEntry(Entry):
 
     @property
     def choice(self) -> str | None:
-        """The choice that its coefficients are from."""
-        return self.coefficients.choice if isinstance(self.coefficients, Chosen) else None
+        """The choice of multipliers that its coefficients are."""
+        if self.candidate is not None or not isinstance(self.coefficients, Chosen):
+            return None
+        return self.coefficients.choice
+
+    @property
+    def candidate(self) -> str | None:
+        """The choice among candidates that says what is injected, and where."""
+        return self.inject.choice if isinstance(self.inject, ChosenDesign) else None
 
     @property
     def values(self) -> tuple[float | None, ...] | None:
@@ -71,7 +80,7 @@ class SweepEntry(Entry):
         if isinstance(self.inject, CombinedDesign):
             relative = any(measure.RELATIVE for measure in self.measures.values())
             return (unsteered, 1.0) if relative else (1.0,)
-        if isinstance(self.coefficients, Chosen):
+        if isinstance(self.coefficients, Chosen | Refined):
             return None
         return coefficients(self.coefficients, unsteered)
 
@@ -82,7 +91,10 @@ class SweepEntry(Entry):
 
     @property
     def kind(self) -> str:
-        """What its tables call it: grid, single, combined or simultaneous steering."""
+        """What its tables call it: grid, single, combined or simultaneous steering, or that of the
+        candidate that a choice takes."""
+        if isinstance(self.inject, ChosenDesign):
+            return "candidate"
         if isinstance(self.inject, TogetherDesign):
             return "simultaneous"
         if isinstance(self.inject, CombinedDesign):
@@ -107,7 +119,19 @@ class SweepEntry(Entry):
                 "inject combines the vectors of a choice, and coefficients name none; give "
                 "`coefficients: {choice: NAME}`"
             )
-        if self.inject.named is None and not self.choice:
+        if isinstance(self.coefficients, Refined) and self.candidate is None:
+            raise ValueError(
+                "coefficients are refined from those of a choice, but inject names none; give "
+                "`inject: {choice: NAME}`"
+            )
+        if isinstance(self.coefficients, Chosen) and self.candidate is not None:
+            if self.coefficients.choice != self.candidate:
+                raise ValueError(
+                    f"inject takes what the choice {self.candidate} takes, but coefficients are "
+                    f"those of {self.coefficients.choice}; name one choice in both"
+                )
+            return self
+        if self.inject.named is None and self.candidate is None and not self.choice:
             raise ValueError("inject names no vector; give it `vector` or `vectors`")
         return self
 

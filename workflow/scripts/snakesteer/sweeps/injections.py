@@ -120,6 +120,14 @@ def _placed(placed: Placed, vector: np.ndarray, codes: Mapping[str, str]) -> Ite
         )
 
 
+def parts_alone(placed: Placed, vector: np.ndarray, positions: Sequence[int]) -> tuple[Part, ...]:
+    """What is done along a vector by itself, [n_layers, hidden], or where it is of several
+    `positions` [positions, n_layers, hidden]."""
+    if placed.source_position is not None:
+        vector = vector[_place(placed, positions)]
+    return tuple(_placed(placed, vector, {placed.operator: ""}))
+
+
 def part(
     layer: int,
     vector: np.ndarray,

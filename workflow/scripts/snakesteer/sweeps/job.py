@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -54,18 +54,36 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """One of the candidates of a choice: a vector of a `sweep`, read at a 0-based layer, and at a
+    position if it has several; its coefficient aside."""
+
+    choice: str
+    sweep: str
+    vector: str
+    layer: int
+    position: int | None = unless_said(None)
+
+
+@dataclass(frozen=True)
 class Injected:
     """One injection: vectors, each in its place, and the coefficients along them.
 
     The parts act in this order. Among coefficients None is the unsteered model, where 0 is not.
     None in place of all stands for the unsteered model and the two multipliers that a choice has
     for the vector. Of vectors that are drawn several times it injects one `draw`, counted from 0.
+
+    One that is injected only if choices take these `candidates` may have so many `taken`
+    coefficients from the first beside its own: 1 is the one that it takes, more are evenly spaced
+    from that to the better one of its neighbours.
     """
 
     parts: tuple[Placed, ...]
     coefficients: tuple[float | None, ...] | None
     combined: Combined | None = None
     draw: int | None = unless_said(None)
+    candidates: tuple[Candidate, ...] = unless_said(())
+    taken: int = unless_said(0)
 
     @property
     def layers(self) -> dict[str, tuple[int, ...]]:
@@ -113,7 +131,7 @@ class Injected:
     @property
     def points(self) -> int:
         """How many points it has on each source."""
-        return 3 if self.coefficients is None else len(self.coefficients)
+        return 3 if self.coefficients is None else len(self.coefficients) + self.taken
 
     @property
     def least_points(self) -> int:
@@ -121,7 +139,14 @@ class Injected:
         if self.coefficients is None:
             return self.points
         steered = [value for value in self.coefficients if value]
-        return 1 + any(value > 0 for value in steered) + any(value < 0 for value in steered)
+        signs = any(value > 0 for value in steered) + any(value < 0 for value in steered)
+        return 1 + signs + (self.taken > 0)
+
+
+def choices_of(injections: Iterable[Injected]) -> tuple[str, ...]:
+    """The names of the choices of all candidates."""
+    found = [each.choice for injected in injections for each in injected.candidates]
+    return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)
@@ -228,6 +253,18 @@ class SweepJob:
     def vectors(self) -> tuple[str, ...]:
         """The names of all vectors, in the order of the job's inputs."""
         return tuple(dict.fromkeys(name for one in self.injections for name in one.layers))
+
+    @property
+    def counted(self) -> tuple[Injected, ...]:
+        """The injections that it runs: of those of candidates just what one of them takes, here the
+        first."""
+        first = self.injections[0].candidates
+        return tuple(one for one in self.injections if one.candidates == first)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names of the choices that say which candidates are injected."""
+        return choices_of(self.injections)
 
     @property
     def layers(self) -> tuple[int, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from snakesteer.core.records import unless_said
-from snakesteer.sweeps.job import Injected
+from snakesteer.sweeps.chosen import Choices, taken
+from snakesteer.sweeps.job import Injected, choices_of
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,15 @@ class TableJob:
     collapse: float | None = None
     scores: tuple[str, ...] = unless_said(())
     by_category: tuple[str, ...] = unless_said(())
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names of the choices that say which candidates were injected."""
+        return choices_of(injected for job in self.jobs for injected in job)
+
+    def of_chosen(self, choices: Choices) -> Self:
+        """The same of what these choices take alone."""
+        return replace(self, jobs=tuple(taken(job, choices) for job in self.jobs))
 
     @property
     def layers(self) -> set[str]:

@@ -6,7 +6,7 @@ place of its effect among all of them is a test that assumes nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -180,45 +180,31 @@ def _row(
 def _of_slopes(job: NullJob, slopes: Slopes) -> tuple[list[dict[str, object]], list[str]]:
     place = [name for name in _SLOPE_PLACE if name in slopes.items]
     whole = slopes.summaries[slopes.summaries["by"] == ALL]
+    drawn, items = _by_place(_drawn(whole), place), _by_place(_drawn(slopes.items), place)
+    of_own = _by_place(_own(slopes.items, job), place)
     found, left_out = [], []
     for own in _own(whole, job).to_dict("records"):
+        here = {name: own[name] for name in place}
         for control in job.controls[own["vector"]]:
-            here = {name: own[name] for name in place}
-            drawn = _at(whole[_drawn(whole, control)], here)
-            if len(drawn) < 2:
-                continue
-            if set(drawn["coefficients"]) != {own["coefficients"]}:
+            draws = drawn.get(_key(control, here.values()))
+            if draws is None or len(draws) < 2:
+                continue  # its column has no band either, which is told
+            if set(draws["coefficients"]) != {own["coefficients"]}:
                 left_out.append(
                     f"the slope of {own['vector']} at layer {own['layer']} on {own['behaviour']} "
                     f"is over other coefficients than those of {control}, whose curves ended "
                     "elsewhere"
                 )
                 continue
-            difference = _paired(slopes.items, job.sweep, own, control, here)
-            row = _row(own["mean"], drawn["mean"].to_numpy(), difference, PAIRED)
+            mine = of_own[_key(own["vector"], here.values())].set_index("question")
+            theirs = items[_key(control, here.values())].groupby("question")["slope"].mean()
+            apart = (mine["slope"] - theirs.reindex(mine.index)).to_numpy()
+            difference = mean_over(apart, kinds_of(mine) if own["balanced"] else None)
+            row = here | _row(own["mean"], draws["mean"].to_numpy(), difference, PAIRED)
             row |= {"sweep": job.sweep, "quantity": SLOPE, "vector": own["vector"]}
-            row |= {"control": control, "coefficient": np.nan, "source": own["behaviour"]}
-            found.append({**here, **row})
-    return [_without_behaviour(row) for row in found], left_out
-
-
-def _without_behaviour(row: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in row.items() if name != "behaviour"}
-
-
-def _paired(
-    items: pd.DataFrame,
-    sweep: str,
-    own: Mapping[str, object],
-    control: str,
-    here: dict[str, object],
-) -> tuple[float, float, float]:
-    """The mean of each item's slope less that of the draws, with its interval over items."""
-    at = _at(items, here)
-    mine = at[(at["sweep"] == sweep) & (at["vector"] == own["vector"])].set_index("question")
-    drawn = at[_drawn(at, control)].groupby("question")["slope"].mean()
-    apart = (mine["slope"] - drawn.reindex(mine.index)).to_numpy()
-    return mean_over(apart, kinds_of(mine) if own["balanced"] else None)
+            row |= {"control": control, "coefficient": np.nan, "source": row.pop("behaviour")}
+            found.append(row)
+    return found, left_out
 
 
 def _of_column(job: NullJob, table: pd.DataFrame) -> tuple[list[dict[str, object]], list[str]]:
@@ -226,26 +212,31 @@ def _of_column(job: NullJob, table: pd.DataFrame) -> tuple[list[dict[str, object
     values = table.rename(columns={name: "source"} if name != "source" else {})
     values = values.assign(effect=_changes(values, job.column))
     place = [name for name in _PLACE if name in values]
-    steered = values[~values["unsteered"].astype(bool)]
-    found, left_out = [], []
+    steered = values[~values["unsteered"].astype(bool) & values["effect"].notna()]
+    drawn = _by_place(_drawn(steered), place)
+    found: list[dict[str, object]] = []
+    without: dict[tuple[str, str], list[str]] = {}
     for own in _own(steered, job).to_dict("records"):
+        here = {name: own[name] for name in place}
         for control in job.controls[own["vector"]]:
-            here = {name: own[name] for name in place}
-            drawn = _at(steered[_drawn(steered, control)], here)["effect"].to_numpy(dtype=float)
-            known = drawn[~np.isnan(drawn)]
-            if len(known) < 2 or np.isnan(own["effect"]):
-                left_out.append(
-                    f"{own['vector']} at layer {own['layer']} and coefficient "
-                    f"{own['coefficient']:g} on {own['source']} has no band, as {control} has none "
-                    "there"
-                )
+            draws = drawn.get(_key(control, here.values()))
+            if draws is None or len(draws) < 2:
+                without.setdefault((own["vector"], control), []).append(own["layer"])
                 continue
-            difference = own["effect"] - known.mean()
+            effects = draws["effect"].to_numpy(dtype=float)
+            difference = own["effect"] - effects.mean()
             low, high = (own.get(f"{job.column}{end}", np.nan) for end in ("_low", "_high"))
             ends = (low - own[job.column] + difference, high - own[job.column] + difference)
-            row = _row(own["effect"], known, (difference, *ends), INDEPENDENT)
+            row = here | _row(own["effect"], effects, (difference, *ends), INDEPENDENT)
             row |= {"sweep": job.sweep, "quantity": job.column, "vector": own["vector"]}
-            found.append({**here, **row, "control": control})
+            found.append(row | {"control": control})
+    left_out = []
+    for (vector, control), layers in without.items():
+        named = ", ".join(dict.fromkeys(layers))
+        left_out.append(
+            f"{len(layers)} effects of {vector} have no band (layers {named}), as {control} has "
+            "fewer than two draws there"
+        )
     return found, left_out
 
 
@@ -268,17 +259,17 @@ def _own(rows: pd.DataFrame, job: NullJob) -> pd.DataFrame:
     return rows[(rows["sweep"] == job.sweep) & rows["vector"].isin(list(job.controls))]
 
 
-def _drawn(rows: pd.DataFrame, control: str) -> pd.Series:
-    """Which rows are of single draws of a control."""
-    if DRAW not in rows:
-        return pd.Series(False, index=rows.index)
-    return (rows["vector"] == control) & rows[DRAW].notna()
+def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of single draws."""
+    return rows[rows[DRAW].notna()] if DRAW in rows else rows[:0]
 
 
-def _at(rows: pd.DataFrame, place: Mapping[str, object]) -> pd.DataFrame:
-    """The rows at a place, in which missing values are alike."""
-    here = pd.Series(True, index=rows.index)
-    for name, value in place.items():
-        missing = pd.isna(value)
-        here &= rows[name].isna() if missing else (rows[name] == value).fillna(False).astype(bool)
-    return rows[here]
+def _by_place(rows: pd.DataFrame, place: Sequence[str]) -> dict[tuple[object, ...], pd.DataFrame]:
+    """The rows by vector and place."""
+    groups = rows.groupby(["vector", *place], sort=False, dropna=False)
+    return {_key(key[0], key[1:]): own for key, own in groups}
+
+
+def _key(vector: object, place: Iterable[object]) -> tuple[object, ...]:
+    """A vector and a place, in which missing values are alike."""
+    return (vector, *(None if pd.isna(value) else value for value in place))

@@ -19,7 +19,6 @@ from snakesteer.tables.draws import DRAW
 from snakesteer.tables.intervals import wilson_interval
 from snakesteer.tables.job import TableJob
 from snakesteer.tables.offered import ANSWER, FIRST, offered
-from snakesteer.tables.raw import by_injection
 
 SEED = 0
 ALL = "all"
@@ -177,23 +176,26 @@ def spearman_brown(correlation: float) -> float:
 def _items_of(
     job: TableJob, raw: Sequence[pd.DataFrame], asked: Mapping[str, pd.DataFrame], seed: int
 ) -> Iterator[pd.DataFrame]:
-    for injected, own, _ in by_injection(job, raw, ()):
+    for injections, table in zip(job.jobs, raw, strict=True):
+        own = table[table["measure"] == job.of]
         own = own.assign(propensity=propensity(own))
-        for behaviour, rows in own.groupby("behaviour", sort=False):
-            items = _slopes_of(rows, seed).join(asked[str(behaviour)])
-            yield (
-                items.rename_axis("question")
-                .reset_index()
-                .assign(
-                    sweep=job.sweep,
-                    kind=job.kind,
-                    vector=injected.vector,
-                    layer=injected.layer,
-                    behaviour=behaviour,
-                    split=job.split,
-                    **injected.columns,
+        curves = dict(tuple(own.groupby("injection", sort=False)))
+        for injected in injections:
+            for behaviour, rows in curves[injected.label].groupby("behaviour", sort=False):
+                items = _slopes_of(rows, seed).join(asked[str(behaviour)])
+                yield (
+                    items.rename_axis("question")
+                    .reset_index()
+                    .assign(
+                        sweep=job.sweep,
+                        kind=job.kind,
+                        vector=injected.vector,
+                        layer=injected.layer,
+                        behaviour=behaviour,
+                        split=job.split,
+                        **injected.columns,
+                    )
                 )
-            )
 
 
 def _slopes_of(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
