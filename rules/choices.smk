@@ -50,11 +50,8 @@ rule candidate:
 rule study_choice:
     """The candidate that was chosen, and all of them, under the choice's name in the study."""
     input:
-        unpack(
-            lambda wildcards: dict(
-                zip(["choice", "candidates"], PLAN.candidates[wildcards.name].paths)
-            )
-        ),
+        choice=lambda wildcards: PLAN.candidates[wildcards.name].paths[0],
+        candidates=lambda wildcards: PLAN.candidates[wildcards.name].paths[1],
     output:
         choice=PLAN.path("choices", "{name}.json"),
         candidates=PLAN.path("choices", "{name}.parquet"),

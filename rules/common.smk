@@ -101,7 +101,8 @@ TABLES += [
     for name in names
 ]
 
-if workflow.is_main_process and (changed := changes(PLAN)):
+# What was run is told from its files, which Snakemake alone cannot read.
+if workflow.is_main_process and not missing.packages() and (changed := changes(PLAN)):
     logger.info("\n  ".join([f"Changed since {STUDY} was last run:", *changed]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -48,6 +49,24 @@ def test_snakemake_alone_draws_the_rules(alone: Path, copy: Path) -> None:
     assert drawn.returncode == 0, drawn.stderr
     for rule in ("all", "sweep", "figure", "documents"):
         assert f'label = "{rule}"' in drawn.stdout
+
+
+def test_snakemake_alone_plans_beside_what_was_run(alone: Path, copy: Path) -> None:
+    """What that made is not read: neither its cache, nor its tables and figures."""
+    dosed = "{kind: curves, sweeps: [code], dose: share}"
+    study = copy / "config" / "dosed.yaml"
+    study.write_text(f"extends: miniature.yaml\nname: dosed\nfigures: {{dosed: {dosed}}}\n")
+    made = copy / "results" / "dosed"
+    for name in ("figures", "tables"):
+        (made / name).mkdir(parents=True)
+    (made / "study.yaml").write_text("name: dosed\n")
+    catalogue = "stage,name,key,path,settings,size\nvector,code,0,code.parquet,{},0\n"
+    (made / "artefacts.csv").write_text(catalogue)
+    (made / "figures" / "dosed.csv").write_text("dose\n1\n")
+    planned = snakemake(alone, copy, "-n", "--configfile", str(study))
+    shutil.rmtree(copy / "results")
+    assert planned.returncode == 0, planned.stderr
+    assert "Error" not in planned.stderr and "first page" in planned.stdout
 
 
 @pytest.mark.long

@@ -34,6 +34,7 @@ from snakesteer.engine.models import wrap
 from snakesteer.engine.operators import ablate, add, clamp
 from snakesteer.engine.positions import END
 from snakesteer.engine.steering import Part, final_states, injection
+from snakesteer.hub.loaded import Loaded
 from snakesteer.prompts.marks import Marked
 
 # Where its blocks lie, and what they call attention and feed-forward network.
@@ -194,9 +195,12 @@ def close(found: torch.Tensor, expected: torch.Tensor) -> None:
 
 
 def untouched(model: PreTrainedModel) -> bool:
-    """Whether nothing hangs on the model."""
+    """Whether nothing hangs on the model but what transformers itself leaves there, once it was
+    asked for hidden states."""
     for module in model.modules():
-        if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):
+        hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+        theirs = [hook for hook in hooks if hook.__module__.startswith("transformers.")]
+        if len(hooks) > len(theirs) or "forward" in vars(module):
             return False
     return "generate" not in vars(model)
 
@@ -532,7 +536,7 @@ def test_activations_are_those_that_hooks_written_here_see(architecture: str) ->
 
 
 def test_activations_are_the_hidden_states_of_transformers_and_a_studys_own() -> None:
-    network_ = network("llama")
+    network_ = tiny.network("llama")  # transformers leaves hooks behind
     found = snakesteer.activations(network_, tokenizer(), documents(), batch_tokens=40)
     for text, read in zip(documents(), found, strict=True):
         ids = torch.tensor([tokenizer()(text)["input_ids"]])
@@ -748,6 +752,12 @@ def test_a_model_of_which_nothing_is_known_takes_vectors_of_its_shape() -> None:
         pass
 
 
+def test_a_direction_may_be_a_tensor_of_any_dtype() -> None:
+    direction = torch.ones(32, dtype=torch.bfloat16, requires_grad=True)
+    made = snakesteer.SteeringVector({np.int64(1): direction}).directions[1]
+    assert made.dtype == np.float32 and (made == 1).all()
+
+
 # ---- bad input: one sentence each
 
 
@@ -803,6 +813,11 @@ def refused(act: Callable[[], Any]) -> str:
             "positions is 3; name all, last, prompt, completion, or a token from the end as -1.",
         ),
         (
+            {"positions": None},
+            "positions is None; name all, last, prompt, completion, or a token from the end as -1.",
+        ),
+        ({"coefficient": 10**400}, f"coefficient is {10**400}; give a number."),
+        (
             {"vector": np.ones(31)},
             "vector has the shape [31], but LlamaForCausalLM needs [32], or a row for each layer, "
             "[4, 32].",
@@ -848,6 +863,28 @@ def test_a_mistake_is_one_sentence(changes: dict[str, Any], sentence: str) -> No
     assert untouched(model)
 
 
+@pytest.mark.parametrize("directions", [np.ones((4, 32)), {"1": np.ones(32)}, None])
+def test_directions_are_a_mapping_of_layers(directions: Any) -> None:
+    assert refused(lambda: snakesteer.SteeringVector(directions)).startswith(
+        "The directions of a vector are no mapping of layers to numbers"
+    )
+
+
+def test_a_model_without_a_head_is_not_read() -> None:
+    bare = network("llama").model
+    assert refused(lambda: snakesteer.activations(bare, tokenizer(), ["a b"])).startswith(
+        "LlamaModel has no head that predicts tokens"
+    )
+
+
+def test_a_format_is_a_text() -> None:
+    given: Any = {"template": "Human: {prompt}"}
+    told = refused(
+        lambda: snakesteer.activations(network("llama"), tokenizer(), ["a b"], format=given)
+    )
+    assert told.endswith("name plain, chat, or a template with {prompt}.")
+
+
 def test_a_model_without_one_list_of_blocks_is_named() -> None:
     sizes = {"d_model": 16, "d_kv": 4, "d_ff": 16, "num_layers": 2, "num_heads": 2}
     model = T5ForConditionalGeneration(T5Config(vocab_size=50, **sizes))
@@ -890,7 +927,8 @@ def test_what_cannot_be_counted_is_refused() -> None:
             model.generate(given["input_ids"], max_new_tokens=2, prefill_chunk_size=3)
 
     assert refused(in_parts) == (
-        "positions is last, but `generate` reads the prompt in parts; leave prefill_chunk_size out."
+        "positions is last, but `generate` reads the prompt in parts; leave prefill_chunk_size and "
+        "guidance_scale out."
     )
     mamba = tiny.network("mamba")
 
@@ -1136,3 +1174,10 @@ def test_the_lines_of_the_page_run(
     assert np.allclose(np.linalg.norm(ran["component"].directions[1]), 1)
     assert ran["vector"].made["kind"] == "make_vector"
     assert capsys.readouterr().out.startswith("layers names 99, but the vector has a direction")
+
+
+def test_no_folder_of_this_machine_gets_into_a_vector(tmp_path: Path) -> None:
+    """Nor that of a model whose folder is gone by then."""
+    for source in (str(tmp_path), str(tmp_path / "gone" / tmp_path.name)):
+        assert Loaded(source, None, 2, 8).described()["source"] == tmp_path.name
+    assert Loaded("owner/gone", None, 2, 8).described()["source"] == "owner/gone"

@@ -424,7 +424,8 @@ def test_a_figure_is_marked_without_another_setting() -> None:
                 "sweeps": {
                     "ablated": {
                         "inject": {"source_positions": None, "vector": "code-permuted"},
-                    }
+                    },
+                    "later": None,
                 },
                 "vectors": {"code-permuted": {"draws": 2}, "found": None},
                 "figures": {"over": None},

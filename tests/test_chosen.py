@@ -345,6 +345,14 @@ def test_every_setting_of_a_choice_makes_what_takes_it_anew(setting: str) -> Non
             "`best`?",
         ),
         (
+            {"sweeps": {"fine": {"inject": {"choice": "bset"}}}},
+            "sweeps.fine.inject.choice names `bset`, which is not in choices; did you mean `best`?",
+        ),
+        (
+            {"sweeps": {"fine": {"inject": {"vectors": ["absent"]}}}},
+            "sweeps.fine.inject names `absent`, which is not in vectors; add it under `vectors`.",
+        ),
+        (
             {"sweeps": {"taken": {"inject": {"choice": "multipliers"}, "coefficients": [0, 1]}}},
             "sweeps.taken.inject.choice names multipliers, which has multipliers and takes no "
             "candidate; write `coefficients: {choice: multipliers}` in a sweep of vectors and "

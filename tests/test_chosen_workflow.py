@@ -190,7 +190,7 @@ def test_what_is_taken_is_what_a_sweep_by_hand_says(checkout: Checkout) -> None:
     assert (steered["propensity_vector_low"] < steered["propensity_vector_high"]).all()
     config(checkout).write_text(yaml.safe_dump(STUDY, sort_keys=False))
     left = checkout.planned(config(checkout)).keys()
-    assert left <= {"catalogue", "usage", "study", "all", "total"}
+    assert left <= {"catalogue", "usage", "study", "front_page", "all", "total"}
 
 
 def test_figures_and_samples_take_it(checkout: Checkout) -> None:

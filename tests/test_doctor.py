@@ -26,6 +26,7 @@ from test_packages import FILE, wheel
 from snakesteer.__main__ import main
 from snakesteer.core.errors import StudyError
 from snakesteer.hub.manifest import blob_id
+from snakesteer.hub.reachable import check_judge
 from snakesteer.plan import machine
 from snakesteer.plan.activations import documents, questions
 from snakesteer.plan.doctor import examine
@@ -659,3 +660,12 @@ def test_a_study_that_is_wrong_or_has_no_clone(
     ]
     assert main(["doctor", "--repository", "."]) == 0
     assert problems(printed(capsys)) == []
+
+
+def test_a_key_that_cannot_be_sent_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("sk-secret\nabc", "sk-secret abc", "sk-secret\u2026"):
+        monkeypatch.setenv("JUDGE_KEY", key)
+        with pytest.raises(StudyError) as error:
+            check_judge(f"{NOBODY}/v1", "the-judge", "JUDGE_KEY")
+        assert "secret" not in str(error.value)
+        assert "JUDGE_KEY holds something else than a key" in str(error.value)

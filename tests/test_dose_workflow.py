@@ -197,4 +197,5 @@ def test_another_dose_draws_its_figure_anew_and_makes_nothing_else(run: Checkout
     figures["equal"]["at"] = [0.05]
     config = run.folder / "changed.yaml"
     config.write_text(json.dumps(STUDY | {"figures": figures}))
-    assert run.planned(config=config) == {"all": 1, "figure": 2, "study": 1, "total": 4}
+    again = {"all": 1, "figure": 2, "front_page": 1, "study": 1, "total": 5}
+    assert run.planned(config=config) == again

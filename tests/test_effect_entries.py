@@ -105,6 +105,14 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         control(2, coefficients=[0, 1]),
         ["sweeps.random", "does not have the coefficients of sweeps.grid"],
     ),
+    "another operator": (
+        control(2, inject={"vector": "random", "layers": [3, 4], "operator": "ablate"}),
+        ["effects.grid.controls names sweeps.random", "another operator"],
+    ),
+    "other positions": (
+        control(2, inject={"vector": "random", "layers": [3, 4], "positions": "last"}),
+        ["effects.grid.controls names sweeps.random", "other sites or positions"],
+    ),
     "the other split": (
         control(2, measures={"two_choice": {"split": "test"}}),
         ["sweeps.random", "split"],

@@ -136,3 +136,9 @@ def test_a_scorecard_over_the_same_questions_is_paired(run: Path) -> None:
     for name in ("same", "same-pairs"):
         table = pq.read_table(run / "scorecards" / f"{name}.parquet").to_pandas()
         assert set(table["interval"]) == {"paired"}
+
+
+def test_the_first_page_has_effects_and_the_layers_of_vectors(run: Path) -> None:
+    shown = (run / "index.html").read_text()
+    assert "against controls" in shown and "single questions" in shown
+    assert "<td>3, 5" in shown

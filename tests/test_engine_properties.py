@@ -35,7 +35,10 @@ coefficient = st.one_of(st.just(0.0), st.floats(-3, 3), st.sampled_from([-1e4, 1
 parts = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=3)
 
 
-@pytest.fixture(scope="module", params=["llama", "gpt_neox", "compiled llama"])
+COMPILED = pytest.param("compiled llama", marks=pytest.mark.long)
+
+
+@pytest.fixture(scope="module", params=["llama", "gpt_neox", COMPILED])
 def model(request: pytest.FixtureRequest) -> models.LanguageModel:
     *how, architecture = request.param.split()
     model = models.wrap(tiny.network(architecture), tiny.tokenizer(), "none")

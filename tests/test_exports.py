@@ -632,6 +632,7 @@ def test_mistakes_of_the_commands_are_one_sentence(
     write_tensors(
         "cached.safetensors", {"vector": np.ones((4, 32), np.float32)}, {"kind": "vector"}
     )
+    Path("folder.gguf").mkdir()
     mistakes = {
         "export cached.safetensors --to gguf": "cached.safetensors does not say at which site the",
         "export absent.safetensors --to gguf": "there is no file absent.safetensors; check the",
@@ -640,6 +641,12 @@ def test_mistakes_of_the_commands_are_one_sentence(
         f"export {mine} --to gguf --model {other}": f"the vector comes from the model {model} (",
         f"export {mine} --to gguf --model nowhere": "there is no folder nowhere; ",
         f"export {mine} --to gguf --position -1": "mine.safetensors is of one position; leave",
+        f"export {mine} --to gguf --coefficient nan": "--coefficient is nan; give a finite number",
+        f"export {mine} --to gguf --out a.pt": "--out is a.pt; name a file that ends in .gguf.",
+        f"export {mine} --to gguf --out folder.gguf": "folder.gguf cannot be written (Is a direc",
+        f"export {mine} --to caa --out {mine}": "mine.safetensors is the vector itself; name",
+        f"export {mine} --to caa --out cached.safetensors": "cached.safetensors cannot be written",
+        f"import {mine} --model {model} --out a.gguf": "--out is a.gguf; name a file that ends in",
         f"import absent.gguf --model {model} --out a.safetensors": "there is no file absent.gguf",
         f"import {mine} --model a/b --out a.safetensors": "a/b is no folder, and not in the hub's",
         f"import {other} --model {model} --out a.safetensors": f"{other} holds no file vec_layer_",

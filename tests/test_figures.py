@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 import subprocess
@@ -192,6 +193,21 @@ def described(positions: dict[str, list[int]] | None = None, draws: int = 0) -> 
 VECTORS = ["syco", "probe", "random", "none"]
 
 
+def chosen(vectors: tuple[str, ...] = ("myopia", "sycophancy")) -> Inputs:
+    """Candidates of two layers and coefficients, of which the first is chosen."""
+    places = list(itertools.product(vectors, [1, 3], [-1.0, 2.0]))
+    rows = pd.DataFrame(places, columns=["vector", "layer", "coefficient"])
+    first = rows.index == 0
+    rows = rows.assign(
+        sweep="grid",
+        position=pd.array([None] * len(rows), "Int64"),
+        left_out=["", "grid.kl"] * (len(rows) // 2),
+        share=np.where(first, 0.7, 0.0),
+        chosen=first,
+    )
+    return Inputs(candidates=rows, chosen={"resamples": {"none": 0.3}})
+
+
 def slopes() -> dict[str, pd.DataFrame]:
     """Slopes of the questions of one behaviour under two vectors."""
     both = [injected(vector, 2) for vector in ("myopia", "code")]
@@ -267,6 +283,7 @@ CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
         Inputs(tables=[divergence("moved"), divergence()]),
         {"shown": [KL | {"table": "moved"}], "dose": OVER_KL, "at": [0.125, 0.625]},
     ),
+    "chosen": lambda: ("chosen", chosen(), {"title": "How certain"}),
     "layers": lambda: (
         "layers",
         Inputs(tables=[divergence(layers=("2", "3", "10")), divergence("random", layers=("2",))]),

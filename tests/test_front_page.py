@@ -79,6 +79,11 @@ def test_a_change_is_clear_where_neither_interval_holds_the_other_value(
     assert [found.changed for found in said(table(rows))] == [changed]
 
 
+def test_of_a_distance_it_is_not_said_whether_it_is_clear() -> None:
+    rows = [("kind", "3", 0, "kind", 0.0, 0.0, 0.0), ("kind", "3", 1, "kind", 0.4, 0.3, 0.5)]
+    assert [found.changed for found in said(table(rows), distance=True)] == [None]
+
+
 def test_a_vector_is_judged_by_its_own_behaviour() -> None:
     rows = [
         ("kind", "3", 0, "kind", 0.4, 0.3, 0.5),
@@ -143,15 +148,20 @@ def test_vectors_in_numbers_are_those_of_numpy() -> None:
     made = np.random.default_rng(0).normal(size=(3, 4, 8)).astype(np.float32)
     vectors = dict(zip(["a", "b", "c"], made, strict=True))
     layers = {"a": [1, 2], "b": [2]}
-    rows = {row.name: row for row in vector_rows(vectors, dict.fromkeys("abc", "pca"), layers, {})}
+    methods, models = dict.fromkeys("abc", "pca"), dict.fromkeys("abc", "small")
+    rows = {row.name: row for row in vector_rows(vectors, methods, models, layers, {})}
     lengths = np.linalg.norm(made[0][[1, 2]], axis=1)
     assert rows["a"].length == f"{lengths.min():.3g} to {lengths.max():.3g}"
-    assert rows["b"].layers == "2" and rows["c"].layers == "all of 4"
+    assert rows["a"].layers == "1, 2" and rows["b"].layers == "2"
+    assert rows["c"].layers == "all of 4"
     at = made[:, 2]
     cosines = at @ at[1] / np.linalg.norm(at, axis=1) / np.linalg.norm(at[1])
     nearest = max((0, 2), key=lambda other: abs(cosines[other]))
     near = shown(round(float(cosines[nearest]), 2))
     assert rows["b"].nearest == f"{'abc'[nearest]} ({near}, layer 2)"
+    apart = models | {"b": "large"}  # states of two models have no angle
+    nearest_of = [row.nearest[:1] for row in vector_rows(vectors, methods, apart, layers, {})]
+    assert nearest_of == ["c", "", "a"]
 
 
 def test_layers_are_those_of_the_tables() -> None:
@@ -175,6 +185,10 @@ def test_a_choice_says_how_often_resamples_take_it() -> None:
         "rule": "The highest.",
         "chosen": best | {"scores": []},
         "candidates": 24,
+        "left_out": [
+            {"condition": "a score is not a number", "candidates": 0},
+            {"condition": "kl of a.kl over 0.1", "candidates": 7},
+        ],
         "resamples": {
             "resamples": 1000,
             "chosen": 0.62,
@@ -182,9 +196,12 @@ def test_a_choice_says_how_often_resamples_take_it() -> None:
         },
     }
     assert choice_said(choice) == (
-        "The highest. Of 24 candidates it takes kind, layer 3, coefficient +1. Of 1,000 resamples "
-        "of the texts 62 % take it as well. 20 % take kind, layer 3, position −2, coefficient −2."
+        "The highest. Of 24 candidates it takes kind, layer 3, coefficient +1. Left out are: kl "
+        "of a.kl over 0.1 (7). Of 1,000 resamples of the texts 62 % take it as well. 20 % take "
+        "kind, layer 3, position −2, coefficient −2."
     )
+    choice["chosen"]["sweep"] = "coarse"
+    assert "takes kind of coarse, layer 3, coefficient +1." in choice_said(choice)
     assert choice_said({"rule": "Given in the study."}) == "Given in the study."
 
 
@@ -209,6 +226,12 @@ def test_scorecards_texts_and_cost_in_short() -> None:
     )
     (texts,) = written_texts("written", rows, {})
     assert texts.columns == ["coefficient 1", "unsteered"]
+    assert texts.rows == [("text 1", ["a", "c"]), ("text 2", ["b", "d"])]
+    drawn = {"vector": "random", "draw": [0.0, None], "texts": [["e", "f"], None]}
+    read = {"source_position": [-1.0, -1.0]}
+    several = pd.concat([rows.assign(draw=math.nan, **read), rows.assign(**drawn)])
+    (texts,) = written_texts("written", several, {})
+    assert texts.heading == "Kind at layer 3 of position −1, Prompts"
     assert texts.rows == [("text 1", ["a", "c"]), ("text 2", ["b", "d"])]
     used = pd.DataFrame(
         {"seconds": [50.0, 10.0, None], "tokens": [1000, None, None], "memory_mb": [900, 500, None]}
@@ -237,10 +260,12 @@ def test_effects_are_told_with_shares_draws_and_tests() -> None:
     }
     rows = pd.DataFrame([slope, slope | {"by": "answer"}, slope | {"vector": "random", "draw": 0}])
     assert list(of_slopes(rows, ASKED["labels"])) == [
-        "Kindness, layer 3: the propensity of a question on Kindness changes by +0.5 [0.4, 0.6] a "
-        "coefficient. 25 % of 200 questions [20 %, 31 %] move the wrong way. Halves of the "
-        "coefficients agree: reliability 0.9."
+        "Kindness, layer 3: the propensity of a question on Kindness changes by +0.5 [0.4, 0.6] "
+        "per unit of the coefficient. 25 % of 200 questions [20 %, 31 %] move the wrong way. "
+        "Reliability, from halves of the coefficients: 0.9."
     ]
+    (without,) = of_slopes(pd.DataFrame([slope | {"mean": math.nan}]), ASKED["labels"])
+    assert without == "Kindness, layer 3: no slope on Kindness, as that takes two coefficients."
     effect = {
         "vector": "kind",
         "layer": "3",

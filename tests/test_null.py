@@ -56,6 +56,8 @@ def test_ranks_and_p_by_hand() -> None:
     assert place_among(0.0, draws)[1] == 1.0
     rank, p = place_among(3.0, draws[:5])
     assert rank == 1 and np.isnan(p)  # 1/6 is no p-value at 5 %
+    assert np.isnan(place_among(float("nan"), draws)[1])
+    assert np.isnan(place_among(12.0, np.append(draws, np.nan))[1])
 
 
 def test_holm_by_hand_and_benjamini_hochberg_as_scipy_has_it() -> None:

@@ -345,7 +345,8 @@ def test_the_whole_study_is_planned_without_network_and_weights(
         "study": 1,
         "all": 1,
         "usage": 1,
-        "total": 141,
+        "front_page": 1,
+        "total": 142,
     }
 
 

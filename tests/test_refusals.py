@@ -142,5 +142,12 @@ def test_the_default_study_is_the_miniature_and_does_not_leak(checkout: Checkout
     assert alone.returncode == 0, alone.stderr
     other = checkout.folder / "tests" / "other.yaml"
     other.write_text("name: other\n")
-    assert set(checkout.planned(other)) == {"all", "catalogue", "study", "total", "usage"}
+    assert set(checkout.planned(other)) == {
+        "all",
+        "catalogue",
+        "front_page",
+        "study",
+        "total",
+        "usage",
+    }
     assert "results/third/artefacts.csv" in checkout.dry_run("--config", "name=third", config=other)

@@ -421,6 +421,10 @@ IMPORTED = [
 ]
 
 
+SOME = IMPORTED[::4]
+OTHERS = [pytest.param(module, marks=pytest.mark.long) for module in IMPORTED if module not in SOME]
+
+
 @pytest.fixture(scope="module")
 def downstream(finished: Checkout) -> dict[str, set[str]]:
     """Rule of the small study -> rules that take what it makes, directly or not, and itself."""
@@ -454,7 +458,7 @@ def test_the_settings_are_written_after_all_that_is_made_with_them(
         assert "study" in downstream[rule]
 
 
-@pytest.mark.parametrize("module", IMPORTED)
+@pytest.mark.parametrize("module", [*SOME, *OTHERS])
 def test_an_edit_of_a_module_re_runs_its_dependants(
     finished: Checkout,
     edited: Callable[[str, str, str], None],

@@ -171,7 +171,16 @@ def write(folder: Path, data: dict[str, Any], name: str = "kept") -> Path:
 def planned(run: Run, data: dict[str, Any]) -> Counter[str]:
     """The jobs of a dry run that fill the cache, by rule."""
     jobs = run.checkout.planned(write(run.checkout.folder, data, "variant"))
-    products = ("all", "total", "catalogue", "usage", "study", "table", "study_vector")
+    products = (
+        "all",
+        "total",
+        "catalogue",
+        "usage",
+        "study",
+        "front_page",
+        "table",
+        "study_vector",
+    )
     return Counter({rule: count for rule, count in jobs.items() if rule not in products})
 
 

@@ -141,6 +141,13 @@ def test_curves_that_are_unsteered_without_a_coefficient_have_slopes_over_the_ot
     assert (items["unsteered"] == 7.5).all()
 
 
+def test_of_one_coefficient_there_is_no_slope_and_no_share() -> None:
+    own = injected("myopia", coefficients=(1,))
+    asked = EffectsJob((job("grid", [[own]]),), ("myopia",))
+    found = effects(asked, [[rows(own, BY_HAND[:, :1])]], [questions(4)]).slopes
+    assert found[["mean", "anti_share", "anti_share_low", "anti_share_high"]].isna().all().all()
+
+
 def test_draws_have_rows_of_their_own() -> None:
     draws = [injected("random", draw=number) for number in range(3)]
     own = injected("myopia")

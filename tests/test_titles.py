@@ -17,9 +17,11 @@ from test_figures import (
     AGAINST,
     COLLAPSE,
     KL,
+    OVER_KL,
     VECTORS,
     arrays,
     behaviour,
+    chosen,
     described,
     divergence,
     skill,
@@ -32,6 +34,7 @@ from snakesteer.figures.drawing import draw_figure
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import LOOK
 
+EQUAL = {"shown": [KL | {"table": "moved"}], "dose": OVER_KL, "at": [0.1, 0.6]}
 SHOWN = ("curves", "layers", "points")
 TITLE = "_US$ and Ke$$ha, C:\\new_x^2 \\$5 ~ 100 % {a} & #1"
 
@@ -55,6 +58,10 @@ def drawn(kind: str) -> Figure:
     names = [*table["behaviour"].unique(), "code", "text", *arrays(), *VECTORS]
     if kind == "interference":
         inputs = Inputs(tables=[divergence(sources=("code", "text"))])
+    if kind == "equal-dose":
+        inputs = Inputs(tables=[divergence("moved", ("code", "text")), divergence()])
+    if kind == "chosen":
+        inputs = chosen()
     if kind == "effects":
         inputs = Inputs(effects=slopes())
     settings: dict[str, Any] = {
@@ -67,6 +74,7 @@ def drawn(kind: str) -> Figure:
         **({"shown": [KL], "coefficient": 1, "layer": 2} if kind == "interference" else {}),
         **({"vectors": VECTORS} if kind == "vectors" else {}),
         **({"sweep": "grid", "unit": "logits"} if kind == "effects" else {}),
+        **(EQUAL if kind == "equal-dose" else {}),
         **(AGAINST if kind == "against" else {}),
     }
     if kind != "distributions":
@@ -80,7 +88,7 @@ def test_a_title_is_drawn_as_it_is_written(kind: str) -> None:
         figure = drawn(kind)
         figure.draw_without_rendering()
     written = [text for text in figure.findobj(Text) if TITLE in text.get_text().replace("\n", " ")]
-    assert len(written) >= {"tradeoff": 4, "combined": 4, "vectors": 1}.get(kind, 3)
+    assert len(written) >= {"tradeoff": 4, "combined": 4, "vectors": 1, "chosen": 2}.get(kind, 3)
     assert not any(text.get_parse_math() or text.get_usetex() for text in written)
     if kind in ("tradeoff", "simultaneous"):
         legend = [text.get_text() for text in figure.legends[0].get_texts()]

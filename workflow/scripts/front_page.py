@@ -15,10 +15,10 @@ with job(snakemake):
     tables = {Path(path).stem: path for path in snakemake.input.get("tables", [])}
 
     measured = []
-    rows = []
+    by_vector = []
     for entry in asked["tables"]:
         inputs = read_inputs([tables[entry["name"]]], {})
-        rows += [table for table in inputs.tables if {"vector", "layer"} <= set(table)]
+        by_vector += [table for table in inputs.tables if {"vector", "layer"} <= set(table)]
         for column, title in entry["columns"].items():
             try:
                 points = points_of(inputs, entry["name"], column)
@@ -31,6 +31,7 @@ with job(snakemake):
                 entry["own"],
                 asked["labels"],
                 entry["relative"],
+                entry["distance"],
             )
             measured.append((entry, column, about))
     controls = dict(asked["controls"])
@@ -40,7 +41,12 @@ with job(snakemake):
             controls.setdefault(steered[control], steered[of])
     found = []
     for entry, column, about in measured:
-        others = pd.concat([each.points for _, of, each in measured if of == column])
+        alike = [
+            each.points
+            for there, of, each in measured
+            if of == column and there["name"] in entry["controls_in"] and each is not about
+        ]
+        others = pd.concat([about.points, *alike])
         own = list(findings(about, controls, others))
         from_validation = entry["split"] == "validation"
         found.append(
@@ -61,8 +67,8 @@ with job(snakemake):
         effects.append(front_page.Effects(f"{name}.slopes", title, said))
     for path in snakemake.input.get("controls", []):
         name = Path(path).name.split(".")[0]
-        column, rows = asked["effects"][name], read_table(path).to_pandas()
-        said = list(effect_findings.of_controls(rows, column, asked["labels"]))
+        held = read_table(path).to_pandas()
+        said = list(effect_findings.of_controls(held, asked["effects"][name], asked["labels"]))
         title = f"{label(name, {})}: against controls"
         effects.append(front_page.Effects(f"{name}.control", title, said))
 
@@ -76,7 +82,7 @@ with job(snakemake):
         name: read_tensors(path)["vector"]
         for name, path in zip(asked["vectors"], snakemake.input.get("vectors", []), strict=True)
     }
-    layers = front_page.injected_layers(rows)
+    layers = front_page.injected_layers(by_vector)
     texts = []
     for path in given["samples"]:
         texts.append(front_page.samples_texts(Path(path).stem, read_table(path).to_pandas()))
@@ -92,7 +98,9 @@ with job(snakemake):
             front_page.Shown(name, captions[name], pictures[name]) for name in asked["figures"]
         ],
         effects=effects,
-        vectors=front_page.vector_rows(vectors, asked["vectors"], layers, chosen),
+        vectors=front_page.vector_rows(
+            vectors, asked["vectors"], asked["models_of"], layers, chosen
+        ),
         choices=choices,
         texts=texts,
         verdicts=[

@@ -34,7 +34,7 @@ def check_positions(positions: Any) -> None:
     """Refuse (StudyError) positions that texts by themselves do not have."""
     if positions == ALL or positions in COUNTED or (type(positions) is int and positions < 0):
         return
-    if positions == AFTER or not isinstance(positions, str | int):
+    if positions == AFTER or isinstance(positions, Mapping):
         raise StudyError(
             f"positions is {positions}, which needs the marks of a format; count from the end, as "
             "-5, or run a study, whose formats set them."
@@ -204,7 +204,7 @@ class _Texts:
         if self.prompt > past + new:
             raise StudyError(
                 f"positions is {self.positions}, but `generate` reads the prompt in parts; leave "
-                "prefill_chunk_size out."
+                "prefill_chunk_size and guidance_scale out."
             )
         columns = slice(past, past + new)
         if mask is None:

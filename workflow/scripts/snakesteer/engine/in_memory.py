@@ -51,6 +51,11 @@ def to_read(network: Any, tokenizer: Any) -> Iterator[LanguageModel]:
     batches are read without a mask.
     """
     _configuration(network)
+    if network.get_output_embeddings() is None:
+        raise StudyError(
+            f"{type(network).__name__} has no head that predicts tokens; give a causal language "
+            "model, as AutoModelForCausalLM.from_pretrained loads it."
+        )
     if network in FOLLOWED:
         raise StudyError(
             "Activations are read in batches without a mask, in which positions cannot be counted; "

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 from snakesteer.core.errors import StudyError
@@ -31,20 +34,26 @@ def export_file(given: Namespace) -> list[str]:
     out = given.out or Path(f"{file.stem}{ending}")
     if out.resolve() == file.resolve():
         raise StudyError(f"{out} is the vector itself; name another file with --out.")
+    _check_ending(out, ending)
+    if not math.isfinite(given.coefficient):
+        raise StudyError(f"--coefficient is {given.coefficient}; give a finite number.")
     chosen = {"position": given.position, "draw": given.draw}
     number = re.fullmatch(r"-\d+", given.positions)
-    notes = export(
-        vector,
-        given.to,
-        out,
-        use=Use(
-            given.operator, given.coefficient, int(given.positions) if number else given.positions
-        ),
-        layers=given.layers,
-        site=given.site,
-        folder=_folder(vector, given.model, given.revision),
-        chosen={key: value for key, value in chosen.items() if value is not None},
+    use = Use(
+        given.operator, given.coefficient, int(given.positions) if number else given.positions
     )
+    folder = _folder(vector, given.model, given.revision)
+    with _writing(out):
+        notes = export(
+            vector,
+            given.to,
+            out,
+            use=use,
+            layers=given.layers,
+            site=given.site,
+            folder=folder,
+            chosen={key: value for key, value in chosen.items() if value is not None},
+        )
     return [*notes, f"Done: {out}, and beside it {beside(out).name}."]
 
 
@@ -54,10 +63,11 @@ def import_file(given: Namespace) -> list[str]:
     Raises StudyError in one sentence for what cannot be read, or is not that model's.
     """
     from snakesteer.exports.importing import imported  # needs torch
-    from snakesteer.exports.safetensors import write
+    from snakesteer.exports.safetensors import ENDING, write
 
     if given.out.resolve() == given.file.resolve():
         raise StudyError(f"{given.out} is the file itself; name another one with --out.")
+    _check_ending(given.out, ENDING)
     folder, revision = named_model(given.model, given.revision)
     vector = imported(
         given.file,
@@ -67,9 +77,26 @@ def import_file(given: Namespace) -> list[str]:
         offset=given.offset,
         site=given.site,
     )
-    write(vector, given.out)
+    with _writing(given.out):
+        write(vector, given.out)
     layers = ", ".join(map(str, vector.layers))
     return [f"It has directions at the layers {layers}.", f"Done: {given.out}."]
+
+
+def _check_ending(out: Path, ending: str) -> None:
+    """Refuse (StudyError) a name by which the file would be taken for one of another kind."""
+    if ending and out.suffix != ending:
+        raise StudyError(f"--out is {out}; name a file that ends in {ending}.")
+
+
+@contextlib.contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StudyError(
+            f"{out} cannot be written ({error.strerror}); name another place with --out."
+        ) from None
 
 
 def _folder(vector: SteeringVector, named: str | None, revision: str | None) -> Path | None:

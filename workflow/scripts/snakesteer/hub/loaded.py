@@ -31,7 +31,7 @@ class Loaded:
         """What a vector that is made with it says of its model."""
         source = self.source
         return {
-            "source": PurePath(source).name if source and Path(source).is_dir() else source,
+            "source": PurePath(source).name if source and _is_path(source) else source,
             "revision": self.revision,
             "fingerprint": self.fingerprint(),
             "hidden": self.hidden,
@@ -99,6 +99,11 @@ class Loaded:
         if Path(self.source).is_dir():
             return Path(self.source)
         return snapshot(self.source, self.revision) if self.revision else None
+
+
+def _is_path(source: str) -> bool:
+    """Whether a source is a folder of this machine, there or not, and no repository of the hub."""
+    return PurePath(source).is_absolute() or Path(source).is_dir()
 
 
 def _same_name(one: str | None, other: str | None) -> bool:

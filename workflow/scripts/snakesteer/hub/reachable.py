@@ -101,6 +101,11 @@ def check_judge(address: str, model: str, key: str | None) -> None:
                 f"{who} needs a key, and the environment variable {key} has none; set it before "
                 "the run."
             )
+        if not given.isascii() or not given.isprintable() or " " in given:
+            raise StudyError(  # http.client would say the key itself
+                f"the environment variable {key} holds something else than a key for {who}; set it "
+                "to the key alone."
+            )
         request.add_unredirected_header("Authorization", f"Bearer {given}")
     try:
         urllib.request.urlopen(request, timeout=SECONDS).close()

@@ -56,8 +56,9 @@ def caption(study: Study, name: str, tables: Sequence[str] = ()) -> str:
 
 
 def _doses_left_out(name: str, tables: Sequence[str]) -> list[str]:
-    """What the figure, if it is drawn, leaves out; its numbers lie beside the tables' folder."""
-    if not tables:
+    """What the figure, if it is drawn, leaves out; its numbers lie beside the tables' folder.
+    Nothing where they cannot be read."""
+    if not tables or missing.packages():
         return []
     numbers = Path(tables[0]).parent.parent / "figures" / f"{name}.csv"
     return dose.told(pd.read_csv(numbers)) if numbers.is_file() else []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+from snakesteer.core import missing
 from snakesteer.core.errors import StudyError
 from snakesteer.core.interruption import INTERRUPTED
 from snakesteer.core.notes import noted
@@ -47,8 +48,10 @@ def _last_line(log: Path) -> str:
 def notes(plan: Plan) -> list[str]:
     """What the results of a study say that its settings did not ask for.
 
-    Of a run that made some files only, those that are there count.
+    Of a run that made some files only, those that are there count; none where they cannot be read.
     """
+    if missing.packages():
+        return []
     choices = {f"choices.{made.name}": made.paths[0] for made in plan.artefacts("choice")}
     return [*short_corpora(plan), *left_out(plan), *unqualified_in(choices), *logged(plan)]
 

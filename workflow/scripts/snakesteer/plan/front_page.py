@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from snakesteer.storage.provenance import portable
 from snakesteer.study.coefficients import Chosen, Magnitudes, Range, Refined
 from snakesteer.study.controls import column_of
 from snakesteer.study.designs import ChosenDesign
@@ -40,6 +41,7 @@ def contents(plan: Plan) -> dict[str, Any]:
         "effects": {name: _column_title(study, each) for name, each in study.effects.items()},
         "figures": list(study.figures),
         "vectors": {name: entry.method for name, entry in study.vectors.items()},
+        "models_of": {name: study.model_of(name) for name in study.vectors},
         "choices": {
             **{name: plan.candidates[name].paths[0] for name in plan.candidates},
             **{made.name: made.paths[0] for made in plan.artefacts("choice")},
@@ -73,7 +75,7 @@ def inputs(plan: Plan) -> dict[str, list[str] | str]:
 def _source(source: str | PackagedFile) -> str:
     if isinstance(source, PackagedFile):
         return f"{source.file} of the package {source.package} {source.version}"
-    return source
+    return portable(source)
 
 
 def _sweep(study: Study, name: str) -> dict[str, Any]:
@@ -133,8 +135,19 @@ def _table(study: Study, name: str) -> dict[str, Any]:
         "columns": {column: columns[column].label for column in shown if column in columns},
         "own": own,
         "relative": _is_relative(table),
+        "distance": table.measure == "divergence",
         "split": split,
+        "controls_in": [other for other in study.tabled if _comparable(study, name, other)],
     }
+
+
+def _comparable(study: Study, name: str, other: str) -> bool:
+    """Whether values of one table are controls for those of the other, at the same point."""
+    one, two = study.table(name), study.table(other)
+    if not isinstance(one, Table) or not isinstance(two, Table):
+        return type(one) is type(two)
+    splits = [getattr(each.measured, "split", None) for each in (one, two)]
+    return one.measure == two.measure and splits[0] == splits[1] and one.injects_like(two)
 
 
 def _column_title(study: Study, entry: Effects) -> str:

@@ -21,17 +21,23 @@ def of_slopes(rows: pd.DataFrame, labels: Mapping[str, str]) -> Iterator[str]:
     if DRAW in own:
         own = own[own[DRAW].isna()]
     for row in own.to_dict("records"):
+        if math.isnan(row["mean"]):
+            behaviour = label(row["behaviour"], {"labels": labels})
+            yield (
+                f"{_vector(row, labels)}: no slope on {behaviour}, as that takes two coefficients."
+            )
+            continue
         said = [
             f"{_vector(row, labels)}: the propensity of a question on "
             f"{label(row['behaviour'], {'labels': labels})} changes by "
-            f"{_with_interval(row, 'mean')} a coefficient.",
+            f"{_with_interval(row, 'mean')} per unit of the coefficient.",
             f"{_percent(row['anti_share'])} of {row['items']} questions "
             f"[{_percent(row['anti_share_low'])}, {_percent(row['anti_share_high'])}] move the "
             "wrong way.",
         ]
         if not math.isnan(row["reliability"]):
             said.append(
-                f"Halves of the coefficients agree: reliability {shown(row['reliability'])}."
+                f"Reliability, from halves of the coefficients: {shown(row['reliability'])}."
             )
         yield " ".join(said)
 

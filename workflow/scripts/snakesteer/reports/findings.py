@@ -24,7 +24,8 @@ class Measured:
 
     `points` are rows as `points_of` has them. `own` are the corpora or behaviours that vectors are
     made of, by vector; `labels` the titles of names. With `relative` what matters of two corpora is
-    how far they part, as a skill that is removed leaves others alone.
+    how far they part, as a skill that is removed leaves others alone. A `distance` from the
+    unsteered model is above 0 whatever is done.
     """
 
     table: str
@@ -33,6 +34,7 @@ class Measured:
     own: Mapping[str, str]
     labels: Mapping[str, str]
     relative: bool = False
+    distance: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,9 @@ class Finding:
     """A sentence about one vector in one table.
 
     `changed` says whether the interval of neither the steered nor the unsteered value holds the
-    other value; None where one of them has no interval. `control` is a sentence on the vector's
-    controls at the same point, "" where there are none. `curve` are its rows at that layer.
+    other value; None where one of them has no interval, and of a distance. `control` is a sentence
+    on the vector's controls at the same point, "" where there are none. `curve` are its rows at
+    that layer.
     """
 
     table: str
@@ -72,7 +75,7 @@ def findings(
     """A finding for each vector of a table that is no control, on its own texts if it has some.
 
     `controls` are the vectors that are controls, with what each is a control of. `others` are the
-    points of the same column in all tables, in which controls are looked up.
+    points of the same column in all tables, in which controls are looked up: the first one counts.
     """
     for vector, points in measured.points.groupby("vector", sort=False):
         if vector in controls:
@@ -101,7 +104,7 @@ def findings(
         yield Finding(
             measured.table,
             " ".join(said),
-            _differ(steered),
+            None if measured.distance else _differ(steered),
             _controlled(measured, str(vector), steered, controls, others),
             _at(points, steered, [*CURVE, "source"]),
         )
@@ -175,7 +178,7 @@ def _controlled(
         if of != vector:
             continue
         there = others[others["vector"] == name]
-        there = _at(there, steered, ["layer", "coefficient", "source"])
+        there = _at(there, steered, [*POINT, "source"])
         for row in there.head(1).to_dict("records"):
             title = label(name, {"labels": measured.labels})
             draws = row.get("draws", math.nan)

@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 
 from snakesteer.core.labels import coefficient_label, layer_order
+from snakesteer.figures.quantities import read_at
 from snakesteer.figures.style import label, layers_said, signed
 from snakesteer.reports.findings import Finding, shown, with_interval
+from snakesteer.tables.draws import without_draws
 
 FIRST = 5  # findings of a table that are not folded away
 SHOWN_TEXTS = 3  # prompts of each table of texts
@@ -135,28 +137,30 @@ def curve_rows(finding: Finding) -> Iterator[tuple[str, str]]:
 def vector_rows(
     vectors: Mapping[str, np.ndarray],
     methods: Mapping[str, str],
+    models: Mapping[str, str],
     layers: Mapping[str, Sequence[int]],
     chosen: Mapping[str, str],
 ) -> list[VectorRow]:
     """Vectors [(positions,) n_layers, hidden] in numbers, of several positions the last one.
 
-    `layers` are those at which each is injected. The nearest other vector is that of the largest
-    cosine, up to its sign, at the middle one of these.
+    `layers` are those at which each is injected. The nearest other vector is that of the same one
+    of `models` with the largest cosine, up to its sign, at the middle one of these.
     """
     rows = []
     flat = {name: each.reshape(-1, *each.shape[-2:])[-1] for name, each in vectors.items()}
     for name, vector in flat.items():
         at = list(layers.get(name, ())) or list(range(len(vector)))
         lengths = np.linalg.norm(vector[at].astype(np.float64), axis=1)
+        beside = {other: flat[other] for other in flat if models[other] == models[name]}
         least, most = shown(lengths.min()), shown(lengths.max())
-        where = layers_said("+".join(map(str, at)))
+        where = layers_said("+".join(map(str, at))).replace("+", ", ")
         rows.append(
             VectorRow(
                 name,
                 methods[name],
                 where if name in layers else f"all of {len(vector)}",
                 least if least == most else f"{least} to {most}",
-                _nearest(name, flat, at[len(at) // 2]),
+                _nearest(name, beside, at[len(at) // 2]),
                 chosen.get(name, ""),
             )
         )
@@ -181,8 +185,6 @@ def chosen_in(choice: Mapping[str, Any]) -> dict[str, str]:
     """What a choice has for each vector: layers and multipliers, or the one candidate."""
     if "chosen" in choice:
         best = choice["chosen"]
-        if best is None:
-            return {}
         return {best["vector"]: f"layer {best['layer']}, {coefficient_label(best['coefficient'])}"}
     found = {}
     for vector, layers in choice["multipliers"].items():
@@ -194,13 +196,16 @@ def chosen_in(choice: Mapping[str, Any]) -> dict[str, str]:
 
 
 def choice_said(choice: Mapping[str, Any]) -> str:
-    """The rule of a choice; of one among candidates what it takes, how often resamples of the texts
-    take it as well, and which other they take most often."""
+    """The rule of a choice; of one among candidates what it takes, how many each limit leaves out,
+    how often resamples of the texts take it as well, and which other they take most often."""
     said = [choice["rule"]]
     if "chosen" in choice:
         said.append(
             f"Of {choice['candidates']} candidates it takes {_candidate(choice['chosen'])}."
         )
+        out = [each for each in choice["left_out"] if each["candidates"]]
+        counted = [f"{each['condition']} ({each['candidates']})" for each in out]
+        said += [f"Left out are: {', '.join(counted)}."] if counted else []
     if drawn := choice.get("resamples"):
         said.append(
             f"Of {drawn['resamples']:,} resamples of the texts {100 * drawn['chosen']:.0f} % take "
@@ -214,6 +219,8 @@ def choice_said(choice: Mapping[str, Any]) -> str:
 
 def _candidate(of: Mapping[str, Any]) -> str:
     place = [of["vector"], f"layer {of['layer']}"]
+    if "sweep" in of:  # where the candidates are from several
+        place[0] += f" of {of['sweep']}"
     if of["position"] is not None:
         place.append(f"position {of['position']}".replace("-", "−"))
     return ", ".join([*place, f"coefficient {signed(of['coefficient'])}"])
@@ -248,9 +255,13 @@ def samples_texts(name: str, rows: pd.DataFrame) -> Texts:
 
 
 def written_texts(name: str, rows: pd.DataFrame, labels: Mapping[str, str]) -> list[Texts]:
-    """The first texts of each injection in a table of continuations."""
+    """The first texts of each injection in a table of continuations, but for draws of controls."""
     found = []
-    for (vector, layer, source), own in rows.groupby(["vector", "layer", "source"], sort=False):
+    rows = without_draws(rows)
+    rows = rows[rows["texts"].notna()]  # a mean of draws has none
+    rows = rows.assign(read_at=read_at(rows))
+    curves = rows.groupby(["vector", "layer", "read_at", "source"], sort=False)
+    for (vector, layer, read, source), own in curves:
         own = own.sort_values("coefficient")
         columns = [
             "unsteered" if math.isnan(each) else coefficient_label(each)
@@ -260,7 +271,8 @@ def written_texts(name: str, rows: pd.DataFrame, labels: Mapping[str, str]) -> l
         most = min(SHOWN_TEXTS, *map(len, texts))
         kept = [(f"text {place + 1}", [each[place] for each in texts]) for place in range(most)]
         vector, source = (label(each, {"labels": labels}) for each in (vector, source))
-        found.append(Texts(name, f"{vector} at layer {layer}, {source}", columns, kept))
+        where = " ".join(filter(None, [f"{vector} at layer {layer}", read]))
+        found.append(Texts(name, f"{where}, {source}", columns, kept))
     return found
 
 
@@ -351,8 +363,7 @@ figcaption { font-size: .92rem; margin-top: .4rem; max-width: 46rem }
 {% if not loop.first %}<details><summary>{{ part | length }} more</summary>{% endif %}
 <ul>{% for one in part %}
 <li>{% if one.changed %}<span class="tag clear">clear</span>{% elif one.changed is false
-%}<span class="tag unclear">not clear</span>{% else
-%}<span class="tag soft">no interval</span>{% endif %} {{ one.sentence }}
+%}<span class="tag unclear">not clear</span>{% endif %} {{ one.sentence }}
 {% if one.control %}<span class="control">Controls at the same point: {{ one.control }}</span>
 {% endif %}<details><summary>Its curve</summary><table class="curve">
 {% for at, value in curve(one) %}<tr><td class="number">{{ at }}<td class="number">
@@ -418,7 +429,8 @@ src="data:image/png;base64,{{ one.data }}" alt="{{ one.caption or one.name }}"><
 <tr><td><a href="vectors/{{ row.name }}.safetensors">{{ row.name }}</a><td>{{ row.method }}
 <td>{{ row.layers }}<td class="number">{{ row.length }}<td>{{ row.nearest }}<td>{{ row.chosen }}
 {% endfor %}</table></div>
-<p class="soft">Lengths are those at the layers where a vector is injected.</p>{% endif %}
+<p class="soft">Lengths are those at the layers where a vector is injected, or at all where it is
+not. Cosines are among vectors of one model.</p>{% endif %}
 {% if front.texts %}<h2 id="texts">Texts</h2>
 {% for one in front.texts %}
 <h3>{{ one.heading }} <a class="soft" href="samples/{{ one.name }}.html">all texts</a></h3>
@@ -436,7 +448,8 @@ src="data:image/png;base64,{{ one.data }}" alt="{{ one.caption or one.name }}"><
 {% endfor %}</ul>{% endif %}
 <h2 id="run">The run</h2>
 {% for note in front.notes %}<p class="note">{{ note }}</p>{% endfor %}
-{% if not front.notes %}<p>Nothing was left out, and no job failed.</p>{% endif %}
+{% if not front.notes %}<p>Of what is read, measured and drawn nothing was left
+out, and no job failed.</p>{% endif %}
 <p>{{ front.cost | join(" ") }}</p>
 <ul>
 <li><a href="report.html">report.html</a>: Snakemake's report, with the provenance of every file

@@ -103,8 +103,8 @@ def _check_control(study: Study, entry: str, effects: Effects, name: str) -> Non
     for design in (own.sweep.inject, table.sweep.inject):
         if not isinstance(design, AloneDesign):
             raise StudyError(
-                f"{says}, but vectors that are injected together have no control each; name sweeps "
-                "of vectors by themselves."
+                f"{says}, but vectors that a choice takes, or that are injected together, have no "
+                "control each; name sweeps of vectors by themselves."
             )
     found = list(_of_vectors(study, effects, name))
     if not found:
@@ -126,7 +126,12 @@ def _check_control(study: Study, entry: str, effects: Effects, name: str) -> Non
                 f"{says}, which does not have the {aspect} of sweeps.{effects.sweep}; make "
                 f"`{aspect}` equal."
             )
-    for aspect in ("split", "sources"):
+    if not table.injects_like(own):
+        raise StudyError(
+            f"{says}, which injects with another operator, or at other sites or positions, than "
+            f"sweeps.{effects.sweep}; inject both alike."
+        )
+    for aspect in ("split", "sources", "format"):
         if getattr(table.measured, aspect, None) != getattr(own.measured, aspect, None):
             raise StudyError(
                 f"{says}, which reads others than sweeps.{effects.sweep} ({aspect}); measure both "

@@ -104,7 +104,7 @@ def kl_tables(entry: str, name: str, table: Table, given: dict[str, Table]) -> l
     """Of the tables of KL those of what a table injects: that of its own sweep, or else those of
     sweeps that inject alike. Raises StudyError if there is none."""
     own = [kl for kl in given if kl.split(".")[0] == name.split(".")[0]]
-    found = own or [kl for kl, other in given.items() if _alike(table, other)]
+    found = own or [kl for kl, other in given.items() if table.injects_like(other)]
     if not found:
         raise StudyError(
             f"{entry} names {' and '.join(f'sweeps.{kl}' for kl in given)}, which injects "
@@ -112,14 +112,3 @@ def kl_tables(entry: str, name: str, table: Table, given: dict[str, Table]) -> l
             "as well, and name that."
         )
     return found
-
-
-def _alike(table: Table, other: Table) -> bool:
-    """Whether two sweeps do the same with a vector of one name, layer and coefficient."""
-    one, two = table.sweep.inject, other.sweep.inject
-    if table.sweep.model != other.sweep.model:
-        return False
-    if isinstance(one, AloneDesign) and isinstance(two, AloneDesign):
-        ways = [(each.operator, set(each.sites), each.positions) for each in (one, two)]
-        return ways[0] == ways[1]
-    return one == two

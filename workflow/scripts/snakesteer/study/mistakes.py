@@ -148,7 +148,7 @@ def _place(location: tuple[Any, ...]) -> list[str]:
         rest = rest[:1] + rest[2:]
     branches = ["str", "int", "float", "Shuffle", "Scale", "Format", "Mean", "[key]"]
     branches += ["SkillStopping", "GridStopping", "PartEntry", "PackagedFile"]
-    branches += ["QuestionFile"]
+    branches += ["QuestionFile", "KlDose"]
     prefixes = ("list[", "dict[", "constrained-", "function-", "literal[", "tagged-union[")
     inside = []
     for part in map(str, rest):

@@ -61,6 +61,8 @@ def check(study: Study) -> None:
     _repositories(study)
     _activations(study)
     _vectors(study)
+    for name, sweep in study.sweeps.items():
+        _named_by(study, f"sweeps.{name}", sweep)
     candidates.check_circles(study)
     _choices(study)
     for name, vector in study.vectors.items():
@@ -421,8 +423,19 @@ def _searches(study: Study, entry: str, name: str, grid: Table) -> None:
         )
 
 
-def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
+def _named_by(study: Study, entry: str, sweep: SweepEntry) -> None:
+    """The model of a sweep, what it injects, and what it is measured on are there."""
     _known(study, f"{entry}.model", "models", [sweep.model])
+    _known(study, f"{entry}.inject", "vectors", sweep.inject.named or [])
+    if sweep.candidate:
+        _known(study, f"{entry}.inject.choice", "choices", [sweep.candidate])
+    for name, measure in sweep.measures.items():
+        if measure.section != "prompts":
+            place = f"{entry}.measures.{name}.{measure.section}"
+            _known(study, place, measure.section, measure.sources or [])
+
+
+def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
     if sweep.choice:
         _known(study, f"{entry}.coefficients.choice", "choices", [sweep.choice])
         if isinstance(study.choices[sweep.choice], CandidateChoice):
@@ -432,9 +445,7 @@ def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
                 f"{sweep.choice}}}`."
             )
         _searched(study, entry, sweep, sweep.choice)
-    _known(study, f"{entry}.inject", "vectors", sweep.inject.named or [])
     if sweep.candidate:
-        _known(study, f"{entry}.inject.choice", "choices", [sweep.candidate])
         candidates.check_injected(study, entry, sweep)
     vectors = study.vectors_of(sweep)
     for name in [] if sweep.candidate else vectors:
@@ -442,8 +453,6 @@ def _sweep(study: Study, entry: str, sweep: SweepEntry) -> None:
     _draws(study, entry, sweep, study.draws_of(vectors))
     for name, measure in sweep.measures.items():
         place = f"{entry}.measures.{name}"
-        if measure.section != "prompts":
-            _known(study, f"{place}.{measure.section}", measure.section, measure.sources or [])
         if measure.sources is None and not isinstance(sweep.inject, AloneDesign | ChosenDesign):
             _distinct_behaviours(study, place, vectors)
         never_generated.check(study, place, sweep, measure)

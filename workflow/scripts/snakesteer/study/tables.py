@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from snakesteer.study.designs import AloneDesign, ChosenDesign
 from snakesteer.study.measures import Measure
 from snakesteer.study.sweeps import SweepEntry
 
@@ -34,6 +35,18 @@ class Table:
     def title(self) -> str | None:
         """Its name in figures."""
         return self.sweep.title
+
+    def injects_like(self, other: Table) -> bool:
+        """Whether both sweeps do the same with a vector of one name, layer and coefficient."""
+        one, two = self.sweep.inject, other.sweep.inject
+        if self.sweep.model != other.sweep.model:
+            return False
+        if isinstance(one, AloneDesign) and isinstance(two, AloneDesign):
+            ways = [(each.operator, set(each.sites), each.positions) for each in (one, two)]
+            return ways[0] == ways[1]
+        if isinstance(one, ChosenDesign) and isinstance(two, ChosenDesign):
+            return one.choice == two.choice
+        return one == two
 
 
 def tables_of(name: str, sweep: SweepEntry) -> dict[str, Table]:

@@ -110,14 +110,14 @@ def place_among(effect: float, draws: np.ndarray) -> tuple[int, float]:
 
     As extreme are draws as far from the mean of all n + 1, so that under exchangeability p is at
     most any share as seldom as that (Phipson and Smyth 2010). NaN where the number of draws does
-    not let it be `ALPHA`.
+    not let it be `ALPHA`, or one of the effects is not known.
     """
     together = np.append(draws, effect)
     apart = np.abs(together - together.mean())
     tied = np.isclose(apart[:-1], apart[-1], rtol=1e-9, atol=1e-12)
     extreme = int(((apart[:-1] > apart[-1]) | tied).sum())
     rank = 1 + int((draws > effect).sum())
-    enough = 1 / len(together) <= ALPHA
+    enough = 1 / len(together) <= ALPHA and not np.isnan(together).any()
     return rank, (1 + extreme) / len(together) if enough else float("nan")
 
 
@@ -185,6 +185,12 @@ def _of_slopes(job: NullJob, slopes: Slopes) -> tuple[list[dict[str, object]], l
     found, left_out = [], []
     for own in _own(whole, job).to_dict("records"):
         here = {name: own[name] for name in place}
+        if np.isnan(own["mean"]):
+            left_out.append(
+                f"{own['vector']} has no slope at layer {own['layer']} on {own['behaviour']}, as "
+                "that takes two coefficients"
+            )
+            continue
         for control in job.controls[own["vector"]]:
             draws = drawn.get(_key(control, here.values()))
             if draws is None or len(draws) < 2:

@@ -241,7 +241,8 @@ def _summary(items: pd.DataFrame, balanced: bool) -> dict[str, object]:
     values = items["slope"].to_numpy()
     mean, low, high = mean_over(values, kinds_of(items) if balanced else None)
     anti = int((values < 0).sum())
-    share_low, share_high = wilson_interval(anti, len(values))
+    known = 0 if np.isnan(values).any() else len(values)  # of one coefficient there is no slope
+    share_low, share_high = wilson_interval(anti, known)
     return {
         "items": len(values),
         "coefficients": items["coefficients"].iloc[0],
@@ -249,7 +250,7 @@ def _summary(items: pd.DataFrame, balanced: bool) -> dict[str, object]:
         "mean_low": low,
         "mean_high": high,
         "anti": anti,
-        "anti_share": anti / len(values),
+        "anti_share": anti / known if known else np.nan,
         "anti_share_low": float(share_low),
         "anti_share_high": float(share_high),
         "balanced": balanced,

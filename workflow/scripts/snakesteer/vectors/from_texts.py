@@ -198,7 +198,7 @@ def _what(site: Any, positions: Any, format: Any) -> What:
             f"positions is {positions!r}; name last, -1 and such, a list of these, "
             f'after_instruction, {{"mean": "completion"}} or {{"mean": "document"}}.'
         )
-    if format not in (PLAIN, CHAT) and PROMPT not in str(format):
+    if not isinstance(format, str) or (format not in (PLAIN, CHAT) and PROMPT not in format):
         raise StudyError(f"format is {format!r}; name plain, chat, or a template with {PROMPT}.")
     return What(Format(format), site, positions)
 

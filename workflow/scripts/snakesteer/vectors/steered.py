@@ -92,7 +92,7 @@ def _each(
 def _number(given: Any) -> float:
     try:
         number = float(given)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise StudyError(f"coefficient is {given!r}; give a number.") from None
     if not math.isfinite(number):
         raise StudyError(f"coefficient is {number}; give a finite number.")

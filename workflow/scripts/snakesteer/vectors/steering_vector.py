@@ -38,10 +38,12 @@ class SteeringVector:
     made: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        ordered = {
-            layer: np.asarray(self.directions[layer], np.float32)
-            for layer in sorted(self.directions)
-        }
+        if not isinstance(self.directions, Mapping) or not all(map(_is_number, self.directions)):
+            raise StudyError(
+                "The directions of a vector are no mapping of layers to numbers; give "
+                "{15: direction}."
+            )
+        ordered = {layer: _numbers(self.directions[layer]) for layer in sorted(self.directions)}
         if not ordered:
             raise StudyError("A vector has a direction for no layer; give it one at least.")
         for layer, direction in ordered.items():
@@ -74,6 +76,17 @@ class SteeringVector:
     def n_layers(self) -> int | None:
         """How many layers its model has; None where that is not known."""
         return self.model.get("n_layers")
+
+
+def _is_number(layer: object) -> bool:
+    return isinstance(layer, int | np.integer)
+
+
+def _numbers(direction: Any) -> np.ndarray:
+    """A direction as float32, also a tensor of torch in any dtype and on any device."""
+    if hasattr(direction, "detach"):
+        direction = direction.detach().float().cpu().numpy()
+    return np.asarray(direction, np.float32)
 
 
 def of_rows(
