@@ -51,6 +51,7 @@ def test_snakemake_alone_draws_the_rules(alone: Path, copy: Path) -> None:
         assert f'label = "{rule}"' in drawn.stdout
 
 
+@pytest.mark.long
 def test_snakemake_alone_plans_beside_what_was_run(alone: Path, copy: Path) -> None:
     """What that made is not read: neither its cache, nor its tables and figures."""
     dosed = "{kind: curves, sweeps: [code], dose: share}"
@@ -76,6 +77,7 @@ def test_snakemake_alone_plans_every_paper(alone: Path, copy: Path, study: Path)
     assert planned.returncode == 0, planned.stderr
 
 
+@pytest.mark.long
 def test_a_run_says_what_it_needs_beside_snakemake(alone: Path, copy: Path) -> None:
     ran = snakemake(alone, copy, "--cores", "1")
     assert ran.returncode != 0
@@ -106,6 +108,7 @@ for use in (lambda: pd.DataFrame([1]), lambda: pq.read_table("a")):
 """
 
 
+@pytest.mark.long
 def test_a_missing_package_is_missing_for_all_others(alone: Path) -> None:
     command = [alone, "-c", STANDING_IN]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)

@@ -321,6 +321,7 @@ def test_padding_is_known_where_blocks_are_given_masks_of_another_kind() -> None
     assert untouched(model)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_compiled_model_is_steered_all_the_same(inside: bool) -> None:
     model, ids = tiny.network("llama"), torch.tensor([prompts()[0]])

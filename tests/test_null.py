@@ -117,6 +117,7 @@ def test_without_draws_enough_the_band_stands_alone() -> None:
     assert (few["test"] == "").all() and few["band_mean"].notna().all()
 
 
+@pytest.mark.long
 def test_holm_takes_draws_enough_for_all_tests() -> None:
     """Two layers are two tests of the slope: 1/40 can be 5 % with both, 1/20 cannot."""
     few, enough = (found(draws, layers=(3, 5)).query("quantity == 'slope'") for draws in (19, 39))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
@@ -292,6 +292,14 @@ TIED = {
 }
 
 
+def some(names: Sequence[str], nth: int) -> list[Any]:
+    """Every nth name; the others are long."""
+    return [
+        name if place % nth == 0 else pytest.param(name, marks=pytest.mark.long)
+        for place, name in enumerate(names)
+    ]
+
+
 def test_every_setting_is_tried() -> None:
     """Of every kind of entry that the small study has; a title or caption once for all figures."""
     tried: dict[str, set[str]] = defaultdict(set)
@@ -320,7 +328,7 @@ def another_model(finished: Checkout) -> None:
     save_file({"lora_A.weight": np.zeros((1, 1))}, adapter / "adapter_model.safetensors")
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("setting", some([*SETTINGS], 3))
 def test_a_changed_setting_re_runs_exactly_its_dependants(finished: Checkout, setting: str) -> None:
     value, expected = SETTINGS[setting]
     change: Any = value
@@ -421,10 +429,6 @@ IMPORTED = [
 ]
 
 
-SOME = IMPORTED[::4]
-OTHERS = [pytest.param(module, marks=pytest.mark.long) for module in IMPORTED if module not in SOME]
-
-
 @pytest.fixture(scope="module")
 def downstream(finished: Checkout) -> dict[str, set[str]]:
     """Rule of the small study -> rules that take what it makes, directly or not, and itself."""
@@ -458,7 +462,7 @@ def test_the_settings_are_written_after_all_that_is_made_with_them(
         assert "study" in downstream[rule]
 
 
-@pytest.mark.parametrize("module", [*SOME, *OTHERS])
+@pytest.mark.parametrize("module", some(IMPORTED, 8))
 def test_an_edit_of_a_module_re_runs_its_dependants(
     finished: Checkout,
     edited: Callable[[str, str, str], None],

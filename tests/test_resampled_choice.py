@@ -143,6 +143,7 @@ def test_resampled_scores_are_those_of_the_table_of_the_items_drawn(
             assert np.allclose(values[resample], expected[name], rtol=1e-9, equal_nan=True)
 
 
+@pytest.mark.long
 def test_shares_are_how_often_the_rule_chooses_each_from_resampled_tables() -> None:
     """Limits that read the same items are drawn with them, others by themselves."""
     tables = {"sweep.two_choice": raw("two_choice"), "sweep.divergence": raw("divergence", 1)}
