@@ -273,7 +273,7 @@ CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
         Inputs(tables=[divergence("moved"), divergence()]),
         {"shown": [KL | {"table": "moved"}], "dose": OVER_KL},
     ),
-    "equal dose": lambda: (
+    "equal-dose": lambda: (
         "equal-dose",
         Inputs(tables=[divergence("moved", ("code", "text")), divergence()]),
         {"shown": [KL | {"table": "moved"}], "dose": OVER_KL, "at": [0.1, 0.6, 1.8]},

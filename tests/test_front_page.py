@@ -166,7 +166,8 @@ def test_vectors_in_numbers_are_those_of_numpy() -> None:
 
 def test_layers_are_those_of_the_tables() -> None:
     rows = pd.DataFrame({"vector": ["a", "a", "b", "all"], "layer": ["3", "2+4", "1", ""]})
-    assert injected_layers([rows]) == {"a": [2, 3, 4], "b": [1]}
+    directions = pd.DataFrame({"vector": ["a", "a"], "layer": [7, 8]})
+    assert injected_layers([rows, directions]) == {"a": [2, 3, 4], "b": [1]}
 
 
 def test_choices_are_told_by_vector() -> None:

@@ -232,11 +232,15 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def injected_layers(tables: Sequence[pd.DataFrame]) -> dict[str, list[int]]:
-    """The layers at which each vector is injected by itself in any of the tables."""
+    """The layers at which each vector is injected by itself in any of the tables.
+
+    Tables of what is not injected, such as published directions, have numbers for labels.
+    """
     found: dict[str, set[int]] = {}
     for rows in tables:
         for vector, where in rows[["vector", "layer"]].drop_duplicates().itertuples(index=False):
-            found.setdefault(vector, set()).update(layer_order(where))
+            if isinstance(where, str):
+                found.setdefault(vector, set()).update(layer_order(where))
     return {vector: sorted(layers) for vector, layers in found.items() if layers}
 
 
