@@ -137,6 +137,16 @@ def test_combined_vectors_are_held_against_one_unsteered_model() -> None:
     assert found.sentence.startswith("All, layer 3, mean, subtracted, coefficient +1: Score")
 
 
+def test_of_a_table_by_category_alone_the_mean_over_categories_counts() -> None:
+    rows = [
+        ("kind", "3", coefficient, "kind", value, value - 0.1, value + 0.1)
+        for coefficient, values in {0: (0.4, 0.2, 0.3), 1: (0.9, 0.7, 0.8)}.items()
+        for value in values
+    ]
+    (found,) = said(table(rows, category=["Law", "Health", "mean"] * 2))
+    assert "is 0.8 [0.7, 0.9]; unsteered it is 0.3 [0.2, 0.4]" in found.sentence
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(0.12345, "0.123"), (-2.5, "−2.5"), (12345.6, "12,346"), (math.nan, "none")]
 )
@@ -166,8 +176,7 @@ def test_vectors_in_numbers_are_those_of_numpy() -> None:
 
 def test_layers_are_those_of_the_tables() -> None:
     rows = pd.DataFrame({"vector": ["a", "a", "b", "all"], "layer": ["3", "2+4", "1", ""]})
-    directions = pd.DataFrame({"vector": ["a", "a"], "layer": [7, 8]})
-    assert injected_layers([rows, directions]) == {"a": [2, 3, 4], "b": [1]}
+    assert injected_layers([rows]) == {"a": [2, 3, 4], "b": [1]}
 
 
 def test_choices_are_told_by_vector() -> None:

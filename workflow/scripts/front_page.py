@@ -18,7 +18,8 @@ with job(snakemake):
     by_vector = []
     for entry in asked["tables"]:
         inputs = read_inputs([tables[entry["name"]]], {})
-        by_vector += [table for table in inputs.tables if {"vector", "layer"} <= set(table)]
+        if not entry["published"]:
+            by_vector += [table for table in inputs.tables if {"vector", "layer"} <= set(table)]
         for column, title in entry["columns"].items():
             try:
                 points = points_of(inputs, entry["name"], column)

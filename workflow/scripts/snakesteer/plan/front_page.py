@@ -136,6 +136,7 @@ def _table(study: Study, name: str) -> dict[str, Any]:
         "own": own,
         "relative": _is_relative(table),
         "distance": table.measure == "divergence",
+        "published": not isinstance(table, Table),
         "split": split,
         "controls_in": [other for other in study.tabled if _comparable(study, name, other)],
     }

@@ -12,6 +12,7 @@ import pandas as pd
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.quantities import quantity, table_of
 from snakesteer.figures.style import label, layers_said, signed
+from snakesteer.tables.categories import ALL, CATEGORY, MEAN
 
 POINT = ["layer", "read_at", "variant", "coefficient"]
 CURVE = ["layer", "read_at", "variant"]
@@ -56,9 +57,14 @@ class Finding:
 
 def points_of(inputs: Inputs, table: str, column: str) -> pd.DataFrame:
     """The points of a column as `quantities.quantity` has them, with the `role` of a corpus, and
-    the `variant` of combined vectors: how they were combined, and whether they were added."""
-    points = quantity(inputs, {"table": table, "column": column})
-    rows = table_of(inputs, table).loc[points.index]
+    the `variant` of combined vectors: how they were combined, and whether they were added. Of a
+    table by category alone they are the means over categories."""
+    held = table_of(inputs, table)
+    alone = CATEGORY in held and (held[CATEGORY] != ALL).all()
+    points = quantity(
+        inputs, {"table": table, "column": column, "category": MEAN if alone else None}
+    )
+    rows = held.loc[points.index]
     variant = pd.Series("", index=points.index)
     if "combine" in rows:
         combined = rows["combine"] != ""

@@ -232,15 +232,11 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def injected_layers(tables: Sequence[pd.DataFrame]) -> dict[str, list[int]]:
-    """The layers at which each vector is injected by itself in any of the tables.
-
-    Tables of what is not injected, such as published directions, have numbers for labels.
-    """
+    """The layers at which each vector is injected by itself in any of the study's own tables."""
     found: dict[str, set[int]] = {}
     for rows in tables:
         for vector, where in rows[["vector", "layer"]].drop_duplicates().itertuples(index=False):
-            if isinstance(where, str):
-                found.setdefault(vector, set()).update(layer_order(where))
+            found.setdefault(vector, set()).update(layer_order(where))
     return {vector: sorted(layers) for vector, layers in found.items() if layers}
 
 
