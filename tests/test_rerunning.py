@@ -328,7 +328,7 @@ def another_model(finished: Checkout) -> None:
     save_file({"lora_A.weight": np.zeros((1, 1))}, adapter / "adapter_model.safetensors")
 
 
-@pytest.mark.parametrize("setting", some([*SETTINGS], 3))
+@pytest.mark.parametrize("setting", some([*SETTINGS], 6))
 def test_a_changed_setting_re_runs_exactly_its_dependants(finished: Checkout, setting: str) -> None:
     value, expected = SETTINGS[setting]
     change: Any = value
@@ -462,7 +462,7 @@ def test_the_settings_are_written_after_all_that_is_made_with_them(
         assert "study" in downstream[rule]
 
 
-@pytest.mark.parametrize("module", some(IMPORTED, 8))
+@pytest.mark.parametrize("module", some(IMPORTED, 12))
 def test_an_edit_of_a_module_re_runs_its_dependants(
     finished: Checkout,
     edited: Callable[[str, str, str], None],
