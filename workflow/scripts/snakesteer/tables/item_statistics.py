@@ -13,6 +13,7 @@ import pandas as pd
 from snakesteer.sweeps.candidates import FAULTY, MAJORITY
 from snakesteer.tables.continuation import raw_column
 from snakesteer.tables.next_token import RATIOS
+from snakesteer.tables.slopes import propensity
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 """How often each item is drawn, [resamples, items] -> the value of a column, [resamples]."""
@@ -71,8 +72,8 @@ def _sums(measure: str, column: str, rows: pd.DataFrame) -> tuple[np.ndarray, np
         counted = {"score": "match", FAULTY: "faulty"}
         if column in counted:
             values = (rows["outcome"] == counted[column]).to_numpy(dtype=float)
-        elif measure == "two_choice" and column == "propensity":
-            values = (rows["logit_matching"] - rows["logit_not_matching"]).to_numpy(dtype=float)
+        elif column == "propensity":
+            values = propensity(rows).to_numpy(dtype=float)
         else:
             values = rows[column].to_numpy(dtype=float)
         return values, np.ones(len(values))

@@ -14,6 +14,7 @@ from snakesteer.storage.files import read_provenance, read_table
 from snakesteer.sweeps.job import Injected
 from snakesteer.tables.categories import CATEGORY, by_category, cell_of
 from snakesteer.tables.job import TableJob
+from snakesteer.tables.next_token import RATIOS
 from snakesteer.tables.paired import COUNTED, HITS, UNSTEERED
 from snakesteer.tables.raw import by_injection, unsteered_rows
 from snakesteer.tables.slopes import propensity
@@ -25,14 +26,6 @@ _FILES = {
     "next_token": ("documents", "-validation"),
 }
 _MEANS = ("score", "probability", "propensity", "choice_mass")
-# Ratio of `next_token` -> the columns of its counts.
-_RATIOS = {
-    "top1": ("top1", "tokens"),
-    "top10": ("top10", "tokens"),
-    "kept_top1": ("kept_top1", "kept"),
-    "kept_top10": ("kept_top10", "kept"),
-    "nll": ("nll", "tokens"),
-}
 _RELATIVE = "relative_"
 _KEY = [
     "vector",
@@ -114,7 +107,7 @@ def column_of(table: pd.DataFrame, items: Items | None, column: str) -> list[pd.
 def _of_column(values: pd.DataFrame, column: str) -> pd.DataFrame | None:
     if column in _MEANS and column in values:
         return values[[column]].set_axis(["value"], axis=1)
-    counts = _RATIOS.get(column.removeprefix(_RELATIVE), ())
+    counts = RATIOS.get(column.removeprefix(_RELATIVE), ())
     named = [*counts]
     if column.startswith(_RELATIVE):
         named += [f"{UNSTEERED}{name}" for name in counts]
@@ -159,7 +152,7 @@ def _documents(
     injected: Injected, rows: pd.DataFrame, texts: Mapping[str, Mapping[str, str]]
 ) -> Iterator[tuple[Key, pd.DataFrame]]:
     """The documents of each point of an injection, beside their unsteered counts."""
-    counts = list(dict.fromkeys(name for pair in _RATIOS.values() for name in pair))
+    counts = list(dict.fromkeys(name for pair in RATIOS.values() for name in pair))
     own = {"vector": injected.what, "layer": injected.layer, **injected.columns}
     for corpus, of_corpus in rows.groupby("corpus", sort=False):
         unsteered = unsteered_rows(of_corpus["coefficient"].to_numpy(dtype=float))
