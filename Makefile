@@ -1,30 +1,33 @@
-# make             the default study: figures, tables and report under results/miniature/
+# make STUDY=config/mine.yaml  run a study: figures, tables and report under results/<its name>/;
+#                  without STUDY the miniature. CORES=4 limits the processors
+# make doctor      check this machine and the sources of STUDY: versions, device, folders, access
+# make bill        estimate what STUDY will cost (jobs, tokens, GPU hours, disk); runs nothing
+# make compare     compare two completed studies, A and B (files or names): settings, metrics, figures
+# make prune       list cached files that no study refers to; DELETE=yes deletes them
 # make test        the tests
 # make test-long   the tests that take minutes: simulations, the shipped models, a study of new plugins
-# make test-slurm  the tests on a Slurm of one node, which is started for them and stopped again
-# make models      re-make the two shipped models, then copy them to resources/models/
-# make published   re-make the shipped tables of the published results of PAPER from SOURCE, a folder
-#                  or an address; those that would lose results are kept
-# make compare     two studies that were run, A and B (files or names): settings, metrics, figures
-# make bill        about what STUDY will cost (jobs, tokens, GPU hours, disk); runs nothing
-# make doctor      what stands in the way of a run of STUDY here: versions, device, folders, sources
+# make test-slurm  the tests on a Slurm of one node, started for them and stopped afterwards
+# make check       format, lint, types, order of rooms, workflow
+# make docs        regenerate the reference of the study file from the schema
+# make models      train the two shipped models again, then copy them to resources/models/
+# make published   regenerate the shipped tables of PAPER's published results from SOURCE, a folder or
+#                  an address; a table that would lose results is kept
 # make environments  write the two Conda environments from the pins of envs/requirements.txt
-# make prune       list cached files that no study refers to; DELETE=yes deletes them
 
-# PYTHON=... makes the environment; without it, the newest that all packages are there for.
+# PYTHON=... names the interpreter for .venv; the default is the newest with builds of all packages.
 CORES ?= all
 STUDY ?= config/miniature.yaml
 PAPER ?= broad-skills
 SOURCE ?= ../shared/published
 SLURM ?= $(or $(TMPDIR),/tmp)/snakesteer-slurm
 
-# Not the scripts beside it, whose first lines break where a folder's name has a quote or a dollar.
+# Modules, not the scripts in .venv/bin: their first lines break if a folder's name has a quote or a dollar.
 VENV_PYTHON := .venv/bin/python
 SNAKESTEER := PYTHONPATH=workflow/scripts $(VENV_PYTHON) -m snakesteer
 SNAKEMAKE := $(VENV_PYTHON) -m snakemake
 PIP := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check
 
-# A variable's value as one word of the shell, whatever characters it has.
+# A variable's value as one word for the shell, with any characters.
 as_word = '$(subst ','\'',$(value $(1)))'
 
 .PHONY: all test test-long test-slurm check models published compare bill doctor prune docs environments

@@ -1,4 +1,4 @@
-"""The sweeps of docs/sweeps.md are sweeps of the miniature."""
+"""The sweeps of docs/sweeps.md and docs/choosing.md are sweeps of the miniature."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from snakesteer.study import study_file
 from snakesteer.study.schema import Study
 
 MINIATURE = REPOSITORY / "config" / "miniature.yaml"
+PAGES = ("sweeps", "choosing")
 
 
-def test_every_sweep_of_the_page_can_be_run() -> None:
-    page = (REPOSITORY / "docs" / "sweeps.md").read_text(encoding="utf-8")
+def test_every_sweep_of_the_pages_can_be_run() -> None:
+    texts = [(REPOSITORY / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in PAGES]
     sweeps, figures = {}, {}
     whole = study_file.read(MINIATURE)
-    for block in re.findall(r"```yaml\n(.*?)```", page, re.S):
+    for block in re.findall(r"```yaml\n(.*?)```", "\n".join(texts), re.S):
         given = yaml.safe_load(block)
         if given.keys() <= Study.model_fields.keys():
             whole = study_file.merge(whole, given)
