@@ -30,7 +30,8 @@ PIP := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check
 # A variable's value as one word for the shell, with any characters.
 as_word = '$(subst ','\'',$(value $(1)))'
 
-.PHONY: all test test-long test-slurm check models published compare bill doctor prune docs environments
+.PHONY: all test test-long test-slurm check site models published compare bill doctor prune docs \
+  environments
 
 all: .venv/installed
 	@name=$$($(SNAKESTEER) name $(call as_word,STUDY)) && \
@@ -58,6 +59,14 @@ check: .venv/installed-test
 	  'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache --no-logo
 	$(VENV_PYTHON) -m snakefmt --check Snakefile workflow/Snakefile rules
 	$(SNAKEMAKE) --lint
+	@$(MAKE) --no-print-directory site
+
+# The pages of docs/ as a site, under build/site/.
+site: .venv/installed-site
+	$(VENV_PYTHON) docs/site/lay_out.py build/pages
+	NO_MKDOCS_2_WARNING=1 $(VENV_PYTHON) -m mkdocs build --strict --config-file docs/site/mkdocs.yml
+	@echo "Done: open build/site/index.html. For its search, serve it:" \
+	  "$(VENV_PYTHON) -m http.server --directory build/site"
 
 models: .venv/installed
 	$(SNAKEMAKE) --cores $(CORES) --configfile config/training.yaml -- miniature_models
@@ -104,4 +113,8 @@ environments: .venv/installed
 
 .venv/installed-test: .venv/installed envs/requirements-test.txt
 	$(PIP) -r envs/requirements-test.txt
+	touch $@
+
+.venv/installed-site: .venv/installed-test envs/requirements-site.txt
+	$(PIP) -r envs/requirements-site.txt
 	touch $@

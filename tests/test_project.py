@@ -16,6 +16,10 @@ from conftest import REPOSITORY
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 GITHUB = REPOSITORY / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yaml"))
+MORE = {  # than to read
+    "release": {"release": {"contents": "write"}},
+    "site": {"site": {"contents": "read", "pages": "write", "id-token": "write"}},
+}
 CHANGELOG = """# Changelog
 
 ## Unreleased
@@ -104,7 +108,7 @@ def test_workflows_may_read_alone_unless_a_job_says_more(path: Path) -> None:
     more = {
         name: job["permissions"] for name, job in content["jobs"].items() if "permissions" in job
     }
-    assert more == ({"release": {"contents": "write"}} if path.stem == "release" else {})
+    assert more == MORE.get(path.stem, {})
     assert all("timeout-minutes" in job for job in content["jobs"].values())
 
 
@@ -123,7 +127,7 @@ def test_actions_are_of_a_major_version_or_of_this_repository() -> None:
 def test_workflows_run_what_there_is() -> None:
     ran = [step["run"] for path in WORKFLOWS for step in steps(path) if "run" in step]
     targets = {line.split()[1] for line in ran if re.match(r"make \w", line)}
-    assert targets == {"check", "test", "test-slurm", "doctor"} and "make" in ran
+    assert targets == {"check", "test", "test-slurm", "doctor", "site"} and "make" in ran
     for target in sorted(targets):
         subprocess.run(["make", "-n", target], cwd=REPOSITORY, check=True, capture_output=True)
     pins = (REPOSITORY / "envs" / "requirements.txt").read_text()
@@ -134,19 +138,3 @@ def test_two_versions_of_python_are_tested() -> None:
     content = yaml.safe_load((GITHUB / "workflows" / "tests.yaml").read_text())
     assert content["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12"]
     assert PROJECT["requires-python"] == ">=3.11"
-
-
-def anchors(page: Path) -> set[str]:
-    """What the headings of a page are linked by, as GitHub makes it."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def test_what_contributing_links_is_there() -> None:
-    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
-    links = re.findall(r"\]\(([^)]+)\)", text)
-    assert len(links) > 8
-    for link in links:
-        page, _, anchor = link.partition("#")
-        assert (REPOSITORY / page).is_file()
-        assert not anchor or anchor in anchors(REPOSITORY / page)
