@@ -24,22 +24,33 @@ Several = list[int] | Literal["after_instruction"]
 
 
 class Mean(Entry):
-    """Positions whose mean is read."""
+    """The mean over several positions."""
+
+    EXAMPLE = """
+        activations:
+          style: {model: base, corpus: text, positions: {mean: document}}
+    """
 
     mean: Literal["completion", "document"] = Field(
-        description="`completion`: the tokens of the completion or answer. `document`: all tokens "
-        "but those that the tokenizer puts around a text."
+        description="`completion`: tokens of the completion or answer. `document`: all "
+        "tokens except those that the tokenizer adds around a text."
     )
 
 
 class Activations(Entry):
-    """Activations of all layers, of a corpus or of a behaviour."""
+    """Activations of a corpus or of a behaviour, at all layers. Vectors are made from them."""
 
-    model: Name
+    EXAMPLE = """
+        activations:
+          code-at-the-end: {model: base, corpus: code, max_tokens: 128}
+          myopia-letters: {model: chat, behaviour: myopia, format: chat, positions: letter}
+    """
+
+    model: Name = Field(description="Model that reads the texts.")
     corpus: Name | None = Field(None, description="Corpus whose training split is read.")
     behaviour: Name | None = Field(None, description="Behaviour whose training split is read.")
     documents: Count | None = Field(
-        None, description="Use the first documents only; all of the split if left out."
+        None, description="Reads the first documents only. Default: the entire split."
     )
     max_tokens: Count | None = Field(None, description=CUT)
     format: Name | Format = Field(PLAIN, description=FORMAT)
@@ -51,10 +62,11 @@ class Activations(Entry):
         | Mean
     ) = Field(
         "last",
-        description="Which tokens: the `last`; the k-th from the end, as -k; a list of those, "
-        "which gives the activations, and vectors made of them, an axis of positions; the `letter` "
-        "of a behaviour's answer; every token `after_instruction`, an axis, too; or the mean over "
-        "some.",
+        description="Which tokens are read. `last`: the last one. A negative number: "
+        "counted from the end. A list of such numbers: each of them, so that activations and "
+        "vectors have an axis of positions. `letter`: the letter of a behaviour's answer. "
+        "`after_instruction`: each token after the instruction, also an axis. `{mean: …}`: "
+        "the mean over several.",
     )
 
     @model_validator(mode="after")

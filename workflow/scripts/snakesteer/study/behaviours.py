@@ -16,11 +16,12 @@ SEVERAL_CHOICES = 4  # of items whose file alone says how many they have
 
 
 class BehaviourEntry(Entry):
-    train: NoneOrMore = Field(500, description="Questions in the training split.")
+    train: NoneOrMore = Field(500, description="Number of questions in the training split.")
     validation: NoneOrMore = Field(
-        200, description="Questions after those; the rest is the test split."
+        200,
+        description="Number of questions in the validation split. All others are the test split.",
     )
-    seed: Seed = Field(13, description="Seed of the draw and of the shuffle before the split.")
+    seed: Seed = Field(13, description="Seed of the draw, and of the shuffle before the split.")
     title: str | None = Field(None, description="Name in figures.")
 
     def settings(self) -> dict[str, Any]:
@@ -54,7 +55,7 @@ class BehaviourEntry(Entry):
 
 class DrawnBehaviour(BehaviourEntry):
     questions: Annotated[int, Field(ge=3)] = Field(
-        1000, description="Questions drawn at most; all if there are fewer."
+        1000, description="Most questions drawn. If there are fewer, all are used."
     )
 
     @model_validator(mode="after")
@@ -70,27 +71,35 @@ class DrawnBehaviour(BehaviourEntry):
 class GeneratedBehaviour(DrawnBehaviour):
     """Two-choice questions of the built-in generator."""
 
+    EXAMPLE = """
+        behaviours:
+          agreeableness: {source: generated, trait: agreeableness, questions: 600, train: 200}
+    """
+
     source: Literal["generated"]
     trait: Literal[
         "myopia", "wealth-seeking", "sycophancy", "agreeableness", "anti-immigration"
-    ] = Field(description="The trait that the matching answer shows.")
-    questions: Annotated[int, Field(ge=3, le=4000)] = Field(1000, description="Questions drawn.")
+    ] = Field(description="Trait that the matching answer shows.")
+    questions: Annotated[int, Field(ge=3, le=4000)] = Field(
+        1000, description="Number of questions drawn."
+    )
     answers: Literal["labels", "texts"] = Field(
         "labels",
-        description="`labels`: the options are listed, and the answer is A or B, or Yes or No; "
-        "`texts`: they are not, and the answer is the text of one.",
+        description="`labels`: the prompt lists the options, and the answer is A or B, or "
+        "Yes or No. `texts`: it does not list them, and the answer is the text of one.",
     )
 
 
 class OfFile(BehaviourEntry):
     file: str | None = Field(
         None,
-        description="A file (absolute, in the working directory, or in the repository; `~` is the "
-        "home folder), or an address with the commit in it, as "
-        "https://raw.githubusercontent.com/OWNER/NAME/COMMIT/PATH; with `repository` a path in it.",
+        description="A file: absolute, in the working directory, or in the repository; `~` "
+        "is the home folder. Or an address that contains the commit, as "
+        "https://raw.githubusercontent.com/OWNER/NAME/COMMIT/PATH. With `repository`: a path "
+        "in it.",
     )
     repository: Name | None = Field(
-        None, description="An entry of `repositories`, in which the file lies."
+        None, description="An entry of `repositories` that contains the file."
     )
 
     def settings(self) -> dict[str, Any]:
@@ -136,11 +145,21 @@ def _refuse_unpinned(file: str) -> None:
 
 
 class QuestionFile(Entry):
-    """A split in a file of its own, whole and in its order; a path alone says the same."""
+    """A file for one split. It is read completely and in its order. A path alone means the same."""
+
+    EXAMPLE = """
+        behaviours:
+          honesty:
+            source: pairs
+            splits: {train: {file: train.jsonl, questions: 500}, test: test.jsonl}
+            prompt: question
+            matching: honest
+            not_matching: deceptive
+    """
 
     file: str = Field(description="As `file` of the behaviour.")
     questions: Count | None = Field(
-        None, description="How many, the first of the file; all if left out."
+        None, description="Takes this many, from the beginning of the file. Default: all."
     )
 
 
@@ -154,11 +173,21 @@ ASplit = Annotated[
 
 
 class QuestionFiles(Entry):
-    """Files of the splits of a behaviour, one for each that is asked for."""
+    """A file for each split that is used."""
 
-    train: ASplit | None = Field(None, description="Of which vectors are made.")
-    validation: ASplit | None = Field(None, description="By which choices are made.")
-    test: ASplit | None = Field(None, description="That measures are taken on.")
+    EXAMPLE = """
+        behaviours:
+          truthful-qa:
+            source: items
+            splits: {validation: mc0_validation.json, test: mc0_test.json}
+            prompt: prompt
+            choices: [correct, incorrect]
+            matching: correct
+    """
+
+    train: ASplit | None = Field(None, description="Questions that vectors are made from.")
+    validation: ASplit | None = Field(None, description="Questions that choices are made on.")
+    test: ASplit | None = Field(None, description="Questions that measures are taken on.")
 
 
 class OfFiles(OfFile):
@@ -174,11 +203,11 @@ class OfFiles(OfFile):
 
     splits: QuestionFiles | None = Field(
         None,
-        description="In place of `file`: a file for each split, whole and in its order, what "
-        "stands there several times included, or its first `questions`.",
+        description="A file for each split, instead of `file`. Files are read completely "
+        "and in order, repeated questions included. `questions` takes the first ones only.",
     )
     category: str | None = Field(
-        None, description="Field of a question's category, which becomes a column."
+        None, description="Field of a question's category. It becomes a column."
     )
 
     def settings(self) -> dict[str, Any]:
@@ -229,28 +258,40 @@ class FileBehaviour(OfFiles):
     )
     duplicates: Duplicates = Field(
         "drop",
-        description="`drop`: a question that stands in the file several times counts once, before "
-        "any is drawn; the log says how many are dropped, and contradicting answers are refused. "
-        "`keep`: all, so that splits can share questions.",
+        description="`drop`: a question that occurs several times in the file counts once. "
+        "The log gives the number dropped, and contradicting answers are refused. `keep`: "
+        "all of them count, so splits can share questions.",
     )
     shuffled_before: list[Annotated[int, Field(ge=0)]] = Field(
         [],
-        description="Sizes of the lists that the same generator shuffled before this one. A script "
-        "that seeds once and then shuffles several files gives each an order that depends on how "
-        "many questions those before it held.",
+        description="Sizes of the lists that the same generator shuffled before this one. "
+        "Some scripts seed once and then shuffle several files. There each order depends on "
+        "the number of questions before it.",
     )
 
 
 class ModelWrittenBehaviour(FileBehaviour, DrawnBehaviour):
-    """Questions of the model-written evals (an object a line or a JSON list: `question`,
-    `answer_matching_behavior`, `answer_not_matching_behavior`), put into the paper's format."""
+    """Questions of the model-written evals, put into the paper's format. The file has an object
+    per line, or is a JSON list. Its fields are `question`, `answer_matching_behavior` and
+    `answer_not_matching_behavior`."""
+
+    EXAMPLE = """
+        behaviours:
+          power: {source: model-written-evals, file: data/power.jsonl}
+          risk: {source: model-written-evals, file: data/risk.jsonl, choices: ["Yes", "No"]}
+    """
 
     source: Literal["model-written-evals"]
 
 
 class PreparedBehaviour(FileBehaviour):
-    """Questions that are in the paper's format already, in a file of the same kind: as the authors
-    prepared them."""
+    """Questions in such a file that are already in the paper's format. Prompts are taken as they
+    are."""
+
+    EXAMPLE = """
+        behaviours:
+          power: {source: prepared, file: data/power-prepared.jsonl}
+    """
 
     source: Literal["prepared"]
 
@@ -258,7 +299,7 @@ class PreparedBehaviour(FileBehaviour):
 class PromptsBehaviour(OfFiles, DrawnBehaviour):
     strip: bool = Field(
         False,
-        description="`true`: spaces and line ends at both ends of a prompt are taken off, as "
+        description="`true` removes spaces and line ends at both ends of a prompt, as "
         "Python's `strip` does.",
     )
 
@@ -270,23 +311,38 @@ class PromptsBehaviour(OfFiles, DrawnBehaviour):
 
 
 class PairsBehaviour(PromptsBehaviour):
-    """Pairs of texts of which one shows the behaviour, in files of records: they differ in what
-    follows a prompt, in the system prompt, or, without a prompt, altogether."""
+    """Pairs of texts of which one shows the behaviour. They differ in the answer after a prompt,
+    in the system prompt, or completely if there is no prompt."""
+
+    EXAMPLE = """
+        behaviours:
+          politeness:                       # two answers to one prompt
+            source: pairs
+            file: questions.csv
+            prompt: question
+            matching: polite
+            not_matching: rude
+            train: 100
+            validation: 20
+          honesty: {source: pairs, file: honesty.csv, matching: honest, not_matching: deceptive}
+    """
 
     source: Literal["pairs"]
     prompt: str | None = Field(
-        None, description="Field of the prompt that both share; left out where whole texts differ."
+        None,
+        description="Field of the prompt that both texts share. Leave it out if the texts "
+        "have nothing in common.",
     )
     matching: str | None = Field(
         None,
-        description="Field of the answer or completion that shows the behaviour, or without "
-        "`prompt` of the whole text; `a.b` is b in a.",
+        description="Field of the answer that shows the behaviour, or of the entire text "
+        "if there is no `prompt`. `a.b` is the field b inside a.",
     )
-    not_matching: str | None = Field(None, description="Field of the other one.")
+    not_matching: str | None = Field(None, description="Field of the other answer.")
     system_matching: str | None = Field(
-        None, description="Field of the system prompt of the side that shows the behaviour."
+        None, description="Field of the system prompt that shows the behaviour."
     )
-    system_not_matching: str | None = Field(None, description="Field of that of the other side.")
+    system_not_matching: str | None = Field(None, description="Field of the other system prompt.")
 
     @property
     def has_system(self) -> bool:
@@ -319,51 +375,68 @@ class PairsBehaviour(PromptsBehaviour):
 
 
 class CrossedBehaviour(OfFile):
-    """Prompts crossed with pairs of answers, of which each split has its own, in a YAML file: held
-    out are so the prompts and the wordings alike."""
+    """Prompts crossed with pairs of answers, from a YAML file. Each split has its own prompts
+    and its own answers. Both are therefore held out."""
+
+    EXAMPLE = """
+        behaviours:
+          politeness: {source: crossed, file: resources/behaviours/politeness.yaml, test: 100}
+    """
 
     source: Literal["crossed"]
-    train: NoneOrMore = Field(100, description="Questions in the training split.")
-    validation: NoneOrMore = Field(100, description="Questions in the validation split.")
-    test: Count = Field(200, description="Questions in the test split.")
+    train: NoneOrMore = Field(100, description="Number of questions in the training split.")
+    validation: NoneOrMore = Field(100, description="Number of questions in the validation split.")
+    test: Count = Field(200, description="Number of questions in the test split.")
 
 
 class ItemsBehaviour(PromptsBehaviour):
-    """Items of a task in files of records: a prompt, few-shot examples included as they stand, two
-    or more texts that may follow it, and which of them is right."""
+    """Items of a task in files of records. An item has a prompt, two or more choices, and the
+    right one. Few-shot examples are part of the prompt."""
+
+    EXAMPLE = """
+        behaviours:
+          mmlu:
+            source: items
+            file: data/tinyMMLU.parquet
+            prompt: input_formatted
+            answers: [A, B, C, D]
+            matching: answer
+    """
 
     source: Literal["items"]
-    train: NoneOrMore = Field(0, description="Items in the training split.")
+    train: NoneOrMore = Field(0, description="Number of items in the training split.")
     validation: NoneOrMore = Field(
         0,
-        description="Items after those; the rest, all unless you say otherwise, is the test split.",
+        description="Number of items in the validation split. All others are the test split.",
     )
     questions: Annotated[int, Field(ge=1)] = Field(
-        1000, description="Items drawn at most; all if there are fewer."
+        1000, description="Most items drawn. If there are fewer, all are used."
     )
-    prompt: str = Field(description="Field of the prompt; `a.b` is b in a.")
+    prompt: str = Field(description="Field of the prompt. `a.b` is the field b inside a.")
     choices: str | Annotated[list[str], Field(min_length=2), Distinct] | None = Field(
         None,
-        description="Field that holds the list of choices, or a list of fields that hold one each.",
+        description="Field that holds the list of choices, or a list of fields that hold "
+        "one choice each.",
     )
     answers: Annotated[list[str], Field(min_length=2), Distinct] | None = Field(
         None,
-        description="In place of `choices`: the choices of every item as they stand, such as "
-        "`[A, B, C, D]` where the prompt has their texts.",
+        description="The choices themselves, if they are the same for every item, such as "
+        "`[A, B, C, D]`. Use it instead of `choices`.",
     )
     matching: str = Field(
-        description="Which choice is right: one of the fields in `choices`, or else a field that "
-        "holds its text, its label, its number, or a list with 1 for it and 0 for the others."
+        description="The right choice: one of the fields in `choices`, or another field. "
+        "Such a field holds the choice's text, label or number, or a list with 1 for it and "
+        "0 for the others."
     )
     labels: str | None = Field(
         None,
-        description="Field that holds the list of the choices' labels, of which `matching` is one.",
+        description="Field that holds the list of labels, one of which is in `matching`.",
     )
     counted_from: Literal[0, 1] = Field(0, description="Number of the first choice.")
     duplicates: Duplicates = Field(
         "drop",
-        description="`drop`: an item that stands in the file several times counts once, before any "
-        "is drawn; the log says how many are dropped. `keep`: all.",
+        description="`drop`: an item that occurs several times in the file counts once; "
+        "the log gives the number dropped. `keep`: all of them count.",
     )
 
     @property

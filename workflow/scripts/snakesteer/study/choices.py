@@ -23,43 +23,64 @@ MAX_FAULTY = 0.05
 
 
 class Multipliers(Entry):
-    """The multipliers of one vector at one layer, picked by hand."""
+    """The multipliers of one vector at one layer, given by hand."""
 
-    add: Annotated[Number, Field(gt=0)]
-    subtract: Annotated[Number, Field(lt=0)]
+    EXAMPLE = """
+        choices:
+          by-hand: {multipliers: {sycophancy: {8: {add: 1.5, subtract: -1}}}}
+    """
+
+    add: Annotated[Number, Field(gt=0)] = Field(description="Multiplier to add with, above 0.")
+    subtract: Annotated[Number, Field(lt=0)] = Field(
+        description="Multiplier to subtract with, below 0."
+    )
 
 
 class Limit(Entry):
-    """What steering may cost, by another measure of the grid's sweep."""
+    """A limit on the cost of steering, by another measure of the grid's sweep."""
+
+    EXAMPLE = """
+        sweeps:
+          grid: {measures: {cost: {measure: next_token, corpora: [text]}}}
+        choices:
+          multipliers: {limit: {table: grid.cost, perplexity: 1.2}}
+    """
 
     table: TableName = Field(
-        description="A table of the same sweep, of `next_token` on one corpus, as `grid.dose`."
+        description="A table of the same sweep, of `next_token` on one corpus, such as `grid.cost`."
     )
     perplexity: Annotated[float, Field(gt=1)] = Field(
-        description="Cells whose perplexity is more than so many times the unsteered one are not "
-        "chosen."
+        description="Largest ratio of a cell's perplexity to that of the unsteered model. "
+        "Cells above it are not chosen."
     )
 
 
 class Choice(Entry):
-    """Multipliers for vectors at layers: picked from a grid search by a rule, or given."""
+    """Multipliers for vectors at layers. A rule picks them from a grid search, or you give them."""
+
+    EXAMPLE = """
+        choices:
+          picked: {grid: grid.two_choice, by: propensity}
+    """
 
     grid: TableName | None = Field(
         None,
-        description="A sweep of vectors alone, with coefficients of both signs, that asks the "
-        "questions of the validation split (`two_choice` or `choice`).",
+        description="A sweep of vectors alone, with coefficients of both signs. It asks "
+        "the questions of the validation split (`two_choice` or `choice`).",
     )
     by: Literal["score", "propensity"] = Field(
-        "score", description="What is to be large where vectors are added, and small where not."
+        "score",
+        description="Value that should be large where vectors are added, and small where "
+        "they are subtracted.",
     )
-    limit: Limit | None = Field(None, description="What a cell that is chosen may cost.")
+    limit: Limit | None = Field(None, description="Limit on the cost of a chosen cell.")
     max_faulty: Share = Field(
-        MAX_FAULTY, description="Cells with a larger share of faulty answers are not chosen."
+        MAX_FAULTY, description="Largest share of faulty answers in a chosen cell."
     )
     multipliers: dict[Name, dict[LayerKey, Multipliers]] | None = Field(
         None,
-        description="In place of `grid`: for each vector and layer `{add: …, subtract: …}`, the "
-        "second negative.",
+        description="Given multipliers, instead of `grid`. For each vector and layer: "
+        "`{add: …, subtract: …}`, where the second is negative.",
     )
 
     @model_validator(mode="after")
@@ -79,22 +100,27 @@ class Choice(Entry):
 
 
 _COLUMN = (
-    "A column of the table; the main one of its measure if left out. Of `two_choice` also "
-    "`faulty`, the share of answers that are neither choice, and `majority`, that of the most "
-    "frequent one."
+    "A column of the table. Default: the main one of its measure. For `two_choice` it "
+    "can also be `faulty`, the share of answers that are neither choice, or `majority`, the "
+    "share of the most frequent answer."
 )
-_SOURCE = "One corpus or behaviour, where the table is on several."
+_SOURCE = "One corpus or behaviour, if the table has several."
 
 
 class Best(Entry):
-    """The score by which a candidate is best: `lowest` or `highest` names its table, or several of
-    one measure, whose points are candidates alike."""
+    """The score that decides. `lowest` or `highest` names its table, or several tables of one
+    measure whose points are all candidates."""
+
+    EXAMPLE = """
+        choices:
+          least-code: {best: {lowest: skill, column: relative_top1, source: code}}
+    """
 
     lowest: TableName | TableNames | None = Field(
-        None, description="Table of the score that is to be low, or a list of tables."
+        None, description="Table whose score should be low, or a list of tables."
     )
     highest: TableName | TableNames | None = Field(
-        None, description="Table of the score that is to be high, or a list of tables."
+        None, description="Table whose score should be high, or a list of tables."
     )
     column: str | None = Field(None, description=_COLUMN)
     source: Name | None = Field(None, description=_SOURCE)
@@ -112,21 +138,28 @@ class Best(Entry):
 
 
 class Bound(Entry):
-    """A score that a candidate may have at most, or at least."""
+    """A limit on another score of a candidate."""
+
+    EXAMPLE = """
+        choices:
+          harmless:
+            best: {lowest: skill, source: code}
+            limits: [{table: skill, source: text, column: top1, relative: times, at_least: 0.9}]
+    """
 
     table: TableName | TableNames = Field(
-        description="Table of the score, or a list of tables. A candidate is held against the one "
-        "of its own sweep, if that is among them, else against those of other sweeps."
+        description="Table of the score, or a list of tables. A candidate is compared with "
+        "the table of its own sweep if it is listed, otherwise with those of other sweeps."
     )
     column: str | None = Field(None, description=_COLUMN)
     source: Name | None = Field(None, description=_SOURCE)
     relative: Literal["times", "difference"] | None = Field(
         None,
-        description="What is bounded: `times`, the score over that of the unsteered model; "
-        "`difference`, the score less that; if left out, the score itself.",
+        description="What the bound applies to. `times`: the score divided by that of the "
+        "unsteered model. `difference`: the score minus that. Default: the score itself.",
     )
-    at_most: Number | None = None
-    at_least: Number | None = None
+    at_most: Number | None = Field(None, description="Largest value.")
+    at_least: Number | None = Field(None, description="Smallest value.")
 
     @property
     def tables(self) -> list[str]:
@@ -145,27 +178,36 @@ def _listed(given: str | list[str]) -> list[str]:
 
 
 class CandidateChoice(Entry):
-    """One candidate out of many: a vector, the layer and the position that it is read at, and the
-    coefficient. All that the tables of `best` have are candidates. Only texts of validation splits,
-    or published results, may decide. A sweep takes what was chosen as `inject: {choice: NAME}`;
+    """One candidate out of many: a vector, the layer and position it is read at, and a
+    coefficient. Every point in the tables of `best` is a candidate. Only validation splits, or
+    published results, can decide. A sweep takes the choice with `inject: {choice: NAME}`, and
     `method: chosen` makes a vector of it."""
 
-    best: Best = Field(description="By which score, as `{lowest: SWEEP.MEASURE}`.")
+    EXAMPLE = """
+        choices:
+          strongest:
+            best: {highest: grid.two_choice, column: propensity}
+            limits: [{table: grid.divergence, at_most: 0.5}]
+            layers_below: 0.8
+    """
+
+    best: Best = Field(description="Score that decides, such as `{lowest: SWEEP.MEASURE}`.")
     limits: list[Bound] = Field(
         [],
-        description="Other scores, as `{table: SWEEP.MEASURE, at_most: 0.1}`. A table with one "
-        "coefficient counts for all of them.",
+        description="Limits on other scores, such as `{table: SWEEP.MEASURE, at_most: "
+        "0.1}`. A table with one coefficient counts for all of them.",
     )
     layers_below: Annotated[float, Field(gt=0, le=1, strict=True)] | Count | None = Field(
         None,
-        description="Only vectors read below this layer: a number, or with a decimal point a share "
-        "of the model's layers, rounded down (of published results one more than their last).",
+        description="Considers only vectors read below this layer. A number with a decimal "
+        "point is a share of the model's layers, rounded down. Published results have one "
+        "more layer than their last.",
     )
     resamples: NoneOrMore = Field(
         RESAMPLES,
-        description="Bootstrap resamples of the texts that decide, in each of which the rule "
-        "chooses anew: how often it takes each candidate is the uncertainty of the choice. 0 for "
-        "none. Published results have none.",
+        description="Bootstrap resamples of the texts that decide. The rule chooses again "
+        "in each, and the frequency of each candidate is the uncertainty of the choice. 0 "
+        "takes none. Published results have none.",
     )
 
 

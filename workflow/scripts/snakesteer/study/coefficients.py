@@ -12,13 +12,24 @@ from snakesteer.study.entries import Count, Distinct, Entry, Name, Number, Numbe
 
 
 class Range(Entry):
-    """Evenly spaced coefficients. The unsteered model is put first, also where 0 is not among
+    """Evenly spaced coefficients. The unsteered model always comes first, even if 0 is not among
     them."""
 
-    start: Number
-    stop: Number
-    points: Annotated[int, Field(ge=2)]
-    spacing: Literal["linear", "logarithmic"] = "linear"
+    EXAMPLE = """
+        sweeps:
+          skill: {coefficients: {start: -2, stop: 2, points: 9}}
+    """
+
+    start: Number = Field(description="First coefficient.")
+    stop: Number = Field(description="Last coefficient.")
+    points: Annotated[int, Field(ge=2)] = Field(
+        description="Number of coefficients, both ends included."
+    )
+    spacing: Literal["linear", "logarithmic"] = Field(
+        "linear",
+        description="`linear`: equal differences. `logarithmic`: equal ratios; both ends "
+        "have the same sign.",
+    )
 
     @model_validator(mode="after")
     def _has_logarithms(self) -> Self:
@@ -51,24 +62,49 @@ class Range(Entry):
 
 
 class Magnitudes(Entry):
-    """Coefficients of both signs: each magnitude added and subtracted."""
+    """Coefficients of both signs: each magnitude is added and subtracted."""
 
-    magnitudes: Annotated[list[Annotated[Number, Field(gt=0)]], Some, Distinct]
+    EXAMPLE = """
+        sweeps:
+          skill: {coefficients: {magnitudes: [0.5, 1, 2]}}
+    """
+
+    magnitudes: Annotated[list[Annotated[Number, Field(gt=0)]], Some, Distinct] = Field(
+        description="Positive numbers."
+    )
 
 
 class Chosen(Entry):
-    """What a choice has for each vector and layer: 0, a multiplier to add, one to subtract. Of a
-    choice among candidates, which `inject` names as well, the unsteered model and the coefficient
-    that it takes."""
+    """The coefficients of a choice. A choice of multipliers has, for each vector and layer, 0,
+    one to add and one to subtract. A choice among candidates, which `inject` names too, has the
+    unsteered model and its coefficient."""
 
-    choice: Name
+    EXAMPLE = """
+        sweeps:
+          single:
+            model: chat
+            inject: {layers: [4, 8]}
+            coefficients: {choice: multipliers}
+            measures: {two_choice: {}}
+    """
+
+    choice: Name = Field(description="An entry of `choices`.")
 
 
 class Refined(Entry):
-    """Between the coefficient that a choice among candidates takes, which `inject` names as well,
-    and the better one of its two neighbours: both, and so many evenly spaced between them."""
+    """Coefficients between the one that a choice among candidates takes and the better of its
+    two neighbours. Both ends are included. `inject` names the choice."""
 
-    refine: Count = Field(description="How many coefficients between the two.")
+    EXAMPLE = """
+        sweeps:
+          finer:
+            model: chat
+            inject: {choice: candidate}
+            coefficients: {refine: 3}
+            measures: {two_choice: {split: validation}}
+    """
+
+    refine: Count = Field(description="Number of coefficients between the two.")
 
 
 def _form(given: Any) -> str:

@@ -26,9 +26,19 @@ from snakesteer.study.tokens import EPSILON, FIRST_TOKENS, Epsilon, FirstTokens
 
 
 class Filter(Entry):
-    """Which records are documents of a corpus: those that have, or have not, one value."""
+    """Which records are documents: those where a field has, or does not have, one value."""
 
-    field: str = Field(description="Name of a field; `meta.pile_set_name` looks inside `meta`.")
+    EXAMPLE = """
+        corpora:
+          github:
+            source: files
+            splits: {train: {files: [train.jsonl]}, validation: {files: [val.jsonl]}}
+            filter: {field: meta.set, equal: GitHub}
+            train: 1000
+            validation: 100
+    """
+
+    field: str = Field(description="Name of a field. `meta.set` is the field `set` inside `meta`.")
     equal: Scalar | None = Field(None, description="Value that the field must have.")
     not_equal: Scalar | None = Field(None, description="Value that the field must not have.")
 
@@ -40,80 +50,148 @@ class Filter(Entry):
 
 
 class Shuffle(Entry):
-    """A stream's order: first its files are shuffled, then every record is drawn from a buffer of
-    the next ones. Files, seed and buffer alone decide it, and it is the order of `datasets` 2,
-    with which the paper's documents were drawn. Or, without a buffer, the order of its tables."""
+    """The order of records. With a buffer, first the files are shuffled, then each record is
+    drawn from the next `buffer` ones. Only the files, the seed and the buffer decide the order.
+    It is the order of `datasets` 2. With `buffer: null` it is the order in which
+    `Dataset.shuffle` puts a table."""
 
-    seed: Seed = 13
+    EXAMPLE = """
+        corpora:
+          requests: {shuffle: {seed: 7, buffer: null}}
+    """
+
+    seed: Seed = Field(13, description="Seed of the order.")
     buffer: Count | None = Field(
         1000,
-        description="Records held at a time. `null`: all, which are shuffled at once, as "
-        "`Dataset.shuffle` does those of a table.",
+        description="Records held at a time. `null` holds all and shuffles them at once.",
     )
 
 
 class Drawn(Entry):
-    """A draw that a generator makes before that of a split: so many documents of the texts in these
-    files, which are read as the corpus's own."""
+    """One draw that a generator makes before that of a split. The files are read like the
+    corpus's own."""
+
+    EXAMPLE = """
+        corpora:
+          harmless:
+            source: files
+            field: instruction
+            splits: {train: {files: [train.json]}, validation: {files: [val.json]}}
+            sample:
+              seed: 42
+              before: {validation: [{files: [harmful.json], documents: 128}]}
+            train: 128
+            validation: 32
+    """
 
     files: Annotated[list[str], Some, Distinct] = Field(
-        description="Files where the corpus's own lie; how many documents they hold counts."
+        description="Files that are drawn from. Only the number of documents in them matters."
     )
-    documents: Count = Field(description="Documents drawn of them.")
+    documents: Count = Field(description="Number of documents drawn.")
 
 
 class DrawnBefore(Entry):
+    """What a generator draws before a split."""
+
+    EXAMPLE = """
+        corpora:
+          harmless:
+            source: files
+            field: instruction
+            splits: {train: {files: [train.json]}, validation: {files: [val.json]}}
+            sample:
+              seed: 42
+              before: {train: [{files: [harmful.json], documents: 128}]}
+            train: 128
+            validation: 32
+    """
+
     train: list[Drawn] = Field([], description="Draws before that of the training split, in order.")
-    validation: list[Drawn] = Field([], description="Draws before that of the validation split.")
+    validation: list[Drawn] = Field(
+        [], description="Draws before that of the validation split, in order."
+    )
 
 
 class Sample(Entry):
-    """A split drawn by Python's `random.sample` from all texts of its files. A script that seeds
-    once and then draws from several lists gives each a draw that depends on those before it."""
+    """A split drawn by Python's `random.sample` from all texts of its files. Some scripts seed
+    once and then draw from several lists. There each draw depends on those before it, which
+    `before` lists."""
 
-    seed: Seed = Field(description="Of a generator of each split's own.")
+    EXAMPLE = """
+        corpora:
+          harmless:
+            source: files
+            field: instruction
+            splits: {train: {files: [train.json]}, validation: {files: [val.json]}}
+            sample: {seed: 42}
+            train: 128
+            validation: 32
+    """
+
+    seed: Seed = Field(description="Seed of the generator. Each split has its own generator.")
     before: DrawnBefore = Field(
-        DrawnBefore(), description="What the generator draws first, for each split, as below."
+        DrawnBefore(), description="What the generator draws first, for each split."
     )
 
 
 class CorpusEntry(Entry):
     """What every corpus says whose documents are drawn from outside."""
 
-    train: Count = Field(description="Documents in the training split.")
-    validation: Count = Field(description="Documents in the validation split.")
+    train: Count = Field(description="Number of documents in the training split.")
+    validation: Count = Field(description="Number of documents in the validation split.")
     generate: bool = Field(
         True,
-        description="`false`: no model ever goes on from its texts, nor from those of a corpus "
-        "that is made of it, or of what else reads files of its splits; a study in which one would "
-        "is refused.",
+        description="`false`: no model ever continues its texts. This also holds for "
+        "corpora made from it, and for entries that read files of its splits. A study that "
+        "would do so is refused.",
     )
     title: str | None = Field(None, description="Name in figures.")
 
 
 class InstalledCorpus(CorpusEntry):
-    """Documents of the Python packages that this workflow is installed with."""
+    """Documents from the Python packages that are installed with the workflow."""
+
+    EXAMPLE = """
+        corpora:
+          python: {source: installed, kind: python, train: 400, validation: 48}
+    """
 
     source: Literal["installed"]
     kind: Literal["text", "code", "python", "all"] = Field(
-        description="Prose; program code, half Python and half other languages; Python; or a mix."
+        description="`text`: prose. `code`: half Python, half other languages. `python`: "
+        "Python. `all`: a mix."
     )
 
 
 class HubSplit(Entry):
-    """Where a split of a corpus is read: data files of a dataset repository of the hub."""
+    """A split in data files of a dataset repository of the hub."""
+
+    EXAMPLE = """
+        corpora:
+          pile:
+            source: hub
+            splits:
+              train: &pile
+                repository: monology/pile-uncopyrighted
+                revision: 3be90335b66f24456a5d6659d9c8d208c0357119
+                files: [train/*.jsonl.zst]
+              validation: {<<: *pile, files: [val.jsonl.zst]}
+            train: 10000
+            validation: 1000
+    """
 
     repository: Repository = Field(description="OWNER/NAME of the dataset.")
     revision: str = Field(
-        description="Commit of that repository, 40 hex digits, as "
-        "`git ls-remote https://huggingface.co/datasets/OWNER/NAME HEAD` prints it."
+        description="Commit of that repository, 40 hex digits. `git ls-remote "
+        "https://huggingface.co/datasets/OWNER/NAME HEAD` prints it."
     )
     files: Annotated[list[str], Some, Distinct] = Field(
-        description="Data files of that repository, or patterns (`train/*.jsonl.zst`), as its page "
-        "lists them; their endings say how they are read, as for files on this machine."
+        description="Data files, or patterns such as `train/*.jsonl.zst`, as the dataset's "
+        "page lists them. Their endings decide how they are read, as for files on this "
+        "machine."
     )
     skip: Annotated[int, Field(ge=0)] = Field(
-        0, description="Documents passed over first, where two splits are read from one."
+        0, description="Documents to skip first. Use it where two splits read the same files."
     )
 
     @model_validator(mode="before")
@@ -125,29 +203,53 @@ class HubSplit(Entry):
 
 
 class FilesSplit(Entry):
-    """Where a split of a corpus is read: files on this machine."""
+    """A split in files on this machine."""
+
+    EXAMPLE = """
+        corpora:
+          notes:
+            source: files
+            splits:
+              train: {files: [notes.jsonl]}
+              validation: {files: [notes.jsonl], skip: 200}   # the documents after the first 200
+            train: 200
+            validation: 50
+    """
 
     files: Annotated[list[str], Some, Distinct] = Field(
-        description="Files, patterns (`*.jsonl.zst`) or folders: absolute, in the working "
-        "directory, or in the repository; `~` is the home folder. `.jsonl`, `.jsonlines`, "
-        "`.ndjson` and `.json` hold an object a line or a list of objects, `.parquet`, `.csv` and "
-        "`.tsv` a record a row, `.txt` and `.md` are a document each; all but Parquet may be "
-        "compressed (`.gz`, `.zst`). Of a folder, all of these below it."
+        description="Files, patterns such as `*.jsonl.zst`, or folders: absolute, in the "
+        "working directory, or in the repository. `~` is the home folder. `.jsonl`, "
+        "`.jsonlines`, `.ndjson` and `.json` hold an object per line or a list of objects. "
+        "`.parquet`, `.csv` and `.tsv` hold a record per row. A `.txt` or `.md` file is one "
+        "document. All but Parquet can be compressed (`.gz`, `.zst`). A folder stands for "
+        "all such files below it."
     )
     skip: Annotated[int, Field(ge=0)] = Field(
-        0, description="Documents passed over first, where two splits are read from one."
+        0, description="Documents to skip first. Use it where two splits read the same files."
     )
 
 
 class RepositorySplit(Entry):
-    """Where a split of a corpus is read: files of a repository at its commit."""
+    """A split in files of a repository at its commit."""
+
+    EXAMPLE = """
+        repositories:
+          data: {source: ../data, commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c}
+        corpora:
+          asked:
+            source: repository
+            repository: data
+            splits: {train: {files: [asked.json]}, validation: {files: [asked.json], skip: 128}}
+            train: 128
+            validation: 32
+    """
 
     files: Annotated[list[PathInside], Some, Distinct] = Field(
-        description="Paths in the repository; their endings say how they are read, as for files "
-        "on this machine."
+        description="Paths in the repository. Their endings decide how they are read, as "
+        "for files on this machine."
     )
     skip: Annotated[int, Field(ge=0)] = Field(
-        0, description="Documents passed over first, where two splits are read from one."
+        0, description="Documents to skip first. Use it where two splits read the same files."
     )
 
 
@@ -155,8 +257,8 @@ Split = TypeVar("Split", HubSplit, FilesSplit, RepositorySplit)
 
 
 class Splits(Entry, Generic[Split]):
-    train: Split
-    validation: Split
+    train: Split = Field(description="The training split.")
+    validation: Split = Field(description="The validation split.")
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
@@ -165,39 +267,57 @@ class Splits(Entry, Generic[Split]):
 
 
 class Records(CorpusEntry, Generic[Split]):
-    splits: Splits[Split] = Field(description="Where `train` and `validation` are read, as below.")
-    field: str = Field("text", description="Field that holds a document's text; `a.b` is b in a.")
+    splits: Splits[Split] = Field(description="Where `train` and `validation` are read.")
+    field: str = Field(
+        "text", description="Field that holds a document's text. `a.b` is the field b inside a."
+    )
     completion: str | None = Field(
         None,
-        description="Field that holds what follows the text, where that is an instruction, in the "
-        "format of its activations. Records without it are skipped.",
+        description="Field that holds what follows the text, if the text is an "
+        "instruction. The format of the activations joins the two. Records without it are "
+        "skipped.",
     )
     strip: bool = Field(
         False,
-        description="`true`: spaces and line ends at both ends of a text are taken off, as "
-        "Python's `strip` does; completions stay as they are.",
+        description="`true` removes spaces and line ends at both ends of a text, as "
+        "Python's `strip` does. Completions stay as they are.",
     )
-    filter: Filter | None = Field(None, description="Records that count; all if left out.")
+    filter: Filter | None = Field(None, description="Which records count. Default: all.")
     min_characters: Count = Field(
-        1, description="Characters that a document has at least; shorter records are passed over."
+        1, description="Fewest characters of a document. Shorter records are skipped."
     )
     final_newline: Literal["strip", "keep"] = Field(
         "strip",
-        description="Whether a file that is one document (`.txt`, `.md`) loses the line ends after "
-        "its last line. Texts in records stay as they are.",
+        description="`strip` removes the line ends after the last line of a file that is "
+        "one document (`.txt`, `.md`). `keep` leaves them. Texts in records stay as they are.",
     )
     duplicates: Duplicates = Field(
         "drop",
-        description="`drop`: a validation document whose text is in the training split is skipped; "
-        "the log says how many. `keep`: both splits as they are drawn.",
+        description="`drop` skips a validation document whose text is also in the training "
+        "split; the log gives the number. `keep` leaves both splits as they are drawn.",
     )
     shuffle: Shuffle | Literal[False] = Field(
-        Shuffle(), description="`false` keeps the order of the source."
+        Shuffle(), description="Order of the records. `false` keeps the order of the source."
     )
 
 
 class HubCorpus(Records[HubSplit]):
-    """Documents streamed from dataset repositories of the hub, each pinned to a commit."""
+    """Documents streamed from dataset repositories of the hub. Each is pinned to a commit."""
+
+    EXAMPLE = """
+        corpora:
+          github:
+            source: hub
+            splits:
+              train: &pile
+                repository: monology/pile-uncopyrighted
+                revision: 3be90335b66f24456a5d6659d9c8d208c0357119
+                files: [train/*.jsonl.zst]
+              validation: {<<: *pile, files: [val.jsonl.zst]}
+            filter: {field: meta.pile_set_name, equal: Github}
+            train: 10000
+            validation: 1000
+    """
 
     source: Literal["hub"]
 
@@ -205,8 +325,9 @@ class HubCorpus(Records[HubSplit]):
 class SampledRecords(Records[Split], Generic[Split]):
     sample: Sample | None = Field(
         None,
-        description="In place of `shuffle`: each split is drawn by `random.sample`. A draw is "
-        "never changed: with `duplicates: drop`, one with a text of the training split is refused.",
+        description="Draws each split with `random.sample`, instead of `shuffle`. A draw "
+        "is never changed. With `duplicates: drop`, a draw that repeats a text of the "
+        "training split is refused.",
     )
 
     @model_validator(mode="before")
@@ -232,11 +353,39 @@ class SampledRecords(Records[Split], Generic[Split]):
 class FilesCorpus(SampledRecords[FilesSplit]):
     """Documents in files on this machine."""
 
+    EXAMPLE = """
+        corpora:
+          letters:
+            source: files
+            splits: {train: {files: [letters-train]}, validation: {files: [letters-test]}}
+            train: 300
+            validation: 60
+          reviews:
+            source: files
+            field: review
+            splits: {train: {files: [reviews.csv]}, validation: {files: [reviews.csv], skip: 300}}
+            train: 300
+            validation: 60
+    """
+
     source: Literal["files"]
 
 
 class RepositoryCorpus(SampledRecords[RepositorySplit]):
     """Documents in files of a repository at its commit."""
+
+    EXAMPLE = """
+        repositories:
+          data: {source: ../data, commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c}
+        corpora:
+          harmless:
+            source: repository
+            repository: data
+            field: instruction
+            splits: {train: {files: [splits/train.json]}, validation: {files: [splits/val.json]}}
+            train: 128
+            validation: 32
+    """
 
     source: Literal["repository"]
     repository: Name = Field(description="An entry of `repositories`.")
@@ -251,21 +400,33 @@ class RepositoryCorpus(SampledRecords[RepositorySplit]):
 
 
 class SelectedCorpus(Entry):
-    """The documents of another corpus, of both splits, that the unsteered model answers in one way:
-    those whose log-odds of the first token lie above, or below, a bound."""
+    """Documents of another corpus that the unsteered model answers in one way. Their log-odds of
+    the first token lie above, or below, a bound. Both splits are selected."""
+
+    EXAMPLE = """
+        corpora:
+          refused:
+            source: selected
+            of: requests
+            model: chat
+            format: chat
+            tokens: [I]
+            above: 0
+    """
 
     source: Literal["selected"]
-    of: Name = Field(description="Corpus whose documents are kept or left out.")
-    model: Name = Field(description="Model that is asked.")
+    of: Name = Field(description="Corpus to select from.")
+    model: Name = Field(description="Model that answers.")
     format: Name | Format = Field(PLAIN, description=FORMAT)
     max_tokens: Count | None = Field(None, description=CUT)
     measure: Literal["first_token"] = Field(
-        "first_token", description="What decides, as in a sweep: at the last token of the prompt."
+        "first_token",
+        description="What decides, as in a sweep. It is taken at the last token of the prompt.",
     )
     tokens: FirstTokens = Field(description=FIRST_TOKENS)
     epsilon: Epsilon = Field(0.0, description=EPSILON.format("1e-8"))
-    above: Number | None = Field(None, description="Keep documents with higher log-odds, in nats.")
-    below: Number | None = Field(None, description="Keep documents with lower ones.")
+    above: Number | None = Field(None, description="Keeps documents with higher log-odds, in nats.")
+    below: Number | None = Field(None, description="Keeps documents with lower log-odds, in nats.")
     title: str | None = Field(None, description="Name in figures.")
 
     @model_validator(mode="after")

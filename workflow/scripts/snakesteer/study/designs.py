@@ -51,9 +51,9 @@ def _operator(name: str) -> str:
 
 Operator = Annotated[str, AfterValidator(_operator)]
 OPERATOR = (
-    "How states change. `add`: coefficient × vector; `ablate`: the component along the vector is "
-    "taken out, the coefficient being the share; `clamp`: that component is set to the "
-    "coefficient. Or a Python file beside the study, `FILE.py`, with a function `apply`."
+    "How states change. `add`: plus coefficient × vector. `ablate`: the component along "
+    "the vector is removed; the coefficient is the share. `clamp`: that component is set to "
+    "the coefficient. Or a Python file next to the study, `FILE.py`, with a function `apply`."
 )
 USUALLY_CHANGED = "The vector times the coefficient is added to the block's output, at every token."
 Sites = Annotated[list[Site], Some, Distinct]
@@ -166,27 +166,44 @@ class OwnDesign(DesignEntry):
 
 
 class AloneDesign(OwnDesign):
-    """Each vector by itself, at each layer or set of layers."""
+    """Each vector alone, at each layer or set of layers."""
+
+    EXAMPLE = """
+        sweeps:
+          each-layer:
+            model: base
+            inject: {vector: less-code, layers: [2, 0.5, [4, 6], all]}   # four curves
+            coefficients: [0, 1, 2]
+            measures: {next_token: {corpora: [code, text]}}
+          ablated:
+            model: chat
+            inject: {vectors: [sycophancy, myopia], layers: [all], operator: ablate}
+            coefficients: [0, 1]
+            measures: {two_choice: {}}
+    """
 
     design: Literal["alone"]
-    vector: Name | None = Field(None, description="One vector; or `vectors`.")
+    vector: Name | None = Field(None, description="One vector.")
     vectors: Names | None = Field(
-        None, description="Several. With neither: all that the choice has multipliers for."
+        None,
+        description="Several vectors. Without `vector` and `vectors`: all that the choice "
+        "has multipliers for.",
     )
     layers: Literal["all"] | Annotated[list[LayerSet], Some, Distinct] = Field(
-        description="One curve per layer, or per set of layers steered together, of which `all` is "
-        "one: `all` has a curve for each layer, `[all]` one for all at once."
+        description="A curve for each layer, or for each set of layers that are steered "
+        "together. `all` is a curve for each layer. `[all]` is one curve with all layers "
+        "together."
     )
     source_layers: Literal["all"] | Layers | None = Field(
         None,
-        description="Inject what the vector has at these layers, a curve for each, wherever it is "
-        "injected; if left out, at every layer what it has there.",
+        description="Layers whose direction is injected, wherever it is injected, with a "
+        "curve for each. Default: every layer gets its own direction.",
     )
 
     source_positions: Literal["all"] | Annotated[list[FromEnd], Some, Distinct] | None = Field(
         None,
-        description="Of vectors of activations at several positions: inject what they have at "
-        "these, a curve for each.",
+        description="For vectors at several positions: the positions whose direction is "
+        "injected, with a curve for each.",
     )
 
     layered: ClassVar = ("layers", "source_layers")
@@ -241,33 +258,59 @@ class AloneDesign(OwnDesign):
 
 
 class PartEntry(Entry):
-    """A vector among several injected at once, where it is not injected as they are."""
+    """One of several vectors that are injected together, if it differs from the design."""
 
-    layers: LayerSet = Field(description="Its layer, a list of layers, or `all` at once.")
-    operator: Operator | None = Field(None, description="The design's if left out.")
-    sites: Sites | None = Field(None, description="The design's if left out.")
-    positions: Steered | None = Field(None, description="The design's if left out.")
+    EXAMPLE = """
+        sweeps:
+          one-for-another:
+            model: chat
+            inject:
+              together:
+                myopia: {layers: [3, 4], operator: ablate, coefficient: 1}
+                sycophancy: 4
+            coefficients: [0, 0.5, 1]
+            measures: {two_choice: {behaviours: [myopia, sycophancy]}}
+    """
+
+    layers: LayerSet = Field(description="Its layer, a list of layers, or `all`: all at once.")
+    operator: Operator | None = Field(
+        None, description="Its operator. Default: that of the design."
+    )
+    sites: Sites | None = Field(None, description="Its sites. Default: those of the design.")
+    positions: Steered | None = Field(
+        None, description="Its positions. Default: those of the design."
+    )
     coefficient: Number | None = Field(
-        None, description="A coefficient of its own, always the same, in place of the sweep's."
+        None, description="A constant coefficient, instead of those of the sweep."
     )
     source_layer: Layer | None = Field(
-        None, description="Inject what it has at this layer, in place of what it has at each."
+        None, description="Layer whose direction is injected. Default: every layer gets its own."
     )
 
     source_position: FromEnd | None = Field(
-        None, description="Of a vector of several positions: inject what it has at this one."
+        None, description="For a vector at several positions: the one whose direction is injected."
     )
 
     layered: ClassVar = ("layers", "source_layer")
 
 
 class TogetherDesign(OwnDesign):
-    """Several vectors at once, each at its own layer or layers, in this order where they meet."""
+    """Several vectors at once, each at its own layer or layers. Where they meet, they act in the
+    order given. `design` can be left out: `together` implies it."""
+
+    EXAMPLE = """
+        sweeps:
+          both:
+            model: chat
+            inject: {together: {sycophancy: 4, myopia: [6, 7]}}
+            coefficients: [-1, 0, 1]
+            measures: {two_choice: {}}
+    """
 
     design: Literal["together"]
     together: Annotated[dict[Name, LayerSet | PartEntry], Some] = Field(
-        description="Each vector's layer, list of layers, or `{layers: …}` with an operator, "
-        "sites, positions or a constant coefficient of its own."
+        description="Vectors with the layer or list of layers of each. Or with a mapping "
+        "that also gives an operator, sites, positions or a constant coefficient."
     )
 
     layered: ClassVar = ("together",)
@@ -355,14 +398,28 @@ class TogetherDesign(OwnDesign):
 
 
 class CombinedDesign(OwnDesign):
-    """The vectors of a choice made one, at each layer, added and subtracted."""
+    """The vectors of a choice combined into one, at each layer, added and subtracted. `design`
+    can be left out: `combine` implies it."""
+
+    EXAMPLE = """
+        sweeps:
+          as-one:
+            model: chat
+            inject: {combine: [mean, sum], layers: [4]}
+            coefficients: {choice: multipliers}
+            measures: {two_choice: {}}
+    """
 
     design: Literal["combined"]
-    combine: Annotated[list[Literal["mean", "sum"]], Some, Distinct]
-    weighted: Annotated[list[bool], Some, Distinct] = Field(
-        [False, True], description="Without and with the chosen multipliers as weights."
+    combine: Annotated[list[Literal["mean", "sum"]], Some, Distinct] = Field(
+        description="`mean` or `sum` of the vectors, or both, with an injection for each."
     )
-    layers: Literal["all"] | Layers
+    weighted: Annotated[list[bool], Some, Distinct] = Field(
+        [False, True],
+        description="`false`: the vectors as they are. `true`: weighted by the chosen "
+        "multipliers. The list has both or one of them.",
+    )
+    layers: Literal["all"] | Layers = Field(description="Layers, with an injection for each.")
 
     layered: ClassVar = ("layers",)
 
@@ -403,15 +460,25 @@ class CombinedDesign(OwnDesign):
 
 
 class ChosenDesign(DesignEntry):
-    """What a choice among candidates takes, at the layer and position that it is read at, changed
-    as in the sweep that it was a candidate in: there stand its operator, sites and positions."""
+    """What a choice among candidates takes. It is injected as in the sweep that it was a
+    candidate in, with the operator, sites and positions given there. `design` can be left out:
+    `choice` implies it."""
+
+    EXAMPLE = """
+        sweeps:
+          tested:
+            model: chat
+            inject: {choice: candidate}
+            coefficients: {choice: candidate}
+            measures: {two_choice: {split: test}}
+    """
 
     design: Literal["chosen"]
-    choice: Name = Field(description="A choice with `best`, from sweeps of the study.")
+    choice: Name = Field(description="A choice with `best` among sweeps of the study.")
     vectors: Names | None = Field(
         None,
-        description="In place of the chosen vector, in its place and with its coefficient: these, "
-        "such as controls, each by itself.",
+        description="Vectors to inject instead of the chosen one, each alone, at its place "
+        "and with its coefficient. Use it for controls.",
     )
 
     @model_validator(mode="before")

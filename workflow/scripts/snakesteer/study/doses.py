@@ -16,14 +16,21 @@ from snakesteer.sweeps.job import ADD
 
 
 class KlDose(Entry):
-    """A dose in KL from the unsteered model, in place of the coefficient."""
+    """A dose in KL from the unsteered model, instead of the coefficient."""
+
+    EXAMPLE = """
+        figures:
+          by-dose: {kind: curves, sweeps: [grid.two_choice], dose: {kl: grid.divergence}}
+    """
 
     kl: TableName | TableNames = Field(
-        description="A table of `divergence`, or several: of the sweeps drawn, or of others that "
-        "inject alike. Points are joined by vector, layer, what it is read at, and coefficient."
+        description="One or more tables of `divergence`, of the sweeps drawn or of others "
+        "that inject the same. Points are joined by vector, layer, source layer or position, "
+        "and coefficient."
     )
     source: Name | None = Field(
-        None, description="Its corpus or behaviour; needed where it has several for one injection."
+        None,
+        description="Its corpus or behaviour. Required if the table has several for one injection.",
     )
 
     @property
@@ -49,9 +56,9 @@ Dose = Annotated[Literal["coefficient", "share"] | KlDose, BeforeValidator(_one_
 
 SHARE = "Share of the activations' mean length"
 DOSE = (
-    "What the curves run along, with the sign of the coefficient: the `coefficient`; the `share`, "
-    "which is its size times the vector's length over the mean length of the activations that the "
-    "vector is made of; or `{kl: TABLE}`, how far the model has moved."
+    "Horizontal axis, with the sign of the coefficient. `coefficient`: the coefficient "
+    "itself. `share`: its size times the vector's length, divided by the mean length of the "
+    "activations that the vector is made from. `{kl: TABLE}`: how far the model has moved."
 )
 SHARE_SAID = (
     "Share: the coefficient times the length of the vector at the injected layer, over the mean "

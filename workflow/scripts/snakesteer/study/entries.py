@@ -82,6 +82,8 @@ class Entry(BaseModel):
 
     # Fields that hold layers, as numbers or as fractions of depth.
     layered: ClassVar[tuple[str, ...]] = ()
+    # A part of a study that has such an entry, as YAML; the reference shows it.
+    EXAMPLE: ClassVar[str] = ""
 
     @field_validator("*")
     @classmethod
@@ -129,34 +131,42 @@ Steered = (
 )
 
 STEERED = (
-    "Which tokens change: `all`; the `last` of each text; the k-th from its end, as -k; every "
-    "token `after_instruction`, of the `prompt`, or of the `completion`, or what is begun of the "
-    "answer; `{from: MARKER}`, every token from the first one of a marker on, a text that stands "
-    "in all texts as the model reads them, `{from_last_of: MARKER}`, from its last token on, or "
-    "`{after: MARKER}`, behind it."
+    "Which tokens change. `all`: every token. `last`: the last token of each text. A "
+    "negative number: counted from the end, so -1 is the last. `after_instruction`: "
+    "everything after the instruction. `prompt` or `completion`: that part of the text; "
+    "where only an answer's beginning is given, `completion` is that beginning. `{from: "
+    "MARKER}`: from the first token of a marker on. `{from_last_of: MARKER}`: from its last "
+    "token on. `{after: MARKER}`: after it. A marker is a text that every input contains."
 )
 
 Site = Literal["output", "input", "attention", "mlp"]
 
 SITE = (
-    "Where in a block: the residual stream after it (`output`) or before it (`input`, of layer 0 "
-    "what the embedding puts out), or what its attention or its feed-forward network (`mlp`) puts "
-    "out."
+    "Where in a block. `output`: the residual stream after the block. `input`: the "
+    "residual stream before it, which for layer 0 is the embedding's output. `attention` or "
+    "`mlp`: the output of the attention or of the feed-forward network."
 )
 
 TRANSFER = (
-    "Allow vectors of another model, which must have as many layers and be as wide; without it "
-    "they are refused."
+    "`true` allows vectors of another model. It must have as many layers and the same "
+    "width. Without it, such vectors are refused."
 )
 
 CUT = (
-    "Documents are cut at this length; if left out at 4,096 tokens, or where the model's context "
-    "ends if that is sooner."
+    "Length at which documents are cut, in tokens. Default: 4,096, or the model's "
+    "context if that is shorter."
 )
 
 
 class Titled(Entry):
-    """A corpus or a behaviour of the published results."""
+    """The authors' name for a corpus or a behaviour."""
 
-    key: str = Field(description="What the authors' files call it.")
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          corpora:
+            code: {key: only_code, title: Code}
+    """
+
+    key: str = Field(description="Its name in the authors' files.")
     title: str | None = Field(None, description="Name in figures.")

@@ -31,23 +31,32 @@ def _format(name: str) -> str:
 
 
 class Export(Entry):
-    """Vectors as files of another tool, in `results/<study>/exports/<entry>/`. The section may be a
-    list of formats, `exports: [gguf, caa]`, of all vectors each. What is meant by operator,
-    coefficient and positions goes into the file where its format has a place for it; else it stands
-    in the `.json` beside that, or is refused."""
+    """Vectors as files of another tool, in `results/<study>/exports/<entry>/`. A list of
+    formats, `exports: [gguf, caa]`, writes all vectors in each. Operator, coefficient and
+    positions go into the file if its format has a place for them. Otherwise they go into the
+    `.json` next to it, or the export is refused."""
+
+    EXAMPLE = """
+        exports:
+          gguf: {vectors: [sycophancy], layers: [4, 8]}
+          for-evaluation: {format: lm-eval, vectors: [sycophancy], layers: [8], coefficient: 1.5}
+          steering-vectors: {vectors: [sycophancy]}
+          caa: {vectors: [myopia], layers: [8]}
+          safetensors: {}
+    """
 
     format: Annotated[str, AfterValidator(_format)] = Field(
-        description="`gguf`, `lm-eval`, `steering-vectors`, `caa` or `safetensors`; if left out, "
-        "the name of the entry."
+        description="`gguf`, `lm-eval`, `steering-vectors`, `caa` or `safetensors`. "
+        "Default: the name of the entry."
     )
-    vectors: Names | None = Field(None, description="Vectors; all of the study if left out.")
-    layers: Layers | None = Field(None, description="Layers; all that a vector has if left out.")
+    vectors: Names | None = Field(None, description="Vectors to write. Default: all of the study.")
+    layers: Layers | None = Field(
+        None, description="Layers to write. Default: all that a vector has."
+    )
     position: FromEnd | None = Field(
-        None, description="Of vectors at several positions: the one that is written."
+        None, description="For vectors at several positions: the one to write."
     )
-    site: Site | None = Field(
-        None, description="Site that is meant to change; where it was read if left out."
-    )
+    site: Site | None = Field(None, description="Site to change. Default: the site that was read.")
     operator: Literal["add", "ablate", "clamp"] = Field(
         "add", description="How states are meant to change, as in `inject` of a sweep."
     )

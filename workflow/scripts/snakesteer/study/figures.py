@@ -83,7 +83,8 @@ class Shown(Protocol):
 
 
 CATEGORY = (
-    "One category of the questions, or `mean`, the mean over categories; all questions if left out."
+    "One category of the questions, or `mean`, the mean over categories. Default: all "
+    "questions together."
 )
 _NO_LOGARITHM = "Values of 0 and less, which have no logarithm, are left out."
 _GREY = {False: "Grey: the control.", True: "Grey: the controls."}
@@ -104,11 +105,11 @@ def _model(table: Table | PublishedSweep) -> str | None:
 class Figure(Entry):
     """What every figure may say."""
 
-    title: str | None = None
+    title: str | None = Field(None, description="Heading in the figure. Default: none.")
     caption: str | None = Field(
         None,
-        description="Caption in the report; what controls, lines and dots are, the layers of "
-        "vectors that have each their own, and what intervals are over, are said after it.",
+        description="Caption in the report. The workflow adds what controls, lines and "
+        "dots are, the layers of vectors at different layers, and what intervals are over.",
     )
 
     layered: ClassVar = ("layers",)
@@ -205,8 +206,9 @@ class WithIntervals(Figure):
 
     intervals: Literal["items", "vectors", "both"] = Field(
         "items",
-        description="Uncertainty shown: over documents or questions; over vectors, where the "
-        "sweeps have `resamples`; or both, their half-widths added in squares.",
+        description="Uncertainty shown. `items`: over documents or questions. `vectors`: "
+        "over vectors, if the sweeps have `resamples`. `both`: their half-widths added in "
+        "squares.",
     )
 
     def items(self, absent: Collection[str]) -> str:
@@ -253,17 +255,24 @@ class OfQuestions(Figure):
 
 
 class TradeoffFigure(WithIntervals):
-    """Relative accuracy on one corpus against another, a line per layer."""
+    """Relative accuracy on one corpus against another, with a line for each layer."""
+
+    EXAMPLE = """
+        figures:
+          trade-off: {kind: tradeoff, sweeps: [skill], controls: [skill-random]}
+    """
 
     kind: Literal["tradeoff"]
-    sweeps: TableNames
+    sweeps: TableNames = Field(description="Sweeps of `next_token` on two corpora.")
     controls: list[TableName] = Field([], description="Sweeps drawn as controls.")
-    layers: list[LayerSet] | None = Field(None, description="All of the sweeps' if left out.")
+    layers: list[LayerSet] | None = Field(None, description="Default: all layers of the sweeps.")
     measure: Literal["top1", "top10", "kept_top1", "kept_top10"] = Field(
         "top1",
-        description="Accuracy drawn; `kept` leaves the most frequent tokens out.",
+        description="Accuracy drawn. `kept` leaves out the most frequent tokens.",
     )
-    limits: tuple[float, float] | None = Field(None, description="Both axes, in per cent.")
+    limits: tuple[float, float] | None = Field(
+        None, description="Limits of both axes, in per cent."
+    )
 
     draws: ClassVar = {"sweeps": Drawn("next_token"), "controls": Drawn("next_token")}
     any_table: ClassVar = True
@@ -401,11 +410,13 @@ def _measures(kind: type[MeasureEntry]) -> tuple[str, ...]:
 class OfAnyMeasure(WithIntervals):
     """A figure of a column of any measure, from one or several sweeps."""
 
-    sweeps: TableNames
-    column: str | None = Field(
-        None, description="Of the tables; the main one of their measure if left out."
+    sweeps: TableNames = Field(
+        description="Tables to draw: sweeps, or one measure of each, SWEEP.MEASURE."
     )
-    source: Name | None = Field(None, description="One corpus or behaviour; all if left out.")
+    column: str | None = Field(
+        None, description="Column of the tables. Default: the main one of their measure."
+    )
+    source: Name | None = Field(None, description="One corpus or behaviour. Default: all.")
     category: str | None = Field(None, description=CATEGORY)
 
     draws: ClassVar = {"sweeps": Drawn()}
@@ -545,12 +556,17 @@ class WithDose(OfAnyMeasure):
 
 
 class CurvesFigure(WithDose, WithControls):
-    """Any measure over the coefficient or another dose, a line for each vector and layer."""
+    """Any measure over the coefficient or another dose, with a line for each vector and layer."""
+
+    EXAMPLE = """
+        figures:
+          curves: {kind: curves, sweeps: [grid.two_choice], column: propensity}
+    """
 
     kind: Literal["curves"]
     dose: Dose = Field("coefficient", description=DOSE)
-    layers: list[LayerSet] | None = Field(None, description="All of the sweeps' if left out.")
-    log: bool = Field(False, description="Logarithmic scale of the measure.")
+    layers: list[LayerSet] | None = Field(None, description="Default: all layers of the sweeps.")
+    log: bool = Field(False, description="`true` draws the measure on a logarithmic scale.")
 
     draws: ClassVar = {"sweeps": Drawn(), "controls": Drawn(), "dose": Drawn("divergence")}
 
@@ -614,20 +630,25 @@ def _end_early(study: Shown, names: Iterable[str]) -> bool:
 
 
 class LayersFigure(WithControls):
-    """Any measure over the injected layer, a line for each vector and coefficient; of vectors at
-    several positions a line for each. With `source_layers`, injected in one place, it is over the
-    layer that vectors are read at."""
+    """Any measure over the injected layer, with a line for each vector and coefficient. Vectors
+    at several positions have a line for each position. For vectors with `source_layers` that are
+    injected at one place, it is over the layer they are read at."""
+
+    EXAMPLE = """
+        figures:
+          by-layer: {kind: layers, sweeps: [grid.two_choice], coefficients: [-1, 1]}
+    """
 
     kind: Literal["layers"]
     coefficients: Numbers | None = Field(
-        None, description="Those drawn, as [-1, 1]; all of the sweeps' if left out."
+        None, description="Coefficients drawn, as [-1, 1]. Default: all of the sweeps."
     )
-    layers: Layers | None = Field(None, description="All of the sweeps' if left out.")
-    log: bool = Field(False, description="Logarithmic scale of the measure.")
+    layers: Layers | None = Field(None, description="Default: all layers of the sweeps.")
+    log: bool = Field(False, description="`true` draws the measure on a logarithmic scale.")
     choice: Name | None = Field(
         None,
-        description="A choice with `best`: its candidate is ringed, and layers that its rule "
-        "leaves out are shaded.",
+        description="A choice with `best`. Its candidate is ringed, and layers that its "
+        "rule leaves out are shaded.",
     )
 
     names: ClassVar = {"choice": "choices"}
@@ -689,12 +710,17 @@ def _label_sets(table: Table) -> list[str]:
 
 
 class ChosenFigure(Figure):
-    """How often a choice with `best` takes each candidate, over resamples of the texts that decide:
-    layers across, coefficients or positions down, a panel for each vector; the one chosen is
-    framed."""
+    """How often a choice with `best` takes each candidate, over resamples of the texts that
+    decide. Layers go across, coefficients or positions down, and each vector has a panel. The
+    chosen candidate is framed."""
+
+    EXAMPLE = """
+        figures:
+          how-sure: {kind: chosen, choice: candidate}
+    """
 
     kind: Literal["chosen"]
-    choice: Name = Field(description="A choice with `best`, from sweeps of the study.")
+    choice: Name = Field(description="A choice with `best` among sweeps of the study.")
 
     names: ClassVar = {"choice": "choices"}
 
@@ -745,24 +771,38 @@ def _with_best(entry: str, study: Shown, name: str) -> CandidateChoice:
 
 
 class PointsFigure(OfAnyMeasure):
-    """Any measure of several sweeps, a row for each with a point at every coefficient; sweeps of
-    one title share a row."""
+    """Any measure of several sweeps. Each has a row, with a point at every coefficient. Sweeps
+    with the same title share a row."""
+
+    EXAMPLE = """
+        figures:
+          points: {kind: points, sweeps: [skill, skill-random], column: relative_top1, source: code}
+    """
 
     kind: Literal["points"]
 
 
 class EqualDoseFigure(WithDose):
-    """Any measure at equal KL, a row for each vector and layer, with a point for each KL and sign
-    of the coefficient: interpolated along each curve, never beyond it."""
+    """Any measure at equal KL, with a row for each vector and layer. Each KL has a point for
+    each sign of the coefficient. Values are interpolated along each curve, never beyond it."""
+
+    EXAMPLE = """
+        figures:
+          equal-dose:
+            kind: equal-dose
+            sweeps: [grid.two_choice]
+            dose: {kl: grid.divergence}
+            at: [0.1, 0.5]
+    """
 
     kind: Literal["equal-dose"]
     dose: Annotated[KlDose, BeforeValidator(kl_alone)] = Field(
-        description="The KL that curves are compared at, as `{kl: TABLE}`."
+        description="KL at which curves are compared, as `{kl: TABLE}`."
     )
     at: Annotated[list[Positive], Some, Distinct] = Field(
-        description="KLs in nats, as [0.1, 0.5]; each is sought on either side of 0."
+        description="KLs in nats, as [0.1, 0.5]. Each is sought on both sides of 0."
     )
-    layers: list[LayerSet] | None = Field(None, description="All of the sweeps' if left out.")
+    layers: list[LayerSet] | None = Field(None, description="Default: all layers of the sweeps.")
 
     of_draws: ClassVar = "at each KL the mean and range of those that come to it,"
 
@@ -780,16 +820,32 @@ class EqualDoseFigure(WithDose):
 
 
 class InterferenceFigure(OfAnyMeasure):
-    """What each vector does to everything that is measured: vectors down, corpora or behaviours
-    across, the change from the unsteered value at one coefficient and layer."""
+    """Effect of each vector on everything that is measured. Vectors go down, corpora or
+    behaviours across. A cell has the change from the unsteered value at one coefficient and
+    layer."""
+
+    EXAMPLE = """
+        sweeps:
+          across:
+            model: chat
+            inject: {vectors: [sycophancy, myopia], layers: [8]}
+            coefficients: [0, 1]
+            measures: {two_choice: {behaviours: [sycophancy, myopia]}}
+        figures:
+          interference: {kind: interference, sweeps: [across], coefficient: 1}
+    """
 
     kind: Literal["interference"]
-    coefficient: Number | None = Field(None, description="One of the sweeps'; or `choice`.")
-    layer: Layer | None = Field(None, description="The only one of the sweeps if left out.")
+    coefficient: Number | None = Field(
+        None, description="A coefficient of the sweeps. Give this or `choice`."
+    )
+    layer: Layer | None = Field(
+        None, description="Layer drawn. Not needed if the sweeps have one only."
+    )
     choice: Name | None = Field(
         None,
-        description="A choice with `best`: its coefficient and layer count in place of these; "
-        "sweeps may inject what it takes.",
+        description="A choice with `best`. It gives coefficient and layer. The sweeps can "
+        "inject what it takes.",
     )
 
     names: ClassVar = {"choice": "choices"}
@@ -896,17 +952,29 @@ class InterferenceFigure(OfAnyMeasure):
 class Axis(Entry):
     """What one axis shows: a column of a sweep's table."""
 
+    EXAMPLE = """
+        figures:
+          cost:
+            kind: against
+            x: {table: skill, column: nll, source: text}
+            y: {table: skill, column: top1, source: code, better: lower}
+    """
+
     table: TableName = Field(description="A sweep, or one of its measures, SWEEP.MEASURE.")
-    column: str | None = Field(None, description="The main one of its measure if left out.")
+    column: str | None = Field(
+        None, description="Column of the table. Default: the main one of its measure."
+    )
     source: Name | None = Field(
-        None, description="One corpus or behaviour; if left out, each with the same one's."
+        None,
+        description="One corpus or behaviour. Default: each against the same one on the "
+        "other axis.",
     )
     category: str | None = Field(None, description=CATEGORY)
     better: Better | None = Field(
         None,
-        description="Which values are better, for the Pareto front; if left out, lower ones of "
-        "divergence, perplexity, cross-entropy and repetition, higher ones of all others, and of "
-        "scores of texts what these say.",
+        description="Which values are better, for the Pareto front. Default: lower values "
+        "of divergence, perplexity, cross-entropy and repetition, higher values of all "
+        "others. Scores of texts have their own setting.",
     )
 
 
@@ -916,12 +984,20 @@ def _sources(study: Shown, axis: Axis) -> list[str]:
 
 
 class AgainstFigure(WithIntervals):
-    """Any measure against another one of the same injections, with the Pareto front marked."""
+    """Any measure against another one of the same injections. The Pareto front is marked."""
+
+    EXAMPLE = """
+        figures:
+          effect-and-cost:
+            kind: against
+            x: {table: grid.divergence}
+            y: {table: grid.two_choice, column: propensity}
+    """
 
     kind: Literal["against"]
-    x: Axis
-    y: Axis
-    layers: list[LayerSet] | None = Field(None, description="All of the sweeps' if left out.")
+    x: Axis = Field(description="Horizontal axis.")
+    y: Axis = Field(description="Vertical axis.")
+    layers: list[LayerSet] | None = Field(None, description="Default: all layers of the sweeps.")
 
     draws: ClassVar = {"x": Drawn(), "y": Drawn()}
 
@@ -967,13 +1043,20 @@ class AgainstFigure(WithIntervals):
 
 
 class HeatmapFigure(OfQuestions):
-    """Grid search: layers across, multipliers down."""
+    """A grid search: layers across, multipliers down."""
+
+    EXAMPLE = """
+        figures:
+          search: {kind: heatmap, sweep: grid.two_choice, behaviour: sycophancy}
+    """
 
     kind: Literal["heatmap"]
-    sweep: TableName
-    behaviour: Name | None = Field(None, description="One behaviour; all if left out.")
-    direction: Literal["add", "subtract"] | None = Field(None, description="Both if left out.")
-    layers: Layers | None = None
+    sweep: TableName = Field(description="A sweep of `two_choice`, of vectors alone.")
+    behaviour: Name | None = Field(None, description="One behaviour. Default: all.")
+    direction: Literal["add", "subtract"] | None = Field(
+        None, description="`add` or `subtract`. Default: both."
+    )
+    layers: Layers | None = Field(None, description="Default: all layers of the sweep.")
 
     draws: ClassVar = {"sweep": Drawn("two_choice", "grid")}
     of_draws: ClassVar = "mean"
@@ -1018,22 +1101,49 @@ class HeatmapFigure(OfQuestions):
 
 
 class SingleFigure(WithIntervals, OfQuestions):
-    """Matching score by default, added and subtracted."""
+    """Matching score of the unsteered model, and with each vector added and subtracted."""
+
+    EXAMPLE = """
+        sweeps:
+          single:
+            model: chat
+            inject: {layers: [4, 8]}
+            coefficients: {choice: multipliers}
+            measures: {two_choice: {}}
+        figures:
+          single-steering: {kind: single, sweep: single}
+    """
 
     kind: Literal["single"]
-    sweep: TableName
-    layers: Layers | None = None
+    sweep: TableName = Field(
+        description="A sweep of `two_choice` with the multipliers of a choice."
+    )
+    layers: Layers | None = Field(None, description="Default: all layers of the sweep.")
 
     draws: ClassVar = {"sweep": Drawn("two_choice", "single")}
 
 
 class CombinedFigure(WithIntervals, OfQuestions):
-    """Matching score under combined vectors, beside single steering."""
+    """Matching score under combined vectors, next to single steering."""
+
+    EXAMPLE = """
+        sweeps:
+          single: &chosen
+            model: chat
+            inject: {layers: [4]}
+            coefficients: {choice: multipliers}
+            measures: {two_choice: {}}
+          combined: {<<: *chosen, inject: {combine: [mean, sum], layers: [4]}}
+        figures:
+          combined-steering: {kind: combined, sweep: combined, single: single}
+    """
 
     kind: Literal["combined"]
-    sweep: TableName
-    single: TableName
-    layers: Layers | None = None
+    sweep: TableName = Field(description="A sweep of `two_choice` that combines vectors.")
+    single: TableName = Field(
+        description="A sweep of `two_choice` with the multipliers of a choice."
+    )
+    layers: Layers | None = Field(None, description="Default: all layers of the sweep.")
     max_faulty: int = Field(10, description="Bars with more faulty answers are not drawn.")
 
     draws: ClassVar = {
@@ -1048,9 +1158,23 @@ class CombinedFigure(WithIntervals, OfQuestions):
 class SimultaneousFigure(WithIntervals, OfQuestions):
     """Matching scores along the global coefficient, with the alignment tax."""
 
+    EXAMPLE = """
+        sweeps:
+          together: &together
+            model: chat
+            inject: {together: {sycophancy: 4, myopia: 8}}
+            coefficients: [-1, 0, 1]
+            measures: {two_choice: {}}
+          tax: {<<: *together, measures: {next_token: {corpora: [text]}}}
+        figures:
+          together: {kind: simultaneous, sweep: together, tax: tax}
+    """
+
     kind: Literal["simultaneous"]
-    sweep: TableName
-    tax: TableName | None = None
+    sweep: TableName = Field(description="A sweep of `two_choice` with vectors together.")
+    tax: TableName | None = Field(
+        None, description="A sweep of `next_token` that injects the same: the alignment tax."
+    )
     max_faulty: int = Field(5, description="Points with more faulty answers are not drawn.")
 
     draws: ClassVar = {
@@ -1130,12 +1254,19 @@ def _own_layers(table: Table | PublishedSweep) -> str:
 class DistributionsFigure(Figure):
     """Histograms of mean activations or of steering vectors over the hidden dimension."""
 
+    EXAMPLE = """
+        figures:
+          distributions: {kind: distributions, activations: [code, text], layers: [8]}
+    """
+
     kind: Literal["distributions"]
-    activations: list[Name] = []
-    vectors: list[Name] = []
-    layers: Layers
-    bins: Count = 100
-    log: bool = Field(True, description="Logarithmic counts.")
+    activations: list[Name] = Field(
+        [], description="Activations of corpora. Give these or `vectors`."
+    )
+    vectors: list[Name] = Field([], description="Steering vectors.")
+    layers: Layers = Field(description="Layers drawn.")
+    bins: Count = Field(100, description="Number of bins.")
+    log: bool = Field(True, description="`true` draws counts on a logarithmic scale.")
 
     names: ClassVar = {"activations": "activations", "vectors": "vectors"}
     any_table: ClassVar = True
@@ -1208,14 +1339,19 @@ class DistributionsFigure(Figure):
 
 class VectorsFigure(Figure):
     """Vectors in numbers: length, training accuracy and explained variance by layer, and cosines
-    between them. The tables are `vectors.csv` and `cosines.csv` beside the figures."""
+    between them. The tables are `vectors.csv` and `cosines.csv` next to the figures."""
+
+    EXAMPLE = """
+        figures:
+          vectors: {kind: vectors, vectors: [sycophancy, myopia], layers: [4, 8]}
+    """
 
     kind: Literal["vectors"]
     vectors: Names = Field(description="Vectors of one model.")
     layers: Layers | None = Field(
         None,
-        description="Layers at which cosines are shown, a heat map of all vectors for each; if "
-        "left out, one heat map has every two vectors at all layers.",
+        description="Layers whose cosines are shown, with a heat map of all vectors for "
+        "each. Default: one heat map of every two vectors at all layers.",
     )
 
     names: ClassVar = {"vectors": "vectors"}
@@ -1255,12 +1391,17 @@ class VectorsFigure(Figure):
 
 
 class EffectsFigure(Figure):
-    """Slopes of single questions over the coefficient: their distribution for each behaviour, layer
-    and vector, with the share below 0, which move the wrong way."""
+    """Slopes of single questions over the coefficient: their distribution for each behaviour,
+    layer and vector. It shows the share below 0, which moves the wrong way."""
+
+    EXAMPLE = """
+        figures:
+          slopes: {kind: effects, effects: grid}
+    """
 
     kind: Literal["effects"]
     effects: Name = Field(description="An entry of `effects` with slopes.")
-    layers: Layers | None = Field(None, description="All of the sweep's if left out.")
+    layers: Layers | None = Field(None, description="Default: all layers of the sweep.")
 
     names: ClassVar = {"effects": "effects"}
 

@@ -10,8 +10,9 @@ from snakesteer.prompts.formats import CHAT, PROMPT, SYSTEM
 from snakesteer.study.entries import Entry
 
 FORMAT = (
-    "How texts become the model's input: `plain`, as they stand; `chat`, in the chat template of "
-    "the model's tokenizer; or the name of a format, or one as below."
+    "How texts become the model's input. `plain`: as they are. `chat`: in the chat "
+    "template of the model's tokenizer. Or the name of an entry of `formats`, or such an "
+    "entry itself."
 )
 
 
@@ -23,21 +24,27 @@ class Formatted(Protocol):
 
 
 class Format(Entry):
-    """How a text becomes the model's input, beside `plain`, as it stands, and `chat`, which is a
-    format of its defaults."""
+    """How a text becomes the model's input. Two formats need no entry: `plain`, a text as it is,
+    and `chat`, a format with the defaults below."""
+
+    EXAMPLE = """
+        formats:
+          llama-2: {template: "[INST] {prompt} [/INST] "}
+          kind: {template: chat, system: "You are kind."}
+    """
 
     template: str = Field(
         CHAT,
-        description="`chat`: the chat template of the model's tokenizer. Else a text in which "
-        "`{prompt}` stands for the prompt, and `{system}` for the system prompt. An answer or a "
-        "completion follows at its end. Special tokens are those that the tokenizer itself adds "
-        "or the template holds, once.",
+        description="`chat`: the chat template of the model's tokenizer. Otherwise a text "
+        "that contains `{prompt}`, and perhaps `{system}`. An answer or a completion follows "
+        "at its end. Special tokens are those that the tokenizer adds or the template "
+        "contains, once.",
     )
     system: str | Literal[False] | None = Field(
         None,
-        description="System prompt. Without it none is given, and what a chat template puts in by "
-        "itself is noted in the log and shown in the provenance; `false` refuses a chat template "
-        "that puts one in.",
+        description="System prompt. Without it none is given. If the chat template then "
+        "adds one itself, the log and the provenance show it. `false` refuses such a "
+        "template.",
     )
 
     @model_validator(mode="after")

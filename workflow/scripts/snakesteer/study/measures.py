@@ -37,13 +37,13 @@ Section = Literal["corpora", "behaviours", "prompts"]
 LISTED = "prompts"  # the source of those that a study lists
 TOKENS = 500_000
 ANSWER_PREFIX = (
-    "What is begun of the answer, behind the prompt in its format, as `(`. Then "
-    "the answers are told by their letters or words, without the brackets and spaces around "
-    "them; without it, each must be one token as it stands."
+    "Beginning of the answer, after the prompt in its format, such as `(`. Answers are "
+    "then recognised by their letters or words, without brackets and spaces around them. "
+    "Without it, each answer must be one token as it is."
 )
 BY_CATEGORY = (
-    "Also tell each category of the questions by itself, and the mean over categories, in which "
-    "each counts alike. Figures draw one of these as `category`."
+    "`true` also reports each category of the questions, and the mean over categories, "
+    "in which each counts the same. Figures draw one of these with `category`."
 )
 PILOT = 32
 SKIP = 50
@@ -134,33 +134,36 @@ class OnCorpora(MeasureEntry):
     )
 
     corpora: Names = Field(
-        description="Validation splits evaluated; the first is the one steered away from."
+        description="Corpora whose validation splits are read. The first is the one to "
+        "steer away from."
     )
     tokens: Count = Field(
-        TOKENS, description="Tokens per coefficient and corpus, about; with `precision`, at most."
+        TOKENS,
+        description="About how many tokens are read of each corpus, at each coefficient. "
+        "With `precision`: the most.",
     )
     paired: bool = Field(
         True,
-        description="Evaluate the same documents at every coefficient, so that comparisons are "
-        "paired; `false` reads on from coefficient to coefficient, as the authors do, which takes "
-        "as many more documents and is less precise.",
+        description="`true`: the same documents at every coefficient, so that comparisons "
+        "are paired. `false`: each coefficient reads on from the previous one, as the "
+        "authors do. That needs more documents and is less precise.",
     )
     precision: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
-        description="Half-width of the 95 % interval that the relative top-1 accuracy shall have "
-        "on every corpus at every coefficient visited, paired over documents. Only as many "
-        "documents are evaluated as that takes.",
+        description="Wanted half-width of the 95 % interval of the relative top-1 "
+        "accuracy. It holds on every corpus at every coefficient visited, paired over "
+        "documents. Only as many documents as needed are read.",
     )
     precision_by: Literal["curve", "coefficient"] = Field(
         "curve",
-        description="`curve`: the same documents at every coefficient, as many as the one that "
-        "takes most; `coefficient`: at each the first ones, as many as it takes itself, held "
-        "against the same ones at 0, which takes far fewer tokens where a curve begins.",
+        description="`curve`: the same documents at every coefficient, as many as the most "
+        "demanding one needs. `coefficient`: at each the first documents, as many as it "
+        "needs, against the same ones at 0. That takes far fewer tokens where a curve begins.",
     )
     pilot: Annotated[int, Field(ge=2)] = Field(
         PILOT,
-        description="Documents per corpus that `precision` is planned with; with `stopping`, they "
-        "alone decide which coefficients are visited.",
+        description="Documents of each corpus that `precision` is planned with. With "
+        "`stopping`, only they decide which coefficients are visited.",
     )
     max_tokens: Count | None = Field(None, description=CUT)
 
@@ -218,9 +221,13 @@ class OnBehaviours(MeasureEntry):
     READS = frozenset({"behaviours", "split"})
 
     behaviours: Names | None = Field(
-        None, description="If left out, each vector's own, those of all where several are injected."
+        None,
+        description="Behaviours whose questions are asked. Default: each vector's own, or "
+        "those of all vectors if several are injected together.",
     )
-    split: Literal["validation", "test"] = "test"
+    split: Literal["validation", "test"] = Field(
+        "test", description="Questions to ask: those of the `validation` or of the `test` split."
+    )
 
     @property
     def sources(self) -> list[str] | None:
@@ -244,44 +251,59 @@ class OnBehaviours(MeasureEntry):
 
 
 class SkillStopping(Entry):
-    """Early stopping of a curve of next-token accuracy (paper, code of the skill experiments).
+    """Early stopping of a curve of next-token accuracy, as in the paper and its code. It looks
+    at the measure's first corpus, relative to its top-1 accuracy at coefficient 0. Coefficients
+    are visited in growing size, on each side of 0."""
 
-    Judged on the measure's first corpus, relative to its top-1 accuracy at coefficient 0, from
-    where the coefficients grow, on either side.
+    EXAMPLE = """
+        sweeps:
+          skill: {measures: {next_token: {stopping: {stop: 0.2}}}}
     """
 
     stop: Share = Field(
         next_token_settings.Stopping.stop,
-        description="Below this relative accuracy the curve ends.",
+        description="The curve ends below this relative accuracy.",
     )
     leap_below: Share = Field(
         next_token_settings.Stopping.leap_below,
-        description="Below this, several coefficients are skipped.",
+        description="Below this relative accuracy, coefficients are skipped.",
     )
     leap: Count = Field(
         next_token_settings.Stopping.leap,
-        description="Places to advance in the list below `leap_below`.",
+        description="Steps to advance in the list below `leap_below`.",
     )
 
 
 class NextToken(OnCorpora):
-    """Next-token accuracy on corpora."""
+    """Next-token accuracy on documents."""
+
+    EXAMPLE = """
+        sweeps:
+          accuracy:
+            model: base
+            inject: {vector: less-code, layers: [4]}
+            coefficients: [0, 1, 2, 4]
+            measures: {next_token: {corpora: [code, text], tokens: 20000, stopping: {}}}
+    """
 
     measure: Literal["next_token"]
-    skip: Count = Field(SKIP, description="Most frequent tokens left out of the `kept` measures.")
+    skip: Count = Field(
+        SKIP, description="Number of most frequent tokens that the `kept` columns leave out."
+    )
     skip_tokens: Literal["fixed", "authors"] = Field(
         "fixed",
-        description="`fixed`: leave out the `skip` most frequent tokens of the corpus's training "
-        "split; `authors`: what their filter does, which compares with the token id 1 instead.",
+        description="`fixed` leaves out the `skip` most frequent tokens of the corpus's "
+        "training split. `authors` does what their filter does, which compares with the "
+        "token id 1 instead.",
     )
     stopping: SkillStopping | Literal[False] = Field(
-        False, description="`{}` stops early as in the paper; `false` evaluates every coefficient."
+        False, description="`{}` stops early, as in the paper. `false` evaluates every coefficient."
     )
 
     counted: Counted = Field(
         "all",
-        description="Tokens whose predictions count: `all` but the first, or those of the "
-        "`completion` that follows an instruction. `tokens` are those read, in either case.",
+        description="Tokens whose prediction counts: `all` but the first, or those of the "
+        "`completion` after an instruction. `tokens` counts the tokens read in either case.",
     )
 
     READS = OnCorpora.READS | {"skip", "skip_tokens"}
@@ -314,22 +336,37 @@ class NextToken(OnCorpora):
 
 
 class GridStopping(Entry):
-    """When a curve of answers ends, on either side of 0 (paper, code of the grid search)."""
+    """When a curve of answers ends, on each side of 0, as in the paper's grid search."""
+
+    EXAMPLE = """
+        sweeps:
+          grid: {measures: {two_choice: {stopping: {faulty: 10}}}}
+    """
 
     collapse: Share = Field(
         two_choice_settings.Stopping.collapse,
-        description="More than this share of one answer is mode collapse: the cell is not chosen, "
-        "and tables and figures mark it, also in sweeps of a choice from here. The curve ends if "
-        "the share is also larger than that of any answer unsteered.",
+        description="More than this share of one answer is mode collapse. Such a cell is "
+        "not chosen, and tables and figures mark it, also in sweeps that take a choice from "
+        "here. The curve ends if the share is also larger than that of any answer of the "
+        "unsteered model.",
     )
     faulty: Annotated[int, Field(ge=0)] = Field(
         two_choice_settings.Stopping.faulty,
-        description="Ends after more than this many faulty answers.",
+        description="The curve ends after more than this many faulty answers.",
     )
 
 
 class TwoChoice(OnBehaviours):
-    """Answers to two-choice questions, by their letters or words."""
+    """Answers to two-choice questions, given by their letters or words."""
+
+    EXAMPLE = """
+        sweeps:
+          letters:
+            model: chat
+            inject: {vector: sycophancy, layers: [8], positions: after_instruction}
+            coefficients: [-1, 0, 1]
+            measures: {two_choice: {format: chat, answer_prefix: "(", letters: [A, B]}}
+    """
 
     OPTIONAL = frozenset({"answer_prefix", "letters"})
     TABLED = frozenset({"by_category"})
@@ -344,13 +381,13 @@ class TwoChoice(OnBehaviours):
     answer_prefix: str = Field("", description=ANSWER_PREFIX)
     letters: Annotated[list[Annotated[str, Some]], Field(min_length=2), Distinct] | None = Field(
         None,
-        description="The answers among which the matching one has its probability, such as "
-        "[A, B], whatever a question's two answers are; it is 0 where the matching one is none of "
-        "them. If left out, a question's own two.",
+        description="Answers among which the matching one has its probability, such as [A, "
+        "B]. The probability is 0 if the matching answer is not among them. Default: the "
+        "question's own two.",
     )
     by_category: bool = Field(False, description=BY_CATEGORY)
     stopping: GridStopping | Literal[False] = Field(
-        False, description="`{}` stops early as in the paper; `false` evaluates every coefficient."
+        False, description="`{}` stops early, as in the paper. `false` evaluates every coefficient."
     )
 
     def reads_behind_prompts(self, completions: bool) -> bool:
@@ -358,8 +395,17 @@ class TwoChoice(OnBehaviours):
 
 
 class Choice(OnBehaviours):
-    """Choices between two or more texts that may follow a prompt, by the likelihood of all their
-    tokens: whole answers, or letters."""
+    """Choices between two or more texts after a prompt, by the likelihood of all their tokens.
+    The texts are entire answers or letters."""
+
+    EXAMPLE = """
+        sweeps:
+          tasks:
+            model: chat
+            inject: {vector: sycophancy, layers: [8]}
+            coefficients: [-1, 0, 1]
+            measures: {choice: {behaviours: [myopia], by: character}}
+    """
 
     OPTIONAL = frozenset({"separator"})
     TABLED = frozenset({"by_category"})
@@ -372,15 +418,15 @@ class Choice(OnBehaviours):
     measure: Literal["choice"]
     by: By = Field(
         "sum",
-        description="What a choice's score is: its log-likelihood (`sum`), or that over the number "
-        "of its tokens, of its characters or of its bytes in UTF-8. They choose as `acc`, "
-        "`acc_norm` (`character`) and `acc_bytes` (`byte`) of lm-evaluation-harness.",
+        description="Score of a choice: its log-likelihood (`sum`), or that divided by its "
+        "number of tokens, characters, or bytes in UTF-8. `sum`, `character` and `byte` "
+        "choose like `acc`, `acc_norm` and `acc_bytes` of lm-evaluation-harness.",
     )
     separator: str = Field(
         "",
-        description="What stands between a prompt in its format and each choice, such as a space "
-        "(`target_delimiter` in lm-evaluation-harness). Its likelihood counts, its characters do "
-        "not.",
+        description="Text between the prompt in its format and each choice, such as a "
+        "space (`target_delimiter` in lm-evaluation-harness). Its likelihood counts, its "
+        "characters do not.",
     )
     by_category: bool = Field(False, description=BY_CATEGORY)
 
@@ -403,7 +449,7 @@ class OnEither(OnBehaviours):
     """A measure on questions, or in their place on documents."""
 
     corpora: Names | None = Field(
-        None, description="Validation splits whose documents it is taken on, in place of questions."
+        None, description="Corpora whose validation splits are read, instead of questions."
     )
     max_tokens: Count | None = Field(None, description=CUT)
 
@@ -440,20 +486,29 @@ class OnEither(OnBehaviours):
 
 
 class Divergence(OnEither):
-    """KL divergence of the steered model's next token from the unsteered model's, in nats.
+    """KL divergence of the steered model's next token from the unsteered model's, in nats. It is
+    KL(unsteered ‖ steered), which is 0 if steering changes nothing. If another measure of the
+    sweep reads the same texts, cut to the same length, one pass serves both."""
 
-    KL(unsteered ‖ steered): 0 where steering changes nothing. Of documents or of questions; where
-    another measure of the sweep reads the same ones, as many tokens cut alike, one pass does both.
+    EXAMPLE = """
+        sweeps:
+          dose:
+            model: base
+            inject: {vector: less-code, layers: [4]}
+            coefficients: [0, 1, 2]
+            measures: {divergence: {corpora: [text], over: all}}
     """
 
     BOOTSTRAPPED = True
 
     measure: Literal["divergence"]
-    tokens: Count = Field(TOKENS, description="Tokens per coefficient and corpus, about.")
+    tokens: Count = Field(
+        TOKENS, description="About how many tokens are read of each corpus, at each coefficient."
+    )
     over: Literal["last", "all"] = Field(
         "last",
-        description="`last`: at the last token of each text; `all`: the mean over its tokens, of "
-        "documents those that another one follows.",
+        description="`last`: at the last token of each text. `all`: the mean over its "
+        "tokens; in documents, over those that another token follows.",
     )
     epsilon: Epsilon = Field(0.0, description=EPSILON.format("1e-6"))
 
@@ -484,11 +539,18 @@ class Divergence(OnEither):
 
 
 class FirstToken(OnEither):
-    """Log-odds of a set of tokens as the first one of an answer, in nats.
+    """Log-odds of a set of tokens as the first one of an answer, in nats. They are log(p) -
+    log(1 - p), where p is the probability of all of them together at the last token of a prompt.
+    Prompts are questions, or instructions in their format. If another measure of the sweep reads
+    the same texts, one pass serves both."""
 
-    log(p) - log(1 - p), p being the probability of all of them together at the last token of a
-    prompt: of questions, or of instructions in their format. Where another measure of the sweep
-    reads the same texts, one pass does both.
+    EXAMPLE = """
+        sweeps:
+          refusal:
+            model: chat
+            inject: {vector: sycophancy, layers: [all], operator: ablate}
+            coefficients: [0, 1]
+            measures: {first_token: {corpora: [requests], format: chat, tokens: [I]}}
     """
 
     COLUMNS = {
@@ -510,9 +572,22 @@ class FirstToken(OnEither):
 
 
 class Continuation(OnBehaviours):
-    """Text that the model writes under steering, and scores of it. Every text is kept.
+    """Text that the model writes under steering, and scores of it. Every text is kept. Prompts
+    are questions, instructions of corpora, or listed here."""
 
-    Its prompts are those of questions, the instructions of corpora, or listed here.
+    EXAMPLE = """
+        sweeps:
+          written:
+            model: chat
+            inject: {vector: sycophancy, layers: [8]}
+            coefficients: [-1, 0, 1]
+            measures:
+              continuation:
+                corpora: [requests]
+                items: 20
+                format: chat
+                tokens: 60
+                scores: {length: {}, repetition: {}}
     """
 
     BOOTSTRAPPED = True
@@ -523,32 +598,36 @@ class Continuation(OnBehaviours):
 
     measure: Literal["continuation"]
     corpora: Names | None = Field(
-        None, description="Validation splits whose texts are the prompts, in place of questions."
+        None, description="Corpora whose validation texts are the prompts, instead of questions."
     )
     prompts: Annotated[list[Annotated[str, Some]], Some, Distinct] | None = Field(
-        None, description="The prompts themselves, in place of questions."
+        None, description="The prompts themselves, instead of questions."
     )
     items: Count | None = Field(
-        None, description="Prompts of each source, the first so many; all if left out."
+        None, description="Takes this many prompts of each source, the first ones. Default: all."
     )
-    tokens: Count = Field(40, description="Tokens of a text, at most.")
+    tokens: Count = Field(40, description="Most tokens of a text.")
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0.0,
-        description="0 takes the most likely token; above it one is drawn from the probabilities "
-        "at that temperature.",
+        description="0 takes the most likely token. Above 0, a token is drawn from the "
+        "probabilities at that temperature.",
     )
     top_p: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0,
-        description="Tokens are drawn from the fewest, most likely first, that make up this much "
-        "of the probability.",
+        description="Draws only from the most likely tokens that together reach this probability.",
     )
-    n: Count = Field(1, description="Texts drawn for each prompt.")
-    seed: Seed = Field(0, description="Of what is drawn; each text has a seed made of it.")
+    n: Count = Field(1, description="Number of texts drawn for each prompt.")
+    seed: Seed = Field(
+        0, description="Seed of the draws. Each text has its own seed derived from it."
+    )
     stop: Annotated[list[Annotated[str, Some]], Distinct] = Field(
-        [], description="A text ends before the first of these, as at the model's end tokens."
+        [],
+        description="A text ends before the first of these strings, or at the model's end tokens.",
     )
     scores: Scores = Field(
-        {}, description="By name; `scorer` says which, and may be left out where the name is it."
+        {},
+        description="Scores by name. `scorer` gives the kind; leave it out if the name is "
+        "the kind.",
     )
 
     READS = OnBehaviours.READS | {"corpora"}

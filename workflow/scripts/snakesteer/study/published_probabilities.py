@@ -26,10 +26,10 @@ class PublishedProbabilities(PublishedEntry):
     )
     asked: Name | None = Field(
         None,
-        description="The one of them whose questions were asked, such as another task; each "
-        "vector's own if left out.",
+        description="The entry whose questions were asked, such as another task. Default: "
+        "each vector's own.",
     )
-    title: str | None = Field(None, description="Name in figures, beside other sweeps.")
+    title: str | None = Field(None, description="Name in figures, next to other sweeps.")
 
     @property
     def sources(self) -> list[str] | None:
@@ -51,9 +51,20 @@ class PublishedProbabilities(PublishedEntry):
 
 
 class PublishedItems(PublishedProbabilities):
-    """Published probabilities of A and B for every question, a file for each point.
+    """Published probabilities of A and B for every question, a file for each point. Files are as
+    in the results of "Steering Llama 2 via Contrastive Activation Addition"."""
 
-    Their names are as in the results of "Steering Llama 2 via Contrastive Activation Addition".
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          behaviours: {sycophancy: {key: sycophancy}}
+          sweeps:
+            theirs:
+              kind: items
+              vectors: [sycophancy]
+              files: ["results/{behavior}/layer_{layer}_multiplier_{multiplier}.json"]
+              layers: [4, 8]
+              multipliers: [-1, 0, 1]
     """
 
     READER = "items"
@@ -61,17 +72,21 @@ class PublishedItems(PublishedProbabilities):
 
     kind: Literal["items"]
     files: Annotated[list[str], Some, Distinct] = Field(
-        description="Paths in the repository, in which `{behavior}`, `{layer}` and `{multiplier}` "
-        "stand for the authors' name of each of the vectors, and each of the next two."
+        description="Paths in the repository. `{behavior}` stands for the authors' name of "
+        "a vector, `{layer}` for a layer, and `{multiplier}` for a multiplier."
     )
-    layers: Annotated[list[Annotated[int, Field(ge=0)]], Distinct] = []
+    layers: Annotated[list[Annotated[int, Field(ge=0)]], Distinct] = Field(
+        [], description="Layers in the names of files."
+    )
     multipliers: Annotated[list[Number], Distinct] = Field(
-        [], description="They have one decimal at least in the names of files, as `-1.0`."
+        [],
+        description="Multipliers in the names of files. There they have at least one "
+        "decimal, as `-1.0`.",
     )
     tests: str | None = Field(
         None,
-        description="The file of the questions, in which `{behavior}` stands as above: a result "
-        "file with other questions is left out.",
+        description="File of the questions; `{behavior}` stands for the authors' name. "
+        "Result files with other questions are left out.",
     )
 
     def files_of(self, published: Published) -> dict[str, str] | list[str]:
@@ -107,22 +122,29 @@ class PublishedItems(PublishedProbabilities):
 
 
 class PublishedScores(PublishedProbabilities):
-    """Published mean probabilities, without the items that they are means of: a CSV file.
+    """Published mean probabilities in a CSV file, without single items. A row is a point. Its
+    columns are `behaviour` (of the vector), `layer`, `multiplier` and `score`, and perhaps
+    `category`."""
 
-    A row is a point, with the columns `behaviour` (of the vector), `layer`, `multiplier` and
-    `score`, which may also be by `category`.
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          behaviours: {sycophancy: {key: sycophancy}}
+          sweeps: {theirs: {kind: scores, vectors: [sycophancy], file: scores.csv}}
     """
 
     READER = "scores"
     INTERVALS = False
 
     kind: Literal["scores"]
-    file: str
+    file: str = Field(description="Path in the repository.")
     unsteered: str | None = Field(
-        None, description="Such a file of which the rows of multiplier 0 are taken as well."
+        None, description="Such a file, whose rows with multiplier 0 are added."
     )
     only: dict[str, str] = Field(
-        {}, description="By column the value that rows must have, in a file that has the column."
+        {},
+        description="Values that rows must have, by column. It applies to files that have "
+        "the column.",
     )
 
     @property

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 class PublishedSkill(PublishedEntry):
     """Published skill results, a file for each injected layer."""
 
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          corpora: {code: {key: only_code}, text: {key: only_text}}
+          sweeps:
+            theirs:
+              kind: skill
+              files: [skill/layer_4.json]
+              vector: less-code
+              corpora: [code, text]
+    """
+
     READER = "skill"
     SECTION = "corpora"
     BOOTSTRAPPED = True
@@ -24,14 +36,14 @@ class PublishedSkill(PublishedEntry):
 
     kind: Literal["skill"]
     files: Annotated[list[str], Some, Distinct] = Field(
-        description="Paths in the repository; the layer stands in each file."
+        description="Paths in the repository. Each file contains its layer."
     )
     vector: Name = Field(description="Name of the vector in the table.")
     corpora: Names = Field(
-        description="Names under `published.corpora`; the first is the one steered away from."
+        description="Names in `published.corpora`. The first is the one to steer away from."
     )
     title: str | None = Field(
-        None, description="Name in trade-off figures, as a control or beside other sweeps."
+        None, description="Name in trade-off figures, as a control or next to other sweeps."
     )
 
     @property
@@ -60,13 +72,20 @@ class PublishedAnswers(PublishedEntry):
 
 
 class PublishedGrid(PublishedAnswers):
-    """Published grid search, a file for each sign."""
+    """A published grid search, a file for each sign."""
+
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          behaviours: {sycophancy: {key: sycophancy}}
+          sweeps: {theirs: {kind: grid, add: grid/add.csv, subtract: grid/subtract.csv}}
+    """
 
     OWN = True
 
     kind: Literal["grid"]
-    add: str
-    subtract: str
+    add: str = Field(description="File of the results with vectors added.")
+    subtract: str = Field(description="File of the results with vectors subtracted.")
 
     @property
     def paths(self) -> dict[str, str] | list[str]:
@@ -76,10 +95,17 @@ class PublishedGrid(PublishedAnswers):
 class PublishedSingle(PublishedAnswers):
     """Published single steering."""
 
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          behaviours: {sycophancy: {key: sycophancy}}
+          sweeps: {theirs: {kind: single, file: single.csv}}
+    """
+
     OWN = True
 
     kind: Literal["single"]
-    file: str
+    file: str = Field(description="Path in the repository.")
 
     @property
     def paths(self) -> dict[str, str] | list[str]:
@@ -89,9 +115,16 @@ class PublishedSingle(PublishedAnswers):
 class PublishedCombined(PublishedAnswers):
     """Published combined steering, a file for each way to combine."""
 
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          behaviours: {sycophancy: {key: sycophancy}}
+          sweeps: {theirs: {kind: combined, mean: mean.csv, sum: sum.csv}}
+    """
+
     kind: Literal["combined"]
-    mean: str
-    sum: str
+    mean: str = Field(description="File of the mean of the vectors.")
+    sum: str = Field(description="File of their sum.")
 
     @property
     def paths(self) -> dict[str, str] | list[str]:
@@ -101,10 +134,17 @@ class PublishedCombined(PublishedAnswers):
 class PublishedSimultaneous(PublishedAnswers):
     """Published simultaneous steering."""
 
+    EXAMPLE = """
+        published:
+          commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+          behaviours: {sycophancy: {key: sycophancy}}
+          sweeps: {theirs: {kind: simultaneous, file: together.csv, layers: [4]}}
+    """
+
     kind: Literal["simultaneous"]
-    file: str
+    file: str = Field(description="Path in the repository.")
     layers: Annotated[list[Annotated[int, Field(ge=0)]], Some, Distinct] = Field(
-        description="Layers of the vectors, which the file does not say."
+        description="Layers of the vectors, which the file does not contain."
     )
 
     @property

@@ -57,25 +57,33 @@ BlobId = Annotated[str, AfterValidator(_blob)]
 
 
 class GitRepository(Entry):
-    """Files of a git repository at one commit, each verified against its git blob id. They are
-    named by their paths in it, in `files` of corpora and `file` of behaviours."""
+    """A git repository at one commit. Corpora name its files in `files`, and behaviours in
+    `file`. Every file is verified against its git blob id."""
+
+    EXAMPLE = """
+        repositories:
+          caa:
+            source: https://raw.githubusercontent.com/nrimsky/CAA/48fe8dccfdf35ac60856ec2842952e19fac98f4c
+            commit: 48fe8dccfdf35ac60856ec2842952e19fac98f4c
+    """
 
     source: str = Field(
-        description="A raw-file address with the commit in it, as "
-        "https://raw.githubusercontent.com/OWNER/NAME/COMMIT; or a folder (absolute, in the "
-        "working directory, or in this repository; `~` is the home folder): a clone, of which git "
-        "gives the commit's files whatever is checked out, or a folder of the same structure.",
+        description="An address of raw files that contains the commit, as "
+        "https://raw.githubusercontent.com/OWNER/NAME/COMMIT. Or a folder: absolute, in the "
+        "working directory, or in this repository; `~` is the home folder. It is a clone, "
+        "which is read at the commit whatever is checked out, or a folder of the same "
+        "structure.",
     )
-    commit: Annotated[str, Field(pattern=COMMIT)] = Field(description="Its 40 hex digits.")
+    commit: Annotated[str, Field(pattern=COMMIT)] = Field(description="The commit, 40 hex digits.")
     listing: str | None = Field(
         None,
-        description="With an address: where the commit's tree with its git blob ids is, in the "
-        "form of GitHub's API. An address at GitHub implies it.",
+        description="For an address: where the commit's tree with its blob ids is, in the "
+        "form of GitHub's API. Not needed for an address at GitHub.",
     )
     blobs: dict[PathInside, BlobId] = Field(
         {},
-        description="Blob ids by path, by which files of a folder that is no clone are verified. "
-        "Without one such a file is used, and said to be unverified.",
+        description="Blob ids by path, for a folder that is not a clone. A file without "
+        "one is used and reported as unverified.",
     )
 
     @model_validator(mode="after")

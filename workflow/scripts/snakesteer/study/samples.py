@@ -27,17 +27,28 @@ from snakesteer.study.formats import FORMAT, Format
 
 
 class Samples(Entry):
-    """Greedy continuations under steering, to be read."""
+    """Continuations of a few prompts under steering, to read. The most likely token is taken
+    each time."""
 
-    model: Name
-    vector: Name | None = Field(None, description="One vector; or `choice`.")
+    EXAMPLE = """
+        samples:
+          prose-for-code:
+            model: base
+            vector: less-code
+            layer: 4
+            coefficients: [0, 1, 2]
+            prompts: ["def read(path):", "The function returns"]
+    """
+
+    model: Name = Field(description="Model that writes.")
+    vector: Name | None = Field(None, description="One vector, with its `layer`.")
     choice: Name | None = Field(
         None,
-        description="A choice with `best`, from sweeps of the study: what it takes, where and how "
-        "it was measured, in place of `vector`, `layer`, `operator`, `sites` and `positions`.",
+        description="A choice with `best` among sweeps of the study. It gives the vector, "
+        "layer, operator, sites and positions.",
     )
     transfer: bool = Field(False, description=TRANSFER)
-    layer: Layer | None = None
+    layer: Layer | None = Field(None, description="Layer of the injection.")
     operator: Operator = Field("add", description=OPERATOR)
     sites: Annotated[list[Site], Some, Distinct] = Field(
         ["output"], description=f"{SITE} With several, states change at each."
@@ -48,13 +59,13 @@ class Samples(Entry):
         "the prompt.",
     )
     coefficients: Numbers | Chosen = Field(
-        description="A list; or `{choice: NAME}` of the choice above, the unsteered model and the "
-        "coefficient that it takes."
+        description="A list. Or `{choice: NAME}` with the choice above: the unsteered "
+        "model and the chosen coefficient."
     )
     format: Name | Format = Field(PLAIN, description=FORMAT)
-    prompts: Annotated[list[str], Some, Distinct]
-    tokens: Count = 40
-    title: str | None = None
+    prompts: Annotated[list[str], Some, Distinct] = Field(description="Texts to continue.")
+    tokens: Count = Field(40, description="Most tokens of each continuation.")
+    title: str | None = Field(None, description="Heading of the page.")
 
     layered: ClassVar = ("layer",)
 

@@ -21,8 +21,16 @@ from snakesteer.study.behaviours import (
     QuestionFile,
     QuestionFiles,
 )
-from snakesteer.study.choices import AnyChoice, Best, Bound, CandidateChoice, Choice, Multipliers
-from snakesteer.study.coefficients import Magnitudes, Range, Refined
+from snakesteer.study.choices import (
+    AnyChoice,
+    Best,
+    Bound,
+    CandidateChoice,
+    Choice,
+    Limit,
+    Multipliers,
+)
+from snakesteer.study.coefficients import Chosen, Magnitudes, Range, Refined
 from snakesteer.study.corpora import (
     CORPORA,
     Corpus,
@@ -57,7 +65,7 @@ from snakesteer.study.published import PUBLISHED, Published, PublishedSweep
 from snakesteer.study.repositories import GitRepository
 from snakesteer.study.samples import Samples
 from snakesteer.study.scorecards import Scorecard
-from snakesteer.study.scores import SCORES
+from snakesteer.study.scores import SCORES, Price, Rating
 from snakesteer.study.sweeps import Sweep, SweepEntry
 from snakesteer.study.tables import Table, tables_of
 from snakesteer.study.vectors import (
@@ -75,8 +83,12 @@ from snakesteer.tables.bootstrap import RESAMPLES, SEED
 class Statistics(Entry):
     """How intervals are made."""
 
+    EXAMPLE = """
+        statistics: {resamples: 2000, seed: 7}
+    """
+
     resamples: Count = Field(RESAMPLES, description="Bootstrap resamples of the documents.")
-    seed: Seed = SEED
+    seed: Seed = Field(SEED, description="Seed of the resamples.")
 
 
 RESERVED = ("cache", "comparisons", "logs", "models")
@@ -85,42 +97,45 @@ RESERVED = ("cache", "comparisons", "logs", "models")
 class Study(Entry):
     """A whole study."""
 
-    name: Name = Field(description="Folder under results/ that holds what a person opens.")
+    name: Name = Field(
+        description="Name of the study, and of its folder under `results/`. Letters, "
+        "digits and hyphens."
+    )
     question: str | None = Field(
-        None, description="What the study asks, in plain words; it stands first on its page."
+        None, description="What the study asks, in plain words. It comes first on the study's page."
     )
     models: dict[Name, Model] = Field(
         {}, description="Language models: a folder, one of the hub, or a GGUF file."
     )
     repositories: dict[Name, GitRepository] = Field(
-        {}, description="Git repositories that files of corpora and behaviours are taken from."
+        {}, description="Git repositories that contain files of corpora and behaviours."
     )
     corpora: dict[Name, Corpus] = Field(
         {}, description="Documents and instructions, in a training and a validation split."
     )
     behaviours: dict[Name, Behaviour] = Field(
-        {}, description="Questions with a matching and a not matching answer, in three splits."
+        {}, description="Questions with a matching answer and another one, in three splits."
     )
     formats: dict[Name, Format] = Field(
-        {}, description="How texts become a model's input; `plain` and `chat` are there."
+        {}, description="How texts become a model's input. `plain` and `chat` need no entry."
     )
     activations: dict[Name, Activations] = Field(
-        {}, description="Which states a model is read for, on which texts, at which tokens."
+        {}, description="What is read from a model: on which texts, at which tokens."
     )
     vectors: dict[Name, Vector] = Field({}, description="Steering vectors, and how each is made.")
     sweeps: dict[Name, Sweep] = Field(
-        {}, description="What is injected, at which coefficients, and what is measured under it."
+        {}, description="What is injected, at which coefficients, and what is measured."
     )
     choices: dict[Name, AnyChoice] = Field(
         {}, description="Multipliers, or one candidate of many, picked on validation data."
     )
     samples: dict[Name, Samples] = Field(
-        {}, description="Continuations of a few prompts under steering, to be read."
+        {}, description="Continuations of a few prompts under steering, to read."
     )
     exports: Exports = Field({}, description="The study's vectors as files of other tools.")
     published: Published | None = Field(None, description="Results that a paper has published.")
     effects: dict[Name, Effects] = Field(
-        {}, description="What steering does to single questions, and against drawn controls."
+        {}, description="Effects on single questions, and against drawn controls."
     )
     figures: dict[Name, AnyFigure] = Field(
         {}, description="Figures of the study's tables and vectors."
@@ -128,7 +143,7 @@ class Study(Entry):
     scorecards: dict[Name, Scorecard] = Field(
         {}, description="Two sets of tables, compared curve by curve."
     )
-    statistics: Statistics = Field(Statistics(), description="What intervals are made with.")
+    statistics: Statistics = Field(Statistics(), description="How intervals are made.")
 
     @model_validator(mode="after")
     def _free_names(self) -> Self:
@@ -411,13 +426,16 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
         PartEntry,
         Range,
         Magnitudes,
+        Chosen,
         Refined,
         *MEASURES,
         *SCORES,
+        Rating,
+        Price,
         SkillStopping,
         GridStopping,
     ),
-    "choices": (Choice, Multipliers, CandidateChoice, Best, Bound),
+    "choices": (Choice, Limit, Multipliers, CandidateChoice, Best, Bound),
     "samples": (Samples,),
     "exports": (Export,),
     "published": (

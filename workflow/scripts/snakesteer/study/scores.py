@@ -37,11 +37,11 @@ class ScoreEntry(Entry):
     FIGURES: ClassVar[frozenset[str]] = frozenset({"title", "better"})
 
     scorer: str
-    title: str | None = Field(None, description="Its name in figures.")
+    title: str | None = Field(None, description="Name in figures.")
     better: Better | None = Field(
         None,
-        description="Which values are better, for Pareto fronts; if left out, lower ones of "
-        "repetition and perplexity, higher ones of all others.",
+        description="Which values are better, for Pareto fronts. Default: lower values of "
+        "repetition and perplexity, higher values of all others.",
     )
 
     def asked(self, name: str) -> Scorer:
@@ -82,19 +82,43 @@ def _pattern(given: str) -> str:
 
 
 class Phrases(ScoreEntry):
-    """Whether a text has any of some phrases; the mean is the share of texts that have."""
+    """Whether a text contains any of some phrases. The mean is the share of texts that do."""
+
+    EXAMPLE = """
+        sweeps:
+          written:
+            model: chat
+            inject: {vector: sycophancy, layers: [8]}
+            coefficients: [-1, 0, 1]
+            measures:
+              continuation:
+                corpora: [requests]
+                scores: {sorry: {scorer: phrases, patterns: ["I'm sorry", "I can(no|')t"]}}
+    """
 
     SHOWN = {"": Column("{name}, share of texts")}
 
     scorer: Literal["phrases"]
     patterns: Annotated[
         list[Annotated[str, Field(min_length=1), AfterValidator(_pattern)]], Some, Distinct
-    ] = Field(description="Regular expressions, sought anywhere in a text.")
-    case: bool = Field(False, description="Whether upper and lower case differ.")
+    ] = Field(description="Regular expressions, searched anywhere in a text.")
+    case: bool = Field(False, description="`true` distinguishes upper and lower case.")
 
 
 class Length(ScoreEntry):
-    """How long a text is: tokens, `…_words` and `…_characters`."""
+    """Length of a text in tokens, in words (`…_words`) and in characters (`…_characters`)."""
+
+    EXAMPLE = """
+        sweeps:
+          written:
+            model: chat
+            inject: {vector: sycophancy, layers: [8]}
+            coefficients: [-1, 0, 1]
+            measures:
+              continuation:
+                corpora: [requests]
+                scores: {length: {}}
+    """
 
     SHOWN = {
         "": Column("Tokens of a text"),
@@ -106,7 +130,20 @@ class Length(ScoreEntry):
 
 
 class DistinctWords(ScoreEntry):
-    """How varied its words are: distinct words over all words, and `…_pairs`, of pairs of words."""
+    """Variety of a text's words: distinct words divided by all words. `…_pairs` is the same for
+    pairs of words."""
+
+    EXAMPLE = """
+        sweeps:
+          written:
+            model: chat
+            inject: {vector: sycophancy, layers: [8]}
+            coefficients: [-1, 0, 1]
+            measures:
+              continuation:
+                corpora: [requests]
+                scores: {distinct: {}}
+    """
 
     SHOWN = {
         "": Column("Distinct words over all words"),
@@ -117,8 +154,20 @@ class DistinctWords(ScoreEntry):
 
 
 class Repetition(ScoreEntry):
-    """How much of it is repeated: the share of n-grams of tokens that stood before, and
-    `…_compression`, how many times as long as compressed by zlib."""
+    """Repetition in a text: the share of n-grams of tokens that occurred before. `…_compression`
+    is the ratio by which zlib shortens the text."""
+
+    EXAMPLE = """
+        sweeps:
+          written:
+            model: chat
+            inject: {vector: sycophancy, layers: [8]}
+            coefficients: [-1, 0, 1]
+            measures:
+              continuation:
+                corpora: [requests]
+                scores: {repetition: {n: 3}}
+    """
 
     SHOWN = {
         "": Column("Share of n-grams that are repeated", "lower"),
@@ -126,11 +175,23 @@ class Repetition(ScoreEntry):
     }
 
     scorer: Literal["repetition"]
-    n: Count = Field(4, description="Tokens of an n-gram.")
+    n: Count = Field(4, description="Number of tokens in an n-gram.")
 
 
 class Perplexity(ScoreEntry):
-    """The unsteered model's perplexity of it behind its prompt, and `…_nll`, its logarithm."""
+    """Perplexity of a text, after its prompt, by the unsteered model. `…_nll` is its logarithm."""
+
+    EXAMPLE = """
+        sweeps:
+          written:
+            model: chat
+            inject: {vector: sycophancy, layers: [8]}
+            coefficients: [-1, 0, 1]
+            measures:
+              continuation:
+                corpora: [requests]
+                scores: {perplexity: {}}
+    """
 
     SHOWN = {
         "": Column("Perplexity of texts, unsteered model", "lower"),
@@ -141,10 +202,28 @@ class Perplexity(ScoreEntry):
 
 
 class Rating(Entry):
-    """Bounds of a rating; a number beyond them is none."""
+    """Bounds of a rating. A number outside them is not a rating."""
 
-    least: Number
-    most: Number
+    EXAMPLE = """
+        sweeps:
+          written:
+            model: chat
+            inject: {vector: sycophancy, layers: [8]}
+            coefficients: [-1, 0, 1]
+            measures:
+              continuation:
+                corpora: [requests]
+                scores:
+                  polite:
+                    scorer: judge
+                    address: http://localhost:8000/v1
+                    model: judge
+                    prompt: "How polite is this, 1 to 5? {text}"
+                    rating: {least: 1, most: 5}
+    """
+
+    least: Number = Field(description="Smallest rating.")
+    most: Number = Field(description="Largest rating.")
 
     @model_validator(mode="after")
     def _upward(self) -> Self:
@@ -156,47 +235,93 @@ class Rating(Entry):
 
 
 class Price(Entry):
-    """What a million tokens cost, in any currency."""
+    """Cost of a million tokens, in any currency."""
 
-    input: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    output: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    EXAMPLE = """
+        sweeps:
+          written:
+            model: chat
+            inject: {vector: sycophancy, layers: [8]}
+            coefficients: [-1, 0, 1]
+            measures:
+              continuation:
+                corpora: [requests]
+                scores:
+                  polite:
+                    scorer: judge
+                    address: http://localhost:8000/v1
+                    model: judge
+                    prompt: "How polite is this, 1 to 5? {text}"
+                    rating: {least: 1, most: 5}
+                    price: {input: 0.5, output: 1.5}
+    """
+
+    input: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        description="Cost of a million tokens that the judge reads."
+    )
+    output: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        description="Cost of a million tokens that the judge writes."
+    )
 
 
 class Judge(ScoreEntry):
-    """A rating of it by a model at an address that speaks OpenAI's protocol, as vLLM and Ollama do.
-    An answer that is no rating is missing, and counted. The job needs the network."""
+    """A rating by a model at an address that speaks OpenAI's protocol, as vLLM and Ollama do. An
+    answer that is not a rating counts as missing. The job needs the network."""
+
+    EXAMPLE = """
+        sweeps:
+          written:
+            model: chat
+            inject: {vector: sycophancy, layers: [8]}
+            coefficients: [-1, 0, 1]
+            measures:
+              continuation:
+                corpora: [requests]
+                scores:
+                  polite:
+                    scorer: judge
+                    address: http://localhost:8000/v1
+                    model: judge
+                    prompt: "How polite is the answer, 1 to 5? {prompt} {text}"
+                    rating: {least: 1, most: 5}
+                    key: JUDGE_KEY
+    """
 
     scorer: Literal["judge"]
-    address: str = Field(description="Where the judge is, as http://localhost:8000/v1.")
-    model: Annotated[str, Some] = Field(description="The judge's name there.")
+    address: str = Field(description="Address of the judge, such as http://localhost:8000/v1.")
+    model: Annotated[str, Some] = Field(description="Name of the judge's model there.")
     prompt: str = Field(
-        description="What it is asked; `{text}` stands for the text, `{prompt}` for its prompt."
+        description="Question to the judge. `{text}` stands for the text, and `{prompt}` "
+        "for its prompt."
     )
-    rating: Rating = Field(description="The numbers with which it may answer, `least` and `most`.")
+    rating: Rating = Field(description="Smallest and largest rating, `least` and `most`.")
     take: Literal["parsed", "expected"] = Field(
         "parsed",
-        description="The number alone with which it answers (`parsed`), or the mean of the whole "
-        "numbers by their probabilities as its first token (`expected`).",
+        description="`parsed`: the number that the answer consists of. `expected`: the "
+        "mean of the whole numbers, weighted by their probability as the answer's first "
+        "token.",
     )
     key: str | None = Field(
-        None, description="The environment variable that has the key, if it wants one."
+        None, description="Environment variable that holds the key, if the judge needs one."
     )
     price: Price | None = Field(
-        None, description="Of a million tokens, `input` and `output`; the usage then has the cost."
+        None,
+        description="Cost of a million tokens, `input` and `output`. The usage table then "
+        "shows the cost.",
     )
     options: dict[str, JsonValue] = Field(
-        {}, description="Further fields of each request, as `seed`; null takes one out."
+        {}, description="Additional fields of each request, such as `seed`. `null` removes a field."
     )
 
     labels: str | None = Field(
         None,
-        description="A file of texts that people have judged, too: the field `text`, if there is "
-        "one `prompt`, and with `positive` the field `label`, 1 or 0, else `rating`, a number "
-        "within the bounds. The table then has the judge's agreement with them, and what it says "
-        "in the light of that.",
+        description="File of texts that people have rated: the field `text`, and `prompt` "
+        "if there is one. With `positive` it has the field `label`, 1 or 0; otherwise "
+        "`rating`, a number within the bounds. The table then shows how far the judge agrees "
+        "with people, and values corrected for that.",
     )
     positive: Number | None = Field(
-        None, description="With labels of 1 and 0: the rating from which on a text is positive."
+        None, description="With labels of 1 and 0: a rating from here on counts as positive."
     )
 
     FIGURES = ScoreEntry.FIGURES | {"labels", "positive"}
@@ -292,15 +417,27 @@ def _score_file(name: str) -> str:
 
 
 class OwnScore(ScoreEntry):
-    """A score of one's own: the function `score` of a Python file, which `scorer: FILE.py` names
-    for short. Its code, and that of the modules beside it that it imports, is part of the key."""
+    """Your own score: the function `score` of a Python file. `scorer: FILE.py` is short for it.
+    The code of the file, and of the modules next to it that it imports, is part of the key."""
+
+    EXAMPLE = """
+        sweeps:
+          written:
+            model: chat
+            inject: {vector: sycophancy, layers: [8]}
+            coefficients: [-1, 0, 1]
+            measures:
+              continuation:
+                corpora: [requests]
+                scores: {politeness: {scorer: my_score.py, options: {words: [please]}}}
+    """
 
     scorer: Literal["own"]
     file: Annotated[str, AfterValidator(_score_file)] = Field(
-        description="A Python file: beside the study, absolute, in the working directory, or in "
-        "the repository; `~` is the home folder."
+        description="A Python file: next to the study, absolute, in the working directory, "
+        "or in the repository. `~` is the home folder."
     )
-    options: dict[str, JsonValue] = Field({}, description="What `score` gets as its settings.")
+    options: dict[str, JsonValue] = Field({}, description="Settings that `score` receives.")
 
     def asked(self, name: str) -> Scorer:
         return Scorer(name, self.file, self.options)

@@ -14,47 +14,57 @@ from snakesteer.study.measures import Measures
 
 
 class SweepEntry(Entry):
-    """A design × its measures, on one model.
+    """A design and its measures, on one model. With one measure, the table has the sweep's name.
+    With several, there is a table for each, named `SWEEP.MEASURE`. Figures, choices and
+    scorecards use these names."""
 
-    With one measure its table has the sweep's name, with several there is one for each, named
-    `SWEEP.MEASURE`, which figures, choices and scorecards name.
+    EXAMPLE = """
+        sweeps:
+          skill-by-layer:
+            model: base
+            inject: {vector: less-code, layers: all}
+            coefficients: [0, 0.5, 1, 2]
+            measures:
+              accuracy: {measure: next_token, corpora: [code, text], tokens: 20000}
+              dose: {measure: divergence, corpora: [text]}
     """
 
-    model: Name
-    inject: Design
+    model: Name = Field(description="Model that is steered.")
+    inject: Design = Field(description="What is injected, and where: one of the designs.")
     coefficients: Coefficients = Field(
-        description="A list, with 0 in it where that is the unsteered model; a range, `{start: …, "
-        "stop: …, points: …}`; `{magnitudes: […]}`, each added and subtracted; or `{choice: "
-        "NAME}`, the multipliers of a choice. Of what a choice among candidates takes `{choice: "
-        "NAME}` is the coefficient that it takes, and `{refine: …}` so many beside it. With "
-        "`stopping` they are visited from 0 outward."
+        description="A list that contains 0, the unsteered model. Or a range, `{start: …, "
+        "stop: …, points: …}`. Or `{magnitudes: […]}`, each added and subtracted. Or "
+        "`{choice: NAME}`, those of a choice. Or `{refine: …}`, between a chosen coefficient "
+        "and its neighbour. With `stopping` they are visited from 0 outward."
     )
     measures: Measures = Field(
-        description="By name; `measure` says which, and may be left out where the name is it."
+        description="Measures by name. `measure` gives the kind; leave it out if the name "
+        "is the kind."
     )
     title: str | None = Field(
-        None, description="Name in trade-off figures, as a control or beside other sweeps."
+        None, description="Name in trade-off figures, as a control or next to other sweeps."
     )
     path: Literal["shared", "plain"] = Field(
         "shared",
-        description="`shared`: layers below the injection run once for all coefficients; "
-        "`plain`: the whole model for each, the reference.",
+        description="`shared` runs the layers below the injection once for all "
+        "coefficients. `plain` runs the entire model for each; it is the reference.",
     )
     dtype: Dtype | None = Field(
         None,
-        description="Number format of the model in this sweep; the model's own if left out.",
+        description="Number format of the model in this sweep. Default: the model's own.",
     )
     vector_dtype: Dtype = Field(
         "float32",
-        description="Number format that vectors are rounded to before they are injected. (The "
-        "product with the coefficient is taken in float32, the sum in the model's format.)",
+        description="Number format that vectors are rounded to before injection. The "
+        "product with the coefficient is taken in float32, and the sum in the model's format.",
     )
     transfer: bool = Field(False, description=TRANSFER)
     resamples: Annotated[int, Field(ge=2)] | None = Field(
         None,
-        description="Also run the sweep with this many bootstrap resamples of its vectors: the "
-        "documents or questions that they are means over are drawn anew, from the activations that "
-        "are there. Tables get intervals over vectors (`…_vector_low`, `…_vector_high`).",
+        description="Also runs the sweep with this many bootstrap resamples of its "
+        "vectors. The documents or questions of each vector are drawn again from its "
+        "activations. Tables then have intervals over vectors (`…_vector_low`, "
+        "`…_vector_high`).",
     )
 
     @property

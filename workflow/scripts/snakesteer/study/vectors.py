@@ -24,15 +24,25 @@ Kind = Literal["corpus", "behaviour"]
 
 
 class Scale(Entry):
-    """`scale` by other vectors, as they are before their own `scale`, or by activations: one of the
-    three."""
+    """A length taken from other vectors or from activations. Give one of the three keys. Other
+    vectors count as they are before their own `scale`."""
 
-    norm_of: Name | None = Field(None, description="As long as this vector.")
+    EXAMPLE = """
+        vectors:
+          sycophancy: {method: contrast, of: sycophancy, scale: {mean_norm: [sycophancy, myopia]}}
+          myopia: {method: contrast, of: myopia, scale: {share: 0.1}}
+    """
+
+    norm_of: Name | None = Field(None, description="The length of this vector.")
     mean_norm: Names | None = Field(
-        None, description="As long as these vectors in the mean (CAA); its own name may be there."
+        None,
+        description="The mean length of these vectors (CAA). The list can include the "
+        "vector itself.",
     )
     share: Positive | None = Field(
-        None, description="This share of the mean length of the activations that it is made of."
+        None,
+        description="This share of the mean length of the activations that the vector is "
+        "made from.",
     )
 
     @property
@@ -61,8 +71,9 @@ class VectorEntry(Entry):
     method: str
     scale: Literal["unit"] | Positive | Scale | None = Field(
         None,
-        description="How long the vector is made at every layer: `unit`, a number, or by other "
-        "vectors or activations (below); as the method makes it if left out.",
+        description="Length of the vector at every layer. `unit` is 1, a number is that "
+        "length, and a mapping takes it from other vectors or activations. Default: the "
+        "length that the method gives.",
     )
     seed: Seed = Field(13, description="Seed of resamples.")
 
@@ -84,21 +95,27 @@ def _listed(named: str | list[str] | None) -> list[str]:
 
 
 class DifferenceVector(VectorEntry):
-    """Sum of mean activations minus a sum of others."""
+    """The sum of some mean activations minus the sum of others. `method` can be left out: `add`
+    and `subtract` imply it."""
+
+    EXAMPLE = """
+        vectors:
+          less-code: {method: difference, add: [text], subtract: [code]}
+    """
 
     READS = {"add": "corpus", "subtract": "corpus"}
 
     method: Literal["difference"]
     add: Annotated[list[Name], Distinct] = Field(
-        [], description="Activations of corpora whose means add."
+        [], description="Activations of corpora whose means are added."
     )
     subtract: Annotated[list[Name], Distinct] = Field(
-        [], description="Activations of corpora whose means subtract."
+        [], description="Activations of corpora whose means are subtracted."
     )
     dtype: Dtype = Field(
         "float32",
-        description="Number format that the sums and their difference are rounded to; the authors "
-        "took the difference in `bfloat16`.",
+        description="Number format that the sums and their difference are rounded to. The "
+        "authors took the difference in `bfloat16`.",
     )
 
     @model_validator(mode="after")
@@ -109,7 +126,13 @@ class DifferenceVector(VectorEntry):
 
 
 class ContrastVector(VectorEntry):
-    """Mean over questions of the activation at the matching answer minus that at the other."""
+    """The mean, over questions, of the activation at the matching answer minus that at the other
+    answer."""
+
+    EXAMPLE = """
+        vectors:
+          sycophancy: {method: contrast, of: sycophancy}
+    """
 
     READS = {"of": "behaviour"}
 
@@ -118,8 +141,13 @@ class ContrastVector(VectorEntry):
 
 
 class PcaVector(VectorEntry):
-    """First principal component of the differences between matching and other answers, of length 1
-    and on the side of their mean."""
+    """The first principal component of the differences between matching and other answers. It
+    has length 1 and points to the side of their mean."""
+
+    EXAMPLE = """
+        vectors:
+          sycophancy-pca: {method: pca, of: sycophancy}
+    """
 
     READS = {"of": "behaviour"}
 
@@ -127,8 +155,8 @@ class PcaVector(VectorEntry):
     of: Name = Field(description="Activations of a behaviour.")
     centred: bool = Field(
         False,
-        description="Take the differences' mean out before: the direction in which they vary most, "
-        "in place of the one in which they are largest.",
+        description="`true` subtracts the mean of the differences first. The vector is "
+        "then the direction in which they vary most, not the one in which they are largest.",
     )
 
 
@@ -138,15 +166,17 @@ class SamplesVector(VectorEntry):
     READS = {"of": "behaviour", "add": "corpus", "subtract": "corpus"}
 
     of: Name | None = Field(
-        None, description="Activations of a behaviour: matching answers against the others."
+        None,
+        description="Activations of a behaviour. The matching answers are one class, and "
+        "the others the second class.",
     )
     add: Annotated[list[Name], Distinct] = Field(
         [],
-        description="In place of `of`: activations of corpora, whose documents are the class "
-        "that the vector points to.",
+        description="Activations of corpora that are the class the vector points to. Use "
+        "them instead of `of`.",
     )
     subtract: Annotated[list[Name], Distinct] = Field(
-        [], description="Activations of corpora whose documents are the other class."
+        [], description="Activations of corpora that are the other class."
     )
 
     def activations(self) -> dict[str, list[str]]:
@@ -158,8 +188,8 @@ class ClassesVector(SamplesVector):
 
     paired: bool = Field(
         False,
-        description="With `of`: take the mean of the two answers to each question out of them "
-        "before, so that only what differs in them is told apart.",
+        description="With `of`: subtracts from both answers to a question their mean. Only "
+        "the difference between the two then counts.",
     )
 
     @model_validator(mode="after")
@@ -174,44 +204,60 @@ class ClassesVector(SamplesVector):
 
 
 class LogisticVector(ClassesVector):
-    """The weights of a logistic regression that tells two classes of samples apart, as they are;
-    `scale` says how long they shall be."""
+    """The weights of a logistic regression between two classes of samples. They are not scaled
+    unless `scale` is given."""
+
+    EXAMPLE = """
+        vectors:
+          code-logistic: {method: logistic, add: [text], subtract: [code], scale: unit}
+    """
 
     method: Literal["logistic"]
     C: Positive = Field(
         1.0,
-        description="How much the samples count against the penalty on the weights, as in "
-        "scikit-learn's `LogisticRegression`.",
+        description="Weight of the samples against the penalty, as in scikit-learn's "
+        "`LogisticRegression`.",
     )
 
 
 class LdaVector(ClassesVector):
-    """The weights of a linear discriminant analysis of two classes of samples, as they are;
-    `scale` says how long they shall be."""
+    """The weights of a linear discriminant analysis of two classes of samples. They are not
+    scaled unless `scale` is given."""
+
+    EXAMPLE = """
+        vectors:
+          sycophancy-lda: {method: lda, of: sycophancy, paired: true, scale: {norm_of: sycophancy}}
+    """
 
     method: Literal["lda"]
     shrinkage: Literal["auto"] | Annotated[float, Field(gt=0, le=1)] = Field(
         "auto",
-        description="Share by which the covariance within the classes is shrunk towards a multiple "
-        "of the identity; `auto` is Ledoit and Wolf's.",
+        description="Share by which the covariance within the classes is shrunk towards a "
+        "multiple of the identity. `auto` is Ledoit and Wolf's.",
     )
 
 
 class CombineVector(VectorEntry):
-    """Other vectors combined into one: their weighted sum or mean, less what points along another
+    """The weighted sum or mean of other vectors. `without` removes the component along another
     vector."""
+
+    EXAMPLE = """
+        vectors:
+          both: {method: combine, of: [sycophancy, myopia], how: mean}
+          rest: {method: combine, of: {sycophancy: 2}, without: myopia}
+    """
 
     OF = ("of", "without")
 
     method: Literal["combine"]
     of: Names | Annotated[dict[Name, Number], Some] = Field(
-        description="Vectors, or vectors with the weight of each."
+        description="Vectors, or a mapping of vectors to weights."
     )
     how: Literal["sum", "mean"] = Field(
-        "sum", description="`mean` is the sum over the number of vectors."
+        "sum", description="`sum`, or `mean`: the sum divided by the number of vectors."
     )
     without: Name | None = Field(
-        None, description="Vector whose component is taken out of the result, layer by layer."
+        None, description="Vector whose component is removed from the result, layer by layer."
     )
 
     def vectors(self) -> dict[str, list[str]]:
@@ -223,33 +269,41 @@ class CombineVector(VectorEntry):
 
 
 class FileVector(VectorEntry):
-    """A vector of another tool, from its file: `.safetensors`, `.pt` (nothing in it is run) or
-    `.gguf` (llama.cpp's control vectors). It is one of the residual stream after a decoder block.
-    Layers that the file lacks are zeros."""
+    """A vector from a file of another tool: `.safetensors`, `.pt` (nothing in it is run) or
+    `.gguf` (llama.cpp's control vectors). It belongs to the residual stream after a decoder
+    block. Layers that the file lacks are zero."""
+
+    EXAMPLE = """
+        vectors:
+          theirs: {method: file, file: theirs.gguf, model: chat}
+          one-layer: {method: file, file: layer-8.pt, model: chat, layer: 8}
+    """
 
     method: Literal["file"]
     file: str = Field(
-        description="A file: beside the study, absolute, in the working directory, or in the "
-        "repository; `~` is the home folder."
+        description="A file: next to the study, absolute, in the working directory, or in "
+        "the repository. `~` is the home folder."
     )
     model: Name = Field(description="Model that the vector is for.")
     behaviour: Name | None = Field(
-        None, description="Behaviour that it is for, whose questions a behaviour sweep asks."
+        None,
+        description="Behaviour that the vector is for. Sweeps on behaviours ask its questions.",
     )
     tensor: str | None = Field(
         None,
-        description="Name of the tensor [layers, hidden], or of those of one layer each, with "
-        "`{layer}` in place of the number. In a `.pt` file a name is the keys above a tensor, "
-        "joined with dots. Not needed where all names differ in one number only.",
+        description="Name of the tensor [layers, hidden]. For a tensor per layer, write "
+        "`{layer}` for the number. In a `.pt` file a name joins the keys above a tensor with "
+        "dots. Not needed if all names differ in one number only.",
     )
     layer: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="Layer of a file that holds the vector of one layer alone."
+        None, description="Layer of a file that holds the vector of one layer only."
     )
     offset: Annotated[int, Field(ge=-1)] = Field(
         0,
-        description="Added to the file's numbers of layers, or of rows, from 0. It is -1 for a "
-        "file that counts layers from 1, or by their inputs, or as `hidden_states` of transformers "
-        "does, whose 0 is the embedding's output (which is left out).",
+        description="Added to the file's numbers of layers or rows, which count from 0. "
+        "Use -1 if the file counts layers from 1 or by their inputs. Use -1 also for "
+        "`hidden_states` of transformers; its entry 0, the embedding's output, is then left "
+        "out.",
     )
 
     def settings(self) -> dict[str, Any]:
@@ -257,8 +311,15 @@ class FileVector(VectorEntry):
 
 
 class ChosenVector(VectorEntry):
-    """One direction out of a vector: what that has at the layer and position that a choice among
-    candidates took."""
+    """One direction of a vector: that at the layer and position which a choice among candidates
+    took."""
+
+    EXAMPLE = """
+        vectors:
+          direction: {method: chosen, of: less-code, choice: least-code}
+        choices:
+          least-code: {best: {lowest: skill, source: code}}
+    """
 
     OF = ("of",)
 
@@ -267,9 +328,9 @@ class ChosenVector(VectorEntry):
     choice: Name = Field(description="Choice with `best`.")
     at: Literal["all", "own"] = Field(
         "all",
-        description="`all`: the direction stands at every layer, to be injected at any. `own`: at "
-        "its own layer, and zeros elsewhere, so that adding it at `layers: [all]` adds it at its "
-        "own.",
+        description="`all`: every layer has the direction, so it can be injected anywhere. "
+        "`own`: only its own layer has it, and others are zero. Adding it at `layers: [all]` "
+        "then adds it at its own layer.",
     )
 
     def settings(self) -> dict[str, Any]:
@@ -277,15 +338,20 @@ class ChosenVector(VectorEntry):
 
 
 class OwnVector(SamplesVector):
-    """A method of one's own: the function `fit` of a Python file, which `method: FILE.py` names for
-    short. Its code, and that of the modules beside it that it imports, is part of the key."""
+    """Your own method: the function `fit` of a Python file. `method: FILE.py` is short for it.
+    The code of the file, and of the modules next to it that it imports, is part of the key."""
+
+    EXAMPLE = """
+        vectors:
+          mine: {method: my_method.py, add: [text], subtract: [code], options: {quantile: 0.5}}
+    """
 
     method: Literal["own"]
     file: str = Field(
-        description="A Python file: beside the study, absolute, in the working directory, or in "
-        "the repository; `~` is the home folder."
+        description="A Python file: next to the study, absolute, in the working directory, "
+        "or in the repository. `~` is the home folder."
     )
-    options: dict[str, JsonValue] = Field({}, description="What `fit` gets as its settings.")
+    options: dict[str, JsonValue] = Field({}, description="Settings that `fit` receives.")
 
     def settings(self) -> dict[str, Any]:
         return {"method": "own", "options": self.options}
@@ -298,22 +364,30 @@ class OwnVector(SamplesVector):
 
 
 class ControlVector(VectorEntry):
-    """Another vector made to point nowhere in particular."""
+    """A control: a vector made to point nowhere in particular."""
+
+    EXAMPLE = """
+        vectors:
+          sycophancy-random: {method: control, of: sycophancy, how: random, draws: 20}
+          code-shuffled: {method: control, of: less-code, how: permuted}
+    """
 
     OF = ("of",)
 
     method: Literal["control"]
-    of: Name = Field(description="Vector, which is no control itself.")
+    of: Name = Field(description="Vector that it controls for. It cannot be a control itself.")
     how: Literal["permuted", "operands", "random", "labels"] = Field(
-        description="`permuted`: the vector, shuffled over the hidden dimension (same length). "
-        "`operands`: what it is the difference of, both shuffled independently, as the authors did "
-        "(longer than the vector). `random`: a random direction of its length at each layer. "
-        "`labels`: what its method finds in its samples with shuffled labels."
+        description="`permuted`: the vector, shuffled over the hidden dimension (same "
+        "length). `operands`: the two operands of the difference, shuffled independently, as "
+        "the authors did (longer than the vector). `random`: a random direction of the same "
+        "length at each layer. `labels`: the result of the method on samples with shuffled "
+        "labels."
     )
     draws: Count | None = Field(
         None,
-        description="Draw it so many times anew: `NAME-draws.safetensors` among the vectors of the "
-        "results. A sweep injects every draw; tables and figures show their mean and range.",
+        description="Number of independent draws. A sweep injects each of them, and tables "
+        "and figures show their mean and range. The draws are in `NAME-draws.safetensors` "
+        "among the results.",
     )
     seed: Seed = Field(13, description="Seed of the shuffle and of resamples.")
 
