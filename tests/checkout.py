@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 # What Snakemake and the Snakefile import while they run: loaded once for all forks.
+import described
 import jsonschema  # noqa: F401
 import nbformat  # noqa: F401
 import smart_open  # noqa: F401
@@ -51,14 +52,18 @@ class Checkout:
         )
 
     def forked(self, *arguments: str, config: Path | None = None) -> None:
-        """Runs Snakemake with jobs that are forks of it, see `forked`."""
+        """Runs Snakemake with jobs that are forks of it, see `forked`.
+
+        Every column of what it makes must be described (`described`).
+        """
         forked = REPOSITORY / "tests" / "forked.py"
         command = [sys.executable, str(forked), *self.command(*arguments, config=config)[3:]]
         subprocess.run(command, cwd=self.folder, check=True)
+        described.check(self.folder / "results")
 
     def reduced(self, study: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         """Runs a study, kept as `tests/reduced.yaml`, with jobs that are forks of Snakemake and
-        further variables of the environment; it must succeed."""
+        further variables of the environment; it must succeed, and describe every column."""
         config = self.folder / "tests" / "reduced.yaml"
         config.write_text(yaml.safe_dump(study))
         forked = str(REPOSITORY / "tests" / "forked.py")
@@ -72,6 +77,7 @@ class Checkout:
             check=False,
         )
         assert done.returncode == 0, done.stdout
+        described.check(self.folder / "results")
 
     def command(self, *arguments: str, config: Path | None = None) -> list[str]:
         config = config or self.folder / "tests" / "small.yaml"

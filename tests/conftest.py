@@ -51,7 +51,7 @@ def edited(finished: Checkout) -> Iterator[Callable[[str, str, str], None]]:
 
 
 # Files that share the finished study, and then those that take longest: they are begun first.
-SHARING = ("test_rerunning.py", "test_workflow.py")
+SHARING = ("test_rerunning.py", "test_workflow.py", "test_tables_page.py")
 FIRST = (*SHARING, "test_gates.py", "test_paper.py")
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import REPOSITORY
+from described import check
 from effect_rows import COEFFICIENTS, injected, job, questions, rows
 
 from checkout import SMALL
@@ -84,6 +85,8 @@ def test_a_comparison_has_the_differing_settings_and_metrics(tmp_path: Path) -> 
     assert "sweeps.single.path" in text and 'src="data:image/png;base64,' in text
     assert f"<p>second, single: {NONE_QUALIFIED}</p>" in text
     assert "0 of 1 curves agree" in text
+    parts = {"tables.scorecard.Scorecard.pairs", "tables.scorecard.Scorecard.curves"}
+    assert check(page.parent) == {*parts, "reports.differences.Difference"}
     settings = pq.read_table(page.parent / "settings.parquet").to_pylist()
     assert settings == [{"entry": "sweeps.single.path", "before": "", "after": '"plain"'}]
     (curve,) = pq.read_table(page.parent / "curves.parquet").to_pylist()

@@ -26,6 +26,7 @@ from snakesteer.core.errors import StudyError
 from snakesteer.figures.drawing import draw_figure, notes_of
 from snakesteer.figures.inputs import Inputs
 from snakesteer.figures.style import LOOK, PALETTE, signed
+from snakesteer.reports.columns import column_of, single
 from snakesteer.tables.next_token import ACCURACIES, SKILL_COLUMNS
 from snakesteer.tables.slopes import EffectsJob, effects
 from snakesteer.tables.two_choice import score_counts
@@ -365,6 +366,15 @@ def test_drawn_files_are_complete_undated_and_cut_nothing_off(case, tmp_path):
     pixels = matplotlib.image.imread(tmp_path / "figure.png")[..., :3]
     for edge in (pixels[:4], pixels[-4:], pixels[:, :4], pixels[:, -4:]):
         assert (edge == 1).all()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_numbers_behind_a_figure_are_described(case):
+    kind, inputs, settings = CASES[case]()
+    given = {name: value for name, value in settings.items() if value is not None}
+    _, numbers = figure_and_numbers(kind, inputs, given)
+    columns = single(f"figures.{kind.replace('-', '_')}.draw")
+    assert [name for name in numbers if not column_of(name, columns)] == []
 
 
 MATPLOTLIBRC = """

@@ -19,6 +19,7 @@ from checkout import copy_of_repository
 from snakesteer.core.errors import StudyError
 from snakesteer.papers.tables import published_table
 from snakesteer.plan.plan import Plan
+from snakesteer.reports.columns import column_of, single
 from snakesteer.storage.files import read_provenance, read_table
 from snakesteer.study import study_file
 from snakesteer.tables.categories import ALL, MEAN
@@ -87,6 +88,8 @@ def test_items_become_the_table_of_a_two_choice_sweep() -> None:
     contents = {name_of(13, "-1.0"): json.dumps(ITEMS).encode()}
     table, missing = published_table(settings(list(contents)), contents)
     assert missing == {}
+    described = single("papers.items.table")
+    assert [name for name in table if not column_of(name, described)] == []
     (row,) = table.to_dict("records")
     point = ("published", "grid", "flattery", "13", "subtract", -1.0, "flattery", "test")
     columns = ("sweep", "kind", "vector", "layer", "direction", "coefficient", "behaviour", "split")

@@ -28,7 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     doctor.add_argument(
         "--repository", type=Path, default=PACKAGE.parents[2], help="the clone of the workflow"
     )
-    reference = commands.add_parser("reference", help="write the reference of the study file")
+    reference = commands.add_parser(
+        "reference", help="write the pages of study files and of tables"
+    )
     reference.add_argument("repository", type=Path)
     prune = commands.add_parser("prune", help="list cached files that no study refers to")
     prune.add_argument("results", type=Path)
@@ -104,9 +106,12 @@ def _doctor(given: argparse.Namespace) -> None:
 
 
 def _reference(given: argparse.Namespace) -> None:
+    from snakesteer.reports import tables_page
     from snakesteer.study.reference import json_schema, markdown
 
-    (given.repository / "docs" / "study.md").write_text(markdown(), encoding="utf-8")
+    docs = given.repository / "docs"
+    (docs / "study.md").write_text(markdown(), encoding="utf-8")
+    (docs / "tables.md").write_text(tables_page.markdown(), encoding="utf-8")
     schema = given.repository / "config" / "study.schema.json"
     schema.write_text(json_schema(), encoding="utf-8")
 

@@ -86,6 +86,17 @@ def table(settings: Mapping[str, Any], repository: str | Path = "") -> pa.Table:
 
     Settings: those of the source; `train`, `validation`, `seed` and `shuffled_before` of the split,
     or `splits`, a file for each.
+
+    Columns, a row for each question:
+        question (text): The question's id.
+        split (text): `train`, `validation` or `test`.
+        prompt (text): What the model is asked.
+        matching, not_matching (text): The answer that shows the behaviour, and the other one.
+        system_matching, system_not_matching (text, only with pairs): The system prompt of each
+            side, empty where it has none.
+        choices (list of text, only with items): All choices in their order.
+        place (whole number, only with items): The place of `matching` among them, from 0.
+        category (text, only with a field of categories): The question's category.
     """
     source = plugins.load("behaviours", settings["source"])
     if settings.get("splits"):

@@ -56,6 +56,11 @@ def documents(
     split.
 
     Raises StudyError if it has no document, or fewer than the entry asks for.
+
+    Columns, a row for each document:
+        document (text): The document's id.
+        text (text): Its text, or the instruction.
+        completion (text, only with instructions): What follows the instruction.
     """
     source = plugins.load("corpora", settings["source"])
     drawn = source.documents(settings, split, workers, repository, apart)

@@ -14,7 +14,11 @@ _SHOWN = 8
 
 
 def absent(sentences: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
-    """The sentences that say what is absent and why, as text; they are the numbers as well."""
+    """The sentences that say what is absent and why, as text; they are the numbers as well.
+
+    Columns, a row for each published result that is absent:
+        absent (text): What is absent, and why.
+    """
     lines = [textwrap.fill(sentence, 78) for sentence in _first(sentences)]
     text = "\n".join(["Not drawn: published results are absent.", "", *lines])
     figure = Figure(figsize=(WIDTH, 0.6 + 0.15 * (text.count("\n") + 1)))

@@ -50,6 +50,18 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     Means of draws are no points of it, as no single vector has them.
     Settings: `x` and `y` (each its `table`, `column`, `source`, `label`, and which values are
     `better`: "lower" or "higher"), `layers` (labels).
+
+    Columns, a row for each point:
+        vector, layer
+        read_at (as figures.quantities.quantity)
+        source (text, only where both axes have several corpora or behaviours): The corpus or
+            behaviour.
+        coefficient
+        value_x, low_x, high_x (number): The value across, with its interval.
+        unsteered
+        draws
+        value_y, low_y, high_y (number): The value upwards, with its interval.
+        on_front (true or false): Whether the point is on the Pareto front.
     """
     sides = {axis: quantity(inputs, settings[axis]) for axis in ("x", "y")}
     points = _points(sides, settings)

@@ -43,6 +43,9 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     for each vector, of several sweeps for each of these, and for each position where candidates
     differ in both. Colour and number are the share of resamples in %, the framed cell is what is
     chosen; what the rule leaves out on all texts is hatched. Settings: none of its own.
+
+    Columns, a row for each candidate:
+        * (as tables.resampled_candidates.told.candidates)
     """
     rows = inputs.candidates
     if rows is None or inputs.chosen is None:

@@ -54,6 +54,16 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     its place and has the letter at its end. Error bars are Wilson 95 %.
     Settings: `collapse` (the share of one answer that is mode collapse), `order` (behaviours),
     `layers` (labels), `max_faulty` (10).
+
+    Columns, a row for each bar or line:
+        kind, layer
+        direction, combine, weighted (as tables.two_choice.table)
+        coefficient, behaviour
+        questions, matches, faulty, score, score_low, score_high, majority (as
+            tables.two_choice.table)
+        draws
+        collapsed (as tables.two_choice.table)
+        marked (text): `F` for too many faulty answers, `C` for mode collapse, else empty.
     """
     rows = inputs.behaviour_rows("combined", "single")
     max_faulty = settings.get("max_faulty", 10)

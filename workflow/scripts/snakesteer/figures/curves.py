@@ -48,6 +48,10 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     `column`, `source` and `label`), `layers` (labels), `controls` (names of sweeps), `titles` (of
     sweeps by name), `log` (the scale of the measure), `dose` (what curves run along in place of the
     coefficient, as `doses.with_doses` takes it, with its `label`): points without are left out.
+
+    Columns, a row for each point:
+        * (as figures.quantities.quantity)
+        * (as figures.doses.with_doses)
     """
     shown, dose = settings["shown"], settings.get("dose")
     if dose:

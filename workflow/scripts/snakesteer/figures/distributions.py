@@ -24,6 +24,11 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
 
     A single layer is laid out in rows of two. Settings: `order` (names), `layers` (0-based; the
     middle layer by default), `bins` (100, over each panel's own range), `log` (counts; true).
+
+    Columns, a row for each bin:
+        name (as tables.histograms.histogram)
+        layer (as tables.histograms.histogram)
+        low, high, count (as tables.histograms.histogram)
     """
     layers, binned = _binned(inputs, settings)
     names = [

@@ -25,6 +25,13 @@ def with_doses(inputs: Inputs, shown: Mapping[str, Any], dose: Mapping[str, Any]
     `dose` has its `axis`, `share` or `kl`, the tables whose points have a `share`, and by table the
     tables of their `kl`, of one `source` or None for the only one. NaN stands for what is not
     known.
+
+    Columns:
+        share (number, only with a `dose`): Length of what is injected as a share of the mean length
+            of the activations there. Empty where that is unknown.
+        kl, kl_low, kl_high (number, only with a `dose` in KL): KL divergence at the point, in nats,
+            with its interval. Empty where it was not measured.
+        dose (number, only with a `dose`): `share` or `kl`, with the sign of the coefficient.
     """
     points = quantity(inputs, shown)
     if dose["share"]:

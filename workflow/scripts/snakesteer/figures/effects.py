@@ -42,6 +42,9 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     Behind them lies the range of the mean over the draws of a control, where there is one. Panels
     have one scale. Settings: `sweep` (the name of its table), `unit` (of propensities), `layers`
     (numbers). The numbers are the summaries.
+
+    Columns, a row for each vector, layer and behaviour:
+        * (as tables.slopes.Effects.slopes)
     """
     if not inputs.effects:
         raise NothingToDraw("this figure draws slopes of questions, but its entry names none.")

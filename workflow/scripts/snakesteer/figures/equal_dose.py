@@ -30,6 +30,20 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     it. Settings: `shown` (of each sweep its `table`, `column`, `source` and `label`), `dose` (as
     `doses.with_doses` takes it), `at` (KLs in nats), `layers` (labels), `controls` (names of
     sweeps), `titles` (of sweeps by name).
+
+    Columns, a row for each curve and dose:
+        sweep, vector, layer
+        read_at, source (as figures.quantities.quantity)
+        coefficient (number): The coefficient at which the curve reaches the KL, interpolated. Empty
+            where it does not.
+        value, low, high (number): The value there, interpolated, with its interval. In a mean of
+            draws, the range of the draws.
+        share (number, only where a share is known): Length of what is injected there, as a share of
+            the mean length of the activations.
+        draws
+        at (number): The KL in nats, with the sign of the coefficients. 0 for the unsteered model.
+        first_step (true or false): Whether the KL lies below that of the coefficient nearest to 0.
+        unsteered
     """
     shown, dose = settings["shown"], settings["dose"]
     points = pd.concat([with_doses(inputs, each, dose) for each in shown], ignore_index=True)

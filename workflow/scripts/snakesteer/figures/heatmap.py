@@ -56,6 +56,17 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     `collapse` (the share of one answer that is mode collapse), `order` (behaviours), `layers`
     (labels), `max_faulty` (10), `operator` (one that neither adds nor subtracts: the signs of its
     coefficients are told instead).
+
+    Columns, a row for each cell:
+        behaviour
+        direction (as tables.two_choice.table)
+        layer, coefficient
+        questions, matches, faulty (as tables.two_choice.table)
+        draws
+        score, score_low, score_high, majority, collapsed (as tables.two_choice.table)
+        default (number): The matching score of the unsteered model, the mean over layers.
+        difference (number): `score` minus `default`.
+        marked (text): `F` for too many faulty answers, `C` for mode collapse, else empty.
     """
     rows = inputs.behaviour_rows("grid")
     behaviours = ordered_behaviours(rows, settings)

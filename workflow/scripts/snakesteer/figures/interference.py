@@ -44,6 +44,15 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     (of each sweep its `table`, `column`, `source` and `label`), `coefficient`, `layer` (a number;
     the only one of the sweeps if left out), `own` (the behaviour of each vector that is of one),
     `titles` (of sweeps by name). Where `inputs` have a choice, coefficient and layer are its own.
+
+    Columns, a row for each cell:
+        sweep, vector, layer, coefficient
+        read_at, source, value, low, high, draw, draws (as figures.quantities.quantity)
+        value_unsteered, low_unsteered, high_unsteered (number): The value of the unsteered model,
+            with its interval.
+        change, change_low, change_high (number): `value` minus `value_unsteered`, with its
+            interval.
+        marked (true or false): Whether that interval excludes 0. False for means of draws.
     """
     shown = settings["shown"]
     points = pd.concat([quantity(inputs, each) for each in shown], ignore_index=True)

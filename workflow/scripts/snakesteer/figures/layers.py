@@ -75,6 +75,10 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     sweep its `table`, `column`, `source` and `label`), `coefficients` (all if left out), `layers`
     (numbers), `controls` (names of sweeps), `titles` (of sweeps by name), `log` (the scale of the
     measure).
+
+    Columns, a row for each point:
+        * (as figures.quantities.quantity)
+        source_layer
     """
     shown = settings["shown"]
     points = pd.concat([_over_layers(inputs, each) for each in shown], ignore_index=True)

@@ -22,6 +22,10 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
 
     Settings: `shown` (of each sweep its `table`, `column`, `source` and `label`), `titles` (of
     sweeps by name). Raises StudyError for two values of one row at a coefficient.
+
+    Columns, a row for each point:
+        * (as figures.quantities.quantity)
+        row (text): The name of the row in the figure.
     """
     shown = settings["shown"]
     points = pd.concat([quantity(inputs, each) for each in shown], ignore_index=True)

@@ -32,6 +32,15 @@ def quantity(inputs: Inputs, shown: Mapping[str, Any]) -> pd.DataFrame:
 
     `shown` has the names of `table` and `column`, of one `source` or None for all, and may have a
     `category` of questions. Raises StudyError for what the table does not hold.
+
+    Columns:
+        sweep, vector, layer, coefficient, unsteered
+        read_at (text): What the vector is read at where that is chosen among several, else empty.
+        source
+        value (number): The value of the column that is drawn.
+        low, high (number): Its interval. Empty for a column without one. In a mean of draws, the
+            range of the draws.
+        draw, draws
     """
     rows, column = table_of(inputs, shown["table"]), shown["column"]
     if column not in rows:

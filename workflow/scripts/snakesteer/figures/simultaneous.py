@@ -31,6 +31,21 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     Points with mode collapse are circles on the curve. The alignment tax, if a skill table is
     given, is the dotted top-1 accuracy on its target corpus. Settings: `collapse` (the share of one
     answer that is mode collapse), `order` (behaviours), `max_faulty` (5).
+
+    Columns, a row for each point:
+        coefficient
+        behaviour (text): The behaviour. Empty for the alignment tax.
+        questions, matches, faulty (number): As in the sweep's table. Empty for the alignment tax.
+        score, score_low, score_high (number): The matching score with Wilson's interval, or for the
+            alignment tax the top-1 accuracy with its bootstrap interval.
+        majority (number): Share of the most frequent answer. Empty for the alignment tax.
+        collapsed (true or false): Whether that is mode collapse.
+        draws
+        series (text): `matching score` or `alignment tax`.
+        drawn (true or false): Whether the point is drawn: not with too many faulty answers.
+        corpus (text, only with an alignment tax): The corpus of the tax. Empty in other rows.
+        tokens (number, only with an alignment tax): Tokens whose prediction counts. Empty in other
+            rows.
     """
     rows = inputs.behaviour_rows("simultaneous")
     behaviours = ordered_behaviours(rows, settings)

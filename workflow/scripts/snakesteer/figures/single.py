@@ -38,6 +38,16 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     dotted on top of the bar. A bar with mode collapse is hatched and carries the letter C.
     Settings: `collapse` (the share of one answer that is mode collapse), `order` (behaviours),
     `layers` (labels), `operator` (as in heat maps).
+
+    Columns, a row for each bar:
+        layer, behaviour
+        direction (as tables.two_choice.table)
+        coefficient
+        questions, matches, faulty (as tables.two_choice.table)
+        draws
+        score, score_low, score_high, majority, collapsed (as tables.two_choice.table)
+        faulty_share (number): `faulty` divided by `questions`.
+        marked (text): `C` for mode collapse, else empty.
     """
     rows = inputs.behaviour_rows("single")
     behaviours = ordered_behaviours(rows, settings)

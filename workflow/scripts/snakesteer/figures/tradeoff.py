@@ -54,6 +54,19 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     "top10", "kept_top1" or "kept_top10"), `controls` (names of sweeps), `titles` (of sweeps by
     name; a control's stands alone, without its layer), `permuted` (the vectors of controls that are
     another one shuffled; one alone is called so, all others by their names).
+
+    Columns, a row for each point:
+        sweep, vector, layer
+        read_at (text, only where vectors are read at chosen layers or positions): What the vector
+            is read at, else empty.
+        coefficient, draws
+        relative_…_target, relative_…_low_target, relative_…_high_target (number): The relative
+            accuracy that the figure draws, `top1` by default, on the target corpus, with its
+            interval. A share; the axes show percent.
+        target (text): The target corpus.
+        relative_…_other, relative_…_low_other, relative_…_high_other (number): The same on the
+            other corpus.
+        other (text): The other corpus.
     """
     measure = f"relative_{settings.get('measure', 'top1')}"
     points = _points(inputs.skill_rows(), measure)

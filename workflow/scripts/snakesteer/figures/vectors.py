@@ -52,6 +52,16 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     the mean in a band that holds the range of all draws, and of cosines the mean. Curves that would
     hide each other are dashed in turns. Settings: `vectors` (names, in order),
     `layers` (0-based).
+
+    Columns, a row for each number:
+        quantity (text): `norm`, `accuracy`, `explained_variance` or `cosine`, as in vectors.csv and
+            cosines.csv.
+        vector (text): The vector's title, with its position where it has several.
+        other (text): The other vector of a cosine, else empty.
+        layer (whole number): The layer, from 0.
+        value (number): The number.
+        value_min, value_max (number, only with a control that is drawn several times): The least
+            and the greatest number of the draws.
     """
     if inputs.vectors is None or inputs.cosines is None:
         raise NothingToDraw("this figure draws vectors, but its entry names none.")

@@ -11,6 +11,19 @@ Every choice is a text with its prompt, without its last token, which nothing fo
 differ in that one alone, as letters do, share one. The texts of a question run as one sequence, in
 which what they have in common stands once (`engine.branches`), where `arranged` finds that the
 model gives the same for it; else each is a sequence of its own.
+
+Columns, a row for each injection, coefficient and question:
+    behaviour
+    question (text): The question's id.
+    matching, chosen (whole number): The places of the matching choice and of the one with the best
+        score, from 0.
+    outcome (text): `match` or `other`.
+    score_matching (number): The matching choice's score: its log-likelihood in nats, divided as the
+        measure asks.
+    score_other (number): The best score of the other choices.
+    probability (number): The matching choice's softmax share among all scores.
+    propensity (number): `score_matching` minus `score_other`.
+    log_likelihoods (list of numbers): The log-likelihoods of all choices, in nats, undivided.
 """
 
 from __future__ import annotations

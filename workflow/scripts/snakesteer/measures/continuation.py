@@ -4,6 +4,18 @@ What is written is the completion of its prompt: `all`, `completion`, `after_ins
 marker on, every token that is written is steered when it is read, `prompt`, `last` and the k-th
 from the end, which are counted in the prompt, none. So the first token that is written is steered
 by the prompt's tokens alone, and with `completion` by none.
+
+Columns, a row for each injection, coefficient and text:
+    source
+    sample (text): The id of the prompt.
+    n (whole number): The number of the text among those of its prompt, from 0.
+    prompt (text): The prompt as the study has it.
+    text (text): What the model wrote, up to the end token or the text that stops it.
+    tokens (whole number): Its tokens.
+    finished (true or false): Whether it ended by itself, before the limit of tokens.
+    ids (list of whole numbers): Its token ids.
+    score_SCORE (number, only with such a score): The score, or a part `score_SCORE_PART` of it.
+        Empty where the scorer gave no number.
 """
 
 from __future__ import annotations
@@ -273,6 +285,13 @@ def run(
     row per injection, coefficient and prompt, in this order: `prompt`, `vector`, `layer` ("3", or
     "2+4" for several), `coefficient`, `continuation`. Raises StudyError as `marks.begun` does, and
     for NaN or infinity.
+
+    Columns, a row for each prompt and coefficient:
+        prompt (text): The prompt as the study has it.
+        vector
+        layer
+        coefficient
+        continuation (text): What the model writes after the prompt, by greedy decoding.
     """
     read = [marks.begun(model.tokenizer, prompt, how) for prompt in prompts]
     rules = Rules(tokens)

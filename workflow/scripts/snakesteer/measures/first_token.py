@@ -3,6 +3,12 @@
 With p the probability of all tokens of the set together, log(p) - log(1 - p), in float64. With
 `epsilon` that is added inside both logarithms, as the code of Arditi et al. does with 1e-8
 ("Refusal in Language Models Is Mediated by a Single Direction", 2024).
+
+Columns, a row for each injection, coefficient and sample:
+    source
+    sample (text): The id of the document or question.
+    log_odds (number): Log-odds that the next token is in the set, in nats.
+    probability (number): Probability of the tokens of the set together.
 """
 
 from __future__ import annotations

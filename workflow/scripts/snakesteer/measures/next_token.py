@@ -1,4 +1,17 @@
-"""Next-token accuracy on corpora (paper: skill sweep)."""
+"""Next-token accuracy on corpora (paper: skill sweep).
+
+Columns, a row for each injection, coefficient and document:
+    corpus
+    document (text): The document's id.
+    tokens (whole number): Tokens whose prediction counts: all but the first, or those of the
+        completion.
+    top1, top10 (whole number): How many of them are the most likely prediction, and among the ten
+        most likely.
+    nll (number): The sum of their losses, in nats.
+    kept (whole number): The rarer of these tokens: those that the measure's `skip` and
+        `skip_tokens` keep.
+    kept_top1, kept_top10 (whole number): `top1` and `top10` of these.
+"""
 
 from __future__ import annotations
 

@@ -57,6 +57,10 @@ def kept(documents: pa.Table, scores: np.ndarray, bound: Bound) -> pa.Table:
     `scores` are [n_documents], in the order of the documents.
 
     Raises StudyError if there is none.
+
+    Columns, a row for each document that is kept:
+        * (as corpora.drawing.documents)
+        log_odds (number): The log-odds by which it was selected, in nats.
     """
     columns = [name for name in COLUMNS if name in documents.schema.names]
     scored = documents.select(columns).append_column(SCORE, pa.array(scores, pa.float64()))

@@ -1,4 +1,15 @@
-"""Answers to two-choice questions (paper: behaviours)."""
+"""Answers to two-choice questions (paper: behaviours).
+
+Columns, a row for each injection, coefficient and question:
+    behaviour
+    question (text): The question's id.
+    answer (text): The most likely next token: one of the two answers, or the text of another token.
+    outcome (text): `match`, `other` or `faulty`.
+    logit_matching, logit_not_matching (number): The logits of both answers' tokens.
+    choice_mass (number): The probability of both answers together.
+    probability (number): The probability of the matching answer among both, or among the letters
+        that the measure names.
+"""
 
 from __future__ import annotations
 

@@ -43,7 +43,18 @@ def read(settings: Mapping[str, Any], part: str, path: str, content: bytes) -> p
 
 
 def table(settings: Mapping[str, Any], rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The counts by file as one table."""
+    """The counts by file as one table.
+
+    Columns, a row for each published score:
+        sweep, kind, vector, layer
+        direction, combine, weighted (as tables.two_choice.table)
+        coefficient, behaviour, split
+        questions, matches, faulty, score, score_low, score_high (as tables.two_choice.table)
+        majority, collapsed, propensity, propensity_low, propensity_high (as
+            tables.two_choice.table)
+        choice_mass (as tables.two_choice.table)
+        unsteered
+    """
     return behaviour_table(settings["sweep"], rows, settings["collapse"])
 
 

@@ -32,7 +32,12 @@ def read(settings: Mapping[str, Any], part: str, path: str, content: bytes) -> p
 
 
 def table(settings: Mapping[str, Any], rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The table of a sweep; see `candidate_table`. Without a file it has no rows."""
+    """The table of a sweep; see `candidate_table`. Without a file it has no rows.
+
+    Columns, a row for each published candidate:
+        * (as tables.first_token.table, only in a table of `refusal_score` or `steering_score`)
+        * (as tables.divergence.table, only in a table of `kl_div_score`)
+    """
     nothing = pd.DataFrame(columns=[*PLACE, *SCORES])
     found = next(iter(rows.values()), nothing)
     sweep, vector, source = (settings[name] for name in ("sweep", "vector", "source"))

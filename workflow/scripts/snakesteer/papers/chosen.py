@@ -28,6 +28,13 @@ def table(settings: Mapping[str, Any], rows: Mapping[str, pd.DataFrame]) -> pd.D
     """The candidates left, best first, of which one is `chosen` (columns `COLUMNS`).
 
     Without one of the files there are no rows. Raises StudyError if the files differ.
+
+    Columns, a row for each published candidate that was left:
+        sweep, vector
+        layer (text): The layer, from 0, that the direction is read at.
+        source_position (whole number): The position that it is read at; -1 is the last token.
+        refusal_score, steering_score, kl_div_score (number): The three published scores.
+        chosen (true or false): Whether this candidate was chosen.
     """
     files = settings["files"]
     if not rows.keys() >= set(files.values()):

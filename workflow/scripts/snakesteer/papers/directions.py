@@ -35,6 +35,15 @@ def table(settings: Mapping[str, Any], rows: Mapping[str, pd.DataFrame]) -> pd.D
     the chosen one no cosines.
 
     Raises StudyError if the chosen one is none of the others.
+
+    Columns, a row for each published direction:
+        sweep, vector
+        position (whole number): The position that it is read at; -1 is the last token.
+        layer (whole number): The layer, from 0.
+        norm (number): Its length.
+        cosine (number): Cosine of the angle with the chosen direction. Empty for a direction of
+            zeros.
+        chosen (true or false): Whether it is the chosen one.
     """
     everything, path = (settings["files"][part] for part in ("all", "chosen"))
     if everything not in rows:

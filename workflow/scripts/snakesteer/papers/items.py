@@ -115,6 +115,9 @@ def table(settings: Mapping[str, Any], rows: Mapping[str, pd.DataFrame]) -> pd.D
 
     The answer is the more probable letter. Scores are NaN at a point where another token may be
     more probable than that to any question, and propensities where a question has another letter.
+
+    Columns, a row for each published point:
+        * (as tables.two_choice.table)
     """
     points = [rows[path] for path in rows if path not in settings["tests"].values()]
     if not points:

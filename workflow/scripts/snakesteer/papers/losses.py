@@ -30,7 +30,11 @@ def read(settings: Mapping[str, Any], part: str, path: str, content: bytes) -> p
 
 
 def table(settings: Mapping[str, Any], rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The losses of all files; see `loss_table`."""
+    """The losses of all files; see `loss_table`.
+
+    Columns, a row for each published loss:
+        * (as tables.next_token.table)
+    """
     losses = {float(of): rows[path] for of, path in settings["files"].items() if path in rows}
     target = next(iter(settings["corpora"]))
     return loss_table(settings["sweep"], settings["vector"], settings["layer"], losses, target)

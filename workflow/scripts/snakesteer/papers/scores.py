@@ -44,7 +44,12 @@ def read(settings: Mapping[str, Any], part: str, path: str, content: bytes) -> p
 
 
 def table(settings: Mapping[str, Any], rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The points as a table of answers, in which nothing but `probability` is known of these."""
+    """The points as a table of answers, in which nothing but `probability` is known of these.
+
+    Columns, a row for each published score:
+        * (as tables.two_choice.table)
+        commit (text, only where the published file has it): The commit of the published code.
+    """
     if not rows:
         return pd.DataFrame(columns=[*BEHAVIOUR_COLUMNS, *PROBABILITY])
     points = pd.concat(rows.values(), ignore_index=True)

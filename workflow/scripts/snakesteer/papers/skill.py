@@ -36,7 +36,24 @@ def read(settings: Mapping[str, Any], part: str, path: str, content: bytes) -> p
 
 
 def table(settings: Mapping[str, Any], rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The rows by file as one table; StudyError if two files are of one layer."""
+    """The rows by file as one table; StudyError if two files are of one layer.
+
+    Columns, a row for each published point:
+        sweep, vector, layer, coefficient, corpus
+        role, documents, tokens (as tables.next_token.table)
+        top1, top1_low, top1_high (as tables.next_token.table)
+        relative_top1, relative_top1_low, relative_top1_high (as tables.next_token.table)
+        top10, top10_low, top10_high (as tables.next_token.table)
+        relative_top10, relative_top10_low, relative_top10_high (as tables.next_token.table)
+        kept_top1, kept_top1_low, kept_top1_high (as tables.next_token.table)
+        relative_kept_top1, relative_kept_top1_low, relative_kept_top1_high (as
+            tables.next_token.table)
+        kept_top10, kept_top10_low, kept_top10_high (as tables.next_token.table)
+        relative_kept_top10, relative_kept_top10_low, relative_kept_top10_high (as
+            tables.next_token.table)
+        nll (as tables.next_token.table)
+        unsteered
+    """
     if not rows:
         return pd.DataFrame(columns=SKILL_COLUMNS)
     path_of: dict[str, str] = {}

@@ -12,7 +12,13 @@ EMPTY: tuple[Any, ...] = (None, {})
 
 @dataclass(frozen=True)
 class Difference:
-    """A setting of two studies: its entry, dotted, and both values as JSON, "" where it is not."""
+    """A setting of two studies: its entry, dotted, and both values as JSON, "" where it is not.
+
+    Columns, a row for each setting that differs:
+        entry (text): The setting, with dots between the keys.
+        before, after (text): Its value in the first and in the second study, as JSON. Empty text
+            where the study does not have it.
+    """
 
     entry: str
     before: str

@@ -70,6 +70,21 @@ def usage(jobs: Iterable[Mapping[str, str]]) -> pd.DataFrame:
     """A row per job (`rule`, `name`, `key`, `benchmark`, `usage`), columns `COLUMNS`.
 
     What was not measured is empty: artefacts that came with a copied cache have no logs.
+
+    Columns, a row for each job:
+        rule (text): The rule that ran.
+        name (text): The artefact's name.
+        key (text): The artefact's key.
+        seconds (number): Wall time.
+        cpu_seconds (number): Processor time.
+        memory_mb (number): Largest resident memory, in MB.
+        tokens (number): Tokens of passes that the job made itself. Empty without a model.
+        tokens_per_second (number): Rate of these.
+        device (text): The device that the model ran on.
+        device_memory_mb (number): Largest memory used on the GPUs, in MB. Empty without a GPU.
+        judge_answers, judge_input_tokens, judge_output_tokens (number): Answers of judges, and the
+            tokens that they read and wrote. Empty without a judge.
+        judge_cost (number): What these cost, at the prices given in the study.
     """
     rows = []
     for job in jobs:

@@ -14,7 +14,16 @@ COLUMNS = ["stage", "name", "key", "path", "settings", "size"]
 
 
 def write_catalogue(path: str | Path, rows: Iterable[Mapping[str, str]]) -> None:
-    """Write rows (all of `COLUMNS` but the size, which is looked up, in bytes) as CSV."""
+    """Write rows (all of `COLUMNS` but the size, which is looked up, in bytes) as CSV.
+
+    Columns, a row for each file of the cache that the study uses:
+        stage (text): What kind of artefact it is, the name of its folder's rule.
+        name (text): The artefact's name.
+        key (text): The hash in the file's name, of all that determines its content.
+        path (text): Where the file lies.
+        settings (text): The settings that are part of the key, as JSON.
+        size (whole number): Bytes.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

@@ -75,6 +75,24 @@ def choose(
 
     Raises StudyError if the rows are not of the validation split, or if a layer has no multiplier
     of one sign.
+
+    Keys:
+        rule (text): The rule in words, or `Given in the study.`
+        multipliers.BEHAVIOUR.LAYER.add, multipliers.BEHAVIOUR.LAYER.subtract (number): The
+            multipliers to add and to subtract the vector with.
+        multipliers.BEHAVIOUR.LAYER.add_COLUMN, multipliers.BEHAVIOUR.LAYER.subtract_COLUMN (number,
+            only where a grid is the source): The value at that multiplier on validation questions,
+            of the column that the choice goes by: `score` by default.
+        multipliers.BEHAVIOUR.LAYER.add_faulty, multipliers.BEHAVIOUR.LAYER.subtract_faulty (whole
+            number, only in a two-choice grid): Faulty answers at that multiplier.
+        multipliers.BEHAVIOUR.LAYER.add_qualifies, multipliers.BEHAVIOUR.LAYER.subtract_qualifies
+            (true or false, only where a grid is the source): Whether any multiplier met the
+            conditions.
+        multipliers.BEHAVIOUR.LAYER.default_COLUMN (number, only where a grid is the source): That
+            value of the unsteered model, or null.
+        multipliers.BEHAVIOUR.LAYER.span (number, only where a grid is the source): The value to add
+            minus the value to subtract.
+        layers.BEHAVIOUR (text, only where a grid is the source): The layer with the widest span.
     """
     foreign = sorted(set(grid["split"]) - {"validation"})
     if foreign:

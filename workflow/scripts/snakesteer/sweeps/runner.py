@@ -114,6 +114,13 @@ def run(
     when, with `read_on` or a `precision`, a curve does not begin unsteered; when there are no next
     samples; for a sample beyond the model's context, or without a position that is steered; and
     for NaN or infinity.
+
+    Columns, a row for each measure, injection, coefficient, source and sample:
+        coefficient
+        injection (text): What tells the injection from the others of its sweep: vector, draw, where
+            it is read, and layer.
+        measure (text): The measure's name in the sweep.
+        resample (whole number, only in a sweep with resampled vectors): The resample, from 0.
     """
     curves, owners = [], []
     by_name = {measure.name: measure for measure in measures}

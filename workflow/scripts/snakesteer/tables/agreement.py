@@ -49,7 +49,27 @@ class Agreement:
     both_negative: int
 
     def columns(self, name: str) -> dict[str, Any]:
-        """`…_labels`, and accuracy, sensitivity and specificity with Wilson's intervals."""
+        """`…_labels`, and accuracy, sensitivity and specificity with Wilson's intervals.
+
+        Columns:
+            SCORE_share, SCORE_share_low, SCORE_share_high (number, only with labels by people and
+                `positive`): Share of positive texts, corrected by the judge's sensitivity and
+                specificity, with its interval. Empty where the judge does not tell positive from
+                negative texts.
+            SCORE_judged (number, only with labels by people and `positive`): Share of texts that
+                the judge rates as positive, without the correction.
+            SCORE_labels (whole number, only with labels or ratings by people): Texts that both
+                people and the judge rated. They and the agreement on them are the same in all rows.
+            SCORE_accuracy, SCORE_accuracy_low, SCORE_accuracy_high (number, only with labels by
+                people and `positive`): Share of these texts on which the judge agrees with people,
+                with Wilson's interval.
+            SCORE_sensitivity, SCORE_sensitivity_low, SCORE_sensitivity_high (number, only with
+                labels by people and `positive`): Share of people's positive texts that the judge
+                rates as positive, with Wilson's interval.
+            SCORE_specificity, SCORE_specificity_low, SCORE_specificity_high (number, only with
+                labels by people and `positive`): Share of people's negative texts that the judge
+                rates as negative, with Wilson's interval.
+        """
         labels = self.positive + self.negative
         shares = {
             "accuracy": (self.both_positive + self.both_negative, labels),

@@ -54,6 +54,25 @@ def table(
     have one over these as well, in further columns (`…_vector_low`, `…_vector_high`). Where
     injections are draws, values have their mean and range over these in rows behind
     (`draws.with_means`).
+
+    Columns, a row for each injection, coefficient and behaviour:
+        sweep, kind, vector, layer
+        direction, combine, weighted (as tables.two_choice.table)
+        coefficient, behaviour, split
+        questions (whole number): Questions asked.
+        matches (number): Questions whose matching choice has the best score. A mean in a row of
+            means over draws.
+        score, score_low, score_high (number): The matching score, `matches` divided by `questions`,
+            with Wilson's interval.
+        probability, probability_low, probability_high (number): Mean softmax share of the matching
+            choice among the scores of all choices, with Student's interval.
+        propensity, propensity_low, propensity_high (number): Mean score of the matching choice
+            minus the best score of the others, in nats, with Student's interval. Scores can be per
+            token, character or byte, as the measure's `by` asks.
+        unsteered, category
+        …_vector_low, …_vector_high
+        draw, source_layer, source_position, draws
+        …_min, …_max
     """
     parts = []
     for injected, own, again in by_injection(job, raw, resampled):

@@ -60,6 +60,31 @@ def table(job: Job, raw: Sequence[pd.DataFrame], resampled: Sequence[pd.DataFram
     agreement and the share of positive texts (`tables.agreement`), of each that they have rated the
     agreement and the corrected mean (`tables.corrected`). Where injections are draws, means have
     their mean and range over these in rows behind (`draws.with_means`).
+
+    Columns, a row for each injection, coefficient and source:
+        sweep, vector, layer, coefficient, source
+        samples (whole number): Prompts.
+        n (whole number): Texts written for each prompt.
+        texts (list of text): All texts, in the order of the prompts, the texts of one prompt
+            together. Empty in the rows of means over draws.
+        unsteered
+        draw, source_layer, source_position
+        tokens, tokens_low, tokens_high (number): Mean number of tokens of a text, with a bootstrap
+            interval over prompts.
+        tokens_missing (whole number): Texts without a number of tokens: 0 in every row.
+        finished, finished_low, finished_high (number): Share of texts that ended by themselves,
+            before the limit of tokens, with a bootstrap interval over prompts.
+        finished_missing (whole number): Texts of which that is unknown: 0 in every row.
+        SCORE, SCORE_low, SCORE_high (number, only with such a score): Mean of the score, or of a
+            part `SCORE_PART` of it, over the texts that have one, with a bootstrap interval over
+            prompts. See [Scores of texts](#scores-of-texts).
+        SCORE_missing (whole number, only with such a score): Texts for which the scorer gave no
+            number.
+        …_vector_low, …_vector_high
+        * (as tables.agreement.Agreement.columns)
+        * (as tables.corrected.Correction.columns)
+        draws
+        …_min, …_max
     """
     assert job.statistics
     values = [*ALWAYS, *job.scores]

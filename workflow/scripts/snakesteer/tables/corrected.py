@@ -55,7 +55,18 @@ class Correction:
 
     def columns(self, name: str) -> dict[str, Any]:
         """`…_labels`; the `…_bias`, and the `…_error`, the mean of people's rating less the judge's
-        without its sign, each with Student's interval over prompts."""
+        without its sign, each with Student's interval over prompts.
+
+        Columns:
+            SCORE_corrected, SCORE_corrected_low, SCORE_corrected_high (number, only with ratings by
+                people): The judge's mean plus `SCORE_bias`, on the judge's scale, with Student's
+                interval over prompts.
+            SCORE_labels (as tables.agreement.Agreement.columns)
+            SCORE_bias, SCORE_bias_low, SCORE_bias_high (number, only with ratings by people): Mean
+                of people's rating minus the judge's, with Student's interval over prompts.
+            SCORE_error, SCORE_error_low, SCORE_error_high (number, only with ratings by people):
+                Mean absolute difference of both ratings, with Student's interval over prompts.
+        """
         columns: dict[str, Any] = {f"{name}_labels": len(self.texts)}
         differences, width = self.texts["label"] - self.texts["rating"], self.most - self.least
         for part, values, least in (

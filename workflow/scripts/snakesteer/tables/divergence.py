@@ -40,6 +40,17 @@ def table(
     between coefficients. With resampled vectors there is one over these as well, in further columns
     (`kl_vector_low`, `kl_vector_high`). Where injections are draws, `kl` and `kl_p95` have their
     mean and range over these in rows behind (`draws.with_means`).
+
+    Columns, a row for each injection, coefficient and source:
+        sweep, vector, layer, coefficient, source
+        samples (whole number): Documents or questions read.
+        kl, kl_low, kl_high (number): Mean KL divergence of the next token, KL(unsteered ‖ steered),
+            in nats, with a bootstrap interval over samples. 0 for the unsteered model.
+        kl_p95 (number): 95th percentile of the samples' divergences, in nats.
+        unsteered
+        …_vector_low, …_vector_high
+        draw, source_layer, source_position, draws
+        …_min, …_max
     """
     assert job.statistics
     parts = []

@@ -41,6 +41,18 @@ def table(
     Means have Student's 95 % intervals. With resampled vectors there is one over these as well, in
     further columns (`…_vector_low`, `…_vector_high`). Where injections are draws, means have their
     mean and range over these in rows behind (`draws.with_means`).
+
+    Columns, a row for each injection, coefficient and source:
+        sweep, vector, layer, coefficient, source
+        samples (whole number): Documents or questions read.
+        log_odds, log_odds_low, log_odds_high (number): Mean log-odds that the first token of the
+            answer is in the set, in nats, with Student's interval.
+        probability, probability_low, probability_high (number): Mean probability of the tokens of
+            the set together, with Student's interval.
+        unsteered
+        …_vector_low, …_vector_high
+        draw, source_layer, source_position, draws
+        …_min, …_max
     """
     parts = []
     for injected, own, again in by_injection(job, raw, resampled):

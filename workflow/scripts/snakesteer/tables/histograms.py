@@ -14,6 +14,13 @@ def histogram(name: str, array: np.ndarray, layers: Iterable[int], bins: int) ->
     """Counts of `array` [n_layers, hidden] at some layers, in equal bins over each layer's range.
 
     A row per layer and bin (columns `HISTOGRAM_COLUMNS`).
+
+    Columns, a row for each layer and bin:
+        name (text): The activations or the vector.
+        layer (whole number): The layer, from 0.
+        bin (whole number): The bin's number, from 0.
+        low, high (number): The ends of the bin.
+        count (whole number): Hidden dimensions whose value lies in it.
     """
     rows = []
     for layer in layers:

@@ -69,6 +69,36 @@ def table(
 
     Beside the columns of `skill_table` it has `PERPLEXITY`: e to the `nll`, with the interval of
     the same bootstrap.
+
+    Columns, a row for each injection, coefficient and corpus:
+        sweep, vector, layer, coefficient, corpus
+        role (text): `target` for the first corpus of the measure, which the vector steers away
+            from, else `other`.
+        documents (whole number): Documents evaluated.
+        tokens (whole number): Tokens whose prediction counts, in all documents.
+        top1, top1_low, top1_high (number): Share of tokens that are the most likely prediction,
+            with a bootstrap interval over documents.
+        relative_top1, relative_top1_low, relative_top1_high (number): `top1` divided by that of the
+            unsteered model on the same documents. Empty where the unsteered model has 0.
+        top10, top10_low, top10_high (number): Share of tokens among the ten most likely
+            predictions, with a bootstrap interval over documents.
+        relative_top10, relative_top10_low, relative_top10_high (number): `top10` divided by that of
+            the unsteered model, likewise.
+        kept_top1, kept_top1_low, kept_top1_high (number): `top1` over rarer tokens only: those that
+            the measure's `skip` and `skip_tokens` keep.
+        relative_kept_top1, relative_kept_top1_low, relative_kept_top1_high (number): `kept_top1`
+            divided by that of the unsteered model, likewise.
+        kept_top10, kept_top10_low, kept_top10_high (number): `top10` over these rarer tokens.
+        relative_kept_top10, relative_kept_top10_low, relative_kept_top10_high (number):
+            `kept_top10` divided by that of the unsteered model, likewise.
+        nll (number): Mean loss per token, in nats.
+        unsteered
+        …_vector_low, …_vector_high
+        draw, source_layer, source_position
+        perplexity, perplexity_low, perplexity_high (number): e to the power of `nll`, with the same
+            bootstrap interval.
+        draws
+        …_min, …_max
     """
     curves = [
         Curve(injected.what, injected.layer, own, again, injected.columns)

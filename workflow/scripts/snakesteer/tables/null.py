@@ -87,6 +87,29 @@ def against_control(
 
     `tables` are those of the sweep and of its controls. Raises StudyError where no effect has draws
     at its layer and coefficient.
+
+    Columns, a row for each effect and control:
+        sweep
+        quantity (text): `slope` for the mean slope of the questions, else the column of the sweep's
+            table.
+        vector, layer
+        coefficient (number): The coefficient of the effect. Empty for slopes.
+        source
+        control (text): The control that is drawn several times.
+        effect (number): The mean slope, or the column's value minus the unsteered one.
+        draws (whole number): Draws of the control.
+        band_mean, band_low, band_high (number): Mean, least and greatest effect of the draws.
+        difference, difference_low, difference_high (number): `effect` minus `band_mean`, with an
+            interval that covers both the items and the draws. The ends are empty where the effect
+            has no interval.
+        interval (text): `paired` if the interval compares question by question, else `independent`.
+        rank (whole number): Place of the effect among itself and the draws, 1 for the greatest.
+        p (number): Two-sided p-value of that rank. Empty with fewer than 19 draws.
+        p_holm, p_bh (number): `p` corrected by Holm, and by Benjamini and Hochberg. `p_holm` is
+            empty where the number of draws cannot reach 0.05.
+        tests (whole number): Tests in the family of the correction, 0 without a p.
+        test (text): The name of the test. Empty text without a p.
+        source_layer, source_position, category
     """
     found: list[dict[str, object]] = []
     left_out: list[str] = []

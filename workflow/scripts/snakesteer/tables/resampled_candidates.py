@@ -88,6 +88,49 @@ def told(
     The choice gets `resamples`: None, or how many (`resamples`), their `seed`, the share of the
     chosen one (`chosen`), that in which none was left (`none`), and the `shares` of all that were
     ever taken, most often first.
+
+    Columns of candidates, a row for each candidate, first the one that ties go to:
+        sweep (as tables)
+        vector (as tables)
+        layer (whole number): The layer, from 0, that the vector is read at.
+        position (whole number): The position that the vector is read at; -1 is the last token.
+            Empty for a vector of one position.
+        coefficient (as tables)
+        best (number): The score that decides.
+        limit … (number, only with limits): The score of each limit, from `limit 0`, as the limit
+            compares it.
+        dose (number, only where doses decide ties): Magnitude of the coefficient times the vector's
+            norm at that layer.
+        left_out (text): The condition that leaves the candidate out. Empty text for none.
+        chosen (true or false): Whether this candidate is chosen.
+        share (number): Share of the resamples in which the rule chooses it. Empty without
+            resamples.
+
+    Keys of choice:
+        rule (text): The rule in words.
+        chosen.sweep (text, only with several sweeps): The sweep of the chosen candidate.
+        chosen.vector (text): Its vector.
+        chosen.layer (whole number): The layer, from 0, that the vector is read at.
+        chosen.position (whole number): The position that the vector is read at, or null.
+        chosen.coefficient (number): Its coefficient.
+        chosen.dose (number, only where doses decide ties): Magnitude of the coefficient times the
+            vector's norm at that layer.
+        chosen.scores (list): Each score with its `table`, `column`, `source` and `value`, first the
+            one that decides. A limit relative to the unsteered value has `relative`, too.
+        candidates (whole number): Candidates before any is left out.
+        left_out (list): Each `condition` in order, and how many `candidates` it leaves out.
+        layers_below (whole number): The first layer that is left out, or null.
+        between (list of numbers): The coefficient that is chosen and the better one of its
+            neighbours on the same curve, ascending.
+        resamples (null, only without resamples): Null where the choice has no resamples.
+        resamples.resamples (whole number, only with resamples): How many resamples were drawn.
+        resamples.seed (whole number, only with resamples): Their seed.
+        resamples.chosen (number, only with resamples): Share of the resamples in which the same
+            candidate is chosen.
+        resamples.none (number, only with resamples): Share of the resamples in which no candidate
+            is left.
+        resamples.shares (list, only with resamples): Each candidate that is ever chosen, with its
+            `share`, most often first.
     """
     listed = candidates.assign(left_out=reason_left_out(rule, candidates))
     own = choice["chosen"]

@@ -97,6 +97,41 @@ class Scorecard:
     Differences are the first set minus the one it is compared with; intervals are 95 %. `within`
     says whether a pair or a curve agrees, and is empty where that is unknown. `interval` says
     whether that of the difference is over the same items in both, "paired", or "independent".
+
+    Columns of pairs, a row for each point that both curves have:
+        sweep, against (text): The first table, and the one that it is compared with.
+        kind (text): What is compared: `skill` (accuracies), `losses`, `candidates`, or the `kind`
+            of a sweep of answers.
+        curve (text): The curve: layer, corpus, behaviour, category, vector or position, whichever
+            differ.
+        quantity (text): What the values are: `matching score`, `target` or `other` with the corpus,
+            or the name of the column.
+        point (text): What was done at the point where the coefficient does not tell: a direction,
+            or a layer. Else empty text.
+        coefficient, coefficient_against (number): The coefficients of both.
+        value, low, high (number): The value in the first table, with its interval.
+        value_against, low_against, high_against (number): The value in the other table, with its
+            interval.
+        difference, difference_low, difference_high (number): `value` minus `value_against`, with an
+            interval where both have one.
+        within (true or false): Whether the difference can be 0. Empty without an interval.
+        interval (text): `paired` if the interval of the difference is over the same items in both,
+            else `independent`.
+
+    Columns of curves, a row for each curve that both tables have:
+        sweep, against, kind, curve (as tables.scorecard.Scorecard.pairs)
+        pairs (whole number): Points that both curves have.
+        outside (whole number): Points whose difference is not 0 within its interval.
+        statistic (text): What `value` is: a mean of the quantity, or the area between the curve and
+            the diagonal of a trade-off.
+        value, value_against (number): The statistic of both.
+        difference, difference_low, difference_high (number): `value` minus `value_against`, with an
+            interval where points have one.
+        rank_agreement (number): Spearman's rank correlation of both over the points. Empty where
+            one side is constant.
+        within (true or false): Whether the curves agree. Empty without intervals.
+        verdict (text): The comparison in words.
+        interval (as tables.scorecard.Scorecard.pairs)
     """
 
     pairs: pd.DataFrame

@@ -72,7 +72,46 @@ class EffectsJob:
 @dataclass(frozen=True)
 class Effects:
     """`items`, a row for each question (columns `ITEM_COLUMNS`), and `slopes`, what they are on the
-    whole (`SLOPE_COLUMNS`); both with those of `READ` behind where injections have them."""
+    whole (`SLOPE_COLUMNS`); both with those of `READ` behind where injections have them.
+
+    Columns of items, a row for each injection and question:
+        sweep, kind, vector, layer, behaviour, split
+        question (text): The question's id.
+        answer (text): The matching answer, a letter or word without brackets. Empty text for longer
+            answers.
+        first (text): Which option the question offers first: `matching`, `other`, or empty text
+            where that is unknown.
+        coefficients (text): The coefficients that the slope is over, ascending, with commas between
+            them.
+        slope (number): Least-squares slope of the question's propensity over the coefficient, in
+            nats per unit of the coefficient. Empty with fewer than two coefficients.
+        slope_half, slope_other_half (number): The same over each half of the coefficients. Empty
+            with fewer than four coefficients.
+        unsteered (number): The question's propensity without steering, in nats. Empty where the
+            sweep has no such point.
+        draw, source_layer, source_position
+
+    Columns of slopes, a row for each injection and group of questions:
+        sweep, kind, vector, layer, behaviour, split
+        by (text): What groups the questions: `all`, `answer` or `first`.
+        of (text): The group: an answer, or which option is first. Empty text for `all`.
+        items (whole number): Questions in the group.
+        coefficients (as tables.slopes.Effects.items)
+        mean, mean_low, mean_high (number): Mean slope of the questions, with Student's interval, in
+            nats per unit of the coefficient.
+        anti (whole number): Questions whose slope is below 0.
+        anti_share, anti_share_low, anti_share_high (number): `anti` divided by `items`, with
+            Wilson's interval.
+        halves_correlation (number): Correlation, over questions, of `slope_half` and
+            `slope_other_half`. Only in rows of all questions, and empty where a half has no slopes.
+        reliability (number): Reliability by Spearman and Brown from that correlation. Empty where
+            the correlation is negative or empty.
+        halves (text): The coefficients of both halves, and the seed that drew them. Empty where
+            there are no halves.
+        balanced (true or false): Whether every answer and order of options counts the same in the
+            mean.
+        draw, source_layer, source_position
+    """
 
     items: pd.DataFrame
     slopes: pd.DataFrame

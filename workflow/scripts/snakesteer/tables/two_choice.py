@@ -76,6 +76,33 @@ def table(
 ) -> pd.DataFrame:
     """The table of a sweep, from the raw tables of its jobs and, if it has any, those with
     resamples of their vectors.
+
+    Columns, a row for each injection, coefficient and behaviour:
+        sweep, kind, vector, layer
+        direction (text): `add` or `subtract`, by the sign of the coefficient, or in combined
+            steering by that of the vectors. `default` for the unsteered model.
+        combine (text): `mean` or `sum` of the vectors in combined steering, else empty text.
+        weighted (true or false): Whether the vectors are weighted by the chosen multipliers, in
+            combined steering.
+        coefficient, behaviour, split
+        questions (whole number): Questions asked.
+        matches (number): Answers that match the behaviour. A mean in a row of means over draws.
+        faulty (number): Answers that are neither of the two choices. A mean in a row of means over
+            draws.
+        score, score_low, score_high (number): The matching score, `matches` divided by `questions`,
+            with Wilson's interval.
+        majority (number): Share of the most frequent answer.
+        collapsed (true or false): Whether `majority` exceeds the share that counts as mode
+            collapse, 0.95 unless the study sets another.
+        propensity, propensity_low, propensity_high (number): Mean logit of the matching answer
+            minus that of the other, in nats, with Student's interval.
+        choice_mass (number): Mean probability of both answers together.
+        unsteered, category
+        probability, probability_low, probability_high (number): Mean probability of the matching
+            answer among both, or among the letters that the measure names, with Student's interval.
+        …_vector_low, …_vector_high
+        draw, source_layer, source_position, draws
+        …_min, …_max
     """
     assert job.split
     parts = []

@@ -25,6 +25,26 @@ def of_layers(vector: np.ndarray, samples: ByRole, positions: Positions = None) 
     of the middle between the classes' means. Of pairs `explained_squares` is the share of the
     differences' squares along it, and `explained_variance` that of their variance. None stands for
     what the samples do not have, and for a layer of zeros.
+
+    Columns, a row for each vector, layer, and position where it has several:
+        vector (as tables)
+        method (text): The method that made the vector.
+        model (text): The model whose activations it is made of.
+        layer (whole number): The layer, from 0.
+        norm (number): Length of the vector.
+        accuracy (number): Share of the samples behind the vector that lie, along it, on their
+            class's side of the middle between both means. Empty without two classes.
+        explained_squares (number): Share of the squares of the pairs' differences along the vector.
+            Empty without pairs.
+        explained_variance (number): Share of the variance of the pairs' differences along the
+            vector. Empty without pairs.
+        activation_norm (number): Mean length of the activations that the vector is made of. Empty
+            without activations.
+        position (whole number, only with vectors read at several positions): The position; -1 is
+            the last token.
+        draws (whole number, only with a control that is drawn several times): How many draws the
+            row is the mean of.
+        …_min, …_max
     """
     if positions is not None:
         for place, position in enumerate(positions):
@@ -107,6 +127,16 @@ def cosines(
     position is one, named in `position` and `other_position`. Those that are `drawn` several times
     have an axis of draws before these: of every draw with every one of the other, or with itself at
     another position, `cosine` is the mean, and `cosine_min` and `cosine_max` the range.
+
+    Columns, a row for each two vectors of one model and each layer:
+        vector (as tables)
+        other (text): The other vector.
+        position, other_position (whole number, only with vectors read at several positions): The
+            positions that they are read at; -1 is the last token.
+        layer (whole number): The layer, from 0.
+        cosine (number): Cosine of the angle between both. Empty where one is zero.
+        cosine_min, cosine_max (number, only with a control that is drawn several times): The least
+            and the greatest cosine of the draws, of which `cosine` is the mean.
     """
     named: list[tuple[str, int | None, np.ndarray]] = []
     for name, vector in vectors.items():

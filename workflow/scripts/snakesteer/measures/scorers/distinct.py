@@ -1,5 +1,10 @@
 """How varied a text's words are: distinct words over all words, and the same of pairs of words
-(distinct-1 and distinct-2, Li et al. 2016)."""
+(distinct-1 and distinct-2, Li et al. 2016).
+
+Columns:
+    SCORE (number): Different words divided by all words of a text.
+    SCORE_pairs (number): Different pairs of neighbouring words divided by all pairs.
+"""
 
 from __future__ import annotations
 

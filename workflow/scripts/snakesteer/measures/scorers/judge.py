@@ -3,6 +3,9 @@
 The rating is the number that the model answers with, or the expectation over the probabilities of
 all numbers as its first token (as G-Eval of Liu et al. 2023 has it). An answer that is no rating is
 missing.
+
+Columns:
+    SCORE (number): The judge's rating, between the `least` and the `most` of the score.
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""How long a text is: its tokens, without the end token, and its words and characters."""
+"""How long a text is: its tokens, without the end token, and its words and characters.
+
+Columns:
+    SCORE (number): Tokens of a text, without the end token.
+    SCORE_words (number): Words of a text.
+    SCORE_characters (number): Characters of a text.
+"""
 
 from __future__ import annotations
 

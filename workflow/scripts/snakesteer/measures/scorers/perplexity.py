@@ -1,5 +1,10 @@
 """How likely a text is to the unsteered model, behind its prompt: low where it reads as the model's
-own."""
+own.
+
+Columns:
+    SCORE (number): Perplexity of a text behind its prompt, to the unsteered model.
+    SCORE_nll (number): Its mean loss per token, in nats.
+"""
 
 from __future__ import annotations
 

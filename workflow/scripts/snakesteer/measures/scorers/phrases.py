@@ -1,4 +1,8 @@
-"""Whether a text has any of some phrases: its mean is the share of texts that have."""
+"""Whether a text has any of some phrases: its mean is the share of texts that have.
+
+Columns:
+    SCORE (number): 1 for a text with any of the phrases, else 0. The mean is a share of texts.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,11 @@
 
 The share of repeated n-grams is rep-n of Welleck et al. (2020, "Neural text generation with
 unlikelihood training"): 1 - distinct n-grams / n-grams.
+
+Columns:
+    SCORE (number): Share of a text's n-grams of tokens that repeat one before, from 0 to 1.
+    SCORE_compression (number): Bytes of a text divided by the bytes of its zlib compression. It
+        grows with repetition.
 """
 
 from __future__ import annotations
