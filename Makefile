@@ -8,7 +8,8 @@
 # make test-long   the tests that take minutes: simulations, the shipped models, a study of new plugins
 # make test-slurm  the tests on a Slurm of one node, started for them and stopped afterwards
 # make check       format, lint, types, order of rooms, workflow
-# make docs        regenerate the reference of the study file from the schema
+# make docs        regenerate the reference of the study file, and the page of tables, from the code
+# make site        build the documentation site under build/
 # make models      train the two shipped models again, then copy them to resources/models/
 # make published   regenerate the shipped tables of PAPER's published results from SOURCE, a folder or
 #                  an address; a table that would lose results is kept

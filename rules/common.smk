@@ -28,6 +28,7 @@ with missing.standing_in():
     from snakesteer.plan.changes import changes
     from snakesteer.plan.closing_notes import notes, reasons, say_last
     from snakesteer.plan.plan import Plan
+    from snakesteer.plan.products import RANKED
     from snakesteer.plan.resources import Site
     from snakesteer.storage.files import check_writable, write_json
     from snakesteer.storage.other_versions import other_versions
@@ -99,6 +100,9 @@ TABLES += [
     PLAN.path("effects", f"{name}.{of}.parquet")
     for of, names in (("items", PLAN.slopes), ("slopes", PLAN.slopes), ("control", PLAN.controls))
     for name in names
+]
+TABLES += [
+    PLAN.path("rankings", f"{name}.{of}.parquet") for name in PLAN.rankings for of in RANKED
 ]
 
 # What was run is told from its files, which Snakemake alone cannot read.

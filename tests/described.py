@@ -101,7 +101,9 @@ def places_of(path: Path) -> Iterator[str]:
     """Where the columns of a file are described; nowhere for a file that is no table."""
     folder, name = path.parent.name, path.name
     if path.suffix == ".json":
-        if folder == "choices":
+        if folder == "choices" and "each" in json.loads(path.read_text()):
+            yield "sweeps.matched.at_equal_kl.choice"
+        elif folder == "choices":
             candidates = path.with_suffix(".parquet").is_file()
             yield (
                 "tables.resampled_candidates.told.choice" if candidates else "sweeps.choices.choose"
@@ -145,6 +147,10 @@ def _places_of_kind(path: Path, described: Mapping[str, Any]) -> Iterator[str]:
         yield f"papers.{settings['reader']}.table"
     elif kind == "slopes":
         yield f"tables.slopes.Effects.{path.stem.rsplit('.', 1)[1]}"
+    elif kind == "ranking":
+        yield f"tables.ranking.Ranked.{path.stem.rsplit('.', 1)[1]}"
+    elif kind == "candidate" and "at_kl" in settings:
+        yield "sweeps.matched.at_equal_kl.curves"
     elif kind == "sweep":
         yield "sweeps.runner.run"
         for measure in dict.fromkeys(each["measure"] for each in settings["measures"]):

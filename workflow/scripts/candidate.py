@@ -16,6 +16,7 @@ from snakesteer.storage.files import (
 )
 from snakesteer.storage.provenance import provenance
 from snakesteer.sweeps.candidates import chosen, gathered
+from snakesteer.sweeps.matched import at_equal_kl
 from snakesteer.tables.candidates import CandidateJob, Scored
 from snakesteer.tables.job import TableJob
 from snakesteer.tables.resampled_candidates import resampled, told
@@ -47,17 +48,20 @@ with job(snakemake, "choices"):
             of = read(getattr(plugin, "Job", TableJob), table.own).of_chosen(choices)
             tables[table.name] = plugin.table(of, raw, [])
             own[table.name] = (of, raw)
-    norms = {}
+    norms, values = {}, None
     for name, path in zip(asked.vectors, snakemake.input.get("vectors", []), strict=True):
         positions = read_provenance(path).get("positions")
         norms[name] = norms_by_place(read_tensors(path)["vector"], positions)
-    candidates = gathered(tables, asked.rule, norms or None)
-    choice = chosen(asked.rule, candidates)
-    values = None
-    if asked.resampled:
-        values = resampled(asked.rule, candidates, own, asked.resampled)
-    listed, said = told(asked.rule, candidates, choice, values, asked.resampled)
-    write_json(snakemake.output[0], choice | said)
+    if asked.dose and asked.at_kl:
+        listed, choice = at_equal_kl(tables, asked.best, asked.lowest, asked.dose, asked.at_kl)
+    else:
+        candidates = gathered(tables, asked.rule, norms or None)
+        choice = chosen(asked.rule, candidates)
+        if asked.resampled:
+            values = resampled(asked.rule, candidates, own, asked.resampled)
+        listed, said = told(asked.rule, candidates, choice, values, asked.resampled)
+        choice |= said
+    write_json(snakemake.output[0], choice)
     write_table(
         snakemake.output[1],
         pa.Table.from_pandas(listed, preserve_index=False),

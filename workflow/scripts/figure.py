@@ -14,6 +14,7 @@ with job(snakemake):
         snakemake.input.get("described", []),
         snakemake.input.get("choice", []),
         snakemake.input.get("effects", []),
+        snakemake.input.get("ranking", []),
     )
     stem = Path(snakemake.output.pdf).with_suffix("")
     draw_figure(settings["kind"], inputs, settings, stem)

@@ -23,6 +23,11 @@ def t_quantile(freedom: int, confidence: float = 0.95) -> float:
     return math.sqrt(freedom) * math.tan(low)
 
 
+def t_p_value(t: float, freedom: int) -> float:
+    """P(|T| >= |t|) for Student's T with `freedom` >= 1 degrees."""
+    return 1 - _share_within(math.atan(abs(t) / math.sqrt(freedom)), freedom)
+
+
 def _share_within(angle: float, freedom: int) -> float:
     """P(|T| <= sqrt(freedom) tan(angle)): Abramowitz and Stegun, 26.7.3 and 26.7.4."""
     odd = freedom % 2

@@ -36,6 +36,7 @@ class Inputs:
     and `drawn` of those with draws the rows of each by itself.
     `effects` are tables of slopes of questions by what they are, "items", "slopes" and, if there
     are controls, "control" (`tables.slopes`, `tables.null`).
+    `ranking` are the tables of a ranking, "arms", "pairs" and "vectors" (`tables.ranking`).
     `chosen` is a choice among candidates (`sweeps.candidates.chosen`), `candidates` are all of them
     (`tables.resampled_candidates.told`).
     `absent` says what is missing of published results, `unqualified` where a multiplier was chosen
@@ -50,6 +51,7 @@ class Inputs:
     cosines: pd.DataFrame | None = None
     tables: Sequence[pd.DataFrame] = ()
     effects: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    ranking: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     drawn: Sequence[pd.DataFrame] = ()
     chosen: Mapping[str, Any] | None = None
     candidates: pd.DataFrame | None = None
@@ -80,10 +82,11 @@ def read_inputs(
     described: Sequence[str] = (),
     choice: Sequence[str] = (),
     effects: Sequence[str] = (),
+    ranking: Sequence[str] = (),
 ) -> Inputs:
     """The inputs of a figure from files: of tables of any kind, of its arrays by name, of the two
-    tables of vectors in numbers, of a choice among candidates, behind which these stand, and of the
-    tables of effects.
+    tables of vectors in numbers, of a choice among candidates, behind which these stand, of the
+    tables of effects, and of those of a ranking.
 
     `intervals`: see `vector_intervals.with_intervals`. What was drawn several times has the range
     of its draws in their place, and how many in the column `draws`. A table without rows is one
@@ -106,6 +109,7 @@ def read_inputs(
         vectors=vectors,
         cosines=cosines,
         effects={_what(path): without_draws(read_table(path).to_pandas()) for path in effects},
+        ranking={_what(path): read_table(path).to_pandas() for path in ranking},
         chosen=next(map(read_json, choice[:1]), None),
         candidates=next((read_table(path).to_pandas() for path in choice[1:]), None),
         absent=list(
@@ -118,7 +122,7 @@ def read_inputs(
 
 
 def _what(path: str) -> str:
-    """What a table of effects is of: the word before the ending of its name."""
+    """What a table of effects, or of a ranking, is of: the word before the ending of its name."""
     return Path(path).suffixes[-2].removeprefix(".")
 
 

@@ -99,6 +99,7 @@ def _products(plan: Plan) -> dict[str, dict[str, list[str]]]:
         "study_published": of("tables", "parquet", plan.published),
         "slopes": of("effects", "slopes.parquet", plan.slopes),
         "control": of("effects", "control.parquet", plan.controls),
+        "ranking": of("rankings", "arms.parquet", plan.rankings),
         "figure": of("figures", "pdf", plan.figures),
         "scorecard": of("scorecards", "parquet", plan.scorecards),
     }

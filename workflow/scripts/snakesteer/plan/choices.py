@@ -15,7 +15,7 @@ from snakesteer.plan.models import layers
 from snakesteer.plan.sweeps import sweep_jobs, tabled
 from snakesteer.plan.vectors import vector
 from snakesteer.study.candidates import column, scores
-from snakesteer.study.choices import Best, Bound, CandidateChoice
+from snakesteer.study.choices import AtKl, Best, Bound, CandidateChoice
 from snakesteer.study.tables import Table
 from snakesteer.sweeps.candidates import Score
 from snakesteer.sweeps.job import ADD
@@ -45,6 +45,8 @@ def candidate(graph: Graph, name: str) -> Artefact:
         before |= dict.fromkeys(tabled(graph, scored.name).choices if scored.own else ())
     inputs["choices"] = [candidate(graph, each) for each in before]
     inputs["vectors"] = [vector(graph, each) for each in added]
+    if choice.at_kl:
+        statistics, added = None, []
     job = CandidateJob(
         tables=tuple(tables.values()),
         best=_score(graph, choice.best),
@@ -55,6 +57,8 @@ def candidate(graph: Graph, name: str) -> Artefact:
         statistics=statistics,
         vectors=tuple(added),
         choices=tuple(before),
+        dose=_score(graph, choice.at_kl) if choice.at_kl else None,
+        at_kl=choice.at_kl.kl if choice.at_kl else None,
     )
     given = {role: made for role, made in inputs.items() if made}
     return graph.make("candidate", name, plain(job), given)
@@ -79,10 +83,10 @@ def _entry(graph: Graph, name: str) -> CandidateChoice:
     return choice
 
 
-def _score(graph: Graph, given: Best | Bound) -> Score:
+def _score(graph: Graph, given: Best | Bound | AtKl) -> Score:
     table, *further = given.tables
     of = column(graph.study, given)
-    if isinstance(given, Best):
+    if not isinstance(given, Bound):
         return Score(table, of, given.source, further=tuple(further))
     bounds = (given.at_most, given.at_least)
     return Score(table, of, given.source, *bounds, tuple(further), given.relative)

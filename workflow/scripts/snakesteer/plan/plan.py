@@ -32,10 +32,10 @@ class Plan:
 
     `vectors`, `sweeps`, `resampled_sweeps`, `samples` and `candidates` (choices among these) are
     cached artefacts by the name of their entry, `tables`, `published`, `figures` and `scorecards`
-    what is made of them, and so are `slopes` and `controls`, of entries of `effects`. `texts` are
-    the tables of texts, which have a page; `study_vectors` are the vectors with the draws of
-    controls, which are named NAME-draws. `exported_files` and
-    `exported_folders` are what vectors are exported as, by entry and name of the file or folder.
+    what is made of them, and so are `slopes` and `controls`, of entries of `effects`, and
+    `rankings`. `texts` are the tables of texts, which have a page; `study_vectors` are the vectors
+    with the draws of controls, which are named NAME-draws. `exported_files` and `exported_folders`
+    are what vectors are exported as, by entry and name of the file or folder.
     """
 
     def __init__(self, study: schema.Study, repository: Path) -> None:
@@ -84,6 +84,7 @@ class Plan:
             for name, entry in study.effects.items()
             if controls_of(study, entry)
         }
+        self.rankings = {name: products.ranking(graph, name) for name in study.rankings}
         self.figures = {name: products.figure(graph, name) for name in study.figures}
         self.scorecards = {name: products.scorecard(graph, name) for name in study.scorecards}
 

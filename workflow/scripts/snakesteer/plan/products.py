@@ -21,9 +21,11 @@ from snakesteer.study.measures import Choice, TwoChoice
 from snakesteer.study.tables import Table
 from snakesteer.study.vectors import ControlVector
 from snakesteer.tables.null import NullJob
+from snakesteer.tables.ranking import RankingJob
 from snakesteer.tables.slopes import EffectsJob
 
 DESCRIBED = ("vectors.csv", "cosines.csv")
+RANKED = ("arms", "pairs", "vectors")
 
 
 def table(graph: Graph, name: str) -> Product:
@@ -78,6 +80,27 @@ def control(graph: Graph, name: str) -> Product:
     if has_slopes(graph.study, entry):
         inputs["effects"] = effects_paths(graph, name)
     return Product(name, plain(job), inputs)
+
+
+def ranking(graph: Graph, name: str) -> Product:
+    """Arms ranked, from the sweeps that they stand in."""
+    entry = graph.study.rankings[name]
+    jobs = tuple(tabled(graph, table) for table in entry.sweeps)
+    arms = {arm: tuple(vectors) for arm, vectors in entry.arms.items()}
+    choices = dict.fromkeys(choice for job in jobs for choice in job.choices)
+    inputs = {
+        "sweeps": [
+            made for table in entry.sweeps for made in sweep_jobs(graph, table.split(".")[0])
+        ],
+        "candidates": [candidate(graph, choice) for choice in choices],
+    }
+    paths = {role: tuple(one.paths[0] for one in made) for role, made in inputs.items() if made}
+    return Product(name, plain(RankingJob(jobs, arms)), paths)
+
+
+def ranking_paths(graph: Graph, name: str) -> tuple[str, ...]:
+    """The tables of an entry of `rankings`: of arms, pairs and vectors."""
+    return tuple(graph.path("rankings", f"{name}.{of}.parquet") for of in RANKED)
 
 
 def effects_paths(graph: Graph, name: str) -> tuple[str, ...]:
@@ -135,6 +158,7 @@ def figure(graph: Graph, name: str) -> Product:
         "described": tuple(map(graph.path, DESCRIBED)) if figure.reads_lengths(study) else (),
         "choice": tuple(candidate(graph, figure.marks).paths) if figure.marks else (),
         "effects": _effects_of(graph, figure.shown_effects) if figure.shown_effects else (),
+        "ranking": ranking_paths(graph, figure.shown_ranking) if figure.shown_ranking else (),
     }
     return Product(
         name,

@@ -20,6 +20,7 @@ from snakesteer.plan.measured import measured
 from snakesteer.plan.models import layer_sets, model, running, transfer
 from snakesteer.plan.resources import most_tokens
 from snakesteer.plan.vectors import drawn_vectors, resampled_vectors, vector
+from snakesteer.study.choices import CandidateChoice
 from snakesteer.study.coefficients import Chosen, Magnitudes, Range, Refined, coefficients
 from snakesteer.study.designs import ChosenDesign, OwnDesign, plain_positions
 from snakesteer.study.measures import Continuation, TwoChoice
@@ -175,13 +176,15 @@ def _of_candidates(
 ) -> Iterator[Injected]:
     """An injection for each candidate of a choice, as it was measured, of which a job injects the
     one that is chosen, with the coefficients given; or in its place other vectors."""
+    entry = graph.study.choices[choice]
+    each = isinstance(entry, CandidateChoice) and entry.at_kl is not None
     for name, searched in graph.study.searched(choice).items():
         (unsteered,) = {design.unsteered_at_0 for design in graph.study.designs_of(searched)}
         own, taken = _along(given, 0.0 if unsteered else None)
         for job in specified(graph, name):
             for injected in job.injections:
                 (part,) = injected.parts
-                of = candidate_of(choice, name, part)
+                of = replace(candidate_of(choice, name, part), each=each)
                 for named in vectors or [part.vector]:
                     placed = replace(part, vector=named)
                     if not graph.study.positions_of(named):

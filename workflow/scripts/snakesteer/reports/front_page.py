@@ -183,9 +183,12 @@ def _nearest(name: str, vectors: Mapping[str, np.ndarray], layer: int) -> str:
 
 def chosen_in(choice: Mapping[str, Any]) -> dict[str, str]:
     """What a choice has for each vector: layers and multipliers, or the one candidate."""
-    if "chosen" in choice:
-        best = choice["chosen"]
-        return {best["vector"]: f"layer {best['layer']}, {coefficient_label(best['coefficient'])}"}
+    taken = choice.get("each") or ([choice["chosen"]] if "chosen" in choice else [])
+    if taken:
+        return {
+            best["vector"]: f"layer {best['layer']}, {coefficient_label(best['coefficient'])}"
+            for best in taken
+        }
     found = {}
     for vector, layers in choice["multipliers"].items():
         best = choice.get("layers", {}).get(vector, next(iter(layers)))

@@ -108,11 +108,22 @@ GROUPS = (
         ),
     ),
     Group(
+        "Rankings",
+        "They lie in `results/STUDY/rankings/`.",
+        (
+            ("RANKING.arms.parquet", "tables.ranking.Ranked.arms"),
+            ("RANKING.pairs.parquet", "tables.ranking.Ranked.pairs"),
+            ("RANKING.vectors.parquet", "tables.ranking.Ranked.vectors"),
+        ),
+    ),
+    Group(
         "Choices",
         "Candidates lie in `results/STUDY/choices/`, multipliers in `results/cache/choices/`.",
         (
             ("CHOICE.parquet", "tables.resampled_candidates.told.candidates"),
             ("CHOICE.json", "tables.resampled_candidates.told.choice"),
+            ("CHOICE.parquet at equal KL", "sweeps.matched.at_equal_kl.curves"),
+            ("CHOICE.json at equal KL", "sweeps.matched.at_equal_kl.choice"),
             ("Multipliers", "sweeps.choices.choose"),
         ),
     ),

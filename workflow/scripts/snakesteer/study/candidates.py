@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from snakesteer.core.errors import StudyError
 from snakesteer.engine.operator_files import needs_direction
 from snakesteer.study.activations import Several
-from snakesteer.study.choices import Best, Bound, CandidateChoice, Choice
+from snakesteer.study.choices import AtKl, Best, Bound, CandidateChoice, Choice
+from snakesteer.study.coefficients import Refined
 from snakesteer.study.designs import AloneDesign
 from snakesteer.study.figures import columns_of, on_several
 from snakesteer.study.published import PublishedSweep
@@ -20,18 +21,21 @@ from snakesteer.study.tables import Table
 from snakesteer.study.vectors import ChosenVector, ControlVector, Scale
 from snakesteer.sweeps.candidates import COUNTED
 
+Scored = Best | Bound | AtKl
 # Kinds of steering in which a row is of several vectors, or its coefficient chosen before.
 OTHERS = ("single", "combined", "simultaneous")
 
 
-def scores(choice: CandidateChoice) -> Iterator[tuple[str, Best | Bound]]:
+def scores(choice: CandidateChoice) -> Iterator[tuple[str, Scored]]:
     """The scores of a choice, with the fields that they stand in."""
     yield "best", choice.best
     for place, limit in enumerate(choice.limits):
         yield f"limits.{place}", limit
+    if choice.at_kl:
+        yield "at_kl", choice.at_kl
 
 
-def column(study: Study, score: Best | Bound) -> str:
+def column(study: Study, score: Scored) -> str:
     """The column of a score, the main one of its measure unless another is named."""
     return score.column or next(iter(columns_of(study.table(score.tables[0]))))
 
@@ -65,12 +69,17 @@ def check_choice(study: Study, entry: str, choice: CandidateChoice) -> None:
                 f"{entry}.best names two tables of sweeps.{sweep}, of which each candidate has one "
                 "score; name one of them."
             )
+    if choice.at_kl and choice.at_kl.table.split(".")[0] not in sweeps:
+        raise StudyError(
+            f"{entry}.at_kl names sweeps.{choice.at_kl.table}, another sweep than that of best "
+            f"({sweeps[0]}); measure the divergence there, and name that table."
+        )
     if len(models) > 1:
         said = " and ".join(f"sweeps.{name} steers {model}" for model, name in models.items())
         raise StudyError(f"{entry} is among candidates of one model, but {said}; name one's.")
 
 
-def _score(study: Study, entry: str, name: str, score: Best | Bound) -> None:
+def _score(study: Study, entry: str, name: str, score: Scored) -> None:
     table = study.table(name)
     says = f"{entry} names sweeps.{name}"
     if table.kind in OTHERS:
@@ -155,6 +164,7 @@ def check_chosen(study: Study, name: str, vector: ChosenVector) -> None:
             f"{entry}.choice names {vector.choice}, which has multipliers for vectors as they are; "
             "name one with `best`."
         )
+    one(f"{entry}.choice", study, vector.choice)
     among: dict[str, None] = {}
     for sweep in study.searched(vector.choice).values():
         among |= dict.fromkeys(study.vectors_of(sweep))
@@ -189,6 +199,16 @@ def _needed(study: Study, vector: str) -> list[str]:
             if isinstance(table, Table):
                 needed += study.vectors_of(table.sweep)
     return list(dict.fromkeys(needed))
+
+
+def one(entry: str, study: Study, name: str) -> None:
+    """Raise StudyError for a choice among candidates that takes one for every vector."""
+    choice = study.choices[name]
+    if isinstance(choice, CandidateChoice) and choice.at_kl:
+        raise StudyError(
+            f"{entry} names {name}, which chooses at equal KL for every vector; name a choice of "
+            "one candidate, without at_kl."
+        )
 
 
 def check_steered(study: Study, entry: str, sweep: SweepEntry) -> None:
@@ -231,6 +251,8 @@ def check_injected(study: Study, entry: str, sweep: SweepEntry) -> None:
     name = sweep.candidate
     assert name is not None
     check_taken(study, f"{entry}.inject.choice", name, sweep.model)
+    if isinstance(sweep.coefficients, Refined) or sweep.inject.named:
+        one(f"{entry}.inject.choice", study, name)
     searched = study.searched(name)
     read: list[Several | None] = [None]
     for vector in [each for other in searched.values() for each in study.vectors_of(other)]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -13,6 +13,7 @@ from snakesteer.study.entries import (
     Name,
     NoneOrMore,
     Number,
+    Positive,
     Share,
     TableName,
     TableNames,
@@ -177,11 +178,35 @@ def _listed(given: str | list[str]) -> list[str]:
     return [given] if isinstance(given, str) else given
 
 
+class AtKl(Entry):
+    """The KL divergence at which vectors are compared."""
+
+    EXAMPLE = """
+        choices:
+          each:
+            best: {highest: grid.two_choice, column: propensity}
+            at_kl: {table: grid.divergence, kl: 0.1}
+    """
+
+    table: TableName = Field(
+        description="A table of the same sweep that has the divergence, as `search.divergence`."
+    )
+    kl: Positive = Field(description="The divergence from the unsteered model, in nats per token.")
+    source: Name | None = Field(None, description=_SOURCE)
+
+    column: ClassVar[str] = "kl"
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables of the divergence."""
+        return [self.table]
+
+
 class CandidateChoice(Entry):
     """One candidate out of many: a vector, the layer and position it is read at, and a
     coefficient. Every point in the tables of `best` is a candidate. Only validation splits, or
     published results, can decide. A sweep takes the choice with `inject: {choice: NAME}`, and
-    `method: chosen` makes a vector of it."""
+    `method: chosen` makes a vector of it. With `at_kl` it chooses one for every vector."""
 
     EXAMPLE = """
         choices:
@@ -209,6 +234,24 @@ class CandidateChoice(Entry):
         "in each, and the frequency of each candidate is the uncertainty of the choice. 0 "
         "takes none. Published results have none.",
     )
+    at_kl: AtKl | None = Field(
+        None,
+        description="Compares the vectors of the sweep at equal KL. For each vector, layer, "
+        "position and side of 0, the coefficient that reaches this KL is interpolated. The layer, "
+        "position and side with the best score there are chosen, one for every vector. A sweep "
+        "injects them all with `inject: {choice: NAME}` and `coefficients: {choice: NAME}`.",
+    )
+
+    @model_validator(mode="after")
+    def _of_one_table_at_kl(self) -> Self:
+        if self.at_kl is None:
+            return self
+        for name in ("limits", "layers_below", "resamples"):
+            if name in self.model_fields_set:
+                raise ValueError(f"{name} does not go with at_kl; remove one of the two")
+        if len(self.best.tables) > 1:
+            raise ValueError("best names several tables, and with at_kl it is one; name one")
+        return self
 
 
 def _kind(entry: Any) -> str:

@@ -49,6 +49,7 @@ from snakesteer.study.measures import MEASURES, Choice, MeasureEntry, NextToken,
 from snakesteer.study.published import Published, PublishedSweep
 from snakesteer.study.published_directions import PublishedLosses
 from snakesteer.study.published_skills import PublishedSimultaneous, PublishedSkill
+from snakesteer.study.rankings import Ranking
 from snakesteer.study.sweeps import SweepEntry
 from snakesteer.study.tables import Table
 from snakesteer.study.vectors import ControlVector, Vector
@@ -69,6 +70,8 @@ class Shown(Protocol):
     def choices(self) -> Mapping[str, AnyChoice]: ...
     @property
     def effects(self) -> Mapping[str, Effects]: ...
+    @property
+    def rankings(self) -> Mapping[str, Ranking]: ...
     def table(self, name: str) -> Table | PublishedSweep: ...
     def title_of(self, section: Literal["corpora", "behaviours"], name: str) -> str | None: ...
     def asked(self, table: Table) -> list[str]: ...
@@ -137,6 +140,11 @@ class Figure(Entry):
     @property
     def shown_effects(self) -> str | None:
         """The entry of `effects` whose tables it is drawn from."""
+        return None
+
+    @property
+    def shown_ranking(self) -> str | None:
+        """The entry of `rankings` whose tables it is drawn from."""
         return None
 
     @property
@@ -766,6 +774,11 @@ def _with_best(entry: str, study: Shown, name: str) -> CandidateChoice:
         raise StudyError(
             f"{entry} names {name}, which has multipliers and no candidate to mark; name one with "
             "`best`."
+        )
+    if choice.at_kl:
+        raise StudyError(
+            f"{entry} names {name}, which chooses at equal KL for every vector; name a choice of "
+            "one candidate, without at_kl."
         )
     return choice
 
@@ -1441,6 +1454,51 @@ class EffectsFigure(Figure):
         ]
 
 
+class RankingFigure(Figure):
+    """Arms by the mean change of propensity, with intervals, and the differences between arms. Ties
+    are grey."""
+
+    EXAMPLE = """
+        figures:
+          methods: {kind: ranking, ranking: methods}
+    """
+
+    kind: Literal["ranking"]
+    ranking: Name = Field(description="An entry of `rankings`.")
+
+    names: ClassVar = {"ranking": "rankings"}
+
+    @property
+    def shown_ranking(self) -> str | None:
+        return self.ranking
+
+    def models(self, study: Shown) -> list[str | None]:
+        return [_model(study.table(name)) for name in study.rankings[self.ranking].sweeps]
+
+    def settings(self, study: Shown) -> dict[str, Any]:
+        measures, titles = set(), {}
+        for name in study.rankings[self.ranking].sweeps:
+            table = study.table(name)
+            measures.add(table.measure)
+            titles[name] = getattr(table, "title", None) or name.split(".")[0]
+        return {"unit": "nats" if measures == {"choice"} else "logits", "titles": titles}
+
+    def labels(self, study: Shown) -> dict[str, str | None]:
+        titles: dict[str, str | None] = {}
+        for name in study.rankings[self.ranking].sweeps:
+            titles |= study.titles_of(name)
+        return titles
+
+    def said(self, study: Shown, absent: Collection[str]) -> list[str]:
+        return [
+            "Diamond: the mean over behaviours. Thick line: its interval over questions (95 %, "
+            "Welch's). Thin line: over behaviours and their vectors (95 %, Student's). Dots: "
+            "single behaviours.",
+            "At the right: the row minus the column, paired by behaviour. Grey: a tie (Holm's p "
+            "over all pairs above 0.05).",
+        ]
+
+
 AnyFigure = Annotated[
     TradeoffFigure
     | HeatmapFigure
@@ -1456,7 +1514,8 @@ AnyFigure = Annotated[
     | AgainstFigure
     | DistributionsFigure
     | VectorsFigure
-    | EffectsFigure,
+    | EffectsFigure
+    | RankingFigure,
     Field(discriminator="kind"),
 ]
 FIGURES: tuple[type[Figure], ...] = get_args(get_args(AnyFigure)[0])

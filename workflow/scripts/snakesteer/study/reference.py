@@ -95,7 +95,9 @@ vectors:
   less-code: {method: difference, add: [text], subtract: [code]}
   random: {method: control, of: less-code, how: random}
   sycophancy: {method: contrast, of: sycophancy}
+  sycophancy-pca: {method: pca, of: sycophancy}
   myopia: {method: contrast, of: myopia}
+  myopia-pca: {method: pca, of: myopia}
 
 sweeps:
   skill: &skill
@@ -111,6 +113,11 @@ sweeps:
     measures:
       two_choice: {split: validation}
       divergence: {split: validation}
+  tested:
+    model: chat
+    inject: {vectors: [sycophancy, myopia, sycophancy-pca, myopia-pca], layers: [8]}
+    coefficients: [0, 1]
+    measures: {two_choice: {}}
 
 choices:
   multipliers: {grid: grid.two_choice}
@@ -118,6 +125,11 @@ choices:
 
 effects:
   grid: {sweep: grid.two_choice}
+
+rankings:
+  methods:
+    sweeps: [tested]
+    arms: {difference: [sycophancy, myopia], pca: [sycophancy-pca, myopia-pca]}
 """
 
 SEVERAL = 3  # entries that have a key alike, from which on the page has it once

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from snakesteer.core.errors import StudyError
 from snakesteer.prompts.formats import CHAT, PLAIN, SYSTEM
-from snakesteer.study import candidates, controls, never_generated, steered
+from snakesteer.study import candidates, controls, never_generated, ranked, steered
 from snakesteer.study.activations import Activations, Mean, Several
 from snakesteer.study.behaviours import OfFiles
 from snakesteer.study.choices import CandidateChoice
@@ -93,11 +93,18 @@ def check(study: Study) -> None:
                     f"scorecards.{name}.choices names {choice}, which has multipliers and no "
                     "candidate to compare; name one with `best`."
                 )
+            candidates.one(f"scorecards.{name}.choices", study, choice)
     for name, effects in study.effects.items():
         for field, tables in (("sweep", [effects.sweep]), ("controls", effects.controls)):
             for table in tables:
                 _known_table(study, f"effects.{name}.{field}", table)
         controls.check(study, f"effects.{name}", effects)
+    for name, ranking in study.rankings.items():
+        for arm, vectors in ranking.arms.items():
+            _known(study, f"rankings.{name}.arms.{arm}", "vectors", vectors)
+        for table in ranking.sweeps:
+            _known_table(study, f"rankings.{name}.sweeps", table)
+        ranked.check(study, f"rankings.{name}", ranking)
     for name, figure in study.figures.items():
         _figure(study, f"figures.{name}", figure)
 
@@ -122,6 +129,7 @@ def _injected_by_samples(study: Study, entry: str, samples: Samples) -> None:
     if samples.choice is not None:
         _known(study, f"{entry}.choice", "choices", [samples.choice])
         candidates.check_taken(study, f"{entry}.choice", samples.choice, samples.model)
+        candidates.one(f"{entry}.choice", study, samples.choice)
         vectors = [study.vectors_of(each) for each in study.searched(samples.choice).values()]
         _same_model(study, entry, samples, chain(*vectors))
         return

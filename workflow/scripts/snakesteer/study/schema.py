@@ -23,6 +23,7 @@ from snakesteer.study.behaviours import (
 )
 from snakesteer.study.choices import (
     AnyChoice,
+    AtKl,
     Best,
     Bound,
     CandidateChoice,
@@ -62,6 +63,7 @@ from snakesteer.study.measures import (
 )
 from snakesteer.study.models import Model, PackagedFile
 from snakesteer.study.published import PUBLISHED, Published, PublishedSweep
+from snakesteer.study.rankings import Ranking
 from snakesteer.study.repositories import GitRepository
 from snakesteer.study.samples import Samples
 from snakesteer.study.scorecards import Scorecard
@@ -136,6 +138,9 @@ class Study(Entry):
     published: Published | None = Field(None, description="Results that a paper has published.")
     effects: dict[Name, Effects] = Field(
         {}, description="Effects on single questions, and against drawn controls."
+    )
+    rankings: dict[Name, Ranking] = Field(
+        {}, description="Ways of steering, ranked by how far they move answers, and their ties."
     )
     figures: dict[Name, AnyFigure] = Field(
         {}, description="Figures of the study's tables and vectors."
@@ -435,7 +440,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
         SkillStopping,
         GridStopping,
     ),
-    "choices": (Choice, Limit, Multipliers, CandidateChoice, Best, Bound),
+    "choices": (Choice, Limit, Multipliers, CandidateChoice, Best, Bound, AtKl),
     "samples": (Samples,),
     "exports": (Export,),
     "published": (
@@ -444,6 +449,7 @@ SECTIONS: dict[str, tuple[type[Entry], ...]] = {
         *PUBLISHED,
     ),
     "effects": (Effects,),
+    "rankings": (Ranking,),
     "figures": (*FIGURES, Axis, KlDose),
     "scorecards": (Scorecard,),
     "statistics": (Statistics,),

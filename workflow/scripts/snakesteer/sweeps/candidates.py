@@ -297,28 +297,33 @@ def _between(candidates: pd.DataFrame, taken: pd.Series, lowest: bool) -> list[f
 
 def _values(name: str, table: pd.DataFrame, score: Score) -> pd.DataFrame:
     """The steered rows of a score in a table: columns `CANDIDATE` and its `value`."""
+    validated(name, table)
+    unsteered = table["unsteered"].astype(bool)
+    found = placed(name, table[~unsteered], score)
+    twice = found[found.duplicated(CANDIDATE)]
+    if not twice.empty:
+        raise StudyError(
+            f"{name} has several rows of {read_at(twice.iloc[0])}; name one corpus or "
+            "behaviour as `source`, or another table."
+        )
+    if score.relative:
+        base = placed(name, table[unsteered], score).drop_duplicates(CURVE)
+        against = found[CURVE].merge(base[[*CURVE, "value"]], on=CURVE, how="left")["value"]
+        found = found.assign(value=score.held(found["value"].to_numpy(), against.to_numpy()))
+    return found
+
+
+def validated(name: str, table: pd.DataFrame) -> None:
+    """Raise StudyError for a table that is not of validation splits alone."""
     foreign = sorted(set(table["split"]) - {"validation"}) if "split" in table else []
     if foreign:
         raise StudyError(
             f"candidates are chosen on the validation split only, but {name} also holds "
             f"{', '.join(foreign)}; give its measure `split: validation`."
         )
-    unsteered = table["unsteered"].astype(bool)
-    found = _placed(name, table[~unsteered], score)
-    twice = found[found.duplicated(CANDIDATE)]
-    if not twice.empty:
-        raise StudyError(
-            f"{name} has several rows of {_said(twice.iloc[0])}; name one corpus or "
-            "behaviour as `source`, or another table."
-        )
-    if score.relative:
-        base = _placed(name, table[unsteered], score).drop_duplicates(CURVE)
-        against = found[CURVE].merge(base[[*CURVE, "value"]], on=CURVE, how="left")["value"]
-        found = found.assign(value=score.held(found["value"].to_numpy(), against.to_numpy()))
-    return found
 
 
-def _placed(name: str, table: pd.DataFrame, score: Score) -> pd.DataFrame:
+def placed(name: str, table: pd.DataFrame, score: Score) -> pd.DataFrame:
     """Rows of a table with the columns `CANDIDATE` and the `value` of a score."""
     rows = table
     if score.source:
@@ -369,14 +374,14 @@ def _joined(
         twice = values[values.duplicated(on)]
         if not twice.empty:
             raise StudyError(
-                f"{' and '.join(names)} have several rows of {_said(twice.iloc[0])}; name one."
+                f"{' and '.join(names)} have several rows of {read_at(twice.iloc[0])}; name one."
             )
         joined = rows[CANDIDATE].merge(values[[*on, "value"]], on=on, how="left", indicator="found")
         lacking = joined[joined["found"] == "left_only"]
         if not lacking.empty:
             raise StudyError(
-                f"{' and '.join(names)} has no row of {_said(lacking.iloc[0])}, a candidate of the "
-                "choice; measure it there, too."
+                f"{' and '.join(names)} has no row of {read_at(lacking.iloc[0])}, a candidate of "
+                "the choice; measure it there, too."
             )
         found[rows.index] = joined["value"].to_numpy()
     return found
@@ -392,7 +397,8 @@ def _whole(position: Any) -> int | None:
     return None if pd.isna(position) else int(position)
 
 
-def _said(candidate: pd.Series) -> str:
+def read_at(candidate: pd.Series) -> str:
+    """A candidate in words: its vector, where that is read at, and its coefficient."""
     position = candidate["position"]
     read = "" if pd.isna(position) else f" and position {position:g}"
     return (

@@ -23,29 +23,32 @@ def taken(injections: Iterable[Injected], choices: Choices) -> tuple[Injected, .
     for injected in injections:
         if not injected.candidates:
             found.append(injected)
-        elif all(_takes(choices[each.choice], each) for each in injected.candidates):
+            continue
+        chosen = [_taken(choices[each.choice], each) for each in injected.candidates]
+        if all(chosen):
             own = injected.coefficients or ()
             first = choices[injected.candidates[0].choice]
-            further = _coefficients(first, injected.taken)
+            further = _coefficients(first, chosen[0] or {}, injected.taken)
             coefficients = (*own, *(value for value in further if value not in own))
             found.append(replace(injected, coefficients=coefficients))
     return tuple(found)
 
 
-def _takes(choice: Mapping[str, Any], candidate: Candidate) -> bool:
-    """Whether a candidate is the chosen one; of one sweep a choice does not name it."""
-    chosen = choice["chosen"]
-    sweep = chosen.get("sweep", candidate.sweep)
-    place = (chosen["vector"], chosen["layer"], chosen["position"])
-    own = (candidate.vector, candidate.layer, candidate.position)
-    return (sweep, *place) == (candidate.sweep, *own)
+def _taken(choice: Mapping[str, Any], candidate: Candidate) -> Mapping[str, Any] | None:
+    """What a choice takes, if that is this candidate; of one sweep a choice does not name it."""
+    own = (candidate.sweep, candidate.vector, candidate.layer, candidate.position)
+    for chosen in choice.get("each") or [choice["chosen"]]:
+        sweep = chosen.get("sweep", candidate.sweep)
+        if (sweep, chosen["vector"], chosen["layer"], chosen["position"]) == own:
+            return chosen
+    return None
 
 
-def _coefficients(choice: Mapping[str, Any], number: int) -> list[float]:
-    """So many coefficients: the chosen one alone, or from one to the other of those that it is
-    `between`, themselves as they are and the others in 12 digits."""
+def _coefficients(choice: Mapping[str, Any], taken: Mapping[str, Any], number: int) -> list[float]:
+    """So many coefficients: the one that is taken alone, or from one to the other of those that the
+    choice is `between`, themselves as they are and the others in 12 digits."""
     if number <= 1:
-        return [choice["chosen"]["coefficient"]] * number
+        return [taken["coefficient"]] * number
     first, last = choice["between"]
     inside = np.linspace(first, last, number)[1:-1]
     return [first, *(float(f"{value:.12g}") for value in inside), last]

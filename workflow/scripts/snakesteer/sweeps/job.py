@@ -56,13 +56,15 @@ class Placed:
 @dataclass(frozen=True)
 class Candidate:
     """One of the candidates of a choice: a vector of a `sweep`, read at a 0-based layer, and at a
-    position if it has several; its coefficient aside."""
+    position if it has several; its coefficient aside. The choice takes one of all, or one for
+    `each` vector."""
 
     choice: str
     sweep: str
     vector: str
     layer: int
     position: int | None = unless_said(None)
+    each: bool = unless_said(False)
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,11 @@ def choices_of(injections: Iterable[Injected]) -> tuple[str, ...]:
     """The names of the choices of all candidates."""
     found = [each.choice for injected in injections for each in injected.candidates]
     return tuple(dict.fromkeys(found))
+
+
+def _apart(injected: Injected) -> str:
+    """What tells injections of candidates apart of which one each is run."""
+    return injected.vector if any(each.each for each in injected.candidates) else ALL
 
 
 @dataclass(frozen=True)
@@ -257,9 +264,11 @@ class SweepJob:
     @property
     def counted(self) -> tuple[Injected, ...]:
         """The injections that it runs: of those of candidates just what one of them takes, here the
-        first."""
-        first = self.injections[0].candidates
-        return tuple(one for one in self.injections if one.candidates == first)
+        first, or the first of each vector."""
+        first: dict[str, tuple[Candidate, ...]] = {}
+        for one in self.injections:
+            first.setdefault(_apart(one), one.candidates)
+        return tuple(one for one in self.injections if one.candidates == first[_apart(one)])
 
     @property
     def choices(self) -> tuple[str, ...]:

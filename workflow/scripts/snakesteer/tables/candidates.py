@@ -38,7 +38,8 @@ class CandidateJob:
     With `statistics` it is chosen over again from resamples of the texts, unless a table is
     published. `vectors` are the names
     of those that are added, among the job's inputs in this order, where doses decide ties, and
-    `choices` those of the choices that say what its tables' sweeps inject, likewise.
+    `choices` those of the choices that say what its tables' sweeps inject, likewise. `at_kl` one is
+    chosen for every vector where the `dose`, a divergence, is so large; see `sweeps.matched`.
     """
 
     tables: tuple[Scored, ...]
@@ -50,6 +51,8 @@ class CandidateJob:
     statistics: Statistics | None = unless_said(USUALLY)
     vectors: tuple[str, ...] = unless_said(())
     choices: tuple[str, ...] = unless_said(())
+    dose: Score | None = unless_said(None)
+    at_kl: float | None = unless_said(None)
 
     @property
     def resampled(self) -> Statistics | None:

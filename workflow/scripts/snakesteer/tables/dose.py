@@ -12,6 +12,7 @@ import pandas as pd
 
 from snakesteer.core.errors import StudyError
 from snakesteer.core.labels import layer_order
+from snakesteer.sweeps.matched import reached
 from snakesteer.tables.draws import DRAW, DRAWS
 
 POINT = ["vector", "layer", "read_at", "coefficient"]
@@ -91,20 +92,9 @@ def at_kl(curve: pd.DataFrame, doses: Sequence[float], columns: Sequence[str]) -
             continue
         for dose in doses:
             kl, values = side["kl"].to_numpy(), side[columns].to_numpy(dtype=float)
-            reached = dict(zip(columns, _reached(kl, values, dose), strict=True))
-            rows.append({"at": sign * dose, **reached, "first_step": bool(dose < kl[1])})
+            found = dict(zip(columns, reached(kl, values, dose), strict=True))
+            rows.append({"at": sign * dose, **found, "first_step": bool(dose < kl[1])})
     return pd.DataFrame(rows, columns=["at", *columns, "first_step"])
-
-
-def _reached(kl: np.ndarray, values: np.ndarray, dose: float) -> np.ndarray:
-    """Values [n_columns] where `kl` [n_points] first comes to a dose; NaN if it does not."""
-    for i in range(len(kl) - 1):
-        if kl[i] <= dose <= kl[i + 1]:
-            weight = (dose - kl[i]) / (kl[i + 1] - kl[i]) if kl[i + 1] > kl[i] else 0.0
-            if weight == 1.0:
-                return np.asarray(values[i + 1])
-            return np.asarray((1 - weight) * values[i] + weight * values[i + 1])
-    return np.full(values.shape[1], np.nan)
 
 
 def over_draws(rows: pd.DataFrame) -> pd.DataFrame:
