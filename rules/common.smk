@@ -13,7 +13,7 @@ REPOSITORY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).pa
 SCRIPTS = str(REPOSITORY / "workflow" / "scripts")
 if not Path(SCRIPTS).is_dir():
     raise SystemExit(
-        f"Error: {REPOSITORY} is no folder on this machine; clone snakesteer, and name the "
+        f"Error: {REPOSITORY} is not a folder on this machine; clone snakesteer, and name the "
         "Snakefile of that clone."
     )
 sys.path.insert(0, SCRIPTS)
@@ -60,7 +60,7 @@ if workflow.remote_exec:
 # Of a module Snakemake runs no handlers, and its `config` is what that workflow gives it.
 IS_MODULE = not workflow.modifier.is_main_snakefile()
 if IS_MODULE and workflow.modifier.path_modifier.replace_prefix("results/") != "results/":
-    raise SystemExit("Error: results of a study lie under results/; leave out the module's prefix.")
+    raise SystemExit("Error: results of a study belong under results/; remove the module's prefix.")
 
 
 def given():

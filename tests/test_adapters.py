@@ -132,19 +132,19 @@ def told(**entry: Any) -> str:
     return str(error.value)
 
 
-def test_an_adapter_that_is_not_asked_for_is_told(folder, adapter):
-    alone = f"{adapter} holds an adapter alone (adapter_config.json); set `adapter` to it, and "
+def test_an_adapter_that_is_not_asked_for_is_reported(folder, adapter):
+    alone = f"{adapter} holds only an adapter (adapter_config.json); set `adapter` to it, and "
     assert told(source=str(adapter)) == (
         f"models.miniature.source: {alone}`source` to its base model."
     )
     (adapter / "adapter_config.json").rename(folder / "adapter_config.json")
     assert told(source=str(folder)) == (
-        f"models.miniature.source: {folder} holds an adapter (adapter_config.json) beside the "
+        f"models.miniature.source: {folder} holds an adapter (adapter_config.json) next to the "
         "model; set `adapter` to its folder to merge it, or move it elsewhere."
     )
 
 
-def test_an_adapter_that_is_not_there_is_told(adapter):
+def test_an_adapter_that_is_not_there_is_reported(adapter):
     assert told(adapter="no/where") == (
         "models.miniature.adapter: there is no folder no/where; check the path."
     )
@@ -173,11 +173,11 @@ def change(adapter: Path, old: str, new: str | None) -> None:
 A = "base_model.model.model.layers.0.mlp.down_proj.lora_A.weight"
 
 
-def test_an_adapter_of_another_model_is_told(folder, adapter, tmp_path):
+def test_an_adapter_of_another_model_is_reported(folder, adapter, tmp_path):
     change(adapter, A, f"x.{A}")
     assert refused(folder, adapter) == (
-        f"the adapter in {adapter} is not one of LlamaForCausalLM, which does not take x.{A} and 1 "
-        "more; name the base model that it was trained on as source."
+        f"the adapter in {adapter} does not fit LlamaForCausalLM, which has no x.{A} and 1 more; "
+        "set source to the base model that it was trained on."
     )
     change(adapter, f"x.{A}", None)
     assert refused(folder, adapter) == (
@@ -189,11 +189,12 @@ def test_an_adapter_of_another_model_is_told(folder, adapter, tmp_path):
     said = refused(other, adapter)
     assert said.startswith(f"the adapter in {adapter} cannot be merged into GPT2LMHeadModel (")
     assert said.endswith(
-        "name an adapter of weights (as LoRA), and the base model that it was trained on as source."
+        "name an adapter of weights (such as LoRA), and set source to the base model that it "
+        "was trained on."
     )
 
 
-def test_a_head_that_an_adapter_lacks_is_told(folder, adapter):
+def test_a_head_that_an_adapter_lacks_is_reported(folder, adapter):
     change(adapter, "base_model.model.lm_head.weight", None)
     assert "(KeyError: 'base_model.model.lm_head.weight')" in refused(folder, adapter)
 
@@ -204,12 +205,12 @@ def test_a_prompt_cannot_be_merged(folder, tmp_path):
     said = refused(folder, tmp_path / "prompt")
     assert said == (
         f"the adapter in {tmp_path}/prompt cannot be merged into LlamaForCausalLM (ValueError: "
-        "PROMPT_TUNING changes no weights); name an adapter of weights (as LoRA), and the base "
-        "model that it was trained on as source."
+        "PROMPT_TUNING changes no weights); name an adapter of weights (such as LoRA), and set "
+        "source to the base model that it was trained on."
     )
 
 
-def test_without_peft_it_is_told(folder, adapter, monkeypatch):
+def test_without_peft_it_is_reported(folder, adapter, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     assert refused(folder, adapter) == (
         f"merging the adapter in {adapter} needs peft, which is not installed; run `pip install "

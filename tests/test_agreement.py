@@ -125,13 +125,13 @@ def test_the_agreement_stands_below_figures_and_above_texts(tmp_path) -> None:
     assert notes_of(inputs, {"x": {"table": "own"}, "y": shown}) == expected
     assert notes_of(inputs, {"shown": [{"table": "own", "column": "tokens"}]}) == []
     unknown = continuation.table(replace(job, labelled=()), [raw()], [])
-    expected = ["The judge of kind has not been held against people."]
+    expected = ["The judge of kind has not been compared with people."]
     assert notes_of(Inputs(tables=[unknown]), {"shown": [shown]}) == expected
     html = texts_page(job, [raw()], None, [])
     assert f"The judge of kind on 28 texts {numbers}" in html
 
 
-def test_a_file_that_is_wrong_is_told_with_its_score(tmp_path) -> None:
+def test_a_file_that_is_wrong_is_reported_with_its_score(tmp_path) -> None:
     injected = (Injected((Placed("noise", (1,)),), (0.0, 1.0)),)
     job = continuation.Job(
         *("own", "continuation", "texts", "grid", (injected,)),
@@ -148,9 +148,9 @@ def test_a_file_that_is_wrong_is_told_with_its_score(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("counts", [(12, 9, 16, 4), (12, 9, 0, 0)])
-def test_a_judge_that_does_not_tell_texts_apart_is_told(counts) -> None:
+def test_a_judge_that_does_not_distinguish_texts_is_reported(counts) -> None:
     found = said("kind", Agreement(*counts).columns("kind"))
-    assert found.endswith("So it does not tell positive from negative, and there is no share.")
+    assert found.endswith("It does not distinguish positive from negative, so there is no share.")
 
 
 def test_the_share_has_an_interval_over_vectors(tmp_path) -> None:
@@ -219,12 +219,18 @@ def test_labels_by_prompt_and_text(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("text,label\nnobody wrote this,1\n", "none of the 1 texts of .* is one that was written"),
+        (
+            "text,label\nnobody wrote this,1\n",
+            "none of the 1 texts of .* was generated and rated here",
+        ),
         (
             "text,label\nboth yes 0,maybe\n",
             "has the label 'maybe', which is not 1 or 0; correct it",
         ),
-        ("text,label\nboth yes 0,1\nboth yes 0,0\n", "labels a text otherwise than before"),
+        (
+            "text,label\nboth yes 0,1\nboth yes 0,0\n",
+            "labels a text differently from an earlier line",
+        ),
         ("text,says\nboth yes 0,1\n", "has no field label"),
         ("text,label\n", "has no labels; give it some"),
     ],

@@ -82,8 +82,8 @@ def test_a_run_says_what_it_needs_beside_snakemake(alone: Path, copy: Path) -> N
     ran = snakemake(alone, copy, "--cores", "1")
     assert ran.returncode != 0
     assert ran.stderr.splitlines()[-1] == (
-        "Error: numpy, pandas, pyarrow, safetensors must be installed beside Snakemake to run a "
-        "study; `pip install numpy pandas pyarrow safetensors` does so."
+        "Error: numpy, pandas, pyarrow, safetensors must be installed next to Snakemake to run "
+        "a study; run `pip install numpy pandas pyarrow safetensors`."
     )
     assert "Traceback" not in ran.stderr
     assert not (copy / "results" / "cache").exists()
@@ -114,6 +114,6 @@ def test_a_missing_package_is_missing_for_all_others(alone: Path) -> None:
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        f"{name} must be installed beside Snakemake to run a study; `pip install {name}` does so."
+        f"{name} must be installed next to Snakemake to run a study; run `pip install {name}`."
         for name in ("pandas", "pyarrow")
     ]

@@ -577,8 +577,8 @@ def test_activations_under_steering_are_the_steered_ones() -> None:
     np.testing.assert_allclose(found[:, LAYER], expected, rtol=1e-4, atol=1e-4)
     with steer(model, vectors(), **how, positions="last"):
         assert refused(lambda: snakesteer.activations(model, tokenizer(), documents())) == (
-            "Activations are read in batches without a mask, in which positions cannot be counted; "
-            "read them outside of `steer`, or steer with positions all."
+            "Activations are read in batches without a mask, so positions cannot be counted; "
+            "read them outside `steer`, or steer with positions all."
         )
 
 
@@ -674,8 +674,8 @@ def test_a_vector_is_known_by_the_weights_that_its_model_was_loaded_from(tmp_pat
         pass
     folder = tmp_path / "two" / "mine"
     assert str(told.value) == (
-        f"The vector is of elsewhere/other-name, not of {folder}; steer the model that it is of, "
-        "or allow it with transfer=True."
+        f"The vector comes from elsewhere/other-name, not from {folder}; steer the model that it "
+        "comes from, or allow this with transfer=True."
     )
     with steer(other, of(about), **how, transfer=True):
         pass
@@ -699,7 +699,7 @@ def test_large_weights_are_read_only_where_names_differ(
     with steer(model, of(about | {"source": "models/yours"}), **how):
         assert read == [folder / "model.safetensors"]
     with (
-        pytest.raises(StudyError, match=r"^The vector is of models/yours, not of "),
+        pytest.raises(StudyError, match="^The vector comes from models/yours, not from "),
         steer(model, of(about | {"source": "models/yours", "fingerprint": "0" * 64}), **how),
     ):
         pass
@@ -732,8 +732,8 @@ def test_weights_of_the_hub_are_known_by_their_names_in_its_cache(
     with pytest.raises(StudyError) as told, steer(model, of(renamed | {"fingerprint": "0"}), **how):
         pass
     assert str(told.value) == (
-        "The vector is of other/name at bbbbbbbbbbbb, not of owner/mine at aaaaaaaaaaaa; steer the "
-        "model that it is of, or allow it with transfer=True."
+        "The vector comes from other/name at bbbbbbbbbbbb, not from owner/mine at aaaaaaaaaaaa; "
+        "steer the model that it comes from, or allow this with transfer=True."
     )
 
 
@@ -742,8 +742,8 @@ def test_depth_is_compared_also_with_transfer(transfer: bool) -> None:
     model, about = network("llama"), {"source": "deep", "n_layers": 12}
     how: dict[str, Any] = {"layers": 1, "coefficient": 1, "transfer": transfer}
     assert refused(lambda: steer(model, of(about), **how).__enter__()) == (
-        "The vector is of deep with 12 layers, but the model in memory has 4; use a vector made "
-        "with this model."
+        "The vector comes from deep with 12 layers, but the model in memory has 4; use a vector "
+        "made with this model."
     )
 
 
@@ -774,18 +774,18 @@ def refused(act: Callable[[], Any]) -> str:
     [
         (
             {"layers": 9},
-            "layers names 9, but the vector has a direction for layers 0 to 3 only; name one of "
+            "layers names 9, but the vector has directions only for layers 0 to 3; name one of "
             "these.",
         ),
         (
             {"layers": -1},
-            "layers names -1, but the vector has a direction for layers 0 to 3 only; "
-            "name one of these.",
+            "layers names -1, but the vector has directions only for layers 0 to 3; name one of "
+            "these.",
         ),
         ({"layers": 0.5}, "layers is 0.5; give a number, a list of numbers, or 'all'."),
         ({"layers": "some"}, "layers is 'some'; give a number, a list of numbers, or 'all'."),
-        ({"layers": [1, 1]}, "layers is [1, 1]; name at least one, and each once."),
-        ({"layers": []}, "layers is []; name at least one, and each once."),
+        ({"layers": [1, 1]}, "layers is [1, 1]; name at least one, each only once."),
+        ({"layers": []}, "layers is []; name at least one, each only once."),
         ({"coefficient": "2x"}, "coefficient is '2x'; give a number."),
         ({"coefficient": float("nan")}, "coefficient is nan; give a finite number."),
         (
@@ -802,12 +802,12 @@ def refused(act: Callable[[], Any]) -> str:
         (
             {"positions": "after_instruction"},
             "positions is after_instruction, which needs the marks of a format; count from the "
-            "end, as -5, or run a study, whose formats set them.",
+            "end, as -5, or run a study, whose formats set these marks.",
         ),
         (
             {"positions": {"from": "[/INST]"}},
-            "positions is {'from': '[/INST]'}, which needs the marks of a format; count from the "
-            "end, as -5, or run a study, whose formats set them.",
+            "positions is {'from': '[/INST]'}, which needs the marks of a format; count from "
+            "the end, as -5, or run a study, whose formats set these marks.",
         ),
         (
             {"positions": 3},
@@ -829,7 +829,10 @@ def refused(act: Callable[[], Any]) -> str:
         ),
         (
             {"vector": np.full((4, 32), np.inf)},
-            "A vector is NaN or infinite at layer 0; look at the activations it was made from.",
+            (
+                "A vector is NaN or infinite at layer 0; check the activations that it was made "
+                "from."
+            ),
         ),
         (
             {"vector": "vector.gguf"},
@@ -838,21 +841,21 @@ def refused(act: Callable[[], Any]) -> str:
         ({"vector": []}, "vector is an empty list; give a vector."),
         (
             {"vector": snakesteer.SteeringVector({1: np.ones(32)}, made={"kind": "vector"})},
-            "The vector's file does not say at which site it was read; read the file of that name "
-            "in results/<study>/vectors/, which does, or give site.",
+            "The vector's file does not record the site where it was read; load the file of "
+            "that name in results/<study>/vectors/, which does, or give site.",
         ),
         (
             {"vector": snakesteer.SteeringVector({2: np.ones(32)})},
-            "layers names 1, but the vector has a direction for layer 2 only; name one of these.",
+            "layers names 1, but the vector has directions only for layer 2; name one of these.",
         ),
         (
             {"vector": snakesteer.SteeringVector({1: np.ones(30)}, model={"source": "wide"})},
-            "The vector is of wide with 30 values in a state, but the model in memory has 32; use "
-            "a vector made with this model.",
+            "The vector comes from wide with 30 values in a state, but the model in memory has "
+            "32; use a vector made with this model.",
         ),
         (
             {"model": torch.nn.Linear(2, 2)},
-            "Linear is no causal language model of transformers; give one, as "
+            "Linear is not a causal language model of transformers; give one, as "
             "AutoModelForCausalLM.from_pretrained loads it.",
         ),
     ],
@@ -867,7 +870,7 @@ def test_a_mistake_is_one_sentence(changes: dict[str, Any], sentence: str) -> No
 @pytest.mark.parametrize("directions", [np.ones((4, 32)), {"1": np.ones(32)}, None])
 def test_directions_are_a_mapping_of_layers(directions: Any) -> None:
     assert refused(lambda: snakesteer.SteeringVector(directions)).startswith(
-        "The directions of a vector are no mapping of layers to numbers"
+        "The directions of a vector must map layers to arrays"
     )
 
 
@@ -891,8 +894,8 @@ def test_a_model_without_one_list_of_blocks_is_named() -> None:
     model = T5ForConditionalGeneration(T5Config(vocab_size=50, **sizes))
     found = refused(lambda: steer(model, np.ones(16), layers=0, coefficient=1).__enter__())
     assert found == (
-        "The 2 decoder blocks of T5ForConditionalGeneration could not be found; add the right one "
-        "of its module lists to BLOCK_PATHS: encoder.block (2), encoder.block.0.layer (2), "
+        "The 2 decoder blocks of T5ForConditionalGeneration could not be found; add the right "
+        "module list to BLOCK_PATHS: encoder.block (2), encoder.block.0.layer (2), "
         "encoder.block.1.layer (2), decoder.block (2), decoder.block.0.layer (3), "
         "decoder.block.1.layer (3)."
     )
@@ -910,17 +913,17 @@ def test_what_cannot_be_counted_is_refused() -> None:
         return act
 
     assert refused(read(-5)) == (
-        "positions names -5, but row 1 has 4 tokens only; name nearer ones, or leave such texts "
-        "out."
+        "positions names -5, but row 1 has only 4 tokens; name positions nearer the end, or "
+        "remove such texts."
     )
     assert refused(read("completion")) == (
-        "positions is completion, but no completion was read: what `forward` reads without the "
-        "cache of the call before is a prompt; use `generate`, or pass on the cache."
+        "positions is completion, but `forward` without the previous call's cache reads a "
+        "prompt; use `generate`, or pass the cache on."
     )
     four = torch.zeros(3, 1, 7, 7)
     assert refused(read("last", attention_mask=four)) == (
-        "positions is last, but the attention mask is [3, 1, 7, 7], which does not say which "
-        "tokens are padding; give one of [batch, tokens], and no static cache."
+        "positions is last, but the attention mask is [3, 1, 7, 7], which does not show the "
+        "padding; give a mask [batch, tokens], and no static cache."
     )
 
     def in_parts() -> None:
@@ -928,8 +931,8 @@ def test_what_cannot_be_counted_is_refused() -> None:
             model.generate(given["input_ids"], max_new_tokens=2, prefill_chunk_size=3)
 
     assert refused(in_parts) == (
-        "positions is last, but `generate` reads the prompt in parts; leave prefill_chunk_size and "
-        "guidance_scale out."
+        "positions is last, but `generate` reads the prompt in parts; remove prefill_chunk_size "
+        "and guidance_scale."
     )
     mamba = tiny.network("mamba")
 
@@ -938,8 +941,8 @@ def test_what_cannot_be_counted_is_refused() -> None:
             pass
 
     assert refused(recurrent) == (
-        "positions is last, but MambaForCausalLM keeps no keys and values by which the tokens of a "
-        "text are counted; use positions all."
+        "positions is last, but MambaForCausalLM has no cache of keys and values, from which "
+        "positions are counted; use positions all."
     )
     with torch.no_grad():
         before = mamba(given["input_ids"]).logits
@@ -965,42 +968,41 @@ def test_a_site_that_an_architecture_lacks_is_named() -> None:
         ({"positive": []}, "positive is an empty list; give it texts."),
         (
             {"negative": ["The mill", 3]},
-            "negative has 3 in place 1; give a string, or a prompt and its completion as a tuple "
-            "of two.",
+            "negative has 3 at index 1; give a string, or a tuple of a prompt and its completion.",
         ),
         (
             {"method": "pca"},
-            "pca compares pairs of texts, but there are 2 positive and 1 negative ones; give as "
-            "many, in one order, or take difference.",
+            "pca compares pairs of texts, but there are 2 positive and 1 negative ones; give "
+            "the same number, in the same order, or use difference.",
         ),
         (
             {"method": "mean"},
             "method is 'mean'; name one of difference, contrast, pca, logistic, lda.",
         ),
-        ({"C": 2}, "difference has no setting C (it has dtype); leave it out."),
+        ({"C": 2}, "difference has no setting C (it has dtype); remove it."),
         (
             {"method": "logistic", "C": -1},
-            "C is -1; docs/study.md says what logistic takes.",
+            "C is -1; give a value that logistic accepts (see docs/study.md).",
         ),
         (
             {"positions": [-2, -1]},
-            "positions is [-2, -1], which are several; make a vector at one of them, or of their "
-            "mean.",
+            "positions is [-2, -1], which are several; make a vector at one position, or of "
+            "their mean.",
         ),
         (
             {"positions": "letter"},
-            "positions is 'letter'; name last, -1 and such, a list of these, after_instruction, "
-            '{"mean": "completion"} or {"mean": "document"}.',
+            "positions is 'letter'; name last, a number such as -1, a list of these, "
+            'after_instruction, {"mean": "completion"} or {"mean": "document"}.',
         ),
         (
             {"positions": {"mean": "completion"}},
-            "positive: document 0 has no tokens of a completion, which positions asks for; give it "
+            "positive: document 0 has no tokens of a completion, which positions needs; give it "
             "one, or use others.",
         ),
         (
             {"positions": -90},
-            "positive: positions names -90, but document 0 has 9 tokens only; name nearer ones, or "
-            "leave such texts out.",
+            "positive: positions names -90, but document 0 has only 9 tokens; name positions "
+            "nearer the end, or remove such texts.",
         ),
         (
             {"format": "[INST]"},
@@ -1047,7 +1049,7 @@ def test_a_model_that_is_not_causal_is_not_read() -> None:
     with torch.no_grad():
         for weights in model.parameters():
             weights.mul_(10)
-    assert "a token changes what comes before it" in refused(
+    assert "a token changes the tokens before it" in refused(
         lambda: snakesteer.activations(model, tokenizer(), ["The mill"])
     )
 
@@ -1068,15 +1070,15 @@ def test_files_of_a_study_are_read_with_their_provenance(tmp_path: Path) -> None
     assert (vector.site, vector.n_layers, vector.made) == ("input", 2, made)
     assert vector.model == about | {"n_layers": 2}
     assert refused(lambda: snakesteer.read_vector(path, position=-1)) == (
-        f"{path} is of one position; leave `position` out."
+        f"{path} has one position; remove `position`."
     )
     assert refused(lambda: snakesteer.read_vector(path, draw=0)) == (
-        f"{path} holds one vector, not several draws; leave `draw` out."
+        f"{path} holds one vector, not several draws; remove `draw`."
     )
     write_tensors(path, {"vector": np.stack([rows, 2 * rows])}, made | {"positions": [-3, -1]})
     assert snakesteer.read_vector(path, position=-1).directions[1].tolist() == [2, 4, 6]
     assert refused(lambda: snakesteer.read_vector(path)) == (
-        f"{path} is of the positions -3, -1; name one of them with `position`."
+        f"{path} has the positions -3, -1; name one of them with `position`."
     )
     write_tensors(path, {"vectors": np.stack([rows, 2 * rows])}, made)
     assert snakesteer.read_vector(path, draw=1).directions[1].tolist() == [2, 4, 6]
@@ -1089,7 +1091,7 @@ def test_files_of_a_study_are_read_with_their_provenance(tmp_path: Path) -> None
     assert (read.site, read.positions) == ("mlp", -2)
     assert np.array_equal(read.tensors["activations"], rows[None])
     assert refused(lambda: snakesteer.read_vector(path)) == (
-        f"{path} holds no steering vector but activations; name the file of a vector."
+        f"{path} holds activations, not a steering vector; name the file of a vector."
     )
     other = tmp_path / "vector.gguf"
     for act in (snakesteer.read_vector, snakesteer.read_activations):
@@ -1174,7 +1176,7 @@ def test_the_lines_of_the_page_run(
     assert ran["mean"].shape == ran["spoken"].shape == (1, len(rows), rows.shape[1])
     assert np.allclose(np.linalg.norm(ran["component"].directions[1]), 1)
     assert ran["vector"].made["kind"] == "make_vector"
-    assert capsys.readouterr().out.startswith("layers names 99, but the vector has a direction")
+    assert capsys.readouterr().out.startswith("layers names 99, but the vector has directions")
 
 
 def test_no_folder_of_this_machine_gets_into_a_vector(tmp_path: Path) -> None:

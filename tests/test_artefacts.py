@@ -107,7 +107,7 @@ def test_a_table_with_a_changed_byte_is_refused(tmp_path: Path, place: int) -> N
 
 
 @pytest.mark.parametrize("ending", ["parquet", "safetensors"])
-def test_a_changed_byte_around_the_provenance_is_told_in_a_sentence(
+def test_a_changed_byte_around_the_provenance_is_reported_in_a_sentence(
     tmp_path: Path, ending: str
 ) -> None:
     """Headers and footers have no checksums: what cannot be read is damaged, and no traceback."""

@@ -141,7 +141,7 @@ class TestSplit:
         assert split != split_questions(drawn, train=500, validation=200, seed=14)
 
     def test_no_test_split_is_refused(self) -> None:
-        with pytest.raises(StudyError, match="7 questions cannot be split"):
+        with pytest.raises(StudyError, match="7 questions are too few"):
             split_questions(generate("myopia", 7), train=5, validation=2, seed=13)
 
 

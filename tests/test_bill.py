@@ -163,7 +163,7 @@ def test_the_bill_is_printed_and_nothing_is_run(
 ) -> None:
     assert main(["bill", str(REPOSITORY), str(SMALL), "--tflops", "100"]) == 0
     printed = capsys.readouterr().out
-    assert "The study small, estimated; nothing was run." in printed
+    assert "Estimate for the study small; nothing was run." in printed
     assert "100 TFLOP/s" in printed
     (sweeps,) = (line for line in printed.splitlines() if line.startswith("sweep"))
     assert "55,212 to 70,665" in sweeps

@@ -35,9 +35,9 @@ JOINED = (
     + ["mistral", "gemma3_text", "gpt_oss", "deepseek_v3"]
 )
 APART = {
-    "bloom": "it is not told the places of tokens",
-    "mpt": "it is not told the places of tokens",
-    "mamba": "it is not told the places of tokens",
+    "bloom": "it does not accept the positions of tokens",
+    "mpt": "it does not accept the positions of tokens",
+    "mamba": "it does not accept the positions of tokens",
     "jamba": "other values",
     "falcon_h1": "other values",
     "qwen3_next": "other values",
@@ -147,8 +147,8 @@ def test_a_model_that_reads_branches_otherwise_reads_each_choice(
     (told,) = [line for line in capsys.readouterr().err.splitlines() if "behaviours.task" in line]
     name = type(model.network).__name__
     assert told == (
-        f"behaviours.task: {name} does not read several choices behind one prompt "
-        f"({APART[architecture]}); every prompt runs once for every choice."
+        f"behaviours.task: {name} cannot read several choices after one prompt "
+        f"({APART[architecture]}); every prompt runs once per choice."
     )
     assert_as_by_hand(model, measured(model, items, [Part(1, vector())]),
                       [oracle.Part(1, vector())])  # fmt: skip
@@ -162,7 +162,7 @@ def test_questions_longer_than_a_window_are_read_by_choice(
     items = read(model)
     assert branches.longest(model) == 8
     assert choice.arranged(model, "task", items) is items
-    assert "longer than the 8 tokens" in capsys.readouterr().err
+    assert "exceed the 8 tokens" in capsys.readouterr().err
     assert_as_by_hand(model, measured(model, items, [Part(1, vector())]),
                       [oracle.Part(1, vector())])  # fmt: skip
 
@@ -316,7 +316,7 @@ def test_a_position_embedding_that_changes_with_length_is_not_tried(capsys) -> N
     assert model.short_context == 16
     items = read(model)
     assert choice.arranged(model, "task", items) is items
-    assert "changes behind 16 tokens" in capsys.readouterr().err
+    assert "changes after 16 tokens" in capsys.readouterr().err
     assert np.isfinite(measured(model, items, [Part(1, vector())])["propensity"]).all()
 
 

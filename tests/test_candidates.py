@@ -172,12 +172,12 @@ def test_coefficients_count_where_a_table_has_several() -> None:
         (
             curves([1, 2], [0, 0]),
             "limit has no row of v read at layer 3, with the coefficient 3, a candidate of the "
-            "choice; measure it there, too.",
+            "choice; measure it there as well.",
         ),
         (
             curves([1], [0], source_position=-1),
             "limit has no row of v read at layer 3, with the coefficient 1, a candidate of the "
-            "choice; measure it there, too.",
+            "choice; measure it there as well.",
         ),
         (
             pd.concat([curves([1, 2, 3], [0, 0, 0]), curves([1], [0], source="b")]),
@@ -191,17 +191,17 @@ def test_coefficients_count_where_a_table_has_several() -> None:
         ),
         (
             curves([1, 2, 3], [0, 0, 0], layer="3+4"),
-            "limit has vectors at layers 3+4 together, and a candidate is read at one; name "
+            "limit has vectors at layers 3+4 together, but a candidate is read at one; name "
             "another table.",
         ),
         (
             curves([1, 2, 3], [1, 2, float("nan")]),
-            "none of the 3 candidates of best is left; left out: a score is not a number (1), "
-            "score of limit over 0.5 (2); loosen a limit.",
+            "none of the 3 candidates of best is left (excluded: a score is not a number (1), "
+            "score of limit over 0.5 (2)); loosen a limit.",
         ),
     ],
 )
-def test_tables_without_one_score_of_each_candidate_are_told(
+def test_tables_without_one_score_of_each_candidate_are_reported(
     limit: pd.DataFrame, told: str
 ) -> None:
     given = {"best": curves([1, 2, 3], [0.1, 0.2, 0.3]), "limit": limit}
@@ -235,9 +235,9 @@ def test_the_chosen_row_stands_at_all_layers_or_at_its_own(positions: list[int] 
     ("chosen", "positions", "told"),
     [
         ({"layer": 4, "position": -1}, [-3, -1], "the vector has the layers 0 to 3"),
-        ({"layer": 0, "position": -2}, [-3, -1], r"the vector is of the positions \[-3, -1\]"),
+        ({"layer": 0, "position": -2}, [-3, -1], "the vector has the positions \\[-3, -1\\]"),
         ({"layer": 0, "position": None}, [-3, -1], "took position None"),
-        ({"layer": 0, "position": -1}, None, "the vector is of one position"),
+        ({"layer": 0, "position": -1}, None, "the vector has one position"),
     ],
 )
 def test_what_a_vector_does_not_have_cannot_be_placed(
@@ -314,12 +314,12 @@ def test_a_choice_is_made_from_sweeps_and_a_vector_of_it() -> None:
     assert plan.vectors["found"].settings == {"method": "file"}
     assert plan.study.positions_of("found") is None
     assert plan.figures["over"].inputs["choice"] == tuple(choice.paths)
-    assert "Ringed: what the rule of the choice best takes" in caption(plan.study, "over")
+    assert "Ringed: what the choice best takes" in caption(plan.study, "over")
 
 
 BEST = {"highest": "ablated.odds"}
 SETTINGS = {
-    "lowest or highest": {"best": {"lowest": None, **BEST}},
+    "lowest and highest": {"best": {"lowest": None, **BEST}},
     "column": {"best": {"column": "probability"}},
     "source": {"best": {"source": "text"}},
     "limits": {"limits": []},
@@ -331,7 +331,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_every_setting_of_a_choice_makes_it_and_its_vectors_anew(setting: str) -> None:
+def test_every_setting_of_a_choice_rebuilds_it_and_its_vectors(setting: str) -> None:
     before, after = planned(), planned({"choices": {"best": SETTINGS[setting]}})
     for stage in ("candidate", "chosen_vector"):
         (one,), (other,) = before.artefacts(stage), after.artefacts(stage)
@@ -340,7 +340,7 @@ def test_every_setting_of_a_choice_makes_it_and_its_vectors_anew(setting: str) -
     assert before.sweeps["later"][0].key != after.sweeps["later"][0].key
 
 
-def test_where_a_vector_stands_makes_it_alone_anew() -> None:
+def test_a_changed_place_of_a_vector_rebuilds_it_alone() -> None:
     added = {"sweeps": {"later": {"inject": {"operator": "add"}}}}
     before = planned(added)
     after = planned({**added, "vectors": {"found": {"at": "own"}}})
@@ -364,8 +364,8 @@ def test_a_figure_is_marked_without_another_setting() -> None:
         ),
         (
             {"choices": {"best": {"best": {"highest": "ablated.kl"}}}},
-            "the study: `choices.best.best`: names a table either as lowest or as highest; give "
-            "one of them.",
+            "the study: `choices.best.best`: needs one of lowest and highest, with a table; "
+            "give one of them.",
         ),
         (
             {"choices": {"best": {"limits": [{"table": "ablated.kl"}]}}},
@@ -377,23 +377,23 @@ def test_a_figure_is_marked_without_another_setting() -> None:
         ),
         (
             {"choices": {"best": {"best": {"column": "odds"}}}},
-            "choices.best.best.column is odds, but of sweeps.ablated.odds, which is first_token, "
-            "log_odds, probability can be taken; name one of these.",
+            "choices.best.best.column is odds, but sweeps.ablated.odds, which is first_token, "
+            "has log_odds, probability; name one of these.",
         ),
         (
             {"choices": {"best": {"best": {"source": "code"}}}},
-            "choices.best.best.source is code, but sweeps.ablated.odds is on text; name one of "
-            "these.",
+            "choices.best.best.source is code, but sweeps.ablated.odds is measured on text; "
+            "name one of these.",
         ),
         (
             {"sweeps": {"ablated": {"measures": {"odds": {"corpora": ["text", "code"]}}}}},
-            "choices.best.best names sweeps.ablated.odds, which is on text, code; say on which the "
-            "score is, as `source`.",
+            "choices.best.best names sweeps.ablated.odds, which is measured on text, code; set "
+            "`source` to one of these.",
         ),
         (
             {"choices": {"best": {"limits": [{"table": "single", "at_least": 0}]}}},
-            "choices.best.limits.0 names sweeps.single, which does not steer with vectors alone at "
-            "coefficients of its own; name one that does.",
+            "choices.best.limits.0 names sweeps.single, which does not steer with single "
+            "vectors at its own coefficients; name a sweep that does.",
         ),
         (
             {
@@ -416,8 +416,8 @@ def test_a_figure_is_marked_without_another_setting() -> None:
                     "best": {"limits": [{"table": "grid", "at_least": 0, "source": "myopia"}]}
                 }
             },
-            "choices.best is among candidates of one model, but sweeps.ablated.odds steers "
-            "miniature and sweeps.grid steers miniature-chat; name one's.",
+            "choices.best must compare candidates of one model, but sweeps.ablated.odds steers "
+            "miniature and sweeps.grid steers miniature-chat; name sweeps of one model.",
         ),
         (
             {
@@ -431,24 +431,25 @@ def test_a_figure_is_marked_without_another_setting() -> None:
                 "figures": {"over": None},
             },
             "choices.best.best names sweeps.ablated.odds, which injects the draws of "
-            "vectors.code-permuted, and none of them can be chosen; leave it out there.",
+            "vectors.code-permuted, and draws cannot be chosen; remove that vector from the "
+            "sweep.",
         ),
         (
             {"sweeps": {"ablated": {"inject": {"source_layers": None}}}, "figures": {"over": None}},
-            "choices.best.best names sweeps.ablated.odds, which injects a vector at several layers "
-            "together, each as it was read there, and a candidate is read at one; give its inject "
+            "choices.best.best names sweeps.ablated.odds, which injects a vector at several "
+            "layers together, but a candidate is read at one layer; give its inject "
             "`source_layers: all`.",
         ),
         (
             {"sweeps": {"ablated": {"inject": {"layers": "all"}}}},
-            "choices.best.best names sweeps.ablated.odds, which injects what is read at a layer at "
-            "several others in turn, so that a candidate has several scores; give its inject one "
-            "set of layers, as [all].",
+            "choices.best.best names sweeps.ablated.odds, which injects each candidate at "
+            "several layers in turn, so a candidate has several scores; give its inject one set "
+            "of layers, as [all].",
         ),
         (
             {"vectors": {"found": {"choice": "multipliers"}}},
-            "vectors.found.choice names multipliers, which has multipliers for vectors as they "
-            "are; name one with `best`.",
+            "vectors.found.choice names multipliers, which chooses multipliers, not a "
+            "candidate; name a choice with `best`.",
         ),
         (
             {"vectors": {"found": {"choice": "bset"}}},
@@ -456,13 +457,13 @@ def test_a_figure_is_marked_without_another_setting() -> None:
         ),
         (
             {"vectors": {"found": {"of": "code"}}},
-            "vectors.found is chosen out of vectors.code, but choices.best is among several; name "
-            "as `of` the one vector that it is among.",
+            "vectors.found is chosen from vectors.code, but choices.best compares candidates "
+            "from several; set `of` to one of these.",
         ),
         (
             {"vectors": {"found": {"at": "own"}}},
-            "sweeps.later.inject takes the direction of vectors.found (operator ablate), which is "
-            "zero at all layers but one; give the vector `at: all`.",
+            "sweeps.later.inject uses the direction of vectors.found (operator ablate), which "
+            "is zero at all layers except one; give the vector `at: all`.",
         ),
         (
             {"sweeps": {"later": {"coefficients": {"choice": "best"}, "inject": {"layers": [3]}}}},
@@ -471,8 +472,8 @@ def test_a_figure_is_marked_without_another_setting() -> None:
         ),
         (
             {"figures": {"over": {"choice": "multipliers"}}},
-            "figures.over.choice names multipliers, which has multipliers and no candidate to "
-            "mark; name one with `best`.",
+            "figures.over.choice names multipliers, which chooses multipliers, so there is no "
+            "candidate to mark; name a choice with `best`.",
         ),
         (
             {
@@ -522,8 +523,8 @@ def test_a_vector_is_not_chosen_by_what_is_measured_with_it() -> None:
     with pytest.raises(StudyError) as raised:
         planned(change)
     assert str(raised.value) == (
-        "vectors.found is chosen by what is measured with itself, by way of longer; let the sweeps "
-        "of its choice inject other vectors."
+        "vectors.found is chosen from measurements of itself, through longer; let the sweeps of "
+        "its choice inject other vectors."
     )
 
 

@@ -19,7 +19,7 @@ CONFIG = REPOSITORY / "config"
 
 
 @pytest.mark.parametrize("stopping", [{"faulty": 20}, False])
-def test_cells_that_ended_are_told_of_where_columns_may_end(stopping: Any) -> None:
+def test_ended_cells_are_explained_where_columns_can_end(stopping: Any) -> None:
     over = {"sweeps": {"grid": {"measures": {"two_choice": {"stopping": stopping}}}}}
     study = study_file.parse(study_file.merge(study_file.read(CONFIG / "miniature.yaml"), over))
     assert ("a column ended is marked" in caption(study, "grid-search")) == bool(stopping)
@@ -28,7 +28,7 @@ def test_cells_that_ended_are_told_of_where_columns_may_end(stopping: Any) -> No
 
 
 def test_published_means_without_items_are_said_to_have_no_intervals() -> None:
-    sentence = "Published means without their items have no intervals."
+    sentence = "Published means come without their items, so they have no intervals."
     study = study_file.load(CONFIG / "papers" / "caa-published.yaml")
     for name in study.figures:
         said = caption(study, name)
@@ -44,7 +44,7 @@ def test_published_means_without_items_are_said_to_have_no_intervals() -> None:
     }
     mixed = study_file.read(CONFIG / "papers" / "caa-published.yaml")
     said = caption(study_file.parse(study_file.merge(mixed, over)), "both")
-    assert f"Intervals (95 %): over the texts that each measure is on. {sentence}" in said
+    assert f"Intervals (95 %) are over the texts that each measure is on. {sentence}" in said
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG.rglob("*.yaml")), ids=lambda path: path.stem)
@@ -60,9 +60,9 @@ def test_an_entrys_caption_says_nothing_that_settings_decide(path: Any) -> None:
 @pytest.mark.parametrize(
     ("figure", "intervals", "words"),
     [
-        ("general-coding", "items", "Intervals (95 %): over documents (bootstrap"),
-        ("single-steering", "items", "Intervals (95 %): over questions (Wilson)."),
-        ("single-steering", "vectors", "Intervals (95 %): over resamples of the vectors."),
+        ("general-coding", "items", "Intervals (95 %) are over documents (bootstrap"),
+        ("single-steering", "items", "Intervals (95 %) are over questions (Wilson)."),
+        ("single-steering", "vectors", "Intervals (95 %) are over resamples of the vectors."),
         ("combined-steering", "both", "over questions (Wilson) and over resamples of the vectors,"),
         ("simultaneous-steering", "items", "those of the alignment tax over documents (bootstrap)"),
     ],
@@ -75,7 +75,7 @@ def test_what_intervals_are_over(figure: str, intervals: str, words: str) -> Non
     study = study_file.parse(study_file.merge(study_file.read(CONFIG / "miniature.yaml"), over))
     said = caption(study, figure)
     assert said.startswith(study.figures[figure].caption) and words in said
-    counted = said.endswith(" The number of documents stands below the figure.")
+    counted = said.endswith(" The number of documents is given below the figure.")
     assert counted == ("documents" in words)
 
 
@@ -93,7 +93,7 @@ TAX = "Dotted: next-token accuracy on ordinary documents, the alignment tax."
             "Not drawn: published results are absent.",
             "coding",
         ),
-        ("combined-steering-layer-10", [], "Lines give single steering.", None),
+        ("combined-steering-layer-10", [], "Lines: vectors steered one at a time.", None),
         ("combined-steering-layer-10", ["published-single"], "Combined", "Lines"),
         ("combined-steering-layer-10", ["published-combined"], "Not drawn", "Combined"),
         ("simultaneous-steering", [], TAX, None),
@@ -140,10 +140,10 @@ def test_layers_of_simultaneous_steering(path: str, layers: str) -> None:
 
 
 @pytest.mark.parametrize("log", [True, False])
-def test_what_a_logarithmic_scale_leaves_out_is_said(log: bool) -> None:
+def test_what_a_logarithmic_scale_leaves_out_is_reported(log: bool) -> None:
     over = {"figures": {"dose": {"kind": "curves", "sweeps": ["code"], "log": log}}}
     study = study_file.parse(study_file.merge(study_file.read(CONFIG / "miniature.yaml"), over))
-    assert ("no logarithm, are left out" in caption(study, "dose")) == log
+    assert ("not drawn, as the scale is logarithmic" in caption(study, "dose")) == log
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,9 @@ def test_what_a_logarithmic_scale_leaves_out_is_said(log: bool) -> None:
     [
         (
             "gemma-refusal-ablated",
-            ["Gemma 2B, published", "Ringed", "shaded", "choice (position, layer) is (−2, 10)"],
+            ["Gemma 2B, published", "Ringed", "Shaded", "choice (position, layer) is (−2, 10)"],
         ),
-        ("llama-2-divergence", ["Llama 2 7B, published", "no logarithm", "have no number"]),
+        ("llama-2-divergence", ["Llama 2 7B, published", "scale is logarithmic", "have no number"]),
         ("losses", ["Published: next-token loss", "taken out at all layers", "left out"]),
     ],
 )
@@ -163,5 +163,5 @@ def test_published_numbers_without_intervals_have_none_in_their_captions(
     study = study_file.load(CONFIG / "papers" / "refusal-direction-published.yaml")
     words = caption(study, name)
     assert all(sentence in words for sentence in said), words
-    assert words.endswith("Published means without their items have no intervals.")
-    assert "Intervals (95 %)" not in words and "documents stands below" not in words
+    assert words.endswith("Published means come without their items, so they have no intervals.")
+    assert "Intervals (95 %)" not in words and "documents is given below" not in words

@@ -19,7 +19,7 @@ STUDIES = [
 ]
 
 
-def test_the_catalogue_is_told_how_the_workflow_is_used() -> None:
+def test_the_catalogue_shows_how_the_workflow_is_used() -> None:
     told = yaml.safe_load((REPOSITORY / ".snakemake-workflow-catalog.yml").read_text())
     usage = told["usage"]
     assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}

@@ -113,7 +113,7 @@ def test_categories_and_their_mean_are_those_of_a_loop(plugin: Any) -> None:
     assert mean["probability_vector_high"] - mean["probability"] == pytest.approx(half, rel=1e-5)
 
 
-def test_questions_without_a_category_are_told() -> None:
+def test_questions_without_a_category_are_reported() -> None:
     for questions in (QUESTIONS.drop(columns="category"), QUESTIONS.replace("art", None)):
         with pytest.raises(StudyError, match=r"^behaviours\.bold has questions without a category"):
             by_category(rows(1), {"bold": questions})
@@ -157,7 +157,7 @@ def test_scorecards_compare_all_questions_and_the_mean(table: pd.DataFrame) -> N
     one = scorecard([table], [without_categories(table)], "probability")
     assert list(one.curves["curve"]) == ["layer 3, bold"]
     means = means_alone(table)
-    with pytest.raises(StudyError, match="s has categories of questions alone, which the other"):
+    with pytest.raises(StudyError, match="s has only categories of questions, which the other"):
         scorecard([means[means["category"] == MEAN]], [without_categories(table)])
 
 
@@ -171,7 +171,7 @@ def test_scorecards_compare_category_by_category(table: pd.DataFrame) -> None:
     np.testing.assert_allclose(compared.curves["difference"], expected, atol=1e-12)
     fewer = scorecard([table[law]], [table], "probability", by_category=True)
     assert list(fewer.curves["curve"]) == ["layer 3, bold, law"]
-    sentence = r"s and s have no category of questions in common \(none; art, law, sport\); leave"
+    sentence = "s and s have no category of questions in common \\(none; art, law, sport\\); remove"
     for without in (without_categories(table), means_alone(table)):
         with pytest.raises(StudyError, match=sentence):
             scorecard([without], [table], "probability", by_category=True)

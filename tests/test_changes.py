@@ -118,12 +118,12 @@ def test_nothing_damaged_stops_the_planning(ran: dict[str, Any], name: str) -> N
         changes(plan)
 
 
-def test_a_study_of_another_version_is_told_in_one_line(ran: dict[str, Any]) -> None:
+def test_a_study_of_another_version_is_reported_in_one_line(ran: dict[str, Any]) -> None:
     file = Path("results/small/study.yaml")
     study = yaml.safe_load(file.read_text())
     study["sweeps"]["code"]["kind"] = "skill"
     file.write_text(yaml.safe_dump(study))
     before = sorted(Path("results").rglob("*"))
     (line,) = changes(planned(ran))
-    assert "another version" in line and "stays" in line and "make prune" in line
+    assert "another version" in line and "are kept" in line and "make prune" in line
     assert sorted(Path("results").rglob("*")) == before

@@ -368,7 +368,7 @@ def test_no_questions_is_one_sentence(model) -> None:
 
 
 @pytest.mark.parametrize("coefficient", [0.0, 1e30])
-def test_nan_and_infinity_are_told(coefficient) -> None:
+def test_nan_and_infinity_are_reported(coefficient) -> None:
     spoilt = models.wrap(tiny.network(), tiny.tokenizer(), "none")
     if coefficient == 0:
         with torch.no_grad():
@@ -572,25 +572,33 @@ def test_choices_follow_their_prompts(positions) -> None:
     ("measures", "task", "named"),
     [
         ({"choice": {"behaviours": ["mmlu"], "by": "word"}}, PAIR, "sweeps.tasks"),
-        ({"two_choice": {"behaviours": ["mmlu"]}}, MANY, "more than two choices; measure `choice`"),
+        (
+            {"two_choice": {"behaviours": ["mmlu"]}},
+            MANY,
+            "more than two choices; use the measure `choice`",
+        ),
         (
             {"divergence": {"behaviours": ["mmlu"], "answer_prefix": "("}},
             MANY,
-            "more than two choices; measure `choice`",
+            "more than two choices; use the measure `choice`",
         ),
         (
             {"choice": {"behaviours": ["mmlu"]}},
             {"source": "pairs", "prompt": None, "matching": "a", "not_matching": "b"},
-            "in which no answers follow a prompt",
+            "whose answers do not follow a prompt",
         ),
         ({"choice": {"behaviours": ["mmlu"], "split": "validation"}}, PAIR, "`validation` is 0"),
         ({"choice": {"behaviours": ["mmlu"]}}, {}, "either choices"),
         ({"choice": {"behaviours": ["mmlu"]}}, PAIR | {"answers": ["A", "B"]}, "either choices"),
         ({"choice": {"behaviours": ["mmlu"]}}, {"choices": ["a"]}, "behaviours.mmlu"),
-        ({"choice": {"behaviours": ["mmlu"]}}, {"answers": ["A", ""]}, "answers has an empty one"),
+        (
+            {"choice": {"behaviours": ["mmlu"]}},
+            {"answers": ["A", ""]},
+            "answers has an empty entry",
+        ),
     ],
 )
-def test_what_does_not_fit_is_one_sentence(measures, task, named) -> None:
+def test_settings_that_do_not_fit_are_one_sentence(measures, task, named) -> None:
     with pytest.raises(StudyError) as raised:
         planned(measures, task)
     assert named in str(raised.value)

@@ -97,16 +97,16 @@ def test_a_layer_where_one_sign_qualifies_goes_before_one_where_none_does():
     assert "layers with more qualifying multipliers first" in choice["rule"]
 
 
-def test_a_choice_without_a_qualifying_multiplier_is_told_in_a_sentence(tmp_path):
+def test_a_choice_without_a_qualifying_multiplier_is_reported_in_a_sentence(tmp_path):
     one = grid((1.0, 110, 0, False), (-1.0, 100, 0, True), layer="2")
     none = grid((1.0, 200, 0, True), (-1.0, 0, 0, True), layer="4")
     choice = choose(pd.concat([none, one, grid((1.0, 1, 0, False), (-1.0, 1, 0, False))]), 0, 0.95)
     assert unqualified(choice) == (
-        "No multiplier qualified for myopia at layer 2 (subtract), myopia at layer 4 "
-        "(add and subtract); the smallest was taken."
+        "No multiplier qualified for myopia at layer 2 (subtract), myopia at layer 4 (add and "
+        "subtract); the smallest was chosen."
     )
     assert unqualified(choice, {"2"}) == (
-        "No multiplier qualified for myopia at layer 2 (subtract); the smallest was taken."
+        "No multiplier qualified for myopia at layer 2 (subtract); the smallest was chosen."
     )
     assert unqualified(choice, {"3"}) is None
     assert unqualified(given({"myopia": {"3": {"add": 1.0, "subtract": -1.0}}})) is None
@@ -121,7 +121,7 @@ def test_of_many_cells_without_a_qualifying_multiplier_six_are_named():
     rows = [grid((1.0, 9, 0, True), (-1.0, 9, 0, True), layer=str(n)) for n in range(8)]
     told = unqualified(choose(pd.concat(rows), 0.05, 0.95))
     assert told.endswith(
-        " myopia at layer 5 (add and subtract) and 2 more; the smallest was taken."
+        " myopia at layer 5 (add and subtract) and 2 more; the smallest was chosen."
     )
 
 

@@ -68,7 +68,10 @@ def test_candidates_of_several_sweeps_are_held_against_limits_of_their_own() -> 
     [
         (
             (),
-            "score of a.kl is no score of the candidates of b; name a table of that, too.",
+            (
+                "score of a.kl is not a score of the candidates of b; name a table of that sweep, "
+                "too."
+            ),
         ),
         (
             ("c.kl", "d.kl"),
@@ -77,7 +80,7 @@ def test_candidates_of_several_sweeps_are_held_against_limits_of_their_own() -> 
         ),
     ],
 )
-def test_a_limit_of_another_sweep_is_told(further: tuple[str, ...], told: str) -> None:
+def test_a_limit_of_another_sweep_is_reported(further: tuple[str, ...], told: str) -> None:
     names = ["a.score", "b.score", "a.kl", "c.kl", "d.kl"]
     tables = {name: curves([1, 2], [0.5, 0.9]) for name in names}
     with pytest.raises(StudyError) as raised:
@@ -143,7 +146,7 @@ def test_between_the_best_and_its_better_neighbour(
     assert choice["chosen"]["coefficient"] == 2 and choice["between"] == between
 
 
-def test_each_candidate_is_told_what_first_left_it_out() -> None:
+def test_each_candidate_names_the_limit_that_first_excluded_it() -> None:
     tables = {"t": curves([1, 2, 3], [0.1, float("nan"), 0.2]), "kl": curves([1, 2, 3], [9, 9, 0])}
     rule = Rule(Score("t", "score"), True, (Score("kl", "score", at_most=1),))
     candidates = gathered(tables, rule)
@@ -328,7 +331,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_every_setting_of_a_choice_makes_what_takes_it_anew(setting: str) -> None:
+def test_every_setting_of_a_choice_rebuilds_what_takes_it(setting: str) -> None:
     before, after = with_taken(), with_taken({"choices": {"best": SETTINGS[setting]}})
     assert before.candidates["best"].key != after.candidates["best"].key
     for sweep in ("taken", "fine", "listed"):
@@ -354,47 +357,47 @@ def test_every_setting_of_a_choice_makes_what_takes_it_anew(setting: str) -> Non
         ),
         (
             {"sweeps": {"taken": {"inject": {"choice": "multipliers"}, "coefficients": [0, 1]}}},
-            "sweeps.taken.inject.choice names multipliers, which has multipliers and takes no "
+            "sweeps.taken.inject.choice names multipliers, which chooses multipliers, not a "
             "candidate; write `coefficients: {choice: multipliers}` in a sweep of vectors and "
             "layers.",
         ),
         (
             {"sweeps": {"taken": {"coefficients": {"choice": "finest"}}}},
-            "the study: `sweeps.taken`: inject takes what the choice best takes, but coefficients "
-            "are those of finest; name one choice in both.",
+            "the study: `sweeps.taken`: inject takes what the choice best takes, but "
+            "coefficients come from finest; name the same choice in both.",
         ),
         (
             {"sweeps": {"ablated": {"coefficients": {"refine": 3}}}},
-            "the study: `sweeps.ablated`: coefficients are refined from those of a choice, but "
-            "inject names none; give `inject: {choice: NAME}`.",
+            "the study: `sweeps.ablated`: coefficients refine those of a choice, but inject "
+            "names no choice; give `inject: {choice: NAME}`.",
         ),
         (
             {"sweeps": {"taken": {"inject": {"operator": "add"}}}},
-            "the study: `sweeps.taken.inject`: operator is that of the sweep that the choice was "
-            "made in; leave it out.",
+            "the study: `sweeps.taken.inject`: operator comes from the sweep that the choice "
+            "was made in; remove it.",
         ),
         (
             {"sweeps": {"taken": {"model": "miniature-chat"}}},
-            "sweeps.taken.inject.choice names best, which is among candidates of miniature, and "
-            "miniature-chat is steered; steer that.",
+            "sweeps.taken.inject.choice names best, which compares candidates of miniature, but "
+            "miniature-chat is steered; steer miniature.",
         ),
         (
             {"choices": {"finest": None, "best": {"best": {"lowest": "fine"}, "limits": []}}},
-            "choices.best comes from itself, by way of sweeps.fine; choose from other sweeps.",
+            "choices.best depends on itself, through sweeps.fine; choose from other sweeps.",
         ),
         (
             {"choices": {"best": {"best": {"lowest": ["ablated.odds", "ablated.kl"]}}}},
-            "choices.best.best names tables of several measures, sweeps.ablated.odds (first_token) "
-            "and sweeps.ablated.kl (divergence); name one's.",
+            "choices.best.best names tables of different measures, sweeps.ablated.odds "
+            "(first_token) and sweeps.ablated.kl (divergence); name tables of one measure.",
         ),
         (
             {"figures": {"shares": {"choice": "multipliers"}}},
-            "figures.shares.choice names multipliers, which has multipliers and no candidate to "
-            "mark; name one with `best`.",
+            "figures.shares.choice names multipliers, which chooses multipliers, so there is no "
+            "candidate to mark; name a choice with `best`.",
         ),
         (
             {"choices": {"best": {"resamples": 0}}},
-            "figures.shares.choice names best, whose resamples are 0; let it have some.",
+            "figures.shares.choice names best, which has no resamples; give it `resamples`.",
         ),
         (
             {"figures": {"matrix": {"kind": "interference", "sweeps": ["taken"]}}},
@@ -406,8 +409,8 @@ def test_every_setting_of_a_choice_makes_what_takes_it_anew(setting: str) -> Non
                     "matrix": {"kind": "interference", "sweeps": ["taken"], "choice": "finest"}
                 }
             },
-            "figures.matrix is at what choices.finest takes, but sweeps.taken injects what "
-            "choices.best takes; name one choice in both.",
+            "figures.matrix draws what choices.finest takes, but sweeps.taken injects what "
+            "choices.best takes; name the same choice in both.",
         ),
         (
             {"samples": {"chat": {"choice": "best"}}},
@@ -415,23 +418,23 @@ def test_every_setting_of_a_choice_makes_what_takes_it_anew(setting: str) -> Non
         ),
         (
             {"samples": {"chat": {"vector": None, "choice": "best"}}},
-            "the study: `samples.chat`: layer is that of the sweep that the choice was made in; "
-            "leave it out.",
+            "the study: `samples.chat`: layer comes from the sweep that the choice was made in; "
+            "remove it.",
         ),
         (
             {"samples": {"read": {**SAMPLES, "model": "miniature-chat"}}},
-            "samples.read.choice names best, which is among candidates of miniature, and "
-            "miniature-chat is steered; steer that.",
+            "samples.read.choice names best, which compares candidates of miniature, but "
+            "miniature-chat is steered; steer miniature.",
         ),
         (
             {"samples": {"read": {**SAMPLES, "coefficients": {"choice": "finest"}}}},
-            "the study: `samples.read`: coefficients are those of the choice finest, which is not "
-            "what is injected; name it as `choice`, or list coefficients.",
+            "the study: `samples.read`: coefficients come from the choice finest, but that is "
+            "not what is injected; set `choice` to it, or list coefficients.",
         ),
         (
             {"figures": {"where": {"kind": "layers", "sweeps": ["taken"]}}},
-            "figures.where draws vectors at layers and coefficients that are known beforehand, but "
-            "sweeps.taken has those that a choice takes; draw it as `kind: curves`.",
+            "figures.where needs layers and coefficients that the study lists, but sweeps.taken "
+            "takes them from a choice; draw it as `kind: curves`.",
         ),
         (
             {
@@ -442,8 +445,9 @@ def test_every_setting_of_a_choice_makes_what_takes_it_anew(setting: str) -> Non
                 "vectors": {"other": {"add": ["other-text"], "subtract": ["other-code"]}},
                 "sweeps": {"taken": {"inject": {"vectors": ["other"]}}},
             },
-            "sweeps.taken.inject names vectors.other, of the positions [-3, -1], at which no "
-            "candidate of choices.best is read; name one of the same, or of one position.",
+            "sweeps.taken.inject names vectors.other, read at [-3, -1], but no candidate of "
+            "choices.best is read there; name a vector of the same positions, or of one "
+            "position.",
         ),
     ],
 )
@@ -461,7 +465,7 @@ def test_two_tables_of_one_sweep_are_no_candidates_each() -> None:
         "sweeps": {"ablated": {"measures": {"again": again}}},
         "choices": {"best": {"best": {"lowest": ["ablated.odds", "ablated.again"]}}},
     }
-    with pytest.raises(StudyError, match="names two tables of sweeps.ablated, of which each"):
+    with pytest.raises(StudyError, match="names two tables of sweeps.ablated, but each"):
         with_taken(change)
 
 
@@ -604,7 +608,7 @@ def behind(made: Artefact) -> list[Artefact]:
     return found
 
 
-def test_a_behaviour_without_validation_items_is_told() -> None:
+def test_a_behaviour_without_validation_items_is_reported() -> None:
     change = {
         "behaviours": {
             "asked": {"source": "generated", "trait": "myopia", **SIZES, "validation": 0}
@@ -621,6 +625,6 @@ def test_a_behaviour_without_validation_items_is_told() -> None:
     with pytest.raises(StudyError) as raised:
         study_file.parse(study_file.merge(study_file.read(SMALL), change))
     assert str(raised.value) == (
-        "choices.one.best names sweeps.search, but of behaviours.asked `validation` is 0, and "
-        "candidates are chosen on validation items; say how many of its items that is."
+        "choices.one.best names sweeps.search, but candidates are chosen on validation items, "
+        "and behaviours.asked has `validation: 0`; give it a number of items."
     )

@@ -35,7 +35,10 @@ def test_jobs_that_failed_say_why_once(tmp_path: Path) -> None:
         "Error: corpora.a: it is so.",
         f"Error: {tmp_path}/traceback: MemoryError",
         f"Error: {tmp_path}/empty: nothing",
-        f"Error: {tmp_path}/none was not written: its job ended before it began, or was killed.",
+        (
+            f"Error: {tmp_path}/none was not written: its job was killed, or failed before it "
+            "started."
+        ),
     ]
 
 
@@ -94,7 +97,7 @@ def sweep(*tokens: int, **more: Any) -> SweepEntry:
 RAW = ("measure", "injection", "coefficient", "corpus", "tokens")
 
 
-def test_a_corpus_shorter_than_a_sweep_asks_for_is_said(tmp_path: Path) -> None:
+def test_a_corpus_shorter_than_a_sweep_asks_for_is_reported(tmp_path: Path) -> None:
     """By the injection that stands first, and by each measure's own rows; not of a selection."""
     sweeps = {"s": sweep(900), "t": sweep(900), "short": sweep(300), "none": sweep(900)}
     sweeps |= {"precise": sweep(900, precision=0.1), "damaged": sweep(900)}
@@ -119,11 +122,11 @@ def test_a_corpus_shorter_than_a_sweep_asks_for_is_said(tmp_path: Path) -> None:
     plan: Any = SimpleNamespace(study=SimpleNamespace(tabled=tabled, corpora=corpora), sweeps=made)
     assert closing_notes.short_corpora(plan) == [
         "corpora.a.validation holds 512 of the 900 tokens that sweeps.s and sweeps.t and "
-        "sweeps.two.next1 should read; raise it, or lower `tokens`."
+        "sweeps.two.next1 asks for; raise it, or lower `tokens`."
     ]
 
 
-def test_what_jobs_noted_in_their_logs_is_said(
+def test_what_jobs_noted_in_their_logs_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -79,7 +79,7 @@ def test_candidates_are_compared_one_by_one(name: str) -> None:
     )
     lost = len(compared.pairs) - len(known)
     assert lost == (2 if name == "llama-2-divergence" else 0)
-    assert ("2 without a number are left out" in whole["verdict"]) == bool(lost)
+    assert ("2 without a number are not compared" in whole["verdict"]) == bool(lost)
     assert len(compared.curves) == 1 + theirs["source_position"].nunique()
 
 
@@ -130,13 +130,14 @@ def test_the_scorecard_of_candidates_is_drawn_and_read(tmp_path: Any) -> None:
     assert "all candidates" in text and text.count("<details>") == 6
 
 
-def test_whether_the_same_candidate_is_chosen_is_said() -> None:
+def test_whether_the_same_candidate_is_chosen_is_reported() -> None:
     one = {"position": -2, "layer": 10}
     assert same_candidate(one, one) == (
         "The same candidate is chosen in both: position −2, layer 10."
     )
     assert same_candidate(one, {"position": None, "layer": 3}) == (
-        "Other candidates are chosen: position −2, layer 10 in the first, layer 3 in the second."
+        "Different candidates are chosen: position −2, layer 10 in the first, layer 3 in the "
+        "second."
     )
 
 

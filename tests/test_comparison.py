@@ -31,7 +31,7 @@ SINGLE = {
     "figures": {"one": {"title": "One"}},
 }
 
-NONE_QUALIFIED = "No multiplier qualified for myopia at layer 4 (add); the smallest was taken."
+NONE_QUALIFIED = "No multiplier qualified for myopia at layer 4 (add); the smallest was chosen."
 UNQUALIFIED = {"second": NONE_QUALIFIED}
 
 
@@ -158,16 +158,18 @@ def test_sweeps_that_cannot_be_compared_are_named_with_the_reason(tmp_path: Path
     table = pq.read_table(path).to_pandas().assign(split="validation")
     write_table(path, pa.Table.from_pandas(table, preserve_index=False), {})
     text = compare(tmp_path, REPOSITORY, "first", "second").read_text()
-    assert "single: single and single are over other split values" in text
+    assert "single: single and single cover different split values" in text
 
 
 def test_a_study_that_was_not_run_is_refused(tmp_path: Path) -> None:
     run_of(tmp_path, "first", 50, {})
-    with pytest.raises(StudyError, match="second is neither a study's file nor a study that was"):
+    with pytest.raises(
+        StudyError, match="second is neither a study file nor the name of a study that was"
+    ):
         compare(tmp_path, REPOSITORY, "first", "second")
     file = tmp_path / "first.yaml"
     file.write_text("name: first\n")
-    with pytest.raises(StudyError, match=r"first\.yaml was changed since it was run"):
+    with pytest.raises(StudyError, match="first\\.yaml has changed since its last run"):
         compare(tmp_path, REPOSITORY, str(file), "first")
 
 
@@ -189,7 +191,9 @@ def test_a_table_of_a_run_that_was_cut_short_is_refused(tmp_path: Path) -> None:
         run_of(tmp_path, name, 50, {})
     catalogue = tmp_path / "second" / "artefacts.csv"
     catalogue.write_text("stage,key\nsweep,another\n")
-    with pytest.raises(StudyError, match=r"second/tables/single\.parquet is not of the run that"):
+    with pytest.raises(
+        StudyError, match="second/tables/single\\.parquet does not belong to the run that"
+    ):
         compare(tmp_path, REPOSITORY, "first", "second")
 
 
@@ -200,7 +204,7 @@ def test_studies_without_sweeps_of_their_own_are_compared_by_settings(tmp_path: 
     (tmp_path / "second" / "study.yaml").write_text("name: second\n")
     for names in (("first", "second"), ("second", "first")):
         text = compare(tmp_path, REPOSITORY, *names).read_text()
-        assert f"{names[0]} and {names[1]} have no sweep of one name" in text
+        assert f"{names[0]} and {names[1]} have no sweeps with the same name" in text
 
 
 def test_make_compare_asks_for_two_studies() -> None:

@@ -202,7 +202,7 @@ def test_several_texts_of_a_prompt_differ(model) -> None:
         assert row.text == at[row.coefficient, row.sample, row.n]
 
 
-def test_infinity_is_told_with_its_prompt_and_coefficient(model) -> None:
+def test_infinity_is_reported_with_its_prompt_and_coefficient(model) -> None:
     with pytest.raises(StudyError) as raised:
         measured(model, prompts(model, 3), (0.0, 1e39))
     for named in ("prompt 0 of the list.prompts", "coefficient 1e+39"):
@@ -333,9 +333,15 @@ def test_a_score_of_ones_own(own) -> None:
     ("body", "sentence"),
     [
         ("return [1 / 0]", "line 2, failed (ZeroDivisionError: division by zero); correct it."),
-        ("return [1.0]", "gives 1 values of the score for 2 texts; give one for each."),
-        ("return ['a', 'b']", "gives something else than numbers for the score."),
-        ("return {'other': [1, 2]}", "gives no values for the score; return them."),
+        ("return [1.0]", "returns 1 values of the score for 2 texts; return one for each."),
+        (
+            "return ['a', 'b']",
+            "returns values that are not numbers for the score; return numbers.",
+        ),
+        (
+            "return {'other': [1, 2]}",
+            "returns no values for the score; return one for each text.",
+        ),
     ],
 )
 def test_a_score_of_ones_own_that_fails(tmp_path, body, sentence) -> None:
@@ -462,14 +468,17 @@ def study(measure: dict[str, Any], folder: Path = SMALL.parent, **sweep: Any) ->
             {"prompts": ["a"], "split": "validation"},
             "split is for behaviours, but prompts are given",
         ),
-        ({"prompts": ["a"], "items": 2}, "items is given, and the prompts are listed"),
+        ({"prompts": ["a"], "items": 2}, "items is given, but the prompts are listed"),
         ({"corpora": ["prose"]}, "names `prose`, which is not in corpora"),
-        ({"n": 3}, "n is 3, but with temperature 0 nothing is drawn"),
-        ({"top_p": 0.5}, "top_p is 0.5, but with temperature 0 nothing is drawn"),
+        ({"n": 3}, "n is 3, but at temperature 0 nothing is sampled"),
+        ({"top_p": 0.5}, "top_p is 0.5, but at temperature 0 nothing is sampled"),
         ({"temperature": -1}, "temperature"),
         ({"scores": {"a": {}}}, "scorer"),
         ({"scores": {"a": {"scorer": "phrases"}}}, "patterns"),
-        ({"scores": {"a": {"scorer": "phrases", "patterns": ["(no"]}}}, "no regular expression"),
+        (
+            {"scores": {"a": {"scorer": "phrases", "patterns": ["(no"]}}},
+            "not a regular expression",
+        ),
         ({"scores": {"texts": {"scorer": "length"}}}, "the column texts, which is the table's"),
         ({"scores": {"tokens": {"scorer": "length"}}}, "the column tokens, which is the table's"),
         ({"scores": {"a": {"scorer": "absent.py"}}}, "absent.py"),
@@ -484,7 +493,7 @@ def test_mistakes_are_one_sentence(measure, sentence) -> None:
     assert "written" in said or "corpora" in said
 
 
-def test_a_score_without_its_function_is_told(tmp_path) -> None:
+def test_a_score_without_its_function_is_reported(tmp_path) -> None:
     (tmp_path / "mine.py").write_text("x = 1\n")
     with pytest.raises(StudyError, match="has no function `score`; add it"):
         study({"scores": {"a": {"scorer": "mine.py"}}}, tmp_path)
@@ -506,7 +515,7 @@ def test_the_code_of_a_score_of_ones_own_is_in_the_key(own) -> None:
         assert plan.tables["texts"].settings["scores"] == [
             *("mine", "mine_vowels", "length", "length_words", "length_characters")
         ]
-        assert ("scorers/length") in plan.graph.codes(made)
+        assert "scorers/length" in plan.graph.codes(made)
         return made.key
 
     before = key()

@@ -45,7 +45,7 @@ def test_prose_is_kept_and_stripped_of_markup():
         "Values 12345 67890 12345 67890 12345 67890 are in the table that is to be read.",
     ],
 )
-def test_what_is_no_prose_is_left_out(spoilt: str):
+def test_text_that_is_not_prose_is_skipped(spoilt: str):
     assert paragraphs(spoilt) == []
 
 

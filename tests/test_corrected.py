@@ -134,11 +134,14 @@ def test_resampled_vectors_and_draws(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("text,rating\nnobody wrote this,1\n", "none of the 1 texts of .* is one that was written"),
+        (
+            "text,rating\nnobody wrote this,1\n",
+            "none of the 1 texts of .* was generated and rated here",
+        ),
         ("text,rating\n0 0,0\n", "has the rating '0', which is not a number from 1 to 10"),
         ("text,rating\n0 0,good\n", "has the rating 'good', which is not a number from 1 to 10"),
         ("text,rating\n0 0,nan\n", "has the rating 'nan', which is not a number"),
-        ("text,rating\n0 0,1\n0 0,2\n", "labels a text otherwise than before"),
+        ("text,rating\n0 0,1\n0 0,2\n", "labels a text differently from an earlier line"),
         ("text,label\n0 0,1\n", "has no field rating .*read without `positive`; correct one"),
         ("text,rating\n", "has no labels; give it some"),
     ],

@@ -144,7 +144,7 @@ def test_single_files_of_an_address_are_not_enough(tmp_path: Path) -> None:
         printed = printed_by(folder, ["-n"], status=1)
         server.shutdown()
     assert printed.splitlines()[-1] == (
-        f"Error: of {address} only single files can be fetched; name the workflow as "
+        f"Error: only single files can be fetched from {address}; name the workflow as "
         'github("OWNER/snakesteer", path="workflow/Snakefile", tag="VERSION").'
     )
     assert "Traceback" not in printed

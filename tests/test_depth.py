@@ -183,7 +183,7 @@ def test_the_depth_is_asked_of_the_entrys_own_model() -> None:
         ),
     ],
 )
-def test_what_cannot_be_a_layer_is_told(over: dict[str, Any], words: list[str]) -> None:
+def test_an_invalid_layer_is_reported(over: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(StudyError) as raised:
         Plan(changed(over), REPOSITORY)
     for word in words:
@@ -226,7 +226,7 @@ def test_a_fraction_is_one_layer_of_all_models_of_a_figure(figure: dict[str, Any
         assert named in str(raised.value)
 
 
-def test_a_fraction_of_published_results_is_told() -> None:
+def test_a_fraction_of_published_results_is_reported() -> None:
     data = study_file.read(REPOSITORY / "config" / "papers" / "broad-skills-published.yaml")
     over = {"figures": {"general-coding": {"layers": [0.5]}}}
     with pytest.raises(StudyError, match=r"figures.general-coding.layers names 0.5.*depth"):

@@ -280,7 +280,7 @@ def test_halves_of_a_batch_that_does_not_fit_have_their_own(model, monkeypatch) 
 
 
 @pytest.mark.parametrize("coefficient", [0.0, 1e30])
-def test_nan_and_infinity_are_told(model, coefficient) -> None:
+def test_nan_and_infinity_are_reported(model, coefficient) -> None:
     spoilt = models.wrap(tiny.network(), tiny.tokenizer(), "none")
     if coefficient == 0:
         with torch.no_grad():
@@ -444,12 +444,16 @@ def test_a_study_takes_it_on_documents_and_on_questions() -> None:
         ({"corpora": ["all"], "split": "validation"}, {}, "split is for behaviours"),
         ({"corpora": ["all"], "over": "first"}, {}, "over"),
         ({"corpora": ["all"], "epsilon": -1}, {}, "epsilon"),
-        ({"corpora": ["all"], "over": "all"}, {"positions": "last"}, "none of which follows"),
+        (
+            {"corpora": ["all"], "over": "all"},
+            {"positions": "last"},
+            "the last token, which has none",
+        ),
         ({"corpora": ["nothing"]}, {}, "corpora names `nothing`"),
-        ({}, {}, "vectors.code is not made of a behaviour, whose questions would be asked"),
+        ({}, {}, "vectors.code is not made of a behaviour, so it has no questions to ask"),
     ],
 )
-def test_what_does_not_fit_is_one_sentence(asked, inject, named) -> None:
+def test_settings_that_do_not_fit_are_one_sentence(asked, inject, named) -> None:
     with pytest.raises(StudyError) as raised:
         planned({"divergence": asked}, inject=inject)
     assert named in str(raised.value)

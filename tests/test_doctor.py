@@ -290,26 +290,27 @@ def sentences_of_the_wrong(at: Elsewhere) -> list[str]:
     return [
         "models.folder.source: there is no folder no-model; check the path.",
         "models.none: the hub has no model o/none, or it is private; check its page "
-        f"{hub_address}/o/none, or set HF_TOKEN to an access token of an account that may read it.",
+        f"{hub_address}/o/none, or set HF_TOKEN to an access token of an account that can read "
+        "it.",
         f"models.revision: o/model has no revision {'b' * 40}; `git ls-remote "
         f"{hub_address}/o/model HEAD` prints the current one.",
         f"models.gated: o/gated is gated: accept its licence at {hub_address}/o/gated and set "
         f"HF_TOKEN to an access token of that account ({hub_address}/settings/tokens), then run "
         "again.",
         f"models.pickled: o/pickled at {COMMIT} has no safetensors weights; name a revision or a "
-        "model that has them, or one of its .gguf files as `file`.",
+        "model that has them, or set `file` to one of its .gguf files.",
         f"models.gguf: o/ggufs at {COMMIT} has no file large.gguf; correct its name.",
-        "models.packaged: the index has no wheel of small-model 2.0 for this machine, but of 1.0; "
-        "name one of these with its sha256.",
+        "models.packaged: the index has no wheel of small-model 2.0 for this machine, but has "
+        "1.0; name one of these with its sha256.",
         "models.unheard: pip finds no wheel of unheard-of for this machine; check the name, and "
-        "which index pip is set to (`pip config list`).",
+        "the index that pip uses (`pip config list`).",
         f"repositories.address: no.jsonl is not in the commit at {served}; check the path.",
-        f"repositories.unlisted: {at.address}/no gives nothing (the server answers 404); check the "
-        "address.",
-        f"repositories.odd: {served}/texts.jsonl gives no tree in the form of GitHub's API; "
-        "correct listing, or name a local clone as source.",
+        f"repositories.unlisted: {at.address}/no returns nothing (the server answers 404); check "
+        "the address.",
+        f"repositories.odd: {served}/texts.jsonl does not return a tree in the format of "
+        "GitHub's API; correct listing, or name a local clone as source.",
         f"repositories.clone: the clone {at.clone} does not give commit {'c' * 40} (git: fatal: "
-        f"not a tree object); fetch it there, as by `git fetch origin {'c' * 40}`.",
+        f"not a tree object); fetch it there, for example with `git fetch origin {'c' * 40}`.",
         "repositories.folder: there is no folder no-clone; check the path.",
         f"corpora.pattern.splits.train: o/texts at {COMMIT} has no file *.parquet; correct it.",
         f"corpora.gated.splits.train: o/gated is gated: accept its licence at {hub_address}"
@@ -317,17 +318,18 @@ def sentences_of_the_wrong(at: Elsewhere) -> list[str]:
         "/settings/tokens), then run again.",
         "corpora.files: splits.train.files names no.jsonl, but there is no such file; check the "
         "path.",
-        f"behaviours.address: {served}/no.jsonl gives nothing (the server answers 404); check the "
-        "address.",
+        f"behaviours.address: {served}/no.jsonl returns nothing (the server answers 404); check "
+        "the address.",
         f"behaviours.away: {NOBODY}/{COMMIT}/no.jsonl cannot be reached ({refused}); connect to "
         "the network, or name a copy on this machine.",
         "behaviours.file.file: there is no file no.jsonl; check the path.",
         "vectors.theirs.file: there is no file no.safetensors; check the path.",
-        "published.source names no-folder, which is no folder; name one, an address, or `shipped`.",
-        f"{judges}.unset: the-judge at {at.address}/v1 needs a key, and the environment variable "
-        "NO_KEY has none; set it before the run.",
-        f"{judges}.refused: the-judge at {at.address}/v1 refuses the key (HTTP 401); name its "
-        "environment variable as key.",
+        "published.source names no-folder, which is not a folder; name a folder, an address, or "
+        "`shipped`.",
+        f"{judges}.unset: the-judge at {at.address}/v1 needs a key, but the environment variable "
+        "NO_KEY is not set; set it before the run.",
+        f"{judges}.refused: the-judge at {at.address}/v1 rejects the key (HTTP 401); set `key` "
+        "to the environment variable that holds one.",
         f"{judges}.busy: the-judge at {at.address}/busy is busy (HTTP 503); run again later.",
         f"{judges}.away: the-judge at {NOBODY} cannot be reached ({refused}); start it, or correct "
         "its address.",
@@ -357,8 +359,8 @@ def problems(printed: str) -> list[str]:
     *lines, last = printed.splitlines()
     assert all(line.startswith(("ok: ", "problem: ")) for line in lines), printed
     found = [line.removeprefix("problem: ") for line in lines if line.startswith("problem: ")]
-    told = f"{len(found)} problem{'s stand' if len(found) > 1 else ' stands'} in the way"
-    counted = f"Error: {told}; each line above says what to do."
+    told = f"{len(found)} problem{'s' if len(found) > 1 else ''} found"
+    counted = f"Error: {told}; each line marked `problem` says what to do."
     assert last == (counted if found else "No problem was found.")
     return found
 
@@ -380,21 +382,21 @@ def test_all_that_is_there(elsewhere: Elsewhere, tmp_path: Path) -> None:
     assert problems(done.stdout) == [] and done.returncode == 0
     told = done.stdout.splitlines()
     served = f"{elsewhere.address}/{elsewhere.commit}"
-    assert told[told.index(f"ok: models.folder: {MODEL} is there") : -1] == [
-        f"ok: models.folder: {MODEL} is there",
-        "ok: models.hub: the hub gives the files of o/model",
-        "ok: models.gated: the hub gives the files of o/gated",
-        "ok: models.gguf: the hub gives small.gguf of o/ggufs",
+    assert told[told.index(f"ok: models.folder: {MODEL} exists") : -1] == [
+        f"ok: models.folder: {MODEL} exists",
+        "ok: models.hub: the hub has the files of o/model",
+        "ok: models.gated: the hub has the files of o/gated",
+        "ok: models.gguf: the hub has small.gguf of o/ggufs",
         "ok: models.packaged: pip's index has small-model 1.0",
         f"ok: repositories.address: {served} answers",
-        f"ok: repositories.clone: {elsewhere.clone} is there",
-        "ok: corpora.hub: the hub gives its files",
-        "ok: corpora.files: what it reads is there",
+        f"ok: repositories.clone: {elsewhere.clone} exists",
+        "ok: corpora.hub: the hub has its files",
+        "ok: corpora.files: its inputs exist",
         "ok: corpora.repository: in repositories.address",
         "ok: behaviours.made: its questions are generated",
         f"ok: behaviours.address: {served}/evals.jsonl can be read",
         "ok: behaviours.clone: in repositories.clone",
-        f"ok: vectors.theirs.file: {MODEL / 'model.safetensors'} is there",
+        f"ok: vectors.theirs.file: {MODEL / 'model.safetensors'} exists",
         "ok: sweeps.written.measures.texts.scores.first: the-judge at "
         f"{elsewhere.address}/v1 answers",
         "ok: sweeps.written.measures.texts.scores.other: the-judge at "
@@ -427,7 +429,7 @@ def test_offline_what_is_in_the_cache_is_enough(elsewhere: Elsewhere, tmp_path: 
     assert "hub's cache (with an access token, HF_HUB_OFFLINE is set): " in done.stdout
     assert problems(done.stdout) == [
         f"models.cut: o/gated at {COMMIT} could not be fetched from {elsewhere.hub.address} "
-        "(HF_HUB_OFFLINE is set); unset it and run again: files that have arrived are kept."
+        "(HF_HUB_OFFLINE is set); unset it and run again; downloaded files are kept."
     ]
 
 
@@ -460,9 +462,9 @@ def test_what_is_made_already_is_not_asked_for(
     del content["models"]["hub"], content["models"]["gated"]
     content["sweeps"]["written"]["measures"]["texts"]["scores"] = {"length": {}}
     assert found(content) == {
-        "models.folder": f"{MODEL} is there",
-        "models.gguf": "small.gguf is converted",
-        "models.packaged": f"{FILE} of small-model 1.0 is converted",
+        "models.folder": f"{MODEL} exists",
+        "models.gguf": "small.gguf is already converted",
+        "models.packaged": f"{FILE} of small-model 1.0 is already converted",
         "repositories.address": "its files are in the cache",
         "repositories.clone": "its files are in the cache",
         **{f"corpora.{name}": "its documents are in the cache" for name in content["corpora"]},
@@ -470,7 +472,7 @@ def test_what_is_made_already_is_not_asked_for(
             f"behaviours.{name}": "its questions are in the cache"
             for name in graph.study.behaviours
         },
-        "vectors.theirs.file": f"{MODEL / 'model.safetensors'} is there",
+        "vectors.theirs.file": f"{MODEL / 'model.safetensors'} exists",
     }
 
 
@@ -499,10 +501,10 @@ def test_published_results_at_an_address_and_in_a_folder(elsewhere: Elsewhere) -
         f"published.source: no.jsonl is not in the commit at {served}; check the path."
     )
     clone = str(elsewhere.clone)
-    assert published(clone, "evals.jsonl") == f"{clone} is there"
+    assert published(clone, "evals.jsonl") == f"{clone} exists"
     assert published(clone, "no.jsonl") == (
-        "published.source: no.jsonl is absent from the folder of published files; get it, or what "
-        "it shows is left out."
+        "published.source: no.jsonl is missing from the folder of published files; get it, or "
+        "the results that need it are skipped."
     )
 
 
@@ -524,18 +526,18 @@ def test_without_torch_it_says_so_and_goes_on(without_models: Path, tmp_path: Pa
     published = str(REPOSITORY / "config" / "papers" / "caa-published.yaml")
     done = doctor(tmp_path, path, published, program=program)
     assert problems(done.stdout) == [] and done.returncode == 0
-    assert "ok: torch is not installed; without it no model is run\n" in done.stdout
-    assert "ok: device: none that is known, as torch is not installed\n" in done.stdout
+    assert "ok: torch is not installed: models cannot be run\n" in done.stdout
+    assert "ok: device: unknown, as torch is not installed\n" in done.stdout
     models = {"folder": {"source": str(MODEL)}, "hub": on_the_hub("o/model")}
     content = study({}, models=models, vectors={"file": str(MODEL / "model.safetensors")})
     done = doctor(tmp_path, path, write(tmp_path, content), program=program)
     assert problems(done.stdout) == [
-        "what runs models is not installed here (torch, transformers, tokenizers, accelerate, "
-        "gguf); install it, or give jobs an environment of their own "
+        "packages that run models are not installed here (torch, transformers, tokenizers, "
+        "accelerate, gguf); install them, or let jobs use their own environment "
         "(--software-deployment-method conda).",
-        "models.hub cannot be examined, as huggingface_hub is not installed; install it.",
+        "models.hub cannot be checked, as huggingface_hub is not installed; install it.",
     ]
-    assert f"ok: models.folder: {MODEL} is there\n" in done.stdout
+    assert f"ok: models.folder: {MODEL} exists\n" in done.stdout
 
 
 def test_without_any_package_it_names_them(tmp_path: Path) -> None:
@@ -549,7 +551,7 @@ def test_without_any_package_it_names_them(tmp_path: Path) -> None:
     ]
     assert found[-1] == (
         f"{study} cannot be read here (ModuleNotFoundError: No module named 'pydantic'); install "
-        "what is missing."
+        "the missing package."
     )
     assert done.returncode == 1
 
@@ -581,12 +583,12 @@ def test_it_starts_without_what_only_a_study_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
-def test_a_device_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_cannot_be_used_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for number, finding in enumerate(machine.device()):
         assert finding.problem and finding.said.startswith(f"device cuda:{number} cannot be used (")
-        assert finding.said.endswith("); free it, or name others in CUDA_VISIBLE_DEVICES.")
+        assert finding.said.endswith("); free it, or select others with CUDA_VISIBLE_DEVICES.")
     assert number == 1
 
 
@@ -595,15 +597,15 @@ def test_folders_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "results").write_text("a file")
     (found, _) = machine.folders()
     assert str(found) == (
-        f"problem: results: {tmp_path / 'results'} cannot be written (Not a directory); change its "
-        "permissions, or run in another folder with --directory."
+        f"problem: results: {tmp_path / 'results'} cannot be written (Not a directory); change "
+        "its permissions, or choose another folder with --directory."
     )
     monkeypatch.setattr(machine, "LEAST_FREE", 1e18)
     (_, cache) = machine.folders()
     assert cache.problem and cache.said.endswith("GB free; make room, or set HF_HOME to another.")
 
 
-def test_versions_are_held_against_the_pins(tmp_path: Path) -> None:
+def test_versions_are_compared_with_the_pins(tmp_path: Path) -> None:
     (tmp_path / "envs").mkdir()
     numpy = machine.installed("numpy")
     (tmp_path / "envs" / "requirements.txt").write_text(f"# Pins.\nnumpy=={numpy}\npandas==0.1\n")
@@ -619,25 +621,25 @@ def test_profiles_and_the_commands_of_slurm(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("SNAKEMAKE_PROFILE", "site")
     assert [str(finding) for finding in machine.profiles(tmp_path)] == [
-        f"problem: profile default: {tmp_path}/profiles/default/config.yaml is missing; bring it "
-        "back with `git checkout -- profiles/default`.",
-        f"problem: profile slurm: {tmp_path}/slurm/config.yaml is missing; bring it back with `git "
+        f"problem: profile default: {tmp_path}/profiles/default/config.yaml is missing; restore "
+        "it with `git checkout -- profiles/default`.",
+        f"problem: profile slurm: {tmp_path}/slurm/config.yaml is missing; restore it with `git "
         "checkout -- slurm`.",
-        "ok: profile site, by SNAKEMAKE_PROFILE",
+        "ok: profile site, set by SNAKEMAKE_PROFILE",
     ]
     (none,) = machine.slurm()
-    assert str(none) == "ok: Slurm: none here; `--profile slurm` is for a cluster's login node"
+    assert str(none) == "ok: Slurm: not found; `--profile slurm` works on a cluster's login node"
     for command in ("sbatch", "squeue"):
         (tmp_path / command).write_text("#!/bin/sh\n")
         (tmp_path / command).chmod(0o755)
     (some,) = machine.slurm()
     assert str(some) == (
-        "problem: Slurm has sbatch and squeue here, but not scancel; load its module, or add its "
+        "problem: Slurm: sbatch and squeue found, but not scancel; load its module, or add its "
         "commands to PATH."
     )
     shutil.copy(tmp_path / "sbatch", tmp_path / "scancel")
     assert [str(finding) for finding in machine.slurm()] == [
-        "ok: Slurm: sbatch, squeue, scancel are here"
+        "ok: Slurm: sbatch, squeue, scancel found"
     ]
 
 
@@ -655,7 +657,7 @@ def test_a_study_that_is_wrong_or_has_no_clone(
     study = str(REPOSITORY / "config" / "miniature.yaml")
     assert main(["doctor", study, "--repository", "."]) == 1
     assert problems(printed(capsys)) == [
-        f"{tmp_path} is no clone of snakesteer, with which a study is run; name one with "
+        f"{tmp_path} is not a clone of snakesteer, which a run of a study needs; name one with "
         "--repository."
     ]
     assert main(["doctor", "--repository", "."]) == 0
@@ -668,4 +670,4 @@ def test_a_key_that_cannot_be_sent_is_not_printed(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(StudyError) as error:
             check_judge(f"{NOBODY}/v1", "the-judge", "JUDGE_KEY")
         assert "secret" not in str(error.value)
-        assert "JUDGE_KEY holds something else than a key" in str(error.value)
+        assert "JUDGE_KEY does not hold a key" in str(error.value)

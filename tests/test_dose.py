@@ -60,7 +60,7 @@ def test_values_lie_on_the_line_between_the_first_two_neighbours_of_a_kl() -> No
     )
 
 
-def test_a_point_without_kl_is_passed_over_and_a_side_without_points_is_none() -> None:
+def test_a_point_without_kl_is_skipped_and_a_side_without_points_is_none() -> None:
     added = curve()[lambda rows: rows["coefficient"] >= 0]
     unknown = added.assign(kl=added["kl"].where(added["coefficient"] != 1))
     found = at_kl(unknown, [1.5], ["value"])
@@ -113,7 +113,9 @@ def test_real_curves_are_interpolated_as_numpy_does() -> None:
         assert found["first_step"].tolist() == (np.array(at) < side[1]).tolist()
     assert numbers.loc[numbers["unsteered"], "value"].item() == answers.loc[0, "propensity"]
     empty, early = told(numbers)
-    assert empty == f"{2 + 2 * (kl.max() < 1)} of 8 places are empty: no such KL on the curve."
+    assert empty == (
+        f"{2 + 2 * (kl.max() < 1)} of 8 places are empty, as the curve does not reach that KL."
+    )
     assert "before the first coefficient" in early
 
 
@@ -234,7 +236,7 @@ def test_points_without_a_dose_are_left_out_and_counted() -> None:
     assert control["dose"].isna().tolist() == [True, False, True]
     lines = [[*line.get_xdata()] for line in figure.axes[0].lines]
     assert [-0.4, 0, 0.3] in lines and [0] in lines
-    assert told(numbers) == ["2 of 6 points are left out, as their KL is not known."]
+    assert told(numbers) == ["2 of 6 points are not drawn, as their KL is not known."]
     assert figure.get_supxlabel() == "KL, signed as the coefficient"
     with pytest.raises(StudyError, match="which none of its points has in sweeps.moved; measure"):
         drawn(divergences(vector="other"))
@@ -289,25 +291,33 @@ def with_figure(**figure: Any) -> Any:
         ({"dose": {"kl": "dos.asked"}}, ["figures.moved.dose names `dos.asked`", "dose.asked"]),
         (
             {"dose": {"kl": "dose.asked"}},
-            ["sweeps.dose.asked, which is on sycophancy, myopia; give it `source`"],
+            ["sweeps.dose.asked, which is measured on sycophancy, myopia; set `source`"],
         ),
         ({"dose": KL | {"source": "text"}}, ["the source text", "sycophancy, myopia"]),
-        ({"sweeps": ["ablated.score"], "dose": "share"}, ["does not add each by itself"]),
-        ({"sweeps": ["clamped.score"], "dose": "share"}, ["sweeps.clamped.score steers at 0"]),
+        ({"sweeps": ["ablated.score"], "dose": "share"}, ["does not add them so"]),
+        (
+            {"sweeps": ["clamped.score"], "dose": "share"},
+            ["sweeps.clamped.score also steers at coefficient 0"],
+        ),
         (
             {"sweeps": ["clamped.score"], "dose": {"kl": "clamped.moved"}},
-            ["sweeps.clamped.score steers at 0 as well; draw it over the coefficient"],
+            ["sweeps.clamped.score also steers at coefficient 0; draw it over the coefficient"],
         ),
         (
             {"sweeps": ["ablated.score"], "dose": KL},
-            ["injects otherwise than sweeps.ablated.score; measure `divergence` in sweeps.ablated"],
+            [
+                (
+                    "does not inject the same as sweeps.ablated.score; measure `divergence` in "
+                    "sweeps.ablated"
+                )
+            ],
         ),
         (
             {"kind": "equal-dose", "dose": "share", "at": [0.1]},
             ["figures.moved.dose", "compared at equal KL; give {kl: TABLE}"],
         ),
         ({"kind": "equal-dose", "dose": KL, "at": [0]}, ["figures.moved.at"]),
-        ({"kind": "equal-dose", "dose": KL, "at": [0.1, 0.1]}, ["names 0.1 twice"]),
+        ({"kind": "equal-dose", "dose": KL, "at": [0.1, 0.1]}, ["lists 0.1 twice"]),
         ({"kind": "equal-dose", "dose": KL}, ["figures.moved.at", "missing"]),
     ],
 )
@@ -323,7 +333,7 @@ def test_a_dose_that_points_do_not_have_is_refused(
 def test_published_results_have_no_dose_but_the_coefficient() -> None:
     published = study_file.read(REPOSITORY / "config" / "papers" / "caa-published.yaml")
     figure = {"kind": "curves", "sweeps": ["published-multipliers"], "dose": "share"}
-    with pytest.raises(StudyError, match="is published and has no dose but the coefficient"):
+    with pytest.raises(StudyError, match="published results, whose only dose is the coefficient"):
         study_file.parse(study_file.merge(published, {"figures": {"moved": figure}}))
 
 
@@ -339,7 +349,9 @@ def test_a_vector_from_a_file_has_no_share() -> None:
         "sweeps": {"theirs": theirs},
         "figures": {"moved": {"kind": "curves", "sweeps": ["theirs"], "dose": "share"}},
     }
-    with pytest.raises(StudyError, match="vectors.theirs of sweeps.theirs is from a file or chos"):
+    with pytest.raises(
+        StudyError, match="vectors.theirs of sweeps.theirs is chosen or comes from a file"
+    ):
         study_file.parse(study_file.merge(study_file.read(MINIATURE), over))
 
 
@@ -393,7 +405,7 @@ def test_captions_count_what_a_drawn_figure_leaves_out(tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
     numbers.to_csv(tmp_path / "figures" / "moved.csv", index=False)
     said = caption(study, "moved", [str(table)])
-    assert "2 of 6 points are left out, as their KL is not known." in said
+    assert "2 of 6 points are not drawn, as their KL is not known." in said
     plain = with_figure(kind="curves", sweeps=["dose.score"])
     assert "not known" not in caption(plain, "moved", [str(table)])
 
@@ -401,12 +413,12 @@ def test_captions_count_what_a_drawn_figure_leaves_out(tmp_path: Path) -> None:
 def test_captions_say_what_doses_are() -> None:
     curves = {"kind": "curves", "sweeps": ["dose.score"]}
     said = caption(with_figure(**curves, dose="share"), "moved")
-    assert "Share: the coefficient times the length of the vector" in said
+    assert "Share: the coefficient times the vector's length" in said
     said = caption(with_figure(**curves, dose=KL), "moved")
-    assert "KL: that of sweeps.dose.asked on myopia, with the sign of the coefficient" in said
-    assert "left out" in said and "draws" not in said
+    assert "KL: from sweeps.dose.asked on myopia, with the sign of the coefficient" in said
+    assert "not drawn" in said and "draws" not in said
     equal = {"kind": "equal-dose", "sweeps": ["dose.score"], "at": [0.1]}
     said = caption(with_figure(**equal, dose=KL), "moved")
-    assert "do not have the uncertainty of the KL" in said and "its place is empty" in said
-    assert "Intervals (95 %): over the texts that each measure is on." in said
-    assert "KL: that of" not in caption(with_figure(**curves), "moved")
+    assert "ignore the uncertainty of the KL" in said and "Rows are empty where" in said
+    assert "Intervals (95 %) are over the texts that each measure is on." in said
+    assert "KL: from" not in caption(with_figure(**curves), "moved")

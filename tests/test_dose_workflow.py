@@ -111,7 +111,7 @@ def lengths(results: Path, activations: str) -> np.ndarray:
     return np.concatenate([np.sqrt((each.astype(float) ** 2).sum(axis=-1)) for each in tensors])
 
 
-def test_vectors_are_told_beside_the_length_of_their_activations(results: Path) -> None:
+def test_vectors_are_described_next_to_the_length_of_their_activations(results: Path) -> None:
     table = pd.read_csv(results / "vectors.csv")
     found = table.set_index(["vector", "layer"])["activation_norm"]
     expected = lengths(results, "myopia").mean(axis=0)

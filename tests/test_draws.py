@@ -135,7 +135,7 @@ def test_what_is_not_drawn_is_written_as_before(plan: Plan) -> None:
         ),
     ],
 )
-def test_what_does_not_go_with_draws_is_told(change: dict[str, Any], sentence: str) -> None:
+def test_settings_that_exclude_draws_are_reported(change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(StudyError) as told:
         planned(change)
     assert str(told.value) == sentence
@@ -159,8 +159,8 @@ def test_captions_say_what_is_shown_of_the_draws(plan: Plan) -> None:
     axes = {"x": {"table": "code-permuted"}, "y": {"table": "code-permuted", "column": "nll"}}
     sides = planned(control() | {"figures": {"sides": {"kind": "against", **axes}}})
     assert (
-        "better on both axes. Means of draws are not among them. code-permuted: mean and range of "
-        "3 draws. Intervals" in caption(sides.study, "sides")
+        "that no other point beats on both axes. The front ignores means of draws. "
+        "code-permuted: mean and range of 3 draws. Intervals" in caption(sides.study, "sides")
     )
     grid = {"sweeps": {"grid": {"inject": {"vectors": ["myopia", "w"]}}}, "choices": None}
     random = {"w": {"method": "control", "how": "random", "of": "wealth-seeking", "draws": 2}}

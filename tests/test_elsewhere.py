@@ -187,7 +187,7 @@ def test_without_a_study_the_miniature_is_planned_anywhere(tmp_path: Path) -> No
         ),
         (
             "prefix: 'sub'",
-            "Error: results of a study lie under results/; leave out the module's prefix.",
+            "Error: results of a study belong under results/; remove the module's prefix.",
         ),
     ],
 )

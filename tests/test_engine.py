@@ -161,7 +161,7 @@ def test_own_forward_of_a_block_comes_back(llama):
         del block.forward
 
 
-def test_a_missing_compiler_is_told(capsys):
+def test_a_missing_compiler_is_reported(capsys):
     model = models.wrap(tiny.network("gpt2"), tiny.tokenizer(), "none")
     without = torch._inductor.config.patch({"cpp.cxx": ("/nowhere/c++",)})
     told = r"^GPT2Block\.forward .*No working C\+\+ compiler.* `compile: false` for the model\.$"
@@ -274,7 +274,7 @@ def test_sharing_that_is_not_exact_falls_back_to_plain(llama, monkeypatch, capsy
 
 
 @pytest.mark.parametrize("failure", [torch.OutOfMemoryError, torch.AcceleratorError])
-def test_what_a_device_fails_at_is_not_held_against_a_model(llama, monkeypatch, failure):
+def test_a_failure_of_the_device_is_not_blamed_on_a_model(llama, monkeypatch, failure):
     def fail(*_given):
         raise failure("no")
 
@@ -298,7 +298,7 @@ def test_shared_keys_and_values_fall_back_to_plain(capsys):
         for layer in range(6)
     ]
     assert paths == ["shared", "shared", "plain", "plain", "plain", "shared"]
-    assert "runs the whole model" in capsys.readouterr().err
+    assert "runs the entire model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -315,7 +315,7 @@ def test_models_that_see_ahead_are_refused(dtype):
     shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4}
     network = tiny.network("bert", num_attention_heads=4, is_decoder=False, **shape).to(dtype)
     model = models.wrap(network, tiny.tokenizer(), "none")
-    with pytest.raises(StudyError, match="changes what comes before it"):
+    with pytest.raises(StudyError, match="changes the tokens before it"):
         probe.check(model)
 
 
@@ -387,7 +387,7 @@ def test_layers_on_several_devices(tmp_path):
     network = AutoModelForCausalLM.from_pretrained(
         folder, device_map=places, offload_folder=tmp_path / "disk"
     )
-    with pytest.raises(StudyError, match=r"would leave model\.layers\.2\..* outside"):
+    with pytest.raises(StudyError, match="leaves no room for model\\.layers\\.2\\..*"):
         models.load(folder, manifest(folder), device_map=places)
     spread = models.wrap(network, tiny.tokenizer(), "none")
     whole = models.load(folder, manifest(folder), device_map="auto")

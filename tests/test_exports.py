@@ -284,7 +284,9 @@ def test_a_file_that_is_cut_short_is_one_sentence(tmp_path: Path) -> None:
         path = written(tmp_path, name)
         path.write_bytes(path.read_bytes()[:-30])
         beside(path).unlink()
-        with pytest.raises(StudyError, match=r"is no whole .* file .*; get the file again\.$"):
+        with pytest.raises(
+            StudyError, match="is not a complete .* file .*; get the file again\\.$"
+        ):
             imported(path, MODEL)
 
 
@@ -307,7 +309,7 @@ def test_the_same_vector_gives_the_same_bytes(tmp_path: Path, name: str) -> None
 @pytest.mark.parametrize(
     ("name", "given", "notes"),
     [
-        ("gguf", {}, ["Layer 0 is left out", "model_hint is unknown"]),
+        ("gguf", {}, ["Layer 0 is omitted", "model_hint is unknown"]),
         ("gguf", {"layers": [2], "use": Use(coefficient=2.0)}, ["coefficient 2 is", "model_hint"]),
         ("lm-eval", {"use": Use(coefficient=2.0)}, ["Modules are named layers.N"]),
         ("steering-vectors", {}, []),
@@ -345,77 +347,76 @@ REFUSED: list[tuple[str, SteeringVector, dict[str, Any], str]] = [
         "gguf",
         VECTOR,
         {"layers": [0, 3]},
-        "gguf cannot hold layer 0, as it counts from 1; leave that layer out, or take another "
-        "format.",
+        "gguf cannot hold layer 0, as it counts from 1; remove that layer, or use another format.",
     ),
     (
         "gguf",
         SteeringVector({0: ROWS[0]}),
         {},
-        "gguf cannot hold layer 0, and the vector has no other; take another format.",
+        "gguf cannot hold layer 0, but the vector has no other; use another format.",
     ),
     (
         "caa",
         VECTOR,
         {"layers": [5]},
-        "the vector has no direction at layer 5, but at 0, 1, 2, 3, 4; name some of these.",
+        "the vector has no direction at layer 5; name layers from 0, 1, 2, 3, 4.",
     ),
     (
         "gguf",
         READ_AT_INPUT,
         {},
-        "gguf holds vectors of the site output, and this one is of the site input; give another "
-        "`site` if that is meant to change, or export it as safetensors.",
+        "gguf holds vectors of the site output, but this one has the site input; set another "
+        "`site` to change that one instead, or export the vector as safetensors.",
     ),
     (
         "steering-vectors",
         READ_AT_INPUT,
         {},
-        "steering-vectors holds vectors of the sites output, attention, mlp, and this one is of "
-        "the site input; give another `site` if that is meant to change, or export it as "
+        "steering-vectors holds vectors of the sites output, attention, mlp, but this one has "
+        "the site input; set another `site` to change that one instead, or export the vector as "
         "safetensors.",
     ),
     (
         "lm-eval",
         VECTOR,
         {"site": "mlp"},
-        "lm-eval names modules, and those of mlp are known by the model's files alone, which are "
-        "not here; name their folder.",
+        "lm-eval names modules, and the name for mlp is found in the model's files, which are "
+        "not here; name the model's folder.",
     ),
     (
         "gguf",
         VECTOR,
         {"use": Use("ablate")},
-        "what reads gguf has the operator add, not ablate; export the vector as safetensors, whose "
-        "metadata say it.",
+        "readers of gguf have the operator add, not ablate; export the vector as safetensors, "
+        "whose metadata record the operator.",
     ),
     (
         "steering-vectors",
         VECTOR,
         {"use": Use("clamp")},
-        "what reads steering-vectors has the operators add, ablate, not clamp; export the vector "
-        "as safetensors, whose metadata say it.",
+        "readers of steering-vectors have the operators add, ablate, not clamp; export the "
+        "vector as safetensors, whose metadata record the operator.",
     ),
     (
         "lm-eval",
         VECTOR,
         {"use": Use(positions="last")},
-        "what reads lm-eval changes every token, and positions is last; leave positions out if "
-        "that is meant, or take another format.",
+        "readers of lm-eval change every token, but positions is last; remove positions to "
+        "accept this, or use another format.",
     ),
     (
         "lm-eval",
         VECTOR,
         {"use": Use("ablate", 0.5)},
-        "lm-eval ablates by its clamp at 0, the whole component, and coefficient is 0.5; give it "
-        "1, or take another format.",
+        "lm-eval ablates the entire component (its clamp at 0), but coefficient is 0.5; set it "
+        "to 1, or use another format.",
     ),
     (
         "steering-vectors",
         VECTOR,
         {"use": Use("ablate", 0.5)},
-        "steering-vectors ablates the whole component, and coefficient is 0.5; give it 1, or take "
-        "another format.",
+        "steering-vectors ablates the entire component, but coefficient is 0.5; set it to 1, or "
+        "use another format.",
     ),
     (
         "gguff",
@@ -465,8 +466,8 @@ def test_a_model_of_another_size_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(StudyError) as told:
         export(VECTOR, "gguf", tmp_path / "a.gguf", folder=folder)
     assert str(told.value) == (
-        f"the vector is of 5 layers and 8 wide, and the model in {folder} has 4 layers and is 32 "
-        "wide; name the vector's own model."
+        f"the vector has 5 layers and is 8 wide, but the model in {folder} has 4 layers and is "
+        "32 wide; name the vector's own model."
     )
 
 
@@ -509,7 +510,7 @@ def test_modules_are_named_as_the_base_model_has_them(tmp_path: Path, architectu
     block, attention, mlp = BLOCKS[architecture]
     for site, part in (("output", ""), ("attention", f".{attention}"), ("mlp", f".{mlp}")):
         if part == ".None":
-            with pytest.raises(StudyError, match="has no module that puts out the site mlp"):
+            with pytest.raises(StudyError, match="has no module whose output is the site mlp"):
                 modules_of(folder, site)
             continue
         assert modules_of(folder, site) == block + part
@@ -634,13 +635,15 @@ def test_mistakes_of_the_commands_are_one_sentence(
     )
     Path("folder.gguf").mkdir()
     mistakes = {
-        "export cached.safetensors --to gguf": "cached.safetensors does not say at which site the",
+        "export cached.safetensors --to gguf": (
+            "cached.safetensors does not record the site where the"
+        ),
         "export absent.safetensors --to gguf": "there is no file absent.safetensors; check the",
         f"export {mine} --to safetensors": "mine.safetensors is the vector itself; name another",
-        f"export {mine} --to gguf --layers 4": "the vector has no direction at layer 4, but at 0,",
+        f"export {mine} --to gguf --layers 4": "the vector has no direction at layer 4; name ",
         f"export {mine} --to gguf --model {other}": f"the vector comes from the model {model} (",
         f"export {mine} --to gguf --model nowhere": "there is no folder nowhere; ",
-        f"export {mine} --to gguf --position -1": "mine.safetensors is of one position; leave",
+        f"export {mine} --to gguf --position -1": "mine.safetensors has one position; remove",
         f"export {mine} --to gguf --coefficient nan": "--coefficient is nan; give a finite number",
         f"export {mine} --to gguf --out a.pt": "--out is a.pt; name a file that ends in .gguf.",
         f"export {mine} --to gguf --out folder.gguf": "folder.gguf cannot be written (Is a direc",
@@ -648,7 +651,9 @@ def test_mistakes_of_the_commands_are_one_sentence(
         f"export {mine} --to caa --out cached.safetensors": "cached.safetensors cannot be written",
         f"import {mine} --model {model} --out a.gguf": "--out is a.gguf; name a file that ends in",
         f"import absent.gguf --model {model} --out a.safetensors": "there is no file absent.gguf",
-        f"import {mine} --model a/b --out a.safetensors": "a/b is no folder, and not in the hub's",
+        f"import {mine} --model a/b --out a.safetensors": (
+            "a/b is neither a folder nor in the hub's"
+        ),
         f"import {other} --model {model} --out a.safetensors": f"{other} holds no file vec_layer_",
         f"import {mine} --model {model} --out {mine}": "mine.safetensors is the file itself; name",
     }

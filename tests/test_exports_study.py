@@ -78,7 +78,7 @@ MISTAKES: list[tuple[Any, str]] = [
     ),
     (
         ["gguf", {"vectors": ["code"]}],
-        "mine.yaml: `exports`: a list holds names of formats, or mappings with a `format`.",
+        "mine.yaml: `exports`: must list names of formats, or mappings with a `format`.",
     ),
     (
         ["gguf", {"format": "gguf"}],
@@ -95,27 +95,27 @@ MISTAKES: list[tuple[Any, str]] = [
     ),
     (
         {"gguf": {"vectors": ["code"], "layers": [0, 3]}},
-        "exports.gguf, vectors.code: gguf cannot hold layer 0, as it counts from 1; leave that "
-        "layer out, or take another format.",
+        "exports.gguf, vectors.code: gguf cannot hold layer 0, as it counts from 1; remove that "
+        "layer, or use another format.",
     ),
     (
         {"caa": {"vectors": ["code"], "layers": [8]}},
-        "exports.caa, vectors.code: layers names layer 8, but models.miniature has 8 layers (0 to "
-        "7); name one of those.",
+        "exports.caa, vectors.code: layers names layer 8, but models.miniature has 8 layers (0 "
+        "to 7); name one of these.",
     ),
     (
         {"gguf": {"operator": "clamp"}},
-        "exports.gguf, vectors.code: what reads gguf has the operator add, not clamp; export the "
-        "vector as safetensors, whose metadata say it.",
+        "exports.gguf, vectors.code: readers of gguf have the operator add, not clamp; export "
+        "the vector as safetensors, whose metadata record the operator.",
     ),
     (
         {"lm-eval": {"positions": "completion"}},
-        "exports.lm-eval, vectors.code: what reads lm-eval changes every token, and positions is "
-        "completion; leave positions out if that is meant, or take another format.",
+        "exports.lm-eval, vectors.code: readers of lm-eval change every token, but positions is "
+        "completion; remove positions to accept this, or use another format.",
     ),
     (
         {"gguf": {"position": -1}},
-        "exports.gguf, vectors.code: the vector is of one position; leave `position` out.",
+        "exports.gguf, vectors.code: the vector has one position; remove `position`.",
     ),
 ]
 
@@ -139,8 +139,8 @@ def test_a_vector_of_several_positions_needs_one() -> None:
     with pytest.raises(StudyError) as told:
         planned({"safetensors": {"vectors": ["several"]}}, **SEVERAL)
     assert str(told.value) == (
-        "exports.safetensors, vectors.several: the vector is of several positions, [-2, -1], and a "
-        "file is of one; give `position`."
+        "exports.safetensors, vectors.several: the vector has several positions, [-2, -1], but "
+        "a file holds one; give `position`."
     )
     plan = planned({"safetensors": {"vectors": ["several"], "position": -2}}, **SEVERAL)
     ((_, made),) = plan.exported_files.items()
@@ -152,8 +152,8 @@ def test_a_vector_of_another_site_is_refused_unless_the_study_means_it() -> None
     with pytest.raises(StudyError) as told:
         planned({"gguf": entry}, **SEVERAL)
     assert str(told.value) == (
-        "exports.gguf, vectors.several: gguf holds vectors of the site output, and this one is of "
-        "the site input; give another `site` if that is meant to change, or export it as "
+        "exports.gguf, vectors.several: gguf holds vectors of the site output, but this one has "
+        "the site input; set another `site` to change that one instead, or export the vector as "
         "safetensors."
     )
     assert planned({"gguf": entry | {"site": "output"}}, **SEVERAL).exported_files

@@ -147,7 +147,7 @@ def test_the_vectors_of_the_study_have_their_lineage_and_their_numbers(ran: Chec
 
 def test_the_log_says_what_a_file_does_not_hold(ran: Checkout) -> None:
     log = ran.folder / "results" / "logs" / "export" / "exported" / "gguf" / "code.gguf.log"
-    assert log.read_text() == "Layer 0 is left out, as gguf cannot hold it.\n"
+    assert log.read_text() == "Layer 0 is omitted, as gguf cannot hold it.\n"
 
 
 def test_an_exported_file_is_a_vector_of_another_study(ran: Checkout) -> None:

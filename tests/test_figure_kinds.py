@@ -61,7 +61,9 @@ def with_ladder(**given: Any) -> Study:
 def test_a_new_kind_is_planned_and_described_by_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
     study = at_depth(with_ladder(beside="code"), {"miniature": 8, "miniature-chat": 8}.__getitem__)
     references.check(study)
-    assert caption(study, "up") == ("Up. Rungs: 3, 1. Intervals (95 %): over questions (Wilson).")
+    assert caption(study, "up") == (
+        "Up. Rungs: 3, 1. Intervals (95 %) are over questions (Wilson)."
+    )
     asked = []
     monkeypatch.setattr(products, "script_code", lambda _, *named: asked.append(named) or "code")
     product = products.figure(Graph(study, REPOSITORY), "up")
@@ -125,7 +127,7 @@ def test_a_figure_of_vectors_is_made_from_the_tables_beside_it() -> None:
     assert words.startswith("Training accuracy: the share of a vector's own samples")
 
 
-def test_vectors_that_are_drawn_are_told_by_their_draws() -> None:
+def test_drawn_vectors_are_described_by_their_draws() -> None:
     data = yaml.safe_load((REPOSITORY / "config" / "miniature.yaml").read_text())
     data["figures"] = {"geometry": {"kind": "vectors", "vectors": ["code", "code-permuted"]}}
     data["vectors"]["code-permuted"]["draws"] = 5
@@ -136,8 +138,8 @@ def test_vectors_that_are_drawn_are_told_by_their_draws() -> None:
     paths = dict(zip(drawn, described.inputs["vectors"], strict=True))
     assert [name for name, path in paths.items() if "-draws." in path] == ["code-permuted"]
     assert (
-        "in turns. code-permuted: mean and range of 5 draws. Cosines of draws are their mean."
-        in caption(plan.study, "geometry")
+        "alternate their dashes. code-permuted: mean and range of 5 draws. Cosines of draws are "
+        "averaged." in caption(plan.study, "geometry")
     )
 
 
@@ -146,8 +148,8 @@ def test_vectors_that_are_drawn_are_told_by_their_draws() -> None:
     [
         (
             {"vectors": ["code", "myopia"]},
-            "figures.geometry compares vectors of one model, but vectors.code is of miniature and "
-            "vectors.myopia is of miniature-chat; give each model a figure of its own.",
+            "figures.geometry compares vectors of one model, but vectors.code is of miniature "
+            "and vectors.myopia is of miniature-chat; give each model its own figure.",
         ),
         (
             {"vectors": ["code", "pyton"]},
@@ -157,11 +159,11 @@ def test_vectors_that_are_drawn_are_told_by_their_draws() -> None:
         (
             {"layers": [8]},
             "figures.geometry.layers names layer 8, but models.miniature has 8 layers (0 to 7); "
-            "name one of those.",
+            "name one of these.",
         ),
     ],
 )
-def test_vectors_that_make_no_figure_are_told(given: dict[str, Any], sentence: str) -> None:
+def test_vectors_that_make_no_figure_are_reported(given: dict[str, Any], sentence: str) -> None:
     with pytest.raises(StudyError) as raised:
         Plan(with_vectors(**given), REPOSITORY)
     assert str(raised.value) == sentence
@@ -228,15 +230,15 @@ def against(x: dict[str, Any], y: dict[str, Any]) -> Study:
     ],
 )
 @pytest.mark.parametrize("first", [True, False])
-def test_axes_on_different_texts_are_told_before_anything_runs(
+def test_axes_on_different_texts_are_reported_before_anything_runs(
     axis: dict[str, Any], of: str, other: dict[str, Any], on: str, first: bool
 ) -> None:
     sides = (axis, other) if first else (other, axis)
     with pytest.raises(StudyError) as raised:
         against(*sides)
     assert str(raised.value) == (
-        f"figures.sides.{'x' if first else 'y'} draws sweeps.{axis['table']}, which is on {of}, "
-        f"but the other axis is on {on}; give it `source`, one of its own."
+        f"figures.sides.{'x' if first else 'y'} draws sweeps.{axis['table']}, which is measured "
+        f"on {of}, but the other axis on {on}; set `source` to one that it has."
     )
 
 
@@ -285,14 +287,14 @@ def of_crossed(
         (
             {"coefficients": [0]},
             {},
-            "figures.f names the coefficient 0 alone, at which sweeps.crossed is unsteered; name "
+            "figures.f names only the coefficient 0, at which sweeps.crossed is unsteered; name "
             "others.",
         ),
         (
             {},
             {"inject": {"layers": [1, [3, 2]]}},
-            "figures.f has no place for layers 2 and 3 steered together, as in sweeps.crossed; "
-            "name single ones in `layers`.",
+            "figures.f draws single layers, but sweeps.crossed steers layers 2 and 3 together; "
+            "name single layers in `layers`.",
         ),
         (
             {"layers": [2]},
@@ -302,36 +304,37 @@ def of_crossed(
         (
             {"sweeps": ["simultaneous"]},
             {},
-            "figures.f draws vectors that are injected by themselves, but sweeps.simultaneous "
+            "figures.f draws vectors that are injected one at a time, but sweeps.simultaneous "
             "injects them together; draw it as `kind: curves`.",
         ),
         (
             {"sweeps": ["single"]},
             {},
-            "figures.f draws vectors at the same coefficients, but sweeps.single has those of a "
-            "choice, which may be others for each; name a sweep that lists its own.",
+            "figures.f draws vectors at the same coefficients, but sweeps.single takes its "
+            "coefficients from a choice, which can differ by vector; name a sweep that lists "
+            "them.",
         ),
         (
             {"sweeps": ["combined"]},
             {},
-            "figures.f names sweeps.combined, which is combined steering and has no coefficient "
-            "along which it can be drawn; name another sweep.",
+            "figures.f names sweeps.combined, which combines vectors, so no coefficient varies "
+            "that it could be drawn over; name another sweep.",
         ),
         (
             {"controls": ["code"]},
             {},
             "figures.f draws sweeps of several measures, sweeps.crossed (two_choice), "
-            "sweeps.code (next_token); name one's.",
+            "sweeps.code (next_token); name sweeps of one measure.",
         ),
         (
             {"column": "kl"},
             {},
-            "figures.f draws kl of sweeps.crossed, which is two_choice, of which score, "
-            "probability, propensity, choice_mass can be drawn; name one of these.",
+            "figures.f draws kl of sweeps.crossed, which is two_choice and has score, "
+            "probability, propensity, choice_mass to draw; name one of these.",
         ),
     ],
 )
-def test_what_has_no_line_over_the_layer_is_told_before_anything_runs(
+def test_what_has_no_line_over_the_layer_is_reported_before_anything_runs(
     figure: dict[str, Any], sweep: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(StudyError) as raised:
@@ -356,12 +359,18 @@ def test_what_has_no_line_over_the_layer_is_told_before_anything_runs(
         (
             {},
             {},
-            "figures.f is at one layer, but sweeps.crossed has several; name one as `layer`.",
+            (
+                "figures.f draws one layer, but sweeps.crossed has several; set `layer` to one of "
+                "them."
+            ),
         ),
         (
             {},
             {"inject": {"layers": "all"}},
-            "figures.f is at one layer, but sweeps.crossed has several; name one as `layer`.",
+            (
+                "figures.f draws one layer, but sweeps.crossed has several; set `layer` to one of "
+                "them."
+            ),
         ),
         (
             {"layer": 0.99},
@@ -371,12 +380,12 @@ def test_what_has_no_line_over_the_layer_is_told_before_anything_runs(
         (
             {"layer": 3},
             {"measures": {"two_choice": {}}},
-            "figures.f draws what vectors do to each other's behaviours, but sweeps.crossed asks "
-            "the questions of each vector's own; name `behaviours` in its measure.",
+            "figures.f draws how vectors change each other's behaviours, but sweeps.crossed "
+            "asks each vector only about its own; name `behaviours` in its measure.",
         ),
     ],
 )
-def test_what_has_no_interference_is_told_before_anything_runs(
+def test_what_has_no_interference_is_reported_before_anything_runs(
     figure: dict[str, Any], sweep: dict[str, Any], sentence: str
 ) -> None:
     given = {"kind": "interference", "coefficient": 1, **figure}
@@ -409,11 +418,11 @@ def test_a_figure_of_interference_knows_and_says_what_is_drawn() -> None:
     (shown,) = figure.settings["shown"]
     assert (shown["table"], shown["column"]) == ("crossed", "score")
     assert caption(plan.study, "f") == (
-        "Change from the unsteered model at layer 3, coefficient 1. *: the interval of the change "
-        "excludes 0; it has the distances to the ends of both values' intervals added in squares, "
-        "and is wider than need be where both are over the same texts. Framed: a vector's own "
-        "behaviour. random: mean, without a mark, of 3 draws. Intervals (95 %): over the texts "
-        "that each measure is on."
+        "Change from the unsteered model at layer 3, coefficient 1. *: the interval of the "
+        "change excludes 0. It adds the half-widths of both values' intervals in squares, so it "
+        "is too wide where both are over the same texts. Framed: a vector's own behaviour. "
+        "random: mean, without a mark, of 3 draws. Intervals (95 %) are over the texts that "
+        "each measure is on."
     )
 
 
@@ -427,13 +436,13 @@ def test_own_behaviours_that_are_not_drawn_are_not_framed() -> None:
 
 
 @pytest.mark.parametrize(("stopping", "said"), [({}, True), (False, False)])
-def test_what_is_open_in_a_figure_over_the_layer_is_said(stopping: Any, said: bool) -> None:
+def test_what_is_open_in_a_figure_over_the_layer_is_reported(stopping: Any, said: bool) -> None:
     measures = {"two_choice": {"split": "validation", "stopping": stopping}}
     data = of_crossed({"kind": "layers", "controls": ["grid"], "layers": [1]}, measures=measures)
     data["sweeps"]["grid"]["measures"] = measures
     words = caption(study_file.parse(data), "f")
     assert words.startswith("Dashed: the unsteered model. Grey: the control.")
-    assert ("A line is open where a curve ended" in words) == said
+    assert ("A line has a gap where a curve ended" in words) == said
 
 
 JUDGE = {
@@ -520,47 +529,47 @@ def test_without_scores_the_tokens_are_drawn() -> None:
         (
             {"column": "length_word"},
             {},
-            "figures.f draws length_word of sweeps.texts.written, which is continuation, of which "
+            "figures.f draws length_word of sweeps.texts.written, which is continuation and has "
             "hurried, length, length_words, length_characters, repetition, "
             "repetition_compression, fluency, fluency_nll, in-kind, labelled_share, "
-            "rated_corrected, tokens, finished can be drawn; name one of these.",
+            "rated_corrected, tokens, finished to draw; name one of these.",
         ),
         (
             {"column": "labelled"},
             {},
-            "figures.f draws labelled of sweeps.texts.written, whose interval does not have how "
-            "far the judge agrees with people; name labelled_share, which has it.",
+            "figures.f draws labelled of sweeps.texts.written, whose interval ignores how well "
+            "the judge agrees with people; name labelled_share, which includes it.",
         ),
         (
             {"column": "rated"},
             {},
-            "figures.f draws rated of sweeps.texts.written, whose interval does not have how far "
-            "the judge agrees with people; name rated_corrected, which has it.",
+            "figures.f draws rated of sweeps.texts.written, whose interval ignores how well the "
+            "judge agrees with people; name rated_corrected, which includes it.",
         ),
         (
             {"controls": ["plain.written"]},
             {},
-            "figures.f draws on one axis hurried of sweeps.texts.written (Hurried, share of texts) "
-            "and tokens of sweeps.plain.written (Tokens of a text); name the same score of all as "
-            "`column`, and give it one title.",
+            "figures.f draws hurried of sweeps.texts.written (Hurried, share of texts) and "
+            "tokens of sweeps.plain.written (Tokens of a text) on one axis; set `column` to a "
+            "score that all sweeps have, with one title.",
         ),
         (
             {"controls": ["other.written"]},
             {"hurried": {"scorer": "length"}},
-            "figures.f draws on one axis hurried of sweeps.texts.written (Hurried, share of texts) "
-            "and hurried of sweeps.other.written (Tokens of a text); name the same score of all as "
-            "`column`, and give it one title.",
+            "figures.f draws hurried of sweeps.texts.written (Hurried, share of texts) and "
+            "hurried of sweeps.other.written (Tokens of a text) on one axis; set `column` to a "
+            "score that all sweeps have, with one title.",
         ),
         (
             {"controls": ["other.written"], "column": "repetition"},
             {"repetition": {}},
-            "figures.f draws on one axis repetition of sweeps.texts.written (Repeats) and "
-            "repetition of sweeps.other.written (Share of n-grams that are repeated); name the "
-            "same score of all as `column`, and give it one title.",
+            "figures.f draws repetition of sweeps.texts.written (Repeats) and repetition of "
+            "sweeps.other.written (Share of n-grams that are repeated) on one axis; set "
+            "`column` to a score that all sweeps have, with one title.",
         ),
     ],
 )
-def test_scores_that_cannot_be_drawn_are_told(
+def test_scores_that_cannot_be_drawn_are_reported(
     figure: dict[str, Any], other: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(StudyError) as raised:

@@ -418,7 +418,7 @@ def test_the_same_numbers_give_the_same_bytes_here_and_with_other_settings_of_ma
 
 def test_notes_stand_below_a_figure_that_grows_by_them(tmp_path):
     rows = behaviour()
-    told = ["No multiplier qualified for myopia at layer 3 (add); the smallest was taken."]
+    told = ["No multiplier qualified for myopia at layer 3 (add); the smallest was chosen."]
     for name, notes in (("without", []), ("with", told)):
         draw_figure("single", Inputs(behaviour=rows, unqualified=notes), {}, tmp_path / name)
     without, noted = (
@@ -641,7 +641,7 @@ def test_heatmaps_of_few_multipliers_keep_their_label(multipliers, settings, dir
 
 
 @pytest.mark.parametrize("kind", ["heatmap", "single"])
-def test_an_operator_that_does_not_add_is_told_by_the_signs_of_its_coefficients(kind):
+def test_an_operator_that_does_not_add_is_labelled_by_the_signs_of_its_coefficients(kind):
     inputs = Inputs(behaviour=behaviour())
     for operator, words in (("ablate", "coefficient > 0"), (None, "add")):
         figure, _ = figure_and_numbers(kind, inputs, COLLAPSE | {"operator": operator})
@@ -851,7 +851,7 @@ def test_panels_over_the_layer_are_of_sources_and_open_where_a_curve_ended():
         assert gaps == (1 if name == "anti-immigration" else 0)
 
 
-def test_behaviours_that_each_have_their_own_vector_are_told_by_their_panels():
+def test_behaviours_that_each_have_their_own_vector_are_distinguished_by_their_panels():
     table = crossed()
     own = table[table["vector"] == table["behaviour"]]
     figure, _ = figure_and_numbers("layers", Inputs(tables=[own]), {"shown": [SCORE]})
@@ -944,7 +944,7 @@ def test_means_of_draws_have_no_mark_of_interference():
     assert (numbers["change_low"] > 0).all()
 
 
-def test_interference_is_told_from_the_unsteered_model_where_0_steers_too():
+def test_interference_is_measured_from_the_unsteered_model_where_0_steers_too():
     table = divergence(layers=("2",))
     apart = table[table["unsteered"]].assign(coefficient=np.nan, kl=0.25)
     table["unsteered"] = False
@@ -1038,7 +1038,7 @@ def test_measures_on_the_same_corpora_are_paired_by_them():
     settings = {"x": KL, "y": TOP1 | {"source": None, "better": "higher"}}
     figure, numbers = figure_and_numbers("against", Inputs(tables=tables), settings)
     assert set(numbers["source"]) == {"code", "text"} and len(numbers) == 16
-    with pytest.raises(StudyError, match="give it `source`"):
+    with pytest.raises(StudyError, match="set `source`"):
         tables[0] = divergence(sources=("code", "all"))
         figure_and_numbers("against", Inputs(tables=tables), settings)
 
@@ -1072,7 +1072,7 @@ def test_bars_narrower_than_a_pixel_keep_their_colour(tmp_path):
         ("combined", Inputs(behaviour=behaviour()), {"order": ["envy"]}, "envy"),
         ("distributions", Inputs(arrays=arrays()), {"layers": [6]}, "layers 0 to 5"),
         ("distributions", Inputs(), {}, "names none"),
-        ("curves", Inputs(), {"shown": [KL]}, "sweeps.dose, of which there is nothing"),
+        ("curves", Inputs(), {"shown": [KL]}, "sweeps.dose, which has no rows"),
         (
             "curves",
             Inputs(tables=[divergence().drop(columns="kl")]),
@@ -1083,31 +1083,31 @@ def test_bars_narrower_than_a_pixel_keep_their_colour(tmp_path):
             "layers",
             Inputs(tables=[divergence(layers=("2", "2+4"))]),
             {"shown": [KL]},
-            r"no place for layers 2\+4 steered together",
+            "but layers 2\\+4 were steered together",
         ),
         (
             "layers",
             Inputs(tables=[divergence()]),
             {"shown": [KL], "coefficients": [3]},
-            r"\[3\] leave nothing to draw; its sweeps hold -2, -1, 1, 2, 4",
+            "\\[3\\] leave nothing to draw; its sweeps have -2, -1, 1, 2, 4",
         ),
         (
             "interference",
             Inputs(tables=[divergence()]),
             {"shown": [KL], "coefficient": 1},
-            "names no layer, and its sweeps hold 2, 10",
+            "names no layer, but its sweeps have 2, 10",
         ),
         (
             "interference",
             Inputs(tables=[divergence()]),
             {"shown": [KL], "coefficient": 3, "layer": 2},
-            "names the coefficient 3, and its sweeps hold -2, -1, 1, 2, 4",
+            "names the coefficient 3, but its sweeps have -2, -1, 1, 2, 4",
         ),
         (
             "against",
             Inputs(tables=[divergence(layers=("7",)), skill()]),
             AGAINST,
-            "no injection and coefficient in common",
+            "share no injection and coefficient",
         ),
         (
             "tradeoff",

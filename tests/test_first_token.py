@@ -260,7 +260,7 @@ def test_the_ids_of_texts_are_the_tokenizers_own() -> None:
     [
         (
             ["I cannot"],
-            "tokens names 'I cannot', which is not one token of the model's tokenizer but",
+            "tokens names 'I cannot', which the model's tokenizer reads as",
         )
     ],
 )
@@ -277,10 +277,10 @@ def test_an_unknown_text_is_one_sentence() -> None:
     assert first_token.ids_of(tokenizer, ["<unk>"]) == [unknown]
 
 
-def test_ids_and_prompts_that_are_not_there_are_told(model, tmp_path) -> None:
+def test_ids_and_prompts_that_are_not_there_are_reported(model, tmp_path) -> None:
     reads = Read(("own",), split="test")
     found = first_token.samples(model.tokenizer, questions(tmp_path), reads, Settings((4000,)))
-    with pytest.raises(StudyError, match="tokens names the id 4000, but the model has ids up to"):
+    with pytest.raises(StudyError, match="tokens names the id 4000, but the model's ids end at"):
         measured(model, {"odds": (first_token, found["own"])})
     none = Read(("own",), split="validation")
     with pytest.raises(StudyError, match=r"behaviours\.own has no questions in this split"):
@@ -379,7 +379,7 @@ def test_the_plan_of_log_odds() -> None:
     [
         ({}, "tokens"),
         ({"tokens": []}, "tokens"),
-        ({"tokens": ["I", "I"]}, "names I twice"),
+        ({"tokens": ["I", "I"]}, "lists I twice"),
         ({"tokens": [-3]}, "tokens"),
         ({"tokens": [True]}, "tokens"),
         ({"tokens": [""]}, "tokens"),
@@ -389,7 +389,7 @@ def test_the_plan_of_log_odds() -> None:
         ({"tokens": ["I"], "behaviours": ["style"]}, "which has no prompts; give it `prompt`"),
     ],
 )
-def test_what_does_not_fit_is_one_sentence(asked, named) -> None:
+def test_settings_that_do_not_fit_are_one_sentence(asked, named) -> None:
     with pytest.raises(StudyError) as raised:
         planned({"first_token": asked})
     assert named in str(raised.value)

@@ -254,7 +254,7 @@ def test_an_answers_letter_is_one_token(made: Made, answer: str) -> None:
         assert place >= text.completion
 
 
-def test_a_letter_of_several_tokens_is_told(llama: Made) -> None:
+def test_a_letter_of_several_tokens_is_reported(llama: Made) -> None:
     tokenizer = llama.tokenizer
     text = passage(tokenizer, render(tokenizer, Format(INST), INSTRUCTION, "(Quite so)"))
     with pytest.raises(StudyError) as told:
@@ -267,20 +267,26 @@ def test_a_letter_of_several_tokens_is_told(llama: Made) -> None:
     )
 
 
-def test_positions_outside_a_text_are_told(llama: Made) -> None:
+def test_positions_outside_a_text_are_reported(llama: Made) -> None:
     text = document(llama.tokenizer, INSTRUCTION, 3, TOKENIZERS_OWN)
     assert text == Passage(llama.own(INSTRUCTION)["input_ids"][:3], (1, 3), 3, 3)
     for positions, sentence in (
-        (-4, "positions names -4, but document 0 has 3 tokens only; name nearer ones, or leave"),
-        ([-1, -9], "positions names -9, but document 0 has 3 tokens only"),
+        (
+            -4,
+            (
+                "positions names -4, but document 0 has only 3 tokens; name positions nearer the "
+                "end, or"
+            ),
+        ),
+        ([-1, -9], "positions names -9, but document 0 has only 3 tokens"),
         (
             "after_instruction",
-            "document 0 has no tokens after its instruction, which positions asks for; give it a "
+            "document 0 has no tokens after its instruction, which positions needs; give it a "
             "format that ends with some.",
         ),
         (
             {"mean": "completion"},
-            "document 0 has no tokens of a completion, which positions asks for; give it one, or "
+            "document 0 has no tokens of a completion, which positions needs; give it one, or "
             "use others.",
         ),
     ):
@@ -312,14 +318,14 @@ CHAT = "the chat template of the model's tokenizer"
         (
             REFUSING,
             Format("chat", SYSTEM),
-            f"{CHAT} refuses the system prompt 'You count the sacks.' (System role not supported); "
-            "leave it out, or give `format` a template of your own.",
+            f"{CHAT} rejects the system prompt 'You count the sacks.' (System role not "
+            "supported); remove it, or give `format` a template of your own.",
         ),
         (
             FORGETFUL,
             Format("chat", SYSTEM),
-            f"{CHAT} leaves out the system prompt 'You count the sacks.'; put it into the prompts, "
-            "or give `format` a template of your own.",
+            f"{CHAT} drops the system prompt 'You count the sacks.'; put it in the prompts, or "
+            "give `format` a template of your own.",
         ),
         (
             "{{ messages[0]['content'] | upper }}",
@@ -330,24 +336,25 @@ CHAT = "the chat template of the model's tokenizer"
         (
             "{{ messages[0]['content'] }}{{ messages[0]['content'] }}",
             Format("chat"),
-            f"{CHAT} does not hold a prompt once; give `format` a template of your own.",
+            f"{CHAT} does not contain the prompt exactly once; give `format` a template of "
+            "your own.",
         ),
         (
             "{{ messages[0]['content'] ",
             Format("chat"),
-            f"{CHAT} refuses the prompts (unexpected end of template, expected 'end of print "
+            f"{CHAT} rejects the prompts (unexpected end of template, expected 'end of print "
             "statement'); give `format` a template of your own.",
         ),
         (
             OWN_SYSTEM,
             Format("chat", False),
-            f"format has `system: false`, but {CHAT} puts in '<|im_start|>system\\nYou are helpful."
-            "<|im_end|>\\n<|im_start|>user\\n' by itself; give `system` the text that shall stand "
-            "there, or leave it out to take the template's.",
+            f"format has `system: false`, but {CHAT} adds '<|im_start|>system\\nYou are "
+            "helpful.<|im_end|>\\n<|im_start|>user\\n' by itself; set `system` to the text to use "
+            "instead, or remove it to keep the template's.",
         ),
     ],
 )
-def test_a_chat_template_that_does_not_serve_is_told(
+def test_a_chat_template_that_does_not_serve_is_reported(
     llama: Made, template: str | None, form: Format, sentence: str
 ) -> None:
     assert refused(llama, template, form) == sentence
@@ -372,7 +379,7 @@ def test_a_system_prompt_that_the_template_puts_in_is_found(
     tokenizer = llama.tokenizer
     tokenizer.chat_template = template
     assert formats.own_system(tokenizer) == own
-    said = [f"Where no system prompt is given, the chat template begins with its own: {own!r}."]
+    said = [f"If no system prompt is given, the chat template adds its own: {own!r}."]
     assert formats.remarks(tokenizer, Format("chat")) == (said if own else [])
     assert formats.remarks(tokenizer, Format("chat", SYSTEM)) == []
     if own is None:

@@ -61,8 +61,8 @@ def test_a_finding_is_the_largest_change_with_both_intervals() -> None:
     )
     (found,) = said(inputs)
     assert found.sentence == (
-        "Kindness, layer 3, coefficient −2: Score on Kindness is 0.1 [0.05, 0.2]; unsteered it is "
-        "0.4 [0.3, 0.5]. Of 3 points measured, here it changes most."
+        "Kindness, layer 3, coefficient −2: Score on Kindness is 0.1 [0.05, 0.2]; unsteered it "
+        "is 0.4 [0.3, 0.5]. Of 3 measured points, it changes most here."
     )
     assert found.changed is True
     assert list(found.curve["coefficient"]) == [-2, 0, 1]
@@ -93,10 +93,10 @@ def test_a_vector_is_judged_by_its_own_behaviour() -> None:
     ]
     (found,) = said(table(rows), own={"kind": "kind"})
     assert "Score on Kindness is 0.5" in found.sentence
-    assert "On Bold it goes from 0.2 to 0.9 [0.8, 1]." in found.sentence
+    assert "On Bold it changes from 0.2 to 0.9 [0.8, 1]." in found.sentence
 
 
-def test_controls_are_told_at_the_same_point_and_are_no_findings() -> None:
+def test_controls_are_reported_at_the_same_point_and_are_no_findings() -> None:
     rows = [
         ("kind", "3", 0, "kind", 0.4, 0.3, 0.5),
         ("kind", "3", 1, "kind", 0.7, 0.6, 0.8),
@@ -108,7 +108,7 @@ def test_controls_are_told_at_the_same_point_and_are_no_findings() -> None:
     assert found.control == "Random: 0.41 [0.31, 0.51]."
 
 
-def test_a_skill_is_told_where_it_parts_most_from_other_texts() -> None:
+def test_a_skill_is_reported_where_it_differs_most_from_other_texts() -> None:
     rows = [
         (vector, "3", coefficient, corpus, value, value - 0.01, value + 0.01)
         for vector in ["code"]
@@ -118,8 +118,8 @@ def test_a_skill_is_told_where_it_parts_most_from_other_texts() -> None:
     role = ["target", "other"] * 3
     (found,) = said(table(rows, role=role), relative=True)
     assert found.sentence.startswith("Code, layer 3, coefficient +2: Score on Code is 0.3")
-    assert "On Text it goes from 1 to 0.8 [0.79, 0.81]." in found.sentence
-    assert found.sentence.endswith("Of 2 points measured, here the texts part most.")
+    assert "On Text it changes from 1 to 0.8 [0.79, 0.81]." in found.sentence
+    assert found.sentence.endswith("Of 2 measured points, the texts differ most here.")
 
 
 def test_combined_vectors_are_held_against_one_unsteered_model() -> None:
@@ -179,7 +179,7 @@ def test_layers_are_those_of_the_tables() -> None:
     assert injected_layers([rows]) == {"a": [2, 3, 4], "b": [1]}
 
 
-def test_choices_are_told_by_vector() -> None:
+def test_choices_are_reported_by_vector() -> None:
     cell = {"add": 0.5, "subtract": -2.0}
     multipliers = {"multipliers": {"kind": {"3": cell, "4": cell}}, "layers": {"kind": "4"}}
     assert chosen_in(multipliers) == {"kind": "layer 4, −2 and +0.5"}
@@ -206,12 +206,14 @@ def test_a_choice_says_how_often_resamples_take_it() -> None:
         },
     }
     assert choice_said(choice) == (
-        "The highest. Of 24 candidates it takes kind, layer 3, coefficient +1. Left out are: kl "
-        "of a.kl over 0.1 (7). Of 1,000 resamples of the texts 62 % take it as well. 20 % take "
-        "kind, layer 3, position −2, coefficient −2."
+        "The highest. It takes kind, layer 3, coefficient +1, one of 24 candidates. Excluded: "
+        "kl of a.kl over 0.1 (7). 62 % of 1,000 resamples of the texts take it as well. 20 % "
+        "take kind, layer 3, position −2, coefficient −2."
     )
     choice["chosen"]["sweep"] = "coarse"
-    assert "takes kind of coarse, layer 3, coefficient +1." in choice_said(choice)
+    assert "takes kind of coarse, layer 3, coefficient +1, one of 24 candidates." in choice_said(
+        choice
+    )
     assert choice_said({"rule": "Given in the study."}) == "Given in the study."
 
 
@@ -253,7 +255,7 @@ def test_scorecards_texts_and_cost_in_short() -> None:
     ]
 
 
-def test_effects_are_told_with_shares_draws_and_tests() -> None:
+def test_effects_are_reported_with_shares_draws_and_tests() -> None:
     slope = {
         "vector": "kind",
         "layer": "3",
@@ -272,10 +274,12 @@ def test_effects_are_told_with_shares_draws_and_tests() -> None:
     assert list(of_slopes(rows, ASKED["labels"])) == [
         "Kindness, layer 3: the propensity of a question on Kindness changes by +0.5 [0.4, 0.6] "
         "per unit of the coefficient. 25 % of 200 questions [20 %, 31 %] move the wrong way. "
-        "Reliability, from halves of the coefficients: 0.9."
+        "Reliability (split-half over coefficients): 0.9."
     ]
     (without,) = of_slopes(pd.DataFrame([slope | {"mean": math.nan}]), ASKED["labels"])
-    assert without == "Kindness, layer 3: no slope on Kindness, as that takes two coefficients."
+    assert without == (
+        "Kindness, layer 3: no slope on Kindness, as a slope needs two coefficients."
+    )
     effect = {
         "vector": "kind",
         "layer": "3",
@@ -312,8 +316,8 @@ def test_the_page_says_all_and_escapes_what_it_is_given() -> None:
     found = Found("single", "Single", "Score", said(table(rows)))
     chosen_from = Found("grid", "Grid", "Score", said(table(rows)), chosen_from=True)
     asked = ASKED | {"sweeps": []}
-    shown_page = page(FrontPage(asked, [found, chosen_from], [], notes=["Left out: a & b."]))
+    shown_page = page(FrontPage(asked, [found, chosen_from], [], notes=["Skipped: a & b."]))
     assert "Does &lt;it&gt; work?" in shown_page
-    assert "Left out: a &amp; b." in shown_page
+    assert "Skipped: a &amp; b." in shown_page
     assert shown_page.index("Single: Score") < shown_page.index("On validation texts")
     assert shown_page.index("On validation texts") < shown_page.index("Grid: Score")

@@ -109,7 +109,7 @@ def test_prompts_of_one_length_share_a_batch_where_padding_fails(monkeypatch, ca
     with monkeypatch.context() as context:
         context.setattr(generation._Cached, "_placed", shifted)
         assert generation.way_of(model) == "even"
-    assert "prompts of one length together (other values where padded)" in capsys.readouterr().err
+    assert "prompts of equal length together (other values with padding)" in capsys.readouterr().err
     injection = steering.injection(model, [Part(1, noise())])
     ids = prompts_of(model)
     found = write(model, begun(ids, injection, COEFFICIENTS), Rules(TOKENS))

@@ -177,7 +177,7 @@ def test_what_the_file_says_of_its_tokens_is_kept(converted: Convert) -> None:
 def test_an_unknown_pre_tokenizer_is_refused(converted: Convert) -> None:
     for pre in ("default", None):
         told = refusal(converted, pre=pre)
-        assert f"names the pre-tokenizer {pre} (tokenizer.ggml.pre), and those known" in told
+        assert f"names the pre-tokenizer {pre} (tokenizer.ggml.pre), but only" in told
 
 
 def test_a_damaged_tokenizer_is_refused(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def metadata(path: Path) -> dict[str, Any]:
 
 
 def test_another_kind_of_tokenizer_is_refused(converted: Convert) -> None:
-    assert "has a tokenizer of the kind llama, and only" in refusal(converted, kind="llama")
+    assert "has a tokenizer of the kind llama, but only" in refusal(converted, kind="llama")
 
 
 def test_an_architecture_that_transformers_cannot_read_is_refused(converted: Convert) -> None:
@@ -218,19 +218,19 @@ def test_what_transformers_passes_over_is_refused(converted: Convert) -> None:
     told = refusal(converted, more={"llama.attention.key_length": 64})
     assert "sets llama.attention.key_length to 64" in told
     told = refusal(converted, tensors={"rope_freqs.weight": np.ones(16, np.float32)})
-    assert "of which transformers" in told and "so that the model would compute otherwise" in told
+    assert "but transformers" in told and "so the model would compute something else" in told
 
 
 @pytest.mark.parametrize("kept", [0, 3, 30, 5000, 400_000, -1])
 def test_a_file_cut_short_is_refused(tmp_path: Path, kept: int) -> None:
     file = gguf_files.write(tmp_path / "model.gguf", MINIATURE)
     file.write_bytes(file.read_bytes()[:kept])
-    with pytest.raises(StudyError, match="my.gguf is no GGUF file, or damaged or cut short"):
+    with pytest.raises(StudyError, match="my.gguf is not a GGUF file, or is damaged or truncated"):
         convert(file, "my.gguf", tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
 
 
-def test_too_little_room_is_told_before_anything_is_written(
+def test_too_little_room_is_reported_before_anything_is_written(
     converted: Convert, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     usage = type("Usage", (), {"free": 1_000_000})

@@ -98,13 +98,19 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     ("changes", "sentence"),
     [
         ({"layers": None}, "`models.packed`: layers is missing; give the number of decoder"),
-        ({"revision": COMMIT}, "`models.packed`: revision is for a model of the hub, but source"),
+        ({"revision": COMMIT}, "`models.packed`: revision is for models of the hub, but source"),
         ({"source": {"package": "a"}}, "`models.packed.source.version` is missing; add it."),
-        ({"source": "a.gguf", "file": "b.gguf"}, "`models.packed`: file is b.gguf, which is of a"),
-        ({"file": "b.bin"}, "`models.packed.file`: 'b.bin' is no GGUF file; give one whose name"),
+        (
+            {"source": "a.gguf", "file": "b.gguf"},
+            "`models.packed`: file is b.gguf, which belongs to a",
+        ),
+        (
+            {"file": "b.bin"},
+            "`models.packed.file`: 'b.bin' is not a GGUF file; give one whose name",
+        ),
     ],
 )
-def test_what_is_wrong_with_an_entry_is_told(
+def test_errors_of_an_entry_are_reported(
     tmp_path: Path, changes: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(StudyError) as told:
@@ -150,10 +156,10 @@ def test_from_files_to_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         wrong = study(sha256, file)
         wrong["models"]["hosted"]["file"] = "none.gguf"
         assert told(wrong, "gguf_model", "hosted").startswith(
-            f"Error: models.hosted: o/small at {COMMIT} has no file none.gguf; name one that"
+            f"Error: models.hosted: o/small at {COMMIT} has no file none.gguf; name one from"
         )
         wrong = study(sha256, file, layers=9)
-        assert "has 8 layers, but the study says 9; set" in told(wrong, "model", "packed")
+        assert "has 8 layers, but the study gives 9; set" in told(wrong, "model", "packed")
         made = run(data)
         assert made.returncode == 0, made.stdout
     # What the three were converted into is the same, and so are activations of the same texts.

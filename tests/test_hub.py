@@ -191,7 +191,9 @@ def test_a_gated_model_says_which_licence_to_accept_where(ask, stand_in) -> None
     assert ask("model", ["o/gated", COMMIT, 32], stand_in.token)["n_layers"] == 32
 
 
-def test_a_gated_model_is_told_from_what_xet_refuses(ask, ask_with_xet, stand_in, home) -> None:
+def test_a_gated_model_is_distinguished_from_what_xet_refuses(
+    ask, ask_with_xet, stand_in, home
+) -> None:
     """An answer without the code of a gated repository, to the first that is asked for."""
     ask("model", ["o/gated-xet", COMMIT, 32], stand_in.token)
     (cached(home, "gated-xet") / PART).resolve().unlink()
@@ -204,7 +206,7 @@ def test_a_gated_model_is_told_from_what_xet_refuses(ask, ask_with_xet, stand_in
     [
         (["o/none", COMMIT, 32], "the hub has no model o/none, or it is private"),
         (["o/whole", "b" * 40, 32], f"o/whole has no revision {'b' * 40}; `git ls-remote "),
-        (["o/whole", COMMIT, 30], "has 32 layers, but the study says 30; set layers to 32."),
+        (["o/whole", COMMIT, 30], "has 32 layers, but the study gives 30; set layers to 32."),
         (["o/pickled", COMMIT, 32], f"o/pickled at {COMMIT} has no safetensors weights"),
     ],
 )
@@ -215,7 +217,7 @@ def test_what_the_hub_does_not_have(ask, arguments, sentence) -> None:
 
 @pytest.mark.parametrize(
     "status, remedy",
-    [(403, "check that the token of HF_TOKEN is valid and may read it"), (503, "wait")],
+    [(403, "check that the token in HF_TOKEN is valid and can read it"), (503, "wait")],
 )
 def test_what_the_hub_answers_instead(ask, stand_in, status, remedy) -> None:
     stand_in.failing |= {"o/failing": status, "datasets/o/failing": status}
@@ -239,10 +241,10 @@ def test_a_connection_that_is_reset_is_tried_again(ask, stand_in, folders) -> No
     assert stand_in.asked.count(PART) == 3 and len(set(stand_in.asked)) + 2 == len(stand_in.asked)
 
 
-def test_what_xet_fails_of_is_told(ask_with_xet, stand_in) -> None:
+def test_errors_of_xet_are_reported(ask_with_xet, stand_in) -> None:
     told = ask_with_xet("model", ["o/xet", COMMIT, 32])
     assert told.startswith(f"o/xet at {COMMIT} could not be fetched from {stand_in.address} (")
-    assert "\n" not in told and told.endswith("files that have arrived are kept.")
+    assert "\n" not in told and told.endswith("downloaded files are kept.")
 
 
 @pytest.mark.parametrize(
@@ -276,7 +278,7 @@ def test_what_has_arrived_is_kept_when_a_file_never_does(ask, stand_in) -> None:
     stand_in.cuts[PART] = 10**6
     told = ask("model", ["o/never", COMMIT, 32])
     assert told.startswith(f"o/never at {COMMIT} could not be fetched from {stand_in.address} (")
-    assert "run again: files that have arrived are kept." in told
+    assert "run again; downloaded files are kept." in told
     stand_in.cuts.clear()
     stand_in.asked.clear()
     assert ask("model", ["o/never", COMMIT, 32])["n_layers"] == 32
@@ -286,7 +288,7 @@ def test_what_has_arrived_is_kept_when_a_file_never_does(ask, stand_in) -> None:
 def test_a_file_that_is_not_the_repositorys_is_fetched_again(ask, stand_in, home) -> None:
     stand_in.spoilt.add(PART)
     told = ask("model", ["o/spoilt", COMMIT, 32])
-    assert told.startswith(f"{PART} of o/spoilt at {COMMIT} arrives damaged")
+    assert told.startswith(f"{PART} of o/spoilt at {COMMIT} arrived damaged")
     stand_in.spoilt.clear()
     assert ask("model", ["o/mended", COMMIT, 32])["n_layers"] == 32
     kept = (cached(home, "mended") / PART).resolve()
@@ -407,7 +409,7 @@ def serve_lines(stand_in: hub.StandIn, folder: Path, lines: list[str]) -> dict[s
     return corpus(splits=splits, filter=None, shuffle=False, train=2, validation=1)
 
 
-def test_records_of_the_hub_that_are_none_are_passed_over(ask, stand_in, tmp_path, capsys) -> None:
+def test_invalid_records_of_the_hub_are_skipped(ask, stand_in, tmp_path, capsys) -> None:
     good = [json.dumps({"text": text}) for text in "abc"]
     bad = ["{oops", "[1]", '{"text": "\\ud800"}']
     lines = [line for pair in zip(bad, good, strict=True) for line in pair]
@@ -418,7 +420,7 @@ def test_records_of_the_hub_that_are_none_are_passed_over(ask, stand_in, tmp_pat
     told = ask("corpus", serve_lines(stand_in, tmp_path / "many", ["{oops"] * 200))
     assert "data.jsonl line 101 is not JSON" in told and "100 records before it" in told
     PassedOver()("a line 1 is not JSON")
-    assert capsys.readouterr().err == "Passed over (1): a line 1 is not JSON.\n"
+    assert capsys.readouterr().err == "Skipped (1): a line 1 is not JSON.\n"
 
 
 def test_a_split_that_was_drawn_is_kept_while_the_other_fails(ask, stand_in) -> None:

@@ -23,7 +23,7 @@ BEHAVIOURS = ("agreeableness", "myopic")
 LOCAL = '{"text": "of no use"}\n'
 UNUSABLE = {
     "no-field": ({"field": "content"}, "has no field content (it has text); correct `field`."),
-    "no-match": ({"filter": {"field": "text", "equal": "x"}}, "lets none of 1 records through;"),
+    "no-match": ({"filter": {"field": "text", "equal": "x"}}, "matches none of 1 records;"),
     "too-few": ({}, "train asks for 20 documents, but the source files has 1; ask for fewer."),
     "no-json": ({}, "is not JSON"),
 }

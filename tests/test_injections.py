@@ -147,12 +147,12 @@ def test_captions_say_how_states_are_changed() -> None:
         (
             {"vector": "myopia", "layers": [2]},
             [1, 2],
-            "coefficients has no 0, the unsteered model that all else is relative to; add it",
+            "coefficients lacks 0, the unsteered model that results are compared with; add it",
         ),
         (
             {"together": {"myopia": {"layers": 1, "coefficient": 1}}},
             [0, 1],
-            "has a constant coefficient for every vector, so none is swept; leave one out",
+            "gives every vector a constant coefficient, so none is swept; remove one of these",
         ),
         (
             {"vector": "myopia", "layers": [2], "operator": "empty.py"},
@@ -162,7 +162,7 @@ def test_captions_say_how_states_are_changed() -> None:
         (
             {"vector": "myopia", "layers": [2], "operator": "broken.py"},
             [0, 1],
-            "broken.py line 1 is no Python",
+            "broken.py line 1 is not Python",
         ),
         (
             {"vector": "myopia", "layers": [2], "source_positions": [-1]},
@@ -181,7 +181,7 @@ def test_captions_say_how_states_are_changed() -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_one_sentence(
+def test_settings_that_do_not_fit_are_one_sentence(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     inject: dict[str, Any],
@@ -224,5 +224,5 @@ def test_operators_are_those_of_the_parts() -> None:
 
 def test_combined_vectors_say_by_their_length_how_strongly() -> None:
     inject = {"combine": ["sum"], "layers": [4], "operator": "clamp"}
-    with pytest.raises(StudyError, match="takes the direction of a vector alone"):
+    with pytest.raises(StudyError, match="uses only the direction of a vector"):
         planned({"inject": inject, "coefficients": {"choice": "multipliers"}})

@@ -75,7 +75,7 @@ def test_prompts_are_stripped_where_that_is_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".json", ".parquet", ".jsonl.gz"])
-def test_how_the_right_choice_is_said(tmp_path: Path, ending: str) -> None:
+def test_how_the_right_choice_is_given(tmp_path: Path, ending: str) -> None:
     path = write(tmp_path / f"task{ending}", RECORDS)
     for given in (
         FIELDS,
@@ -134,7 +134,7 @@ def test_splits_draws_and_duplicates(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert items.readers(settings(path, **FIELDS)) == ["json-records"]
 
 
-def test_a_file_without_items_is_told(tmp_path: Path) -> None:
+def test_a_file_without_items_is_reported(tmp_path: Path) -> None:
     path = write(tmp_path / "task.json", [])
     with pytest.raises(StudyError, match=f"^{path} has no items; name another file.$"):
         items.questions(settings(path, **FIELDS), "")
@@ -148,7 +148,7 @@ def test_a_file_without_items_is_told(tmp_path: Path) -> None:
         (FIELDS | {"matching": "gold"}, {}, "has no field gold"),
         (FIELDS | {"labels": "letters"}, {}, "has no field letters"),
         (FIELDS | {"choices": "right"}, {}, "is text, not a list of choices"),
-        (FIELDS, {"choices": ["only"], "answer": 0}, "line 1 has 1 choice, of which none"),
+        (FIELDS, {"choices": ["only"], "answer": 0}, "line 1 has 1 choice, but at least two"),
         (FIELDS, {"choices": []}, "line 1 has 0 choices"),
         (FIELDS, {"choices": ["a", None]}, "choice 2 of"),
         (FIELDS, {"choices": ["a", ""]}, "choice 2 of"),
@@ -156,9 +156,9 @@ def test_a_file_without_items_is_told(tmp_path: Path) -> None:
         (FIELDS, {"answer": 3}, "is 3, but its 3 choices are counted from 0 to 2"),
         (FIELDS, {"answer": -1}, "is -1, but its 3 choices are counted from 0 to 2"),
         (FIELDS | {"counted_from": 1}, {"answer": 0}, "is 0, but its 3 choices are counted from 1"),
-        (FIELDS, {"answer": "fourth"}, "is 'fourth', neither one of its choices nor"),
-        (FIELDS, {"answer": None}, "is empty, neither one of its choices nor"),
-        (FIELDS, {"answer": True}, "is true or false, neither one of its choices nor"),
+        (FIELDS, {"answer": "fourth"}, "is 'fourth', which is neither one of its choices nor"),
+        (FIELDS, {"answer": None}, "is empty, which is neither one of its choices nor"),
+        (FIELDS, {"answer": True}, "is true or false, which is neither one of its choices nor"),
         (FIELDS, {"answer": [1, 1, 0]}, "is a list, but not of 3 numbers"),
         (FIELDS, {"answer": [0, 1]}, "is a list, but not of 3 numbers"),
         (FIELDS | {"labels": "told.labels"}, {"told": {"labels": ["X"]}}, "does not hold 3 labels"),
@@ -166,10 +166,10 @@ def test_a_file_without_items_is_told(tmp_path: Path) -> None:
         (FIELDS, {"question": None}, "the field question of"),
         (FIELDS, {"question": 7}, "is a number, not text"),
         (PAIR, {"bad": None}, "the field bad of"),
-        (PAIR, {"good": "\ud83d"}, "is no Unicode text"),
+        (PAIR, {"good": "\ud83d"}, "is not Unicode text"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, given, spoilt, named) -> None:
+def test_errors_are_reported_with_their_place(tmp_path: Path, given, spoilt, named) -> None:
     path = write(tmp_path / "task.jsonl", [RECORDS[2] | spoilt, *RECORDS])
     with pytest.raises(StudyError) as raised:
         items.questions(settings(path, **given), "")

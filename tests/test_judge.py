@@ -230,12 +230,12 @@ def test_a_busy_server_and_a_cut_connection_are_asked_again() -> None:
         (None, "cannot be reached"),
         (
             (401, {}, '{"error": {"message": "wrong sk-S***"}}'),
-            "refuses the key in the environment",
+            "rejects the key in the environment",
         ),
         ((400, {}, '{"error": {"message": "no such model"}}'), "(HTTP 400: no such model)"),
-        ((307, {"Location": "http://127.0.0.1:9/"}, ""), "refuses what it is asked (HTTP 307)"),
-        ((200, {}, "<html>"), "answers otherwise than OpenAI's chat completions do"),
-        ({"choices": []}, "answers otherwise than OpenAI's chat completions do"),
+        ((307, {"Location": "http://127.0.0.1:9/"}, ""), "rejects the request (HTTP 307)"),
+        ((200, {}, "<html>"), "does not answer like OpenAI's chat completions"),
+        ({"choices": []}, "does not answer like OpenAI's chat completions"),
     ],
     ids=str,
 )
@@ -316,7 +316,7 @@ def test_a_judge_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "two words", "lé"])
-def test_a_key_that_is_none_is_told_without_it(value, monkeypatch) -> None:
+def test_an_invalid_key_is_reported_without_showing_it(value, monkeypatch) -> None:
     monkeypatch.setenv("JUDGE_KEY", value)
     with serving(lambda *_: "5") as server, pytest.raises(StudyError) as raised:
         judge.score(texts("a"), settings(server, key="JUDGE_KEY"), None)
@@ -327,7 +327,9 @@ def test_a_key_that_is_none_is_told_without_it(value, monkeypatch) -> None:
 def test_a_key_that_is_wanted() -> None:
     with (
         serving(lambda *_: (401, {}, "")) as server,
-        pytest.raises(StudyError, match=r"wants a key \(HTTP 401\); name the environment variable"),
+        pytest.raises(
+            StudyError, match="needs a key \\(HTTP 401\\); set `key` to the environment variable"
+        ),
     ):
         judge.score(texts("a"), settings(server), None)
 
@@ -407,18 +409,18 @@ def test_labels_are_of_the_table_alone(tmp_path) -> None:
     ("entry", "sentence"),
     [
         ({"labels": "absent.csv", "positive": 5}, "there is no file absent.csv; check the path"),
-        ({"positive": 5}, "positive is given without labels; give both or none"),
-        ({"address": "localhost:8000"}, "is no address of a server; give one as http://"),
-        ({"address": "http://"}, "is no address of a server"),
-        ({"address": "http://me:hush@there/v1"}, "address has a user or password in it"),
-        ({"prompt": "How kind is it?"}, "has no {text}; put it where the text is to stand"),
-        ({"key": "sk-hush"}, "key is no environment variable in capital letters"),
-        ({"rating": {"least": 5, "most": 1}}, "least is 5 and most 1; give most the larger"),
+        ({"positive": 5}, "positive is given without labels; give both or neither"),
+        ({"address": "localhost:8000"}, "is not the address of a server; give one like http://"),
+        ({"address": "http://"}, "is not the address of a server"),
+        ({"address": "http://me:hush@there/v1"}, "address contains a user or password"),
+        ({"prompt": "How kind is it?"}, "has no {text}; put it where the text belongs"),
+        ({"key": "sk-hush"}, "key is not the name of an environment variable in capitals"),
+        ({"rating": {"least": 5, "most": 1}}, "least is 5 and most is 1; most must be larger"),
         ({"rating": {"least": 1}}, "rating.most` is missing"),
         ({"rating": "left out"}, "rating` is missing"),
         ({"take": "guessed"}, "take"),
-        ({"take": "expected", "rating": {"least": 0, "most": 1.5}}, "which is of whole numbers"),
-        ({"take": "expected", "rating": {"least": -1, "most": 1}}, "which is of whole numbers"),
+        ({"take": "expected", "rating": {"least": 0, "most": 1.5}}, "which needs whole numbers"),
+        ({"take": "expected", "rating": {"least": -1, "most": 1}}, "which needs whole numbers"),
         ({"price": {"input": -1, "output": 1}}, "price.input"),
         ({"modle": "x"}, "unknown key `sweeps.texts.measures.written.scores.kind.modle`"),
     ],

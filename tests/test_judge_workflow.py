@@ -120,7 +120,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
 
 def test_the_run_that_failed_says_why(finished: Finished) -> None:
     judge, printed = finished.judge, finished.printed
-    said = f"sweeps.written: the-judge at {judge.address} refuses the key in the environment"
+    said = f"sweeps.written: the-judge at {judge.address} rejects the key in the environment"
     assert said in printed and "Traceback" not in printed
 
 

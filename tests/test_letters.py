@@ -117,7 +117,7 @@ def test_the_probability_is_that_of_a_hand_loop(
         assert means[coefficient] == pytest.approx(sum(own) / len(own), rel=1e-4)
 
 
-def test_letters_that_are_several_tokens_are_told(model: models.LanguageModel) -> None:
+def test_letters_that_are_several_tokens_are_reported(model: models.LanguageModel) -> None:
     with pytest.raises(StudyError) as told:
         two_choice.read_prompts(model.tokenizer, "bold", QUESTIONS[:1], letters=("A", "Perhaps"))
     assert str(told.value).startswith(
@@ -191,7 +191,7 @@ def test_own_vectors_look_alike_in_all_panels() -> None:
     assert colours[0] == colours[1] and len(set(colours[0])) == 2
 
 
-def test_several_vectors_on_each_behaviour_are_told_apart() -> None:
+def test_several_vectors_on_each_behaviour_are_distinguished() -> None:
     crossed = [(vector, asked) for vector in ("myopia", "refusal") for asked in ("a", "b")]
     (legend,) = drawn({"without": crossed}).legends
     assert [text.get_text() for text in legend.get_texts()] == ["Myopia", "Refusal"]

@@ -95,7 +95,7 @@ def spoil(folder: Path, how: str) -> None:
             weights.unlink()
         case "pointer":
             weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
-        case "cut short":
+        case "truncated":
             weights.write_bytes(weights.read_bytes()[:-5])
         case "cut in the header":
             weights.write_bytes(weights.read_bytes()[:100])
@@ -115,14 +115,14 @@ def spoil(folder: Path, how: str) -> None:
         ("absent tokenizer", "tokenizer.json is missing"),
         ("absent shard", "model-00001-of-00001.safetensors is missing"),
         ("pointer", "git lfs pull"),
-        ("cut short", "cut short"),
-        ("cut in the header", "cut short"),
-        ("empty", "cut short"),
+        ("truncated", "truncated"),
+        ("cut in the header", "truncated"),
+        ("empty", "truncated"),
         ("other bytes", "is not the file that SHA256SUMS names"),
         ("config", "config.json"),
     ],
 )
-def test_spoilt_files_are_told_in_one_sentence(folder, how, sentence):
+def test_spoilt_files_are_reported_in_one_sentence(folder, how, sentence):
     sums(folder)
     spoil(folder, how)
     for read in (manifest, content):
@@ -132,7 +132,7 @@ def test_spoilt_files_are_told_in_one_sentence(folder, how, sentence):
         assert "\n" not in str(error.value) and str(error.value).endswith(".")
 
 
-def test_no_tokenizer_is_told_without_sums(folder):
+def test_no_tokenizer_is_reported_without_sums(folder):
     for path in folder.glob("tokenizer*"):
         path.unlink()
     with pytest.raises(StudyError, match=r"tokenizer\.json is missing"):
@@ -218,7 +218,7 @@ def test_manifest_needs_no_torch():
     subprocess.run([sys.executable, "-c", code], cwd=scripts, check=True)
 
 
-def test_a_tokenizer_that_cannot_be_loaded_is_told(folder):
+def test_a_tokenizer_that_cannot_be_loaded_is_reported(folder):
     for text, reason in (
         ("{", "Expecting "),
         ("{}", ""),
@@ -242,21 +242,21 @@ def job():
     )
 
 
-def test_documents_cut_beyond_the_models_input_are_told_before_it_is_loaded(folder):
+def test_documents_cut_beyond_the_models_input_are_reported_before_it_is_loaded(folder):
     made = manifest(folder)
     assert load_job_tokenizer(job(), made, 128).encode("mill")
-    with pytest.raises(StudyError, match=r"cut at 129 tokens, but .* reads at most 128; give it"):
+    with pytest.raises(StudyError, match="cut at 129 tokens, but .* reads at most 128; set"):
         load_job_tokenizer(job(), made, 129)
 
 
-def test_a_model_that_leaves_no_room_to_run_it_is_told(folder, monkeypatch):
+def test_a_model_that_leaves_no_room_to_run_it_is_reported(folder, monkeypatch):
     def full(_model):
         raise torch.OutOfMemoryError("no")
 
     asked = ActivationsJob("float32", "auto", None, 512, "tokenizer")
     assert model.load_job_model(job(), manifest(folder), asked).n_layers == 4
     monkeypatch.setattr(model, "check", full)
-    with pytest.raises(StudyError, match="leaves no room on the device to run it in"):
+    with pytest.raises(StudyError, match="fills the device, leaving no memory to run in"):
         model.load_job_model(job(), manifest(folder), asked)
 
 
@@ -296,8 +296,7 @@ HUB = (
         ),
         (
             "{tmp}/model/model.safetensors",
-            "{tmp}/model/model.safetensors is a file; name the folder that holds the model's "
-            "files.",
+            "{tmp}/model/model.safetensors is a file; name the folder of the model.",
         ),
     ],
 )

@@ -305,7 +305,7 @@ OPERATORS = ", ".join(plugins.names("operators"))
         ),
     ],
 )
-def test_an_unknown_operator_is_told_with_those_there_are(
+def test_an_unknown_operator_is_reported_with_those_there_are(
     entry: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(StudyError) as raised:
@@ -339,21 +339,21 @@ def test_two_vectors_of_one_behaviour_are_asked_about_it_each_alone() -> None:
     [
         (
             {"figures": {"f": {"kind": "heatmap", "sweep": "two"}}},
-            "figures.f has room for one vector on each behaviour, but sweeps.two asks the "
-            "questions of one under several; give each a sweep of its own.",
+            "figures.f draws one vector per behaviour, but sweeps.two asks the same behaviour "
+            "under several vectors; give each vector its own sweep.",
         ),
         (
             {
                 "sweeps": {"one": {"inject": {"operator": "clamp"}}},
                 "figures": {"f": {"kind": "heatmap", "sweep": "one"}},
             },
-            "figures.f parts what is added from what is subtracted, but with the operator clamp "
-            "sweeps.one does neither, and steers at 0 as well; draw it as `kind: curves`.",
+            "figures.f separates adding from subtracting, but the operator clamp of sweeps.one "
+            "does neither; draw it as `kind: curves`.",
         ),
         (
             {"figures": {"f": {"kind": "heatmap", "sweep": "one", "direction": "subtract"}}},
-            "figures.f draws no cell, as sweeps.one has no coefficients to subtract; add some "
-            "there.",
+            "figures.f has no cells to draw, as sweeps.one has no coefficients to subtract; add "
+            "some there.",
         ),
         (
             {"scorecards": {"s": {"sweeps": ["code"], "against": ["one"]}}},
@@ -376,7 +376,7 @@ def test_two_vectors_of_one_behaviour_are_asked_about_it_each_alone() -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_told_before_anything_runs(
+def test_settings_that_do_not_fit_are_reported_before_anything_runs(
     over: dict[str, Any], sentence: str
 ) -> None:
     one = under_two()["sweeps"]["two"] | {"inject": {"vector": "myopia", "layers": [2]}}

@@ -85,7 +85,7 @@ def test_a_probe_of_unequal_classes_has_an_intercept_of_its_own() -> None:
     same(found[1], reference.fit(x, labels).coef_[0])
 
 
-def test_pairs_are_told_apart_by_what_differs_in_them() -> None:
+def test_pairs_are_distinguished_by_what_differs_in_them() -> None:
     """As steering-vectors fits its regression: around the mean of each pair, without intercept."""
     matching, other = pairs(40, 300)
     samples = of(matching, other)
@@ -190,8 +190,8 @@ def test_a_layer_at_which_the_samples_are_alike_gets_zeros(method: str) -> None:
     with pytest.raises(StudyError) as error:
         fitted(method, of(other, other))
     assert str(error.value) == (
-        "The samples show no direction at any layer, as they are alike; look at the tokens whose "
-        "activations are read."
+        "The samples show no direction at any layer, as they are all the same; check the tokens "
+        "whose activations are read."
     )
 
 
@@ -204,7 +204,7 @@ def test_samples_that_no_method_can_use_are_refused() -> None:
             fitted(method, of(broken, other))
     with pytest.raises(StudyError, match="1 pairs of answers, and pca needs 2"):
         pca.fit(of(matching[:1], other[:1]), {"centred": True})
-    with pytest.raises(StudyError, match="A class has 1 samples, and the method needs 2 of each"):
+    with pytest.raises(StudyError, match="A class has 1 samples, but the method needs 2 of each"):
         lda.fit(of(matching[:1], other[:1]), SETTINGS["lda"])
     twice = of(*(np.repeat(answers[:1], 2, axis=0) for answers in (matching, other)))
     with pytest.raises(StudyError, match="differ too little within their classes"):
@@ -258,7 +258,7 @@ def test_what_vectors_have_no_numbers_for_is_left_out() -> None:
     ]
 
 
-def test_draws_are_told_by_their_mean_and_range() -> None:
+def test_draws_are_reported_by_their_mean_and_range() -> None:
     matching, other = pairs(30, 12)
     drawn = np.random.default_rng(4).normal(size=(3, *matching.shape[1:])).astype(np.float32)
     rows = list(described.of_draws(drawn, of(matching, other)))

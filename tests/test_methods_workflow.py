@@ -163,7 +163,7 @@ def test_a_vector_of_any_method_steers_and_has_resamples(run: Checkout) -> None:
     assert not np.allclose(first, second)
 
 
-def test_vectors_are_told_in_numbers_when_asked_for(run: Checkout) -> None:
+def test_vectors_are_described_in_numbers_when_asked_for(run: Checkout) -> None:
     config = run.folder / "mine" / "study.yaml"
     run.forked("--cores", "1", "--", "results/methods/vectors.csv", config=config)
     made = vectors(run)

@@ -369,14 +369,14 @@ def test_along_a_vector_that_is_0_nothing_is_ablated() -> None:
         (
             "llama",
             Part(2, torch.zeros(32), operator=clamp),
-            "The vector injected at layer 2 has the length 0, so no direction to clamp along; "
-            "leave this layer out, or use another vector.",
+            "The vector injected at layer 2 has the length 0, so it has no direction to clamp "
+            "along; remove this layer, or use another vector.",
         ),
         (
             "llama",
             Part(0, torch.full((32,), 1e30), operator=clamp),
-            "The vector injected at layer 0 has the length inf, so no direction to clamp along; "
-            "leave this layer out, or use another vector.",
+            "The vector injected at layer 0 has the length inf, so it has no direction to clamp "
+            "along; remove this layer, or use another vector.",
         ),
         (
             "mamba",
@@ -387,8 +387,8 @@ def test_along_a_vector_that_is_0_nothing_is_ablated() -> None:
         (
             "bloom",
             Part(1, noise(1), "mlp"),
-            "site is mlp, but that module of BloomForCausalLM puts out the residual stream with "
-            "what it adds to it; use the site output or input.",
+            "site is mlp, but in BloomForCausalLM that module returns the entire residual "
+            "stream; use the site output or input.",
         ),
     ],
 )
@@ -430,7 +430,9 @@ def test_a_site_that_is_one_state_for_no_token_is_refused() -> None:
     model = models.wrap(network, tiny.tokenizer(), "none")
     path = probe.checked_path(model, injected(model, Part(1, noise(1), "mlp")), "shared")
     assert path == "shared"
-    with pytest.raises(StudyError, match="^site is mlp, but in LlamaForCausalLM that is not one"):
+    with pytest.raises(
+        StudyError, match=("^site is mlp, but in LlamaForCausalLM that site does not have one")
+    ):
         probe.checked_path(model, injected(model, Part(2, noise(1), "mlp")), "shared")
 
 
@@ -472,7 +474,7 @@ def test_sweeps_inside_blocks_share_the_layers_below(
     found = swept(model, *parts)
     assert kept == [0, 1, 2]
     told = capsys.readouterr().err
-    assert told.count("leaves no layers to share: every coefficient runs the whole model.") == 2
+    assert told.count("leaves no layers to share, so every coefficient runs the entire model.") == 2
     assert found == swept(model, *parts, path="plain")
 
 
@@ -494,8 +496,8 @@ def test_points_of_a_clamp_at_0_are_its_own(tmp_path: object) -> None:
         (
             -4,
             MARKS,
-            "positions names -4, but document b of corpora.drawn has 3 tokens only; name nearer "
-            "ones, or leave such texts out.",
+            "positions names -4, but document b of corpora.drawn has only 3 tokens; name "
+            "positions nearer the end, or remove such texts.",
         ),
         (
             "prompt",
@@ -505,7 +507,7 @@ def test_points_of_a_clamp_at_0_are_its_own(tmp_path: object) -> None:
         ),
     ],
 )
-def test_positions_that_a_text_lacks_are_told(
+def test_positions_that_a_text_lacks_are_reported(
     positions: Positions, marks: dict[str, list[int]], sentence: str
 ) -> None:
     part = Part(1, noise(1), positions=positions)
@@ -547,13 +549,13 @@ def nothing(states: torch.Tensor, vector: torch.Tensor, coefficient: float) -> t
 @pytest.mark.parametrize(
     ("act", "sentence"),
     [
-        (changing, r"mine changes the states that it gets; return new ones\.$"),
+        (changing, "mine changes its input in place; return new states\\.$"),
         (
             always,
-            r"mine changes states at coefficient 0; say so in its file by `UNSTEERED_AT_0 = F",
+            "mine changes states at coefficient 0; set `UNSTEERED_AT_0 = F",
         ),
         (failing, r"mine.* failed \(ValueError: no\); correct it\.$"),
-        (nothing, r"changes nothing by mine; .* or the operator does nothing\.$"),
+        (nothing, "has no effect with mine; .* or an operator that changes states\\.$"),
         (widening, r"mine returns torch\.float64 .* for states of torch\.float32 .*same dtype"),
     ],
 )

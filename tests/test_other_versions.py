@@ -69,8 +69,8 @@ def test_a_run_says_it_once_and_a_dry_run_does_not(tmp_path: Path) -> None:
     cell = {"add": 1.0, "add_qualifies": False, "subtract": -1.0, "subtract_qualifies": True}
     files.write_json(checkout.folder / choice, {"multipliers": {"myopia": {"4": cell}}})
     fallen_back = (
-        "choices.multipliers: No multiplier qualified for myopia at layer 4 (add); "
-        "the smallest was taken."
+        "choices.multipliers: No multiplier qualified for myopia at layer 4 (add); the smallest "
+        "was chosen."
     )
     dry = checkout.snakemake("-n", "--", target)
     assert "torch 0.1" not in dry and fallen_back not in dry

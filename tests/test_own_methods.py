@@ -166,7 +166,7 @@ def test_a_method_lies_beside_the_study(method: Path) -> None:
 
 
 FAULTS = [
-    ("def fit(:\n", "{path} line 1 is no Python (invalid syntax); correct it."),
+    ("def fit(:\n", "{path} line 1 is not Python (invalid syntax); correct it."),
     (
         "import no_such_module\n",
         "{path}, line 1, failed (ModuleNotFoundError: No module named 'no_such_module'); correct "
@@ -194,11 +194,11 @@ FAULTS = [
     (
         "import numpy as np\n"
         "def fit(samples, settings, weights=None):\n    return np.full((3, 8), np.nan)\n",
-        "A vector is NaN or infinite at layer 0; look at the activations it was made from.",
+        "A vector is NaN or infinite at layer 0; check the activations that it was made from.",
     ),
     (
         "import clashing\ndef fit(samples, settings, weights=None):\n    return None\n",
-        "{path} imports clashing.py, whose name is that of another module; rename it.",
+        "{path} imports clashing.py, which has the name of another module; rename it.",
     ),
 ]
 
@@ -230,7 +230,7 @@ def test_a_fault_in_a_method_is_one_sentence(method: Path, code: str, sentence: 
         ),
     ],
 )
-def test_a_method_without_samples_or_file_is_told(entry: dict[str, Any], sentence: str) -> None:
+def test_a_method_without_samples_or_file_is_reported(entry: dict[str, Any], sentence: str) -> None:
     data = study_file.merge(study_file.read(SMALL), {"vectors": {"v": entry}})
     with pytest.raises(StudyError) as raised:
         Plan(study_file.parse(data, "my.yaml"), REPOSITORY)

@@ -80,7 +80,7 @@ def test_the_installed_command_does_what_the_module_does(environment: Path, tmp_
     study = REPOSITORY / "config" / "miniature.yaml"
     assert run(environment, "name", str(study), cwd=tmp_path) == "miniature\n"
     assert "sweep" in run(environment, "bill", str(REPOSITORY), str(study), cwd=tmp_path)
-    assert " is no clone of snakesteer, " in run(environment, "doctor", cwd=tmp_path)
+    assert " is not a clone of snakesteer, " in run(environment, "doctor", cwd=tmp_path)
     told = run(environment, "doctor", str(study), "--repository", str(REPOSITORY), cwd=tmp_path)
     assert told.endswith("No problem was found.\n")
 

@@ -96,7 +96,7 @@ def test_a_path_leads_nowhere_else(tmp_path: Path) -> None:
 def test_another_hash_is_not_used(index: Path, tmp_path: Path) -> None:
     sha256 = wheel(index)
     told = refusal(tmp_path / "cache" / "small.whl", "small-model", "1.0", "a" * 64)
-    assert f"has another sha256 ({sha256[:12]}…, not {'a' * 12}…) and is not used; correct" in told
+    assert f"has another sha256 ({sha256[:12]}…, not {'a' * 12}…) and was not used; correct" in told
 
 
 def test_a_version_that_is_gone_and_a_package_that_is_not_there(
@@ -106,8 +106,8 @@ def test_a_version_that_is_gone_and_a_package_that_is_not_there(
     wheel(index, "1.1")
     target = tmp_path / "cache" / "small.whl"
     assert refusal(target, "small-model", "0.9", sha256) == (
-        "the index has no wheel of small-model 0.9 for this machine, but of 1.0, 1.1; name one of "
-        "these with its sha256."
+        "the index has no wheel of small-model 0.9 for this machine, but has 1.0, 1.1; name one "
+        "of these with its sha256."
     )
     told = refusal(target, "no-such-model", "1.0", sha256)
     assert told.startswith("pip finds no wheel of no-such-model for this machine; check the name")
@@ -133,7 +133,7 @@ def test_a_disk_that_is_full(index: Path, tmp_path: Path) -> None:
     target = tmp_path / "cache" / "small.whl"
     with limited(100_000):
         told = refusal(target, "small-model", "1.0", sha256)
-    assert told.startswith("small-model 1.0 could not be downloaded, as there is no room for it;")
+    assert told.startswith("small-model 1.0 could not be downloaded, as the disk is full;")
     packages.download(target, "small-model", "1.0", sha256)
     with (
         limited(100_000),
@@ -152,7 +152,7 @@ def test_a_disk_that_is_full(index: Path, tmp_path: Path) -> None:
     ("files", "hint"),
     [
         ({"other/large.gguf": b"GGUF"}, "name other/large.gguf."),
-        ({"small_model/data.txt": b""}, "it has no .gguf file at all."),
+        ({"small_model/data.txt": b""}, "it has no .gguf file."),
     ],
 )
 def test_a_file_that_is_not_in_the_wheel(
@@ -170,7 +170,7 @@ def test_a_wheel_cut_short(tmp_path: Path) -> None:
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-40])
     with (
-        pytest.raises(StudyError, match="is damaged .*; delete it and run again"),
+        pytest.raises(StudyError, match="is damaged .*; delete it, then run again"),
         packages.unpacked(path, FILE, tmp_path / "model"),
     ):
         raise AssertionError("it is whole")
@@ -186,7 +186,7 @@ def test_whether_an_index_has_a_wheel(
     packages.check_offered("Small_Model", "1.1rc1", 5)
     with pytest.raises(StudyError) as told:
         packages.check_offered("small-model", "1.1", 5)
-    assert "of small-model 1.1 for this machine, but of 1.1rc1, 1.0; name one" in str(told.value)
+    assert "of small-model 1.1 for this machine, but has 1.1rc1, 1.0; name one" in str(told.value)
     assert list(index.glob("*")) and not list(tmp_path.rglob("*.dist-info"))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.delenv("PIP_NO_INDEX")

@@ -90,7 +90,8 @@ def test_prompts_are_stripped_where_that_is_asked_for(tmp_path: Path) -> None:
             settings(path, strip=True, prompt="q", matching="yes", not_matching="no"), ""
         )
     with pytest.raises(
-        ValueError, match="strip is of prompts, and whole texts differ; leave it out"
+        ValueError,
+        match="strip applies to prompts, but here the two sides are entire texts; remove strip",
     ):
         settings(path, strip=True, matching="yes", not_matching="no")
 
@@ -115,24 +116,24 @@ def test_pairs_are_drawn_once_each(tmp_path: Path, capsys: pytest.CaptureFixture
         ({"no": ""}, "the field no of {path} line 2 is empty; fill it, or remove the pair."),
         (
             {"no": 3},
-            "the field no of {path} line 2 is a number, not text; name in `not_matching` the field "
-            "that holds a text of the pair.",
+            "the field no of {path} line 2 is a number, not text; set `not_matching` to the "
+            "field that holds a text of the pair.",
         ),
         (
             {"no": "\ud83d"},
-            "the field no of {path} line 2 is no Unicode text ('\\ud83d' is half of a character); "
-            "correct it.",
+            "the field no of {path} line 2 is not Unicode text ('\\ud83d' is half of a "
+            "character); correct it.",
         ),
     ],
 )
-def test_a_pair_that_is_none_is_told(tmp_path: Path, spoilt: Any, sentence: str) -> None:
+def test_an_invalid_pair_is_reported(tmp_path: Path, spoilt: Any, sentence: str) -> None:
     path = write(tmp_path / "pairs.jsonl", [RECORDS[0], RECORDS[1] | spoilt, *RECORDS[2:]])
     with pytest.raises(StudyError) as told:
         pairs.questions(settings(path, prompt="q", matching="yes", not_matching="no"), "")
     assert str(told.value) == sentence.format(path=path)
 
 
-def test_a_field_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_field_that_is_not_there_is_reported(tmp_path: Path) -> None:
     path = write(tmp_path / "pairs.jsonl", RECORDS)
     with pytest.raises(StudyError) as told:
         pairs.questions(settings(path, matching="positive", not_matching="no"), "")

@@ -284,7 +284,7 @@ def test_the_authors_multipliers_are_the_published_ones(paper: schema.Study) -> 
     assert given == rows["coefficient"].to_dict()
 
 
-def test_the_published_scores_with_mode_collapse_are_those_that_are_told() -> None:
+def test_the_published_scores_with_mode_collapse_are_those_that_are_reported() -> None:
     tables = SHIPPED
     single, several = (
         pq.read_table(tables / f"published-{name}.parquet").to_pandas()

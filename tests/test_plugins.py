@@ -45,7 +45,7 @@ def test_the_plugins_of_each_kind() -> None:
             assert plugins.load(kind, name).__doc__
 
 
-def test_an_unknown_name_is_told_with_those_there_are() -> None:
+def test_an_unknown_name_is_reported_with_those_there_are() -> None:
     with pytest.raises(StudyError) as told:
         plugins.load("corpora", "file")
     assert str(told.value) == (
@@ -53,7 +53,7 @@ def test_an_unknown_name_is_told_with_those_there_are() -> None:
     )
 
 
-def test_a_plugin_that_fails_to_import_is_told(room: Path) -> None:
+def test_a_plugin_that_fails_to_import_is_reported(room: Path) -> None:
     (room / "broken.py").write_text("import no_such_module\n")
     with pytest.raises(StudyError) as told:
         plugins.load("corpora", "broken")
@@ -61,10 +61,12 @@ def test_a_plugin_that_fails_to_import_is_told(room: Path) -> None:
     (room / "cut.py").write_text("\ndef documents(:\n")
     with pytest.raises(StudyError) as told:
         plugins.load("corpora", "nothing")
-    assert str(told.value) == f"{room / 'cut.py'} line 2 is no Python (invalid syntax); correct it."
+    assert str(told.value) == (
+        f"{room / 'cut.py'} line 2 is not Python (invalid syntax); correct it."
+    )
 
 
-def test_a_plugin_that_lacks_what_its_kind_must_have_is_told(
+def test_a_plugin_that_lacks_what_its_kind_must_have_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(plugins.KINDS, "corpora", ("documents", "identity", "weather"))
@@ -72,7 +74,7 @@ def test_a_plugin_that_lacks_what_its_kind_must_have_is_told(
         plugins.load("corpora", "files")
     path = SCRIPTS / "snakesteer" / "corpora" / "files.py"
     assert str(told.value) == (
-        f"{path} has no `weather`, which every plugin beside it must have; add it."
+        f"{path} has no `weather`, which every plugin of its kind must have; add it."
     )
 
 

@@ -190,8 +190,8 @@ def test_what_cannot_be_fitted_names_its_position() -> None:
     with pytest.raises(StudyError) as told:
         made({"of": [Samples({"matching": matching, "not_matching": other})]}, "pca", centred=True)
     assert str(told.value) == (
-        "position -2: The samples show no direction at any layer, as they are alike; look at the "
-        "tokens whose activations are read."
+        "position -2: The samples show no direction at any layer, as they are all the same; "
+        "check the tokens whose activations are read."
     )
 
 

@@ -75,7 +75,7 @@ def test_what_an_unfinished_study_set_out_to_make_stays(
         write_table(folder / "0.parquet", pa.table({"x": [1]}), {})
     (results / "mine" / "artefacts.csv").touch()
     assert main(["prune", str(results), "--delete"]) == 0
-    assert "long was not run to its end" in capsys.readouterr().out
+    assert "long did not finish" in capsys.readouterr().out
     assert not (results / "cache/sweeps/0.parquet").exists()
     left = {path.name for path in (results / "cache").rglob("*") if path.is_file()}
     assert left == {"used.0.safetensors", "left.0.safetensors", "0.parquet"}

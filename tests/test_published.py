@@ -370,7 +370,7 @@ def test_a_layer_that_is_no_whole_number_is_refused(layer: str) -> None:
 def test_a_grid_without_what_its_cells_are_held_against_is_refused() -> None:
     results = grid_file()
     del results["myopic"]["default"]
-    sentence = "^a.json: myopic has no result 'default', which cells are held against$"
+    sentence = "^a.json: myopic has no result 'default', which cells are compared with$"
     with pytest.raises(StudyError, match=sentence):
         behaviours.behaviour_counts("grid", "add", "a.json", results, NAMES)
 
@@ -491,7 +491,7 @@ def test_a_malicious_pickle_runs_nothing_and_says_why(tmp_path: Path) -> None:
             "holds a strided tensor of complex64 on cpu",
         ),
         (lambda: pt_file(torch.ones(2, 4, device="meta")), "holds a strided tensor of .* on meta"),
-        (lambda: pt_file(torch.ones(2, 4))[:-200], "no whole PyTorch file"),
+        (lambda: pt_file(torch.ones(2, 4))[:-200], "not a complete PyTorch file"),
     ],
 )
 def test_vectors_with_other_content_are_refused(content: Any, message: str) -> None:
@@ -533,7 +533,7 @@ def address(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     server.server_close()
 
 
-def test_downloads_are_verified_and_what_cannot_be_had_is_told(
+def test_downloads_are_verified_and_what_cannot_be_had_is_reported(
     tmp_path: Path, address: tuple[str, Path]
 ) -> None:
     where, folder = address
@@ -604,8 +604,8 @@ def test_files_of_a_folder_are_held_against_the_commits_blob_ids(tmp_path: Path)
         },
         "unknown.json": {
             "blob": good,
-            "unverified": "unknown.json was not compared with commit 14d177d6ae42: its blob id "
-            "there is not known here",
+            "unverified": "unknown.json was not compared with commit 14d177d6ae42, as its blob "
+            "id there is unknown",
         },
     }
 
@@ -653,7 +653,7 @@ def test_without_the_listing_nothing_is_downloaded(
 
 
 @pytest.mark.long
-def test_what_is_missing_or_damaged_is_left_out_and_the_rest_is_drawn(
+def test_missing_or_damaged_files_are_skipped_and_the_rest_is_drawn(
     tmp_path: Path, authors_folder: Path
 ) -> None:
     checkout = copy_of_repository(tmp_path)
@@ -677,22 +677,21 @@ def test_what_is_missing_or_damaged_is_left_out_and_the_rest_is_drawn(
     edited = f"{missing['coding/edited.json']}."
     assert edited.startswith("coding/edited.json was refused: its blob id is ")
     unverified = (
-        "single.json was not compared with commit 000000000000: its blob id there is not known "
-        "here."
+        "single.json was not compared with commit 000000000000, as its blob id there is unknown."
     )
     shown = (results / "published.html").read_text()
-    assert "coding/cut.json is not JSON" in shown and "coding/none.json is absent" in shown
+    assert "coding/cut.json is not JSON" in shown and "coding/none.json is missing" in shown
     assert f"Commit: <code>{'0' * 40}</code>" in shown
     assert edited in shown and unverified in shown
     assert printed.splitlines()[-4:] == [
-        f"Left out: {missing['coding/cut.json']}.",
-        f"Left out: {edited}",
-        "Left out: coding/none.json is absent from the folder of published files.",
+        f"Skipped: {missing['coding/cut.json']}.",
+        f"Skipped: {edited}",
+        "Skipped: coding/none.json is missing from the folder of published files.",
         unverified,
     ]
     assert "coding/none.json" in (results / "figures" / "python.csv").read_text()
     log = next((tmp_path / "results/logs/published_table").glob("coding.*.log")).read_text()
-    assert "Left out of coding: coding/cut.json is not JSON" in log
+    assert "Skipped in coding: coding/cut.json is not JSON" in log
     assert pd.read_csv(results / "figures" / "single.csv")["matches"].max() == 6
     ran = study_file.parse(yaml.safe_load((results / "study.yaml").read_text()))
     assert ran == study_file.load(config)
@@ -708,9 +707,9 @@ def test_a_page_without_deviations_says_so() -> None:
 
 
 def test_the_end_of_a_run_names_the_page_for_what_it_leaves_out() -> None:
-    missing = {f"{name}.json": f"{name}.json is absent" for name in range(11)}
+    missing = {f"{name}.json": f"{name}.json is missing" for name in range(11)}
     lines = closing_lines([Series("a", 0, {}, missing, {})] * 2, "published.html")
-    assert lines[0] == "Left out: 0.json is absent."
+    assert lines[0] == "Skipped: 0.json is missing."
     assert lines[8:] == ["And 3 more: see published.html."]
 
 
@@ -736,7 +735,7 @@ def test_a_figure_says_inside_what_was_left_out(
     for direction in ("add", "subtract"):
         settings = {"direction": direction, "behaviour": "myopia", "collapse": 0.95}
         drawing.draw_figure("heatmap", inputs, settings, tmp_path / direction)
-    assert saved == {"add": [], "subtract": ["Left out: a.json is absent."]}
+    assert saved == {"add": [], "subtract": ["Skipped: a.json is absent."]}
     assert (tmp_path / "add.csv").read_text() == "absent\na.json is absent\n"
     for name, absent in (("whole", []), ("noted", inputs.absent)):
         drawn = Inputs(behaviour=inputs.behaviour, absent=absent)
@@ -758,7 +757,7 @@ def test_shipped_tables_that_would_lose_results_are_kept(tmp_path: Path) -> None
     write("made", "same", 0, [], ["a.json"])
     write("made", "new", 2, ["a.json"], [])
     assert ship(tmp_path / "made", tmp_path / "shipped") == [
-        f"{tmp_path}/shipped/lost.parquet was kept: the new table leaves out b.json."
+        f"{tmp_path}/shipped/lost.parquet was kept: the new table lacks b.json."
     ]
     rows = {path.stem: read_table(path).num_rows for path in (tmp_path / "shipped").iterdir()}
     assert rows == {"lost": 3, "more": 2, "same": 0, "new": 2}
@@ -800,7 +799,7 @@ def test_the_shipped_tables_need_no_source(tmp_path: Path) -> None:
             ["published.sweeps.published-grid names a.json for both add and subtract; name a file"],
         ),
         ({"source": "nowhere"}, ["published.source", "nowhere", "shipped"]),
-        ({"sweeps": {"other": {"kind": "single", "file": "a.json"}}}, ["other", "ships no table"]),
+        ({"sweeps": {"other": {"kind": "single", "file": "a.json"}}}, ["other", "has no table"]),
     ],
 )
 def test_sources_that_cannot_be_are_refused(change: dict[str, Any], words: list[str]) -> None:

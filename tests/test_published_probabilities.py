@@ -104,7 +104,7 @@ def test_items_become_the_table_of_a_two_choice_sweep() -> None:
     assert np.isnan(row["propensity"])  # of C no probability is known
 
 
-def test_propensities_are_told_where_both_letters_are_known() -> None:
+def test_propensities_are_given_where_both_letters_are_known() -> None:
     contents = {name_of(13, "0.0"): json.dumps(ITEMS[:3]).encode()}
     (row,) = published_table(settings(list(contents)), contents)[0].to_dict("records")
     own = [np.log(0.7 / 0.1), np.log(0.7 / 0.2), np.log(0.3 / 0.6)]
@@ -112,7 +112,7 @@ def test_propensities_are_told_where_both_letters_are_known() -> None:
     assert row["unsteered"] and row["direction"] == "default"
 
 
-def test_no_score_is_told_where_another_token_may_be_the_answer() -> None:
+def test_no_score_is_reported_where_another_token_may_be_the_answer() -> None:
     contents = {
         name_of(13, "1.0"): json.dumps([*ITEMS[:3], item(3, "B", 0.2, 0.3)]).encode(),
         name_of(14, "1.0"): json.dumps(ITEMS[:3]).encode(),
@@ -164,7 +164,7 @@ def test_tasks_with_categories_have_these_and_their_mean() -> None:
         ([{**ITEMS[1], "a_prob": True}], "item 0 has a_prob True; a probability"),
         ([{**ITEMS[1], "a_prob": 0, "b_prob": 0}], "gives A and B the probability 0 together"),
         ([{**ITEMS[1], "a_prob": 0.9}], "gives A and B the probability 1.6 together"),
-        ([{**ITEMS[1], "question": 3}], "has a question or an answer that is no text"),
+        ([{**ITEMS[1], "question": 3}], "has a question or an answer that is not text"),
         (b'[{"question": "?", "a_prob": NaN}]', "where question"),
     ],
 )
@@ -179,7 +179,7 @@ def test_an_item_file_of_another_form_is_left_out_and_the_rest_goes_on(
     assert list(table["layer"]) == ["4"]
 
 
-def test_probabilities_that_are_no_numbers_are_refused() -> None:
+def test_probabilities_that_are_not_numbers_are_refused() -> None:
     path = name_of(3, "1.0")
     content = json.dumps([{**ITEMS[0], "a_prob": float("nan")}]).encode()
     _, missing = published_table(settings([path]), {path: content})
@@ -198,14 +198,14 @@ def test_probabilities_that_are_no_numbers_are_refused() -> None:
         ),
     ],
 )
-def test_a_name_that_says_no_point_is_told(name: str, sentence: str) -> None:
+def test_a_name_without_a_point_is_reported(name: str, sentence: str) -> None:
     path, good = f"results/sycophancy/{name}", name_of(4, "1.0")
     contents = dict.fromkeys([path, good], json.dumps(ITEMS).encode())
     table, missing = published_table(settings(list(contents)), contents)
     assert list(missing) == [path] and sentence in missing[path] and len(table) == 1
 
 
-def test_a_point_that_is_there_twice_is_told() -> None:
+def test_a_point_that_is_there_twice_is_reported() -> None:
     own = name_of(13, "1.0")
     same = own.replace("_use_base", "_override_vector=13_use_base")
     contents = dict.fromkeys([own, same], json.dumps(ITEMS).encode())
@@ -290,7 +290,7 @@ def test_the_study_of_the_page_reads_a_clone_without_its_stale_files(tmp_path: P
         ),
     ],
 )
-def test_entries_that_do_not_fit_are_told(entry: dict[str, Any], sentence: str) -> None:
+def test_entries_that_do_not_fit_are_reported(entry: dict[str, Any], sentence: str) -> None:
     with pytest.raises(StudyError) as told:
         study_file.parse(published(**with_items(**entry)))
     assert sentence in str(told.value)
@@ -334,8 +334,8 @@ HEAD = "behaviour,layer,multiplier,score"
         ("behaviour,layer,score\nsycophancy,1,.5\n", "has no column multiplier; it has behaviour"),
         ("", "has no column behaviour and no layer"),
         (f"{HEAD}\nrefusal,1,1,.5\n", "has no row of sycophancy"),
-        (f"{HEAD}\nsycophancy,1,1\n", "line 2 has not as many values as there are columns"),
-        (f"{HEAD}\nsycophancy,1,1,2,3\n", "line 2 has not as many values as there are columns"),
+        (f"{HEAD}\nsycophancy,1,1\n", "line 2 does not have as many values as columns"),
+        (f"{HEAD}\nsycophancy,1,1,2,3\n", "line 2 does not have as many values as columns"),
         (f"{HEAD}\nsycophancy,1.5,1,.5\n", "line 2 has the layer '1.5'; a whole number"),
         (f"{HEAD}\nsycophancy,1,one,.5\n", "line 2 has the multiplier 'one'; a number"),
         (f"{HEAD}\nsycophancy,1,1,50\n", "the score 50; a finite one and one from 0 to 1"),
@@ -507,7 +507,7 @@ def test_scorecards_of_published_scores_say_that_there_are_no_intervals(
 
 
 @pytest.mark.long
-def test_what_is_left_out_of_item_files_is_told_at_the_end_and_inside_the_figure(
+def test_skipped_item_files_are_reported_at_the_end_and_inside_the_figure(
     tmp_path: Path,
 ) -> None:
     checkout = copy_of_repository(tmp_path)
@@ -542,7 +542,7 @@ def test_what_is_left_out_of_item_files_is_told_at_the_end_and_inside_the_figure
     printed = checkout.snakemake("--cores", "1", config=config)
     ends = printed.rstrip().splitlines()[-12:]
     for sentence in (
-        f"{name_of(13, '1.0')} is absent from the folder of published files",
+        f"{name_of(13, '1.0')} is missing from the folder of published files",
         f"{stale} has other questions than {TESTS.replace('{behavior}', 'sycophancy')}",
         f"{broken} is not JSON",
     ):

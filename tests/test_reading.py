@@ -141,18 +141,18 @@ def test_all_other_architectures_have_both_modules() -> None:
         (
             "bloom",
             "mlp",
-            "site is mlp, but that module of BloomForCausalLM puts out the residual stream with "
-            "what it adds to it; use the site output or input.",
+            "site is mlp, but in BloomForCausalLM that module returns the entire residual "
+            "stream; use the site output or input.",
         ),
         (
             "llama4_text",
             "mlp",
-            "site is mlp, but in Llama4ForCausalLM that is not one state of 32 values for each "
-            "token and block; use the site output or input.",
+            "site is mlp, but in Llama4ForCausalLM that site does not have one state of 32 "
+            "values per token and block; use the site output or input.",
         ),
     ],
 )
-def test_a_site_that_an_architecture_lacks_is_told(
+def test_a_site_that_an_architecture_lacks_is_reported(
     architecture: str, site: str, sentence: str
 ) -> None:
     with pytest.raises(StudyError) as told:
@@ -384,14 +384,14 @@ def test_shards_of_several_positions_are_smaller(
         (
             What(Format("chat")),
             9,
-            "document 0 has {tokens} tokens in its format, and max_tokens 9 cuts away a position "
-            "that is read; raise max_tokens, or leave such texts out.",
+            "document 0 has {tokens} tokens in its format, and max_tokens 9 cuts a position "
+            "that is read; raise max_tokens, or remove such texts.",
         ),
         (
             What(Format("chat"), "output", {"mean": "completion"}),
             9,
-            "document 0 has {tokens} tokens in its format, and max_tokens 9 cuts away a position "
-            "that is read; raise max_tokens, or leave such texts out.",
+            "document 0 has {tokens} tokens in its format, and max_tokens 9 cuts a position "
+            "that is read; raise max_tokens, or remove such texts.",
         ),
         (
             What(Format("chat"), "output", "after_instruction"),
@@ -402,12 +402,12 @@ def test_shards_of_several_positions_are_smaller(
         (
             What(Format("chat"), "output", -90),
             100,
-            "positions names -90, but document 0 has {tokens} tokens only; name nearer ones, or "
-            "leave such texts out.",
+            "positions names -90, but document 0 has only {tokens} tokens; name positions "
+            "nearer the end, or remove such texts.",
         ),
     ],
 )
-def test_positions_that_cannot_be_read_are_told_before_the_model_runs(
+def test_positions_that_cannot_be_read_are_reported_before_the_model_runs(
     llama: models.LanguageModel, what: What, most: int, sentence: str
 ) -> None:
     tokenizer: PreTrainedTokenizerFast = llama.tokenizer
@@ -433,8 +433,8 @@ def test_positions_that_cannot_be_read_are_told_before_the_model_runs(
         (
             -4,
             ("(A)", "(B)"),
-            "positions is -4, but up to there both sides of question 0 are the same, as those of "
-            "all others; use positions behind what they differ in.",
+            "positions is -4, but up to there the two sides of question 0, and of all others, "
+            "are the same; use positions after the difference.",
         ),
         (
             "after_instruction",
@@ -444,7 +444,7 @@ def test_positions_that_cannot_be_read_are_told_before_the_model_runs(
         ),
     ],
 )
-def test_sides_that_cannot_be_compared_are_told(
+def test_sides_that_cannot_be_compared_are_reported(
     llama: models.LanguageModel,
     positions: int | str,
     others: tuple[str, str],

@@ -97,13 +97,13 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
         ),
         (
             {"activations": {"a": {"model": "m", "corpus": "c", "positions": "letter"}}},
-            "my.yaml: `activations.a`: positions is letter, which the answers of a behaviour have; "
-            "use other positions for a corpus.",
+            "my.yaml: `activations.a`: positions is letter, which only the answers of a "
+            "behaviour have; use other positions for a corpus.",
         ),
         (
             {"activations": {"a": {"model": "m", "corpus": "c", "positions": 0}}},
-            "my.yaml: `activations.a.positions`: tokens are counted from the end; give -1 for the "
-            "last one (given: 0).",
+            "my.yaml: `activations.a.positions`: tokens are counted from the end, so numbers "
+            "are negative; give -1 for the last one (given: 0).",
         ),
         (
             {"activations": {"a": {"model": "m", "corpus": "c", "positions": [-1, -1]}}},
@@ -124,8 +124,8 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
                     "a": {"model": "m", "corpus": "c", "positions": {"mean": "completion"}}
                 }
             },
-            "activations.a.positions asks for the mean over completions, but corpora.c has none; "
-            "give it `completion`, the field that holds them.",
+            "activations.a.positions asks for the mean over completions, but corpora.c has no "
+            "completions; set its `completion` to the field that holds them.",
         ),
         (
             {"activations": {"a": {"model": "m", "corpus": None, "behaviour": "systems"}}},
@@ -181,17 +181,17 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
         ),
         (
             {"formats": {"chat": {"template": INST}}},
-            "my.yaml: formats.chat has the name of a format that is there; rename it.",
+            "my.yaml: formats.chat has the name of a built-in format; rename it.",
         ),
         (
             {"formats": {"f": {"template": "[INST]"}}},
-            "my.yaml: `formats.f`: template '[INST]' must have {prompt} once, where the prompt "
-            "stands; correct it, or write chat for the tokenizer's own.",
+            "my.yaml: `formats.f`: template '[INST]' must contain {prompt} exactly once; "
+            "correct it, or write chat for the tokenizer's own template.",
         ),
         (
             {"formats": {"f": {"template": INST, "system": "Hm"}}},
-            f"my.yaml: `formats.f`: system is given, but template {INST!r} has no {{system}}; put "
-            "it in where the system prompt stands.",
+            f"my.yaml: `formats.f`: system is given, but template {INST!r} has no {{system}}; "
+            "add it where the system prompt belongs.",
         ),
         (
             {"formats": {"f": {"template": "{system}{system}{prompt}"}}},
@@ -208,8 +208,8 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
         ),
         (
             {"activations": {"a": {"model": "m", "corpus": "c", "format": {"template": "x"}}}},
-            "my.yaml: `activations.a.format`: template 'x' must have {prompt} once, where the "
-            "prompt stands; correct it, or write chat for the tokenizer's own.",
+            "my.yaml: `activations.a.format`: template 'x' must contain {prompt} exactly "
+            "once; correct it, or write chat for the tokenizer's own template.",
         ),
         (
             {"activations": {"a": {"model": "m", "corpus": "c", "format": 3}}},
@@ -221,8 +221,8 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
         ),
         (
             {"behaviours": {"b": PAIRS | {"prompt": "q"}}},
-            "my.yaml: `behaviours.b`: names no two sides; give matching and not_matching, or "
-            "system_matching and system_not_matching.",
+            "my.yaml: `behaviours.b`: does not name two sides; give matching and not_matching, "
+            "or system_matching and system_not_matching.",
         ),
         (
             {
@@ -230,7 +230,7 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
                     "b": PAIRS | {"system_matching": "kind", "system_not_matching": "rude"}
                 }
             },
-            "my.yaml: `behaviours.b`: names no text; give the field of the prompt.",
+            "my.yaml: `behaviours.b`: names no text; set prompt to the field that holds it.",
         ),
         (
             {
@@ -239,8 +239,8 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
                 }
             },
             "my.yaml: `behaviours.b`: file https://raw.githubusercontent.com/a/b/main/c.jsonl "
-            "names no commit, so it may change; put a commit of 40 hex digits in place of the "
-            "branch: `git ls-remote https://github.com/a/b HEAD` prints one.",
+            "names no commit, so its content could change; replace the branch with a commit of "
+            "40 hex digits: `git ls-remote https://github.com/a/b HEAD` prints one.",
         ),
         (
             {
@@ -321,8 +321,8 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
                     "w": {"add": ["b"]},
                 },
             },
-            "vectors.v is made of activations at different positions, those of a at [-2, -1] and "
-            "of b at after_instruction; read both at the same, or at one.",
+            "vectors.v is made of activations at different positions, a at [-2, -1] and b at "
+            "after_instruction; read both at the same positions.",
         ),
     ],
 )
@@ -443,15 +443,15 @@ def test_a_job_holds_the_positions(positions: Any) -> None:
         (
             steering("completion"),
             "sweeps.s.inject.positions is completion, but sweeps.s.measures.m reads "
-            "behaviours.answers, of whose answers nothing is begun; give the measure an "
+            "behaviours.answers, whose answers have no beginning to steer; give the measure an "
             "`answer_prefix`, or name other positions.",
         ),
         *(
             (
                 steering("after_instruction", measure),
                 "sweeps.s.inject.positions is after_instruction, but sweeps.s.measures.m reads "
-                f"{read}, where nothing follows an instruction; give the measure a `format` that "
-                "does so, or name other positions.",
+                f"{read}, where nothing follows the instruction; give the measure a `format` "
+                "with text after it, or name other positions.",
             )
             for measure, read in (
                 (chosen(), "behaviours.answers"),
@@ -462,8 +462,8 @@ def test_a_job_holds_the_positions(positions: Any) -> None:
         (
             steering("completion", predicted(corpora=["d", "c"], format="chat")),
             "sweeps.s.inject.positions is completion, but sweeps.s.measures.m reads corpora.c, "
-            "which has no completions; give it `completion`, the field that holds them, or name "
-            "other positions.",
+            "which has no completions; set its `completion` to the field that holds them, or "
+            "name other positions.",
         ),
         (
             steering("prompt", predicted()),
@@ -472,8 +472,8 @@ def test_a_job_holds_the_positions(positions: Any) -> None:
         ),
         (
             steering("all", predicted(counted="completion")),
-            "sweeps.s.measures.m.counted is completion, but corpora.c has none; give it "
-            "`completion`, the field that holds them, or count all.",
+            "sweeps.s.measures.m.counted is completion, but corpora.c has no completions; set "
+            "its `completion` to the field that holds them, or count all.",
         ),
         (
             steering("all", chosen(format="lama")),
@@ -505,8 +505,8 @@ def test_a_job_holds_the_positions(positions: Any) -> None:
         ),
         (
             steering({"from": MARKER, "after": MARKER}),
-            "my.yaml: `sweeps.s.inject.positions`: takes one of from, from_last_of and after, with "
-            "a marker; give it that one.",
+            "my.yaml: `sweeps.s.inject.positions`: needs exactly one of from, from_last_of and "
+            "after, with a marker; give one of them.",
         ),
         (
             steering(samples={"format": "lama"}),

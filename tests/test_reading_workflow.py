@@ -162,14 +162,14 @@ def test_what_was_read_stands_in_the_files(finished: tuple[Path, str]) -> None:
             assert np.allclose(found[side][number], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_chat_templates_own_system_prompt_is_told(finished: tuple[Path, str]) -> None:
+def test_a_chat_templates_own_system_prompt_is_reported(finished: tuple[Path, str]) -> None:
     folder, _ = finished
     study = study_file.load(folder / "chats.yaml")
     with contextlib.chdir(folder):
         said = logged(Plan(study, folder))
     assert (
-        "activations.asked: Where no system prompt is given, the chat template begins with its "
-        "own: '<s>system: Help.</s>\\n<s>user: '."
+        "activations.asked: If no system prompt is given, the chat template adds its own: "
+        "'<s>system: Help.</s>\\n<s>user: '."
     ) in said
 
 
@@ -257,7 +257,7 @@ def test_a_chat_is_written_on_and_steered_inside(finished: tuple[Path, str]) -> 
         assert row["continuation"] == tokenizer.decode(written)
 
 
-def test_what_cannot_be_read_is_told_in_one_sentence(finished: tuple[Path, str]) -> None:
+def test_unreadable_files_are_reported_in_one_sentence(finished: tuple[Path, str]) -> None:
     _, printed = finished
     for sentence in (
         "activations.lacking: site is attention, but block 0 of MambaForCausalLM has no such "

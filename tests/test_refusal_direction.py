@@ -148,13 +148,13 @@ def changed(row: int, **values: Any) -> Any:
         (lambda rows: [], "lacks 6 of 6 rows: position -2, layer 0; "),
     ],
 )
-def test_a_damaged_grid_is_told_by_its_file(damage: Any, sentence: str) -> None:
+def test_a_damaged_grid_is_reported_by_its_file(damage: Any, sentence: str) -> None:
     with pytest.raises(StudyError) as told:
         candidates.read_candidates("runs/grid.json", content(damage(small_grid())), 2, 3)
     assert str(told.value).startswith("runs/grid.json") and sentence in str(told.value)
 
 
-def test_a_grid_that_was_cut_off_is_told_by_its_file() -> None:
+def test_a_grid_that_was_cut_off_is_reported_by_its_file() -> None:
     with pytest.raises(StudyError, match=r"^grid\.json is not JSON"):
         candidates.read_candidates("grid.json", content(small_grid())[:-20], 2, 3)
 
@@ -187,13 +187,13 @@ def test_the_rows_left_are_a_table_with_the_chosen_one_marked() -> None:
     assert chosen.table(CHOICE, {}).empty
 
 
-def test_a_choice_that_does_not_fit_its_grid_is_told() -> None:
+def test_a_choice_that_does_not_fit_its_grid_is_reported() -> None:
     meta = {"pos": -1, "layer": 1}
     other = changed(0, refusal_score=9.5)(small_grid()[4:5])
     with pytest.raises(StudyError, match="refusal_score 9.5 at position -1, layer 1, and the grid"):
         choice_of(meta, other)
     beyond = changed(0, layer=5)(small_grid()[4:5])
-    with pytest.raises(StudyError, match="has position -1, layer 5, which the grid has not"):
+    with pytest.raises(StudyError, match="has position -1, layer 5, which the grid lacks"):
         choice_of(meta, beyond)
     with pytest.raises(StudyError, match=r"left\.json lacks the chosen position -2, layer 1"):
         choice_of({"pos": -2, "layer": 1}, small_grid()[4:5])
@@ -243,13 +243,13 @@ def test_losses_become_a_table_of_next_tokens() -> None:
         ),
     ],
 )
-def test_damaged_losses_are_told_by_their_file(damage: dict[str, Any], sentence: str) -> None:
+def test_damaged_losses_are_reported_by_their_file(damage: dict[str, Any], sentence: str) -> None:
     with pytest.raises(StudyError) as told:
         losses.read_losses("runs/loss.json", content(small_losses() | damage), CORPORA)
     assert str(told.value).startswith("runs/loss.json") and sentence in str(told.value)
 
 
-def test_losses_without_a_corpus_are_told_by_their_file() -> None:
+def test_losses_without_a_corpus_are_reported_by_their_file() -> None:
     held = small_losses()
     del held["alpaca"]
     with pytest.raises(StudyError, match=r"^loss\.json lacks the corpus alpaca \(it has pile, "):
@@ -297,12 +297,12 @@ def test_directions_without_the_chosen_one_have_no_cosines() -> None:
     assert directions.table(DIRECTIONS, {}).empty
 
 
-def test_directions_of_another_width_are_told_by_their_file() -> None:
+def test_directions_of_another_width_are_reported_by_their_file() -> None:
     with pytest.raises(StudyError, match=r"^all\.pt has a tensor of shape \(2, 3, 5\), not"):
         directions_of(torch.ones(2, 3, 5), torch.ones(4))
     with pytest.raises(StudyError, match=r"^one\.pt has a tensor of shape \(5,\), not \(4,\)"):
         directions_of(torch.ones(2, 3, 4), torch.ones(5))
-    with pytest.raises(StudyError, match=r"^one\.pt has a direction that is none of"):
+    with pytest.raises(StudyError, match="^one\\.pt has a direction that is not in"):
         directions_of(torch.ones(2, 3, 4), torch.zeros(4))
     nan = torch.ones(2, 3, 4)
     nan[1, 2, 3] = math.nan
@@ -491,7 +491,7 @@ def test_the_shipped_blob_ids_are_gits() -> None:
     [
         (
             {"published": {"sweeps": {"published-yi-losses-ablation": {"coefficient": 0}}}},
-            "is 0, which is unsteered",
+            "is 0, which is the unsteered model",
         ),
         (
             {"published": {"sweeps": {"published-yi-ablation": {"corpus": "other"}}}},
@@ -499,15 +499,15 @@ def test_the_shipped_blob_ids_are_gits() -> None:
         ),
         (
             {"figures": {"one": {"kind": "tradeoff", "sweeps": ["published-yi-losses-ablation"]}}},
-            "draws accuracies, and sweeps.published-yi-losses-ablation has losses alone; draw",
+            "draws accuracies, but sweeps.published-yi-losses-ablation has only losses; draw",
         ),
         (
             {"figures": {"one": {"kind": "layers", "sweeps": ["published-yi-choice"]}}},
-            "which is chosen, of which nothing can be drawn",
+            "which is chosen and has nothing to draw",
         ),
         (
             {"figures": {"yi-divergence": {"column": "kl_p95"}}},
-            "draws kl_p95 of sweeps.published-yi-divergence, which is divergence, of which kl can",
+            "draws kl_p95 of sweeps.published-yi-divergence, which is divergence and has kl",
         ),
         (
             {
@@ -573,7 +573,7 @@ def small_study(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.long
-def test_what_is_damaged_is_told_at_the_end_and_in_the_figure(tmp_path: Path) -> None:
+def test_damaged_files_are_reported_at_the_end_and_in_the_figure(tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     short = small_losses()
@@ -596,7 +596,7 @@ def test_what_is_damaged_is_told_at_the_end_and_in_the_figure(tmp_path: Path) ->
     for name, sentence in sentences.items():
         missing = read_provenance(results / "tables" / f"{name}.parquet")["missing"]
         assert list(missing.values()) == [sentence]
-        assert f"Left out: {sentence}." in printed
+        assert f"Skipped: {sentence}." in printed
         assert sentence in (results / "published.html").read_text()
     assert sentences["cut"] in (results / "figures" / "cut.csv").read_text()
     assert list(pd.read_csv(results / "figures" / "losses.csv")["coefficient"]) == [0, 0]

@@ -58,7 +58,7 @@ def test_wrong_input_is_one_sentence_before_any_job(checkout: Checkout, what: st
     ],
     ids=["before Snakemake reads it", "after"],
 )
-def test_snakemake_names_file_and_line_of_a_study_that_is_no_yaml(
+def test_snakemake_names_file_and_line_of_a_study_that_is_not_yaml(
     checkout: Checkout, content: str, arguments: list[str], sentence: str
 ) -> None:
     path = checkout.folder / "tests" / "wrong.yaml"

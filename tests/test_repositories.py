@@ -186,8 +186,8 @@ def test_an_address_a_clone_and_a_folder_give_the_same_file(made: Made, tmp_path
     assert said == {
         **known,
         "source": "copy",
-        "unverified": f"{path} was not compared with commit {made.commit[:12]}: its blob id there "
-        "is not known here",
+        "unverified": f"{path} was not compared with commit {made.commit[:12]}, as its blob id "
+        "there is unknown",
     }
 
 
@@ -197,7 +197,7 @@ def told(settings: dict[str, Any], path: str) -> str:
     return str(raised.value)
 
 
-def test_files_that_cannot_be_had_are_told(
+def test_files_that_cannot_be_had_are_reported(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
@@ -228,7 +228,7 @@ def test_files_that_cannot_be_had_are_told(
     )
     lacking = told({**clone, "commit": "0" * 40}, path)
     assert lacking.startswith(f"the clone {made.clone} does not give commit {'0' * 40} (git: ")
-    assert lacking.endswith(f"fetch it there, as by `git fetch origin {'0' * 40}`.")
+    assert lacking.endswith(f"fetch it there, for example with `git fetch origin {'0' * 40}`.")
 
     folder = plain_copy(made, tmp_path / "copy")
     (folder / path).write_text("[]")
@@ -252,7 +252,7 @@ def test_what_git_says_is_passed_on(made: Made, tmp_path: Path) -> None:
     reason = failed.stderr.strip().splitlines()[-1]
     assert told(settings, path) == (
         f"the clone {clone} does not give {path} of commit {short} (git: {reason}); check the "
-        f"path, or fetch the commit whole, as by `git fetch origin {made.commit}`."
+        f"path, or fetch the entire commit, for example with `git fetch origin {made.commit}`."
     )
 
 
@@ -264,8 +264,8 @@ def test_a_clone_needs_git_or_ids(
     monkeypatch.setenv("PATH", "")
     settings = {"source": str(folder), "commit": made.commit}
     assert told(settings, "plain.json") == (
-        f"{folder} is a clone, which git reads, and git is not there; install it, give the ids of "
-        "its files in blobs, or name a copy without its .git."
+        f"{folder} is a git clone, but git is not installed; install git, give the ids of its "
+        "files in blobs, or name a copy without .git."
     )
     content = (folder / "plain.json").read_bytes()
     given = {**settings, "blob": commits.blob_id(content)}
@@ -619,12 +619,12 @@ def test_a_sample_is_of_what_passes_the_filter(written: Path) -> None:
         ),
         (
             {"splits": {"validation": {"files": ["{other}"]}}},
-            "2 of the documents that sample draws for validation have texts of the training split; "
-            "set duplicates to keep, or give sample another seed.",
+            "2 of the documents that sample draws for validation have texts that are in the "
+            "training split; set duplicates to keep, or give sample another seed.",
         ),
     ],
 )
-def test_draws_that_cannot_be_made_are_told(
+def test_draws_that_cannot_be_made_are_reported(
     written: Path, given: dict[str, Any], said: str
 ) -> None:
     drawn = random.Random(42).sample(instructions("harmful_train"), 128)
@@ -653,11 +653,14 @@ def named(text: str, names: dict[str, str]) -> str:
         ({"shuffle": {"seed": 13}}, "`corpora.c`: gives both sample and shuffle; remove one"),
         (
             {"splits": {"train": {"skip": 3}}},
-            "`corpora.c`: splits.train.skip is for documents in their order, and sample draws from",
+            "`corpora.c`: splits.train.skip is for documents read in order, but sample draws at",
         ),
         (
             {"splits": {"validation": {"files": ["{harmful_train}"]}}},
-            "of which sample could draw a document for both; let them read different files.",
+            (
+                "from which sample could draw the same document for both; let them read different "
+                "files."
+            ),
         ),
         (
             {"source": "repository", "repository": "papr"},
@@ -665,11 +668,14 @@ def named(text: str, names: dict[str, str]) -> str:
         ),
         (
             {"source": "repository", "repository": "paper"},
-            "`corpora.c.splits.train.files.0`: '{harmful_train}' is no path in a repository; give",
+            (
+                "`corpora.c.splits.train.files.0`: '{harmful_train}' is not a path in a "
+                "repository; give"
+            ),
         ),
     ],
 )
-def test_entries_that_do_not_hold_are_told(written: Path, change: Any, said: str) -> None:
+def test_entries_that_do_not_hold_are_reported(written: Path, change: Any, said: str) -> None:
     names = {name: str(written / f"{name}.json") for name in SIZES}
     change = json.loads(named(json.dumps(change), names))
     entry = corpus(written)
@@ -693,22 +699,24 @@ def test_entries_that_do_not_hold_are_told(written: Path, change: Any, said: str
     [
         (
             {"source": "https://raw.githubusercontent.com/o/n/main"},
-            f"in which the commit {'0' * 40} is not; put it in place of the branch",
+            f"which does not contain the commit {'0' * 40}; replace the branch with it",
         ),
         ({"source": f"https://a.b/{'0' * 40}"}, "and listing is missing; give the address of"),
-        ({"commit": "main"}, "'main' is no commit; give its 40 hex digits."),
-        ({"blobs": {"a": "b"}}, "'b' is no blob id; give its 40 hex digits"),
-        ({"blobs": {"/a": "0" * 40}}, "'/a' is no path in a repository; give it from its top"),
+        ({"commit": "main"}, "'main' is not a commit; give its 40 hex digits."),
+        ({"blobs": {"a": "b"}}, "'b' is not a blob id; give its 40 hex digits"),
+        ({"blobs": {"/a": "0" * 40}}, "'/a' is not a path in a repository; give it from the"),
     ],
 )
-def test_repositories_that_do_not_hold_are_told(entry: dict[str, Any], said: str) -> None:
+def test_repositories_that_do_not_hold_are_reported(entry: dict[str, Any], said: str) -> None:
     entry = {"source": "folder", "commit": "0" * 40} | entry
     with pytest.raises(StudyError) as raised:
         study_file.parse({"name": "s", "repositories": {"paper": entry}})
     assert said in str(raised.value) and "repositories.paper" in str(raised.value)
 
 
-def test_a_folder_without_the_file_is_told_when_it_is_planned(made: Made, tmp_path: Path) -> None:
+def test_a_folder_without_the_file_is_reported_when_it_is_planned(
+    made: Made, tmp_path: Path
+) -> None:
     folder = plain_copy(made, tmp_path / "copy")
     (folder / "datasets/test/mmlu/mmlu.json").unlink()
     for source, said in (
@@ -766,14 +774,14 @@ def test_files_are_taken_whole_and_in_their_order(
     assert [row["prompt"] for row in rows] == [one["question"] for one in (*train, *test)]
     assert len({row["question"] for row in rows}) == len(rows)
     assert rows[5]["matching"] == "(C)"
-    assert "Questions of test that stand in a split before it: 4." in capsys.readouterr().err
+    assert "Questions of test that are also in an earlier split: 4." in capsys.readouterr().err
     raw = [one | {"kind": "x"} for one in letters(0, 3)[:2]]
     evals = {"source": "model-written-evals", "category": "kind"}
     rows = asked(tmp_path, ModelWrittenBehaviour, {"test": raw + raw}, **evals)
     assert [(row["matching"], row["category"]) for row in rows] == [("B", "x"), ("A", "x")] * 2
 
 
-def test_a_file_of_too_few_or_without_categories_is_told(tmp_path: Path) -> None:
+def test_a_file_of_too_few_or_without_categories_is_reported(tmp_path: Path) -> None:
     (tmp_path / "task.json").write_text(json.dumps([*TASK[:3], TASK[3] | {"category": None}]))
     fields = {
         "source": "items",
@@ -788,7 +796,7 @@ def test_a_file_of_too_few_or_without_categories_is_told(tmp_path: Path) -> None
         (few, f"splits.test asks for 5 questions, but {file} has 4; ask for fewer."),
         (
             uncategorised,
-            f"the field category of {file} record 4 is empty; fill it, or leave category out.",
+            f"the field category of {file} record 4 is empty; fill it, or remove `category`.",
         ),
     ):
         entry = ItemsBehaviour.model_validate(fields | given)
@@ -801,19 +809,25 @@ def test_a_file_of_too_few_or_without_categories_is_told(tmp_path: Path) -> None
     ("change", "said"),
     [
         ({"kind": {"file": "a.json"}}, "gives both file and splits; remove one of them"),
-        ({"kind": {"train": 3}}, "train is for splits of one file, and splits names a file for"),
+        ({"kind": {"train": 3}}, "train divides one file, but splits names a file for"),
         ({"kind": {"splits": {"test": None}}}, "reads the test split of behaviours.kind, whose"),
         ({"kind": {"splits": {"train": None}}}, "reads the train split of behaviours.kind, whose"),
         ({"kind": {"repository": "papers"}}, "names `papers`, which is not in repositories; did"),
-        ({"kind": {"splits": {"test": "../a.json"}}}, "'../a.json' is no path in a repository"),
+        (
+            {"kind": {"splits": {"test": "../a.json"}}},
+            "'../a.json' is not a path in a repository",
+        ),
         ({"kind": {"splits": None}}, "names no file; give it `file`"),
         (
             {"kind": {"splits": {"test": "http://a.b/c.json"}}},
-            "file http://a.b/c.json is an address, and repository says where it lies; remove one",
+            (
+                "file http://a.b/c.json is an address, but repository is given as well; remove one "
+                "of them"
+            ),
         ),
     ],
 )
-def test_behaviours_that_do_not_hold_are_told(made: Made, change: Any, said: str) -> None:
+def test_behaviours_that_do_not_hold_are_reported(made: Made, change: Any, said: str) -> None:
     with pytest.raises(StudyError) as raised:
         study_file.parse(changed(study(made), {"behaviours": change}))
     assert said in str(raised.value)
@@ -829,14 +843,14 @@ def test_no_model_goes_on_from_texts_that_forbid_it(made: Made) -> None:
     with pytest.raises(StudyError) as raised:
         study_file.parse(changed(base, {"sweeps": {"kind": {"measures": written}}}))
     assert str(raised.value) == (
-        "sweeps.kind.measures.texts would go on from the texts of corpora.harmless, whose "
-        "`generate` is false; name another corpus."
+        "sweeps.kind.measures.texts would continue the texts of corpora.harmless, but that has "
+        "`generate: false`; name another corpus."
     )
     allowed = changed(study(made), {"sweeps": {"kind": {"measures": written}}})
     assert study_file.parse(allowed).never_generated("harmless") is None
 
 
-WRITES = "sweeps.kind.measures.texts would go on from the texts of "
+WRITES = "sweeps.kind.measures.texts would continue the texts of "
 TEXTS = {"measure": "continuation", "corpora": None, "behaviours": None}
 
 
@@ -857,7 +871,10 @@ TEXTS = {"measure": "continuation", "corpora": None, "behaviours": None}
                 }
             },
             {"corpora": ["some"]},
-            "corpora.some, which reads dataset/splits/harmless_val.json, as corpora.guarded does",
+            (
+                "corpora.some, which reads dataset/splits/harmless_val.json, but so does "
+                "corpora.guarded"
+            ),
         ),
         (
             {
@@ -870,8 +887,8 @@ TEXTS = {"measure": "continuation", "corpora": None, "behaviours": None}
                 },
             },
             {"behaviours": ["kind"]},
-            "behaviours.kind, which reads dataset/splits/harmless_test.json, as corpora.guarded "
-            "does",
+            "behaviours.kind, which reads dataset/splits/harmless_test.json, but so does "
+            "corpora.guarded",
         ),
     ],
 )
@@ -896,7 +913,7 @@ def test_no_model_goes_on_from_files_of_which_that_is_forbidden(
     with pytest.raises(StudyError) as raised:
         study_file.parse(changed(unguarded, {"corpora": {"guarded": guarded}}))
     assert str(raised.value) == (
-        f"{WRITES}{said}, whose `generate` is false; name one of other files."
+        f"{WRITES}{said}, which has `generate: false`; name a corpus of other files."
     )
     drawn = {"train": {"files": ["plain.json"]}, "validation": {"files": ["evals.json"]}}
     study_file.parse(changed(unguarded, {"corpora": {"guarded": {**guarded, "splits": drawn}}}))
@@ -923,8 +940,8 @@ def test_a_file_is_known_by_folders_and_patterns_that_name_it(
     with pytest.raises(StudyError) as raised:
         study_file.parse(changed(study(made), given))
     assert str(raised.value) == (
-        f"{WRITES}corpora.second, which reads {named}, as corpora.guarded does, whose `generate` "
-        "is false; name one of other files."
+        f"{WRITES}corpora.second, which reads {named}, but so does corpora.guarded, which has "
+        "`generate: false`; name a corpus of other files."
     )
 
 

@@ -123,7 +123,7 @@ def test_at_a_quarter_every_layer_moves_alike() -> None:
     assert all(-0.85 < change < -0.3 for change in changes["only_text"])
 
 
-def test_the_skip_filter_leaves_out_nothing() -> None:
+def test_the_skip_filter_skips_nothing() -> None:
     unchanged, left_out = 0, []
     for version in VERSIONS:
         for corpus in ("only_code", "only_text"):

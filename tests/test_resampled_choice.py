@@ -201,7 +201,7 @@ def test_a_resample_may_leave_none() -> None:
     assert shares.tolist() == [0.25, 0.5] and none == 0.25
 
 
-def test_what_labels_correct_is_not_drawn_anew() -> None:
+def test_ratings_corrected_by_labels_are_not_resampled() -> None:
     rows = raw("continuation")
     made = table("continuation", rows).assign(curt_share=0.5)
     rule = Rule(Score("sweep.continuation", "curt_share"), True)

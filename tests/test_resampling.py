@@ -79,7 +79,7 @@ def test_vectors_of_one_seed_are_drawn_independently() -> None:
     assert not np.array_equal(drawn[0], drawn[2]) and not np.array_equal(drawn[0], drawn[3])
 
 
-def test_every_resample_of_a_control_is_shuffled_anew() -> None:
+def test_every_resample_of_a_control_is_shuffled_again() -> None:
     samples = {"add": [Samples({"activations": activations(1, seed=2)})], "subtract": []}
     plain = draws.several(difference.fit, samples, DIFFERENCE | DRAWN)
     np.testing.assert_array_equal(plain[0], plain[1])

@@ -247,18 +247,18 @@ def test_a_kind_of_gpu_with_a_hyphen_is_a_flag_of_every_job_that_runs_a_model(pl
     [
         (
             {"gpu_extra": "--gres=gpu:nvidia_a100-sxm4-40gb:1"},
-            "gpu_extra has --gres=gpu:nvidia_a100-sxm4-40gb:1 in the profile, which Snakemake sets "
-            "itself; set gpu_model to the kind of GPU and remove it.",
+            "gpu_extra has --gres=gpu:nvidia_a100-sxm4-40gb:1 in the profile, which Snakemake "
+            "sets by itself; set gpu_model to the kind of GPU and remove it.",
         ),
         (
             {"extra": "--mail-type=FAIL -p long"},
-            "extra has -p in the profile, which Snakemake sets itself; set partition or "
+            "extra has -p in the profile, which Snakemake sets by itself; set partition or "
             "gpu_partition and remove it.",
         ),
         (
             {"extra": "--qos=high"},
-            "extra has --qos=high in the profile, which Snakemake sets itself; write it under "
-            "default-resources, as qos: \"'NAME'\".",
+            "extra has --qos=high in the profile, which Snakemake sets by itself; write it "
+            "under default-resources, as qos: \"'NAME'\".",
         ),
         ({"extra": "--comment='a"}, "extra is --comment='a in the profile; close its quotes."),
         (

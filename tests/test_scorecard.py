@@ -236,10 +236,10 @@ def test_without_intervals_the_verdict_says_what_is_known() -> None:
     )
 
 
-def test_columns_and_curves_that_are_not_there_are_told() -> None:
-    with pytest.raises(StudyError, match=r"the column nll, which swept has not; name one of coeff"):
+def test_columns_and_curves_that_are_not_there_are_reported() -> None:
+    with pytest.raises(StudyError, match="the column nll, which swept lacks; name one of coeff"):
         scorecard([swept(0)], [swept(0)], "nll")
-    with pytest.raises(StudyError, match=r"are single sweeps, which have no curve along the layer"):
+    with pytest.raises(StudyError, match="are single sweeps, which have no curve over the layer"):
         scorecard([published("single")], [published("single")], along="layer")
 
 
@@ -264,7 +264,7 @@ def test_columns_and_curves_that_are_not_there_are_told() -> None:
         ),
     ],
 )
-def test_a_scorecard_that_has_no_curves_is_told_before_anything_runs(
+def test_a_scorecard_that_has_no_curves_is_reported_before_anything_runs(
     entry: dict[str, Any], sentence: str
 ) -> None:
     compared = {"sweeps": ["published-grid"], "against": ["published-grid"], **entry}
@@ -310,22 +310,22 @@ def other_coefficients(table: pd.DataFrame) -> pd.DataFrame:
         (
             lambda: published("code"),
             lambda: other_coefficients(published("code")),
-            "other coefficients .0.25, 0.5.*0.375, 0.75",
+            "different coefficients .0.25, 0.5.*0.375, 0.75",
         ),
         (
             lambda: published("simultaneous"),
             lambda: other_coefficients(published("simultaneous")),
-            "other coefficients",
+            "different coefficients",
         ),
         (
             lambda: published("code"),
             lambda: published("code").replace({"corpus": {"code": "python"}}),
-            "other corpus values .code, text; python, text",
+            "different corpus values .code, text; python, text",
         ),
         (
             lambda: published("single"),
             lambda: published("single").assign(split="validation"),
-            "other split values",
+            "different split values",
         ),
         (
             lambda: published("single"),
@@ -336,12 +336,12 @@ def other_coefficients(table: pd.DataFrame) -> pd.DataFrame:
         (
             lambda: published("combined").query("not weighted"),
             lambda: published("combined").query("weighted"),
-            "no point in common .add mean, subtract mean, .*; add weighted mean, subtract weighted",
+            "share no points .add mean, subtract mean, .*; add weighted mean, subtract weighted",
         ),
         (
             lambda: published("code"),
             lambda: published("code").replace({"role": {"target": "other", "other": "target"}}),
-            "other target corpus values .code; text",
+            "different target corpus values .code; text",
         ),
     ],
 )
@@ -365,7 +365,7 @@ def test_page_and_overlay_show_every_curve(tmp_path: Path) -> None:
 
 def test_a_page_holds_the_picture_and_notes_and_scrolls_what_is_wide() -> None:
     compared = scorecard([published("single")], [published("single")])
-    note = "single: No multiplier qualified for myopic at layer 10 (add); the smallest was taken."
+    note = "single: No multiplier qualified for myopic at layer 10 (add); the smallest was chosen."
     text = page(compared, "Single", notes=[note], picture=b"PNG")
     assert f"<p>{note}</p>" in text
     assert 'src="data:image/png;base64,UE5H"' in text and "img { max-width: 100%" in text
@@ -426,7 +426,7 @@ def test_a_scorecard_of_the_workflow(tmp_path: Path) -> None:
     single, tax = (tmp_path / target for target in targets)
     assert "10 of 10 curves agree" in single.read_text()
     sentence = next(iter(read_provenance(SHIPPED / f"{absent[0]}.parquet")["missing"].values()))
-    assert f"<p>Left out: {sentence}.</p>" in single.read_text()
+    assert f"<p>Skipped: {sentence}.</p>" in single.read_text()
     assert "published results are absent" in tax.read_text()
     assert read_table(single.with_suffix(".parquet")).num_rows == 10
 

@@ -89,14 +89,14 @@ def planned(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, study: dict[str, Any
         ),
     ],
 )
-def test_what_cannot_be_selected_is_told(selection: dict[str, Any], told: str) -> None:
+def test_a_selection_that_cannot_be_made_is_reported(selection: dict[str, Any], told: str) -> None:
     again = {**ASKED, "of": "kept"}
     with pytest.raises(StudyError) as error:
         parsed(data(kept={"of": "asked", **ASKED, **selection}, again=again))
     assert str(error.value) == told
 
 
-def test_more_documents_than_there_can_be_are_told() -> None:
+def test_more_documents_than_there_can_be_are_reported() -> None:
     study = data()
     study["activations"]["kept"]["documents"] = 20
     parsed(study)
@@ -119,7 +119,7 @@ def test_completions_are_those_of_the_corpus_that_it_is_of() -> None:
     assert whole.origin_of("again") == whole.corpora["asked"]
 
 
-def test_documents_cut_beyond_the_models_context_are_told(tmp_path, monkeypatch) -> None:
+def test_documents_cut_beyond_the_models_context_are_reported(tmp_path, monkeypatch) -> None:
     study = data(kept={"of": "asked", **ASKED, "max_tokens": 5000})
     with pytest.raises(StudyError) as error:
         planned(tmp_path, monkeypatch, study)
@@ -166,11 +166,11 @@ def test_a_score_on_the_bound_is_outside(bound: Bound, places: list[int]) -> Non
     assert found["log_odds"].to_pylist() == scores[places].tolist()
 
 
-def test_nothing_inside_is_told_with_the_range() -> None:
+def test_nothing_inside_is_reported_with_the_range() -> None:
     documents = pa.table({"document": [*"ab"], "text": ["t"] * 2})
     with pytest.raises(StudyError) as error:
         kept(documents, np.array([-2.5, -1.0]), Bound(above=0.0))
     assert str(error.value) == (
-        "none of 2 documents has log-odds above 0, they lie between -2.5 and -1; set another "
-        "bound, or draw others."
+        "none of 2 documents has log-odds above 0 (they range from -2.5 to -1); set another "
+        "bound, or draw other documents."
     )

@@ -221,7 +221,7 @@ def test_a_sweep_reads_what_was_kept(run: Run) -> None:
         assert np.allclose(here["log_odds"], kept["log_odds"], rtol=0, atol=1e-5)
 
 
-def test_how_many_were_kept_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_many_were_kept_is_reported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = {}
     for split, part in SPLITS.items():
         of = len(run.scores["asking"][part])
@@ -230,7 +230,7 @@ def test_how_many_were_kept_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert told["counts"] == counts
     assert told["first_text"].endswith("<s>assistant:")
     sentence = (
-        f"corpora.asking-kept: Documents kept, those with log-odds above {run.bounds['asking']:g}: "
+        f"corpora.asking-kept: Documents kept, with log-odds above {run.bounds['asking']:g}: "
         f"{counts['train']['kept']} of 12 in train and {counts['validation']['kept']} of 8 in "
         "validation."
     )
@@ -296,17 +296,19 @@ def test_another_bound_runs_no_model(run: Run) -> None:
     [
         (
             {"above": 1000},
-            "train of corpora.asking: none of 12 documents has log-odds above 1000, they lie "
-            "between {least:.4g} and {most:.4g}; set another bound, or draw others.",
+            "train of corpora.asking: none of 12 documents has log-odds above 1000 (they range "
+            "from {least:.4g} to {most:.4g}); set another bound, or draw other documents.",
         ),
         (
             {"tokens": ["zq"]},
-            "tokens names 'zq', which is not one token of the model's tokenizer but ['z', 'q']; "
-            "name single tokens, or their ids.",
+            "tokens names 'zq', which the model's tokenizer reads as ['z', 'q'], not as one "
+            "token; name single tokens, or their ids.",
         ),
     ],
 )
-def test_what_keeps_nothing_is_told(run: Run, change: dict[str, Any], sentence: str) -> None:
+def test_a_filter_that_keeps_nothing_is_reported(
+    run: Run, change: dict[str, Any], sentence: str
+) -> None:
     data = study(run.bounds)
     data["corpora"]["asking-kept"] |= change
     config = write(run.checkout.folder, data, "none")

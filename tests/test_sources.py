@@ -122,7 +122,7 @@ def test_json_is_no_document(tmp_path: Path, name: str, content: bytes) -> None:
     with pytest.raises(StudyError) as told:
         read(tmp_path, name, written)
     assert str(told.value) == (
-        f"{name} holds JSON records, but its name does not say so; let it end in .jsonl or .json."
+        f"{name} holds JSON records, but its name does not end in .jsonl or .json; rename it."
     )
 
 
@@ -175,27 +175,27 @@ def test_columns_that_nobody_asks_for_are_not_read(tmp_path: Path, late: pa.Arra
         (
             "a.jsonl.zst",
             LONG_WINDOW,
-            "a.jsonl.zst was compressed with too long a window to be read (`zstd --long`); "
+            "a.jsonl.zst was compressed with a window that is too long to read (`zstd --long`); "
             "compress it again without that option.",
         ),
         (
             "a.txt",
             "Text.".encode("utf-16-le"),
-            "a.txt is no text, as it holds NUL characters; convert or remove it.",
+            "a.txt is not text, as it holds NUL characters; convert or remove it.",
         ),
         ("a.json", b"[1, 2]", "a.json record 1 is a number, not an object"),
         ("a.json", b"[1, 2", "a.json is not JSON"),
         ("a.jsonl", '{"text": "Ü"}'.encode("latin1"), "a.jsonl line 1 is not JSON ('utf-8'"),
         ("a.txt", "Ü.".encode("latin1"), "a.txt is not UTF-8 text"),
-        ("a.csv", b"text,n\na\n", "a.csv record 1 (line 2) has another number of fields"),
+        ("a.csv", b"text,n\na\n", "a.csv record 1 (line 2) does not have as many fields"),
         ("a.csv", b'text\n"abc', "a.csv line 1 is not CSV"),
-        ("a.parquet", b"PAR1", "a.parquet is damaged or cut short"),
-        ("a.jsonl.zst", zstd(LINES * 1000)[:-8], "a.jsonl.zst is damaged or cut short"),
-        ("a.jsonl.gz", gzip.compress(LINES, mtime=0)[:-9], "a.jsonl.gz is damaged or cut short"),
-        ("a.jsonl.zst", LINES, "a.jsonl.zst is damaged or cut short"),
+        ("a.parquet", b"PAR1", "a.parquet is damaged or truncated"),
+        ("a.jsonl.zst", zstd(LINES * 1000)[:-8], "a.jsonl.zst is damaged or truncated"),
+        ("a.jsonl.gz", gzip.compress(LINES, mtime=0)[:-9], "a.jsonl.gz is damaged or truncated"),
+        ("a.jsonl.zst", LINES, "a.jsonl.zst is damaged or truncated"),
     ],
 )
-def test_what_is_no_record_is_told_with_its_place(
+def test_an_invalid_record_is_reported_with_its_place(
     tmp_path: Path, name: str, content: bytes, sentence: str
 ) -> None:
     with pytest.raises(StudyError) as told:
@@ -203,7 +203,7 @@ def test_what_is_no_record_is_told_with_its_place(
     assert sentence in str(told.value) and "\n" not in str(told.value)
 
 
-def test_what_counts_in_a_folder_is_said(tmp_path: Path) -> None:
+def test_what_counts_in_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     for number in range(3):
         (tmp_path / "below" / f"{number}.py").write_text(f"x = {number}\n")
@@ -214,8 +214,8 @@ def test_what_counts_in_a_folder_is_said(tmp_path: Path) -> None:
         files.identity(corpus(tmp_path, splits=splits, **sizes), REPOSITORY)
     assert str(told.value) == (
         f"splits.train.files names {tmp_path}, a folder in which no file ends in .csv, .json, "
-        f".jsonl, .jsonlines, .md, .ndjson, .parquet, .tsv, .txt; name files of other endings by "
-        f"a pattern, as {tmp_path}/**/*.py."
+        ".jsonl, .jsonlines, .md, .ndjson, .parquet, .tsv, .txt; match files with other endings "
+        f"by a pattern, as {tmp_path}/**/*.py."
     )
     one["files"] = [f"{tmp_path}/**/*.py"]
     splits = {"train": one, "validation": {**one, "skip": 2}}
@@ -373,8 +373,8 @@ def test_the_rest_of_one_source_is_the_other_split(tmp_path: Path) -> None:
         with pytest.raises(StudyError) as told:
             files.identity(settings, REPOSITORY)
         assert str(told.value) == (
-            "splits.validation reads what splits.train reads; set splits.validation.skip to 20, or "
-            "ask for fewer in train, so that no document is in both."
+            "splits.validation reads what splits.train reads; set splits.validation.skip to 20, "
+            "or ask for fewer in train, so that no document is in both splits."
         )
     after = {"train": {**one, "skip": 10}, "validation": one}
     files.identity(corpus(folder, field="content", splits=after), REPOSITORY)
@@ -384,7 +384,7 @@ def test_the_rest_of_one_source_is_the_other_split(tmp_path: Path) -> None:
         files.identity(settings, REPOSITORY)
     part = {"files": [str(next(folder.iterdir()))]}
     settings = corpus(folder, field="content", splits={"train": one, "validation": part})
-    with pytest.raises(StudyError, match=r"both read .*, but not the same files altogether"):
+    with pytest.raises(StudyError, match="both read .*, but their other files differ"):
         files.identity(settings, REPOSITORY)
     made = documents(
         corpus(folder, field="content", splits={"train": one, "validation": {**one, "skip": 20}})
@@ -494,7 +494,7 @@ def test_a_text_of_both_splits_is_in_the_first(
         {"document": f"{number:06d}", "text": text}
         for number, text in ((0, "x"), (2, "y"), (4, "z"), (6, "v"))
     ]
-    said = "Note: Duplicates skipped, as their text is in the training split: {} documents.\n"
+    said = "Note: Duplicates skipped because their text is in the training split: {} documents.\n"
     assert capsys.readouterr().err == said.format(3)
     assert splits_of(tmp_path, points, **sizes) == made and capsys.readouterr().err == ""
     smaller = splits_of(tmp_path, points, train=2, validation=4)
@@ -536,8 +536,8 @@ def test_records_whose_text_is_null_are_skipped_and_counted(
     with pytest.raises(StudyError) as told:
         documents({**settings, "field": "set"})
     assert str(told.value) == (
-        "the field set of 5 records is null, and none has a text; name in `field` the field that "
-        "holds the documents' text."
+        "the field set is null in all 5 records; set `field` to the field that holds the "
+        "documents' text."
     )
 
 
@@ -553,10 +553,12 @@ def test_a_field_of_what_is_null_is_null() -> None:
         assert [text for _, text in found] == [expected]
 
 
-def test_half_a_character_is_told_with_its_place(tmp_path: Path) -> None:
+def test_half_a_character_is_reported_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "a\\ud800"}\n')
     one = {"files": [str(tmp_path)]}
-    with pytest.raises(StudyError, match=r"a.jsonl line 1 is no Unicode text \('\\ud800' is half"):
+    with pytest.raises(
+        StudyError, match="a.jsonl line 1 is not Unicode text \\('\\\\ud800' is half"
+    ):
         documents(corpus(tmp_path, splits={"train": one, "validation": one}))
 
 
@@ -568,7 +570,7 @@ def test_half_a_character_is_told_with_its_place(tmp_path: Path) -> None:
         ({"filter": {"field": "meta.set", "equal": "x"}}, "correct `filter.field`"),
         (
             {"filter": {"field": "meta.pile_set_name", "equal": "Gihub"}},
-            "the filter on meta.pile_set_name lets none of 120 records through; they have 'Github'",
+            "the filter on meta.pile_set_name matches none of 120 records; they have 'Github'",
         ),
         ({"train": 121}, "train asks for 121 documents, but the source files has 120"),
     ],
@@ -588,7 +590,7 @@ def test_a_filter_gives_up_on_a_source_without_end() -> None:
 
     condition = {**GITHUB, "field": "set"}
     settings = {"field": "text", "shuffle": False, "filter": condition, "min_characters": 1}
-    with pytest.raises(StudyError, match="lets none of 50 records through; they have 'b'"):
+    with pytest.raises(StudyError, match="matches none of 50 records; they have 'b'"):
         records.draw([endless], settings, 1, patience=50)
 
 
@@ -600,7 +602,7 @@ def test_a_field_that_is_always_null_ends_a_source_without_end() -> None:
 
     condition = {**GITHUB, "field": "set", "equal": "a"}
     settings = {"field": "text", "shuffle": False, "filter": condition, "min_characters": 1}
-    with pytest.raises(StudyError, match="the field text of 25 records is null, and none has"):
+    with pytest.raises(StudyError, match="the field text is null in all 25 records"):
         records.draw([endless], settings, 1, patience=50)
 
 
@@ -608,7 +610,7 @@ def test_some_of_the_values_that_a_filter_refuses_are_named() -> None:
     rows = [("here", {"text": "x", "set": number}) for number in range(1000)]
     condition = {**GITHUB, "field": "set"}
     settings = {"field": "text", "shuffle": False, "filter": condition, "min_characters": 1}
-    with pytest.raises(StudyError, match="none of 1,000 .* have 0, 1, 2, 3, 4, 5, 6, 7: filter"):
+    with pytest.raises(StudyError, match="none of 1,000 .* have 0, 1, 2, 3, 4, 5, 6, 7; filter"):
         records.draw([lambda: rows], settings, 1)
 
 
@@ -697,30 +699,38 @@ def test_the_authors_files_in_their_own_order() -> None:
     "content, changes, sentence",
     [
         ("{oops\n", {}, "line 1 is not JSON"),
-        ('{"question": "x"}\n', {}, "line 1 is no question: it needs the texts question"),
-        ("[]", {"source": "prepared"}, "0 questions cannot be split"),
-        ("{}", {"source": "prepared"}, "line 1 is no question: it needs the texts question"),
+        (
+            '{"question": "x"}\n',
+            {},
+            "line 1 is not a question, as it lacks one of the texts question",
+        ),
+        ("[]", {"source": "prepared"}, "0 questions are too few"),
+        (
+            "{}",
+            {"source": "prepared"},
+            "line 1 is not a question, as it lacks one of the texts question",
+        ),
         ("[" * 5000, {}, "is nested too deeply to be read; get the file again."),
         (None, {"choices": ["Yes", "No"]}, "line 1 are 'B' and 'A', but choices names 'Yes'"),
-        (None, {"train": 40}, "40 questions cannot be split"),
+        (None, {"train": 40}, "40 questions are too few"),
         (
             '[{"question": "x?", "answer_matching_behavior": "A", '
             '"answer_not_matching_behavior": "B"}]',
             {"source": "prepared"},
-            "record 1 does not end with an opened bracket",
+            "record 1 does not end with an opening bracket",
         ),
         (
             '{"question": "x \\ud83d", "answer_matching_behavior": "A", '
             '"answer_not_matching_behavior": "B"}\n',
             {},
-            "the question of {path} line 1 is no Unicode text ('\\ud83d' is half of a character); "
-            "correct it.",
+            "the question of {path} line 1 is not Unicode text ('\\ud83d' is half of a "
+            "character); correct it.",
         ),
         (
             '[{"question": "x \\ud83d (", "answer_matching_behavior": "A", '
             '"answer_not_matching_behavior": "B"}]',
             {"source": "prepared"},
-            "the question of {path} record 1 is no Unicode text ('\\ud83d' is half of a "
+            "the question of {path} record 1 is not Unicode text ('\\ud83d' is half of a "
             "character); correct it.",
         ),
     ],
@@ -843,17 +853,17 @@ RAW = "https://raw.githubusercontent.com/o/evals"
         ),
         (
             {"behaviours": {"myopic": {"file": f"{RAW}/main/a.jsonl"}}},
-            "names no commit, so it may change; put a commit of 40 hex digits in place of the "
-            "branch: `git ls-remote https://github.com/o/evals HEAD` prints one",
+            "names no commit, so its content could change; replace the branch with a commit of "
+            "40 hex digits: `git ls-remote https://github.com/o/evals HEAD` prints one",
         ),
         (
             {"corpora": {"text": {"splits": {"train": {"repository": "pile"}}}}},
-            "`corpora.text.splits.train.repository`: 'pile' is no repository of the hub; give "
-            "OWNER/NAME.",
+            "`corpora.text.splits.train.repository`: 'pile' is not a repository of the hub; "
+            "give OWNER/NAME.",
         ),
         (
             {"published": {"commit": "main"}},
-            "`published.commit`: 'main' is no commit; give its 40 hex digits.",
+            "`published.commit`: 'main' is not a commit; give its 40 hex digits.",
         ),
         ({"corpora": {"text": {"filter": {"equal": "x"}}}}, "give either equal or not_equal"),
         ({"corpora": {"text": {"source": "hb"}}}, "`corpora.text.source` must be one of installed"),

@@ -340,38 +340,39 @@ LACKING = [
         Format(INST),
         ("0", "Count the sacks", ""),
         90,
-        "positions is {from: '</think>'}, but document 0 has no '</think>' as the model reads it; "
-        "name a marker that all texts have, give them a format with it, or leave such texts out.",
+        "positions is {from: '</think>'}, but document 0 has no '</think>' in the form that "
+        "the model reads; name a marker that all texts have, give them a format with it, or "
+        "remove such texts.",
     ),
     (
         -90,
         Format(INST),
         ("0", "Count the sacks", ""),
         90,
-        "positions names -90, but document 0 has {tokens} tokens only; name nearer ones, or leave "
-        "such texts out.",
+        "positions names -90, but document 0 has only {tokens} tokens; name positions nearer "
+        "the end, or remove such texts.",
     ),
     (
         "all",
         Format(INST),
         ("0", "Count the sacks", ""),
         5,
-        "document 0 has {tokens} tokens in its format, of which max_tokens 5 cuts away its end; "
-        "raise max_tokens, or leave such texts out.",
+        "document 0 has {tokens} tokens in its format, of which max_tokens 5 cuts its end; "
+        "raise max_tokens, or remove such texts.",
     ),
     (
         "all",
         Format(INST),
         ("0", "Count the sacks", "Yes, he says."),
         9,
-        "document 0 has {tokens} tokens in its format, of which max_tokens 9 cuts away all of its "
-        "completion; raise max_tokens, or leave such texts out.",
+        "document 0 has {tokens} tokens in its format, of which max_tokens 9 cuts all of its "
+        "completion; raise max_tokens, or remove such texts.",
     ),
 ]
 
 
 @pytest.mark.parametrize(("positions", "form", "row", "most", "sentence"), LACKING)
-def test_a_text_without_what_is_steered_is_told(
+def test_a_text_without_what_is_steered_is_reported(
     positions: Steered, form: Format, row: tuple[str, str, str], most: int, sentence: str
 ) -> None:
     tokenizer = tiny.tokenizer()
@@ -384,7 +385,7 @@ def test_a_text_without_what_is_steered_is_told(
     assert str(told.value) == f"corpora.c: {expected}"
 
 
-def test_a_marker_behind_the_cut_of_a_document_is_told() -> None:
+def test_a_marker_behind_the_cut_of_a_document_is_reported() -> None:
     tokenizer = tiny.tokenizer()
     how = How(steered=(From("sacks"),))
     read = next_token.read_corpus(tokenizer, "c", [("0", tiny.PROSE)], [], max_tokens=90, how=how)
@@ -395,8 +396,8 @@ def test_a_marker_behind_the_cut_of_a_document_is_told() -> None:
     with pytest.raises(StudyError) as told:
         next_token.read_corpus(tokenizer, "c", [("0", tiny.PROSE)], [], max_tokens=9, how=how)
     assert str(told.value) == (
-        "corpora.c: positions is {from: 'sacks'}, but of document 0 9 tokens are read, all of them "
-        "before that; raise max_tokens where that cuts it, or name other positions."
+        "corpora.c: positions is {from: 'sacks'}, but only 9 tokens of document 0 are read, "
+        "all before that; raise max_tokens if it cuts the text, or name other positions."
     )
 
 
@@ -406,12 +407,13 @@ def test_completions_that_count_must_be_there() -> None:
             tiny.tokenizer(), "c", [("0", "Count", "")], [], max_tokens=9, counted="completion"
         )
     assert str(told.value) == (
-        "corpora.c: counted is completion, but document 0 has none; leave it out, or count all."
+        "corpora.c: counted is completion, but document 0 has none; remove that document, or "
+        "count all."
     )
 
 
 @pytest.mark.parametrize("prefix", ["", "("])
-def test_answers_of_several_tokens_are_told(prefix: str) -> None:
+def test_answers_of_several_tokens_are_reported(prefix: str) -> None:
     asked = {**ASKED[0], "matching": "(river bank)"}
     with pytest.raises(StudyError) as told:
         two_choice.read_prompts(tiny.tokenizer(), "b", [asked], How(Format(INST)), prefix)
@@ -421,7 +423,7 @@ def test_answers_of_several_tokens_are_told(prefix: str) -> None:
         "question 0 one token each, but "
     )
     remedy = "use answers that are single tokens of this model."
-    assert str(told.value).endswith(remedy if prefix else 'begin them by `answer_prefix: "("`.')
+    assert str(told.value).endswith(remedy if prefix else 'begin them with `answer_prefix: "("`.')
 
 
 @pytest.mark.parametrize(
@@ -437,12 +439,12 @@ def test_answers_of_several_tokens_are_told(prefix: str) -> None:
             "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system') }}{% endif %}"
             "{% for m in messages %}{{ m['content'] }}\n{% endfor %}",
             Format("chat", "Be brief."),
-            "the chat template of the model's tokenizer refuses the system prompt 'Be brief.' (No "
-            "system); leave it out, or give `format` a template of your own.",
+            "the chat template of the model's tokenizer rejects the system prompt 'Be brief.' "
+            "(No system); remove it, or give `format` a template of your own.",
         ),
     ],
 )
-def test_a_template_that_does_not_serve_a_measure_is_told(
+def test_a_template_that_does_not_serve_a_measure_is_reported(
     template: str | None, form: Format, sentence: str
 ) -> None:
     tokenizer = tiny.tokenizer()

@@ -181,7 +181,7 @@ def test_samples_follow_their_operator(finished: tuple[Path, str]) -> None:
     assert written[0] != written[2]
 
 
-def test_a_site_that_a_model_lacks_is_told_in_one_sentence(finished: tuple[Path, str]) -> None:
+def test_a_site_that_a_model_lacks_is_reported_in_one_sentence(finished: tuple[Path, str]) -> None:
     _, printed = finished
     assert (
         "sweeps.lacking: mamba at 1: site is attention, but block 1 of MambaForCausalLM has no "

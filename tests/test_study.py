@@ -94,7 +94,7 @@ def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
         ("sweeps.code.inject.vector", "coed", ["sweeps.code.inject", "coed", "`code`"]),
         ("sweeps.code.inject.vectors", ["python"], ["sweeps.code.inject", "vector and vectors"]),
         ("sweeps.grid.inject", {"layers": [1]}, ["sweeps.grid", "inject names no vector"]),
-        ("sweeps.code.coefficients", [1, 2], ["sweeps.code", "coefficients has no 0", "add it"]),
+        ("sweeps.code.coefficients", [1, 2], ["sweeps.code", "coefficients lacks 0", "add it"]),
         ("sweeps.code.coefficients", [0, 1, 1], ["sweeps.code.coefficients", "twice"]),
         ("sweeps.code.coefficients", [0, "one"], ["sweeps.code.coefficients", "one"]),
         (
@@ -271,7 +271,7 @@ def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
         (
             "sweeps.code.inject.positions",
             -1,
-            ["sweeps.code", "measures.next_token", "none of which follows the last one"],
+            ["sweeps.code", "measures.next_token", "the last token, which has none"],
         ),
         ("sweeps.code.inject.positions", 0, ["sweeps.code.inject.positions"]),
         ("sweeps.code.inject.sites", ["residual"], ["sweeps.code.inject.sites", "residual"]),
@@ -308,7 +308,12 @@ def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
             (
                 "sweeps.code",
                 SWEEPS["code"] | asked("code", **given) | {"coefficients": along_both},
-                ["sweeps.code", "measures.next_token: stopping", words, "a sweep for each sign"],
+                [
+                    "sweeps.code",
+                    "measures.next_token: stopping",
+                    words,
+                    "one sweep for each sign",
+                ],
             )
             for along_both in ([0, -1, 1], {"start": -2, "stop": 2, "points": 9})
             for given, words in (
@@ -325,7 +330,7 @@ def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
         (
             "sweeps.code",
             SWEEPS["code"] | asked("code", skip=7, skip_tokens="authors"),
-            ["sweeps.code", "skip is 7", "skip_tokens is authors", "remove one"],
+            ["sweeps.code", "skip is 7", "skip_tokens: authors", "remove one"],
         ),
         ("vectors.code.seed", -1, ["vectors.code.seed", "-1"]),
         ("behaviours.myopia.seed", -1, ["behaviours.myopia.seed", "-1"]),
@@ -346,7 +351,7 @@ def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
             "sweeps.alignment-tax",
             SWEEPS["alignment-tax"]
             | asked("alignment-tax", precision=0.1, precision_by="coefficient"),
-            ["figures.simultaneous-steering.tax", "sweeps.alignment-tax", "other documents"],
+            ["figures.simultaneous-steering.tax", "sweeps.alignment-tax", "same documents"],
         ),
     ],
 )
@@ -386,15 +391,15 @@ def test_a_vectors_method_may_be_implied() -> None:
             (
                 "vectors.code",
                 {"add": ["text"], "permute": old},
-                "my.yaml: `vectors.code`: `permute` has become a method; name the vector without "
-                f"it in {{method: control, of: VECTOR, how: {new}}}.",
+                "my.yaml: `vectors.code`: `permute` is now a method; name the vector without it "
+                f"in {{method: control, of: VECTOR, how: {new}}}.",
             )
             for old, new in (("operands", "operands"), ("difference", "permuted"))
         ),
         (
             "vectors.code",
             {"method": "difference"},
-            "my.yaml: `vectors.code`: names no activations; give add, subtract, or both.",
+            "my.yaml: `vectors.code`: names no activations; give add or subtract, or both.",
         ),
         (
             "vectors.code.addd",
@@ -433,8 +438,8 @@ def test_a_vectors_method_may_be_implied() -> None:
         (
             "sweeps.grid.inject.vectors",
             ["code"],
-            "vectors.code is not made of a behaviour, whose questions would be asked; name the "
-            "`behaviours` of the measure, or a vector of the method contrast.",
+            "vectors.code is not made of a behaviour, so it has no questions to ask; name the "
+            "`behaviours` of the measure, or use a vector of the method contrast.",
         ),
     ],
 )
@@ -522,13 +527,13 @@ FILES = {"files": ["a.jsonl"]}
         (
             "behaviours.myopia",
             {"source": "prepared", "file": "a.json", "choices": [True, False]},
-            "choices.0` is true, as YAML reads Yes, No, On and Off without quotes; put it in "
-            "quotes.",
+            "choices.0` is true, which is how YAML reads Yes, No, On and Off without quotes; "
+            "put it in quotes.",
         ),
         (
             "behaviours.myopia",
             {"source": "prepared", "file": "a.json", "choices": ["A"]},
-            "choices` has 1 of its values only; add the others.",
+            "choices` has only 1 of its values; add the others.",
         ),
         (
             "corpora.text",
@@ -542,7 +547,7 @@ FILES = {"files": ["a.jsonl"]}
         ),
     ],
 )
-def test_a_value_of_another_type_is_told_with_what_to_give(
+def test_a_value_of_another_type_is_reported_with_what_to_give(
     data: dict[str, Any], path: str, value: Any, sentence: str
 ) -> None:
     with pytest.raises(StudyError) as raised:
@@ -568,17 +573,17 @@ TWICE = "name: a\nmodels: {}\nsweeps:\n  b:\n    layers: [1]\n"
         ),
         ("name: a\nseed: 2024-13-40\n", "is not YAML: month must be in 1..12."),
         ("name: a\nmodels: {b: *c}\n", "is not YAML in line 2: found undefined alias 'c'."),
-        ("- a\n", "holds no study; it needs at least `name`."),
-        ("", "holds no study; it needs at least `name`."),
+        ("- a\n", "holds no study; give it at least `name`."),
+        ("", "holds no study; give it at least `name`."),
         (TWICE.encode("utf-16"), "is in UTF-16; save it as UTF-8."),
         (
             "name: a\n# Straße\n".encode("latin-1"),
-            "is not in UTF-8, by its line 2; save it as UTF-8.",
+            "is not in UTF-8 (see line 2); save it as UTF-8.",
         ),
     ],
 )
 @pytest.mark.parametrize("extended", [False, True])
-def test_a_file_that_is_no_study_is_told_with_the_line(
+def test_a_file_that_is_no_study_is_reported_with_the_line(
     tmp_path: Path, content: str | bytes, sentence: str, extended: bool
 ) -> None:
     path = tmp_path / "my.yaml"
@@ -820,13 +825,15 @@ def followed(sentence: str, former: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("former", FORMER)
-def test_a_sweep_of_a_former_kind_is_told_what_to_write(data: dict[str, Any], former: str) -> None:
+def test_a_sweep_of_a_former_kind_is_refused_with_what_to_write(
+    data: dict[str, Any], former: str
+) -> None:
     """And what it says is the same sweep in today's form, in a study that is valid."""
     given = FORMER[former]
     with pytest.raises(StudyError) as raised:
         study_file.parse(at(data, "sweeps.mine", given), "my.yaml")
     sentence = str(raised.value)
-    start = f"my.yaml: `sweeps.mine`: `kind: {given['kind']}` has become a design and a measure;"
+    start = f"my.yaml: `sweeps.mine`: `kind: {given['kind']}` is now a design and a measure;"
     assert sentence.startswith(start) and "\n" not in sentence
     for words in ("inject: {", "coefficients", "measures: {"):
         assert words in sentence

@@ -510,7 +510,7 @@ def test_the_lower_layers_serve_injections_above(model, monkeypatch):
         assert tables["high"].equals(alone) and len(passes) == 1
 
 
-def test_states_that_do_not_lead_to_a_layer_above_are_made_anew(monkeypatch):
+def test_states_that_do_not_lead_to_a_layer_above_are_recomputed(monkeypatch):
     """Layers 2 to 4 of this architecture share keys and values with those below."""
     [(architecture, shape)] = tiny.THREADED.items()
     model = models.wrap(tiny.network(architecture, **shape), tiny.tokenizer(), "none")

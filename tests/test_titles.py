@@ -139,6 +139,6 @@ def test_characters_that_the_font_lacks_come_from_one_that_has_them(
     draw_figure("simultaneous", Inputs(behaviour=behaviour()), settings, tmp_path / "f")
     assert capfd.readouterr().err == (
         "Note: The title 'ไทย 中文' is drawn with boxes, as no installed font has 'ทยไ'; install "
-        "one that does, such as Noto Sans of that script.\n"
+        "a font for that script, such as Noto Sans.\n"
     )
     assert b"SomeSans" in (tmp_path / "f.pdf").read_bytes()

@@ -114,8 +114,8 @@ def test_the_text_of_special_tokens_is_text_if_asked_for(made: Made) -> None:
         with pytest.raises(StudyError) as told:
             encode(tokenizer, text, None, Reading(special_tokens="text"))
         assert str(told.value) == (
-            "special_tokens is text, but the model's tokenizer has no other way to read </s> than "
-            "as that token; set it to token."
+            "special_tokens is text, but the model's tokenizer can read </s> only as that "
+            "token; set special_tokens to token."
         )
         return
     special = {tokenizer.convert_tokens_to_ids(name) for name in ("<s>", "</s>", "<|endoftext|>")}
@@ -149,11 +149,13 @@ def test_answers_end_where_the_own_call_ends_them(made: Made, start: str) -> Non
             assert begun == encode_prompt(tokenizer, prompt + "A", reading)[:-1]
 
 
-def test_a_log_says_what_is_put_behind_documents(made: Made) -> None:
+def test_a_log_says_what_is_added_after_documents(made: Made) -> None:
     kind, tokenizer = made.kind, made.tokenizer
-    said = [sentence for sentence in remarks(tokenizer, made.folder) if "behind" in sentence]
+    said = [
+        sentence for sentence in remarks(tokenizer, made.folder) if "after every text" in sentence
+    ]
     expected = (
-        f"The tokenizer puts {' '.join(kind.behind)} behind every text: documents end with it, "
+        f"The tokenizer adds {' '.join(kind.behind)} after every text: documents end with it, "
         "prompts and questions before it."
     )
     assert said == ([expected] if kind.behind else [])
@@ -195,7 +197,7 @@ def test_the_shipped_tokenizers_begin_every_text_with_bos(name: str) -> None:
         ("LlamaTokenizer", gemma, {"bos_token": "<bos>", "eos_token": "<eos>"}),
     ],
 )
-def test_a_class_that_splits_otherwise_than_the_file_is_told(
+def test_a_class_that_splits_differently_from_the_file_is_reported(
     tmp_path: Path, name: str, raw, settings
 ) -> None:
     settings = {"tokenizer_class": name, **settings}
@@ -203,9 +205,9 @@ def test_a_class_that_splits_otherwise_than_the_file_is_told(
     with pytest.raises(StudyError) as told:
         load_tokenizer(folder)
     assert str(told.value) == (
-        f"{name} of transformers reads texts otherwise than {folder}/tokenizer.json says; set "
-        f"tokenizer_class to PreTrainedTokenizerFast in {folder}/tokenizer_config.json, of a model "
-        "of the hub in a copy of the folder."
+        f"{name} of transformers reads texts differently from {folder}/tokenizer.json; set "
+        f"tokenizer_class to PreTrainedTokenizerFast in {folder}/tokenizer_config.json, of a "
+        "model of the hub in a copy of the folder."
     )
     configuration = folder / "tokenizer_config.json"
     mended = json.loads(configuration.read_text()) | {"tokenizer_class": "PreTrainedTokenizerFast"}
@@ -227,16 +229,16 @@ def test_the_general_class_that_a_folder_names_is_taken(tmp_path: Path, general:
     assert encode(load_tokenizer(folder), CODE) == written
 
 
-def test_a_space_that_the_class_takes_away_is_said(tmp_path: Path) -> None:
+def test_a_space_that_the_class_takes_away_is_reported(tmp_path: Path) -> None:
     """Llama 2's class begins a text with one space at most, its file adds one to those there."""
     for name, expected in (
         ("Llama 2, by its file", []),
         (
             "Llama 2",
             [
-                "LlamaTokenizer of transformers reads a text that begins with a space otherwise "
-                "than tokenizer.json says; tokenizer_class: PreTrainedTokenizerFast in "
-                "tokenizer_config.json would follow the file."
+                "LlamaTokenizer of transformers reads a text that begins with a space "
+                "differently from tokenizer.json; tokenizer_class: PreTrainedTokenizerFast in "
+                "tokenizer_config.json would make it follow the file."
             ],
         ),
     ):

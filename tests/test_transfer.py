@@ -47,7 +47,7 @@ def test_a_model_of_another_depth_is_refused_before_anything_runs(section: str) 
         )
     assert str(error.value) == (
         f"{section}.{name}.model is deeper, which has 12 layers, but its vectors come from "
-        "models.miniature-chat, which has 8; transfer takes models of one depth and width."
+        "models.miniature-chat, which has 8; transfer needs models of the same depth and width."
     )
 
 
@@ -67,9 +67,9 @@ def test_multipliers_are_chosen_on_the_model_that_is_steered(name: str) -> None:
 def test_a_caption_says_whose_alignment_tax_it_is() -> None:
     figure = "simultaneous-steering"
     other = plan({"sweeps": {"alignment-tax": BORROWED}})
-    said = "The questions are put to miniature-chat, the alignment tax is that of miniature."
+    said = "miniature-chat answers the questions; the alignment tax is that of miniature."
     assert said in caption(other.study, figure)
-    assert "put to" not in caption(plan({}).study, figure)
+    assert "answers the questions" not in caption(plan({}).study, figure)
 
 
 def test_the_papers_alignment_tax_can_be_that_of_the_base_model() -> None:

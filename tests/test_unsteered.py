@@ -159,7 +159,7 @@ def test_a_precision_is_of_what_is_held_against_it(model: models.LanguageModel, 
     assert counted[0.0] == counted[-200.0] == (6 if by == "curve" else 4)
 
 
-def test_resamples_are_held_against_it_as_well(model: models.LanguageModel) -> None:
+def test_resamples_are_compared_with_it_as_well(model: models.LanguageModel) -> None:
     measures = asked(model)
     (base,) = runner.run(model, measures, [clamped()], batch_tokens=64)
     draws = [clamped(seed) for seed in (1, 2)]

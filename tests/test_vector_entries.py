@@ -115,8 +115,8 @@ def test_vectors_are_combined_from_those_of_one_model() -> None:
     with pytest.raises(StudyError) as raised:
         plan.study.behaviour_of("both")
     assert str(raised.value) == (
-        "vectors.both is made of myopia and wealth-seeking; name the `behaviours` of the measure, "
-        "or a vector of one."
+        "vectors.both is made of several behaviours, myopia and wealth-seeking; name the "
+        "`behaviours` of the measure, or use a vector of one."
     )
 
 
@@ -185,7 +185,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({**PAIRS, "subtract": ["text"]}, CLASSES),
     (
         {**CORPORA, "paired": True},
-        "my.yaml: `vectors.v`: paired is for the two answers of a behaviour (`of`); remove it.",
+        "my.yaml: `vectors.v`: paired needs the two answers of a behaviour (`of`); remove it.",
     ),
     (
         {"method": "logistic", "of": "text"},

@@ -207,36 +207,36 @@ REFUSED: list[tuple[str, Made, dict[str, Any], str]] = [
         "a.safetensors",
         lambda path: written(path, {"v": VECTOR[:, :4]}),
         {},
-        "{path} has a tensor v of shape (4,), and models/chat is 8 wide; name the model that the "
-        "vectors are of.",
+        "{path} has a tensor v of shape (4,), but models/chat is 8 wide; name the model that "
+        "the vectors come from.",
     ),
     (
         "a.pt",
         lambda path: written(path, dict(enumerate([*VECTOR, VECTOR[0]]))),
         {},
-        "{path} has a vector for layer 5, and models/chat has the layers 0 to 4; correct `offset`, "
-        "or name the model that the vectors are of.",
+        "{path} has a vector for layer 5, but models/chat has the layers 0 to 4; correct "
+        "`offset`, or name the model that the vectors come from.",
     ),
     (
         "a.pt",
         lambda path: written(path, dict(enumerate(VECTOR))),
         {"offset": 2},
-        "{path} has a vector for layer 5 (3 in the file), and models/chat has the layers 0 to 4; "
-        "correct `offset`, or name the model that the vectors are of.",
+        "{path} has a vector for layer 5 (3 in the file), but models/chat has the layers 0 to "
+        "4; correct `offset`, or name the model that the vectors come from.",
     ),
     (
         "a.pt",
         lambda path: written(path, torch.cat([EMBEDDING, VECTOR])),
         {},
-        "{path} has 6 rows, but 5 are those of models/chat with `offset: 0`; correct it (-1 if the "
-        "first row is the embedding's).",
+        "{path} has 6 rows, but models/chat needs 5 with `offset: 0`; correct `offset` (-1 if "
+        "the first row is the embedding's).",
     ),
     (
         "a.pt",
         lambda path: written(path, VECTOR[3]),
         {},
-        "{path} holds one tensor of shape (8,), not a row for each layer; say which layer it is of "
-        "with `layer`.",
+        "{path} holds one tensor of shape (8,), not a row for each layer; set `layer` to the "
+        "layer that it belongs to.",
     ),
     (
         "a.pt",
@@ -249,7 +249,7 @@ REFUSED: list[tuple[str, Made, dict[str, Any], str]] = [
         lambda path: written(path, {"acts": VECTOR, "what": Code()}),
         {},
         "{path} was refused, and nothing in it was run: Trying to load unsupported GLOBAL "
-        "posix.mkdir whose module posix is blocked; save its tensors alone, as .safetensors, and "
+        "posix.mkdir whose module posix is blocked; save only its tensors, as .safetensors, and "
         "name that file.",
     ),
     (
@@ -262,8 +262,8 @@ REFUSED: list[tuple[str, Made, dict[str, Any], str]] = [
         "a.safetensors",
         lambda path: written(path, {"add": VECTOR, "remove": VECTOR + 1}),
         {},
-        "{path} holds the tensors add, remove; say which with `tensor`, with {{layer}} in place of "
-        "a number.",
+        "{path} holds the tensors add, remove; choose with `tensor`, with {{layer}} in "
+        "place of a number.",
     ),
     (
         "a.safetensors",
@@ -287,13 +287,13 @@ REFUSED: list[tuple[str, Made, dict[str, Any], str]] = [
         "a.npz",
         lambda path: written(path, VECTOR),
         {},
-        "{path} is of no known kind; name a file with .safetensors, .pt, .pth, .gguf.",
+        "{path} is not of a known kind; name a file with .safetensors, .pt, .pth, .gguf.",
     ),
     (
         "a.gguf",
         lambda path: written(path.with_suffix(".pt"), VECTOR).rename(path),
         {},
-        "{path} is no GGUF file; get the file again.",
+        "{path} is not a GGUF file; get the file again.",
     ),
 ]
 
@@ -315,7 +315,7 @@ def test_a_file_that_is_cut_short_is_one_sentence(tmp_path: Path, name: str) -> 
     with pytest.raises(StudyError) as raised:
         read(path)
     kind = {"a.pt": "PyTorch", "a.gguf": "GGUF"}.get(name, "safetensors")
-    assert str(raised.value).startswith(f"{path} is no whole {kind} file (")
+    assert str(raised.value).startswith(f"{path} is not a complete {kind} file (")
     assert str(raised.value).endswith("); get the file again.")
 
 
@@ -324,4 +324,4 @@ def test_quantised_tensors_are_refused() -> None:
     name = struct.pack("<Q", 1) + b"v" + struct.pack("<IQIQ", 1, 32, 8, 0)
     with pytest.raises(StudyError) as raised:
         read_gguf("a.gguf", header + name + bytes(64))
-    assert str(raised.value) == ("a.gguf: v is quantised (type 8 of ggml); floats were expected")
+    assert str(raised.value) == "a.gguf: v is quantised (type 8 of ggml); floats were expected"

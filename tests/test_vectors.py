@@ -138,7 +138,7 @@ def test_rounding_is_that_of_torch():
         np.testing.assert_array_equal(rounded(values, dtype), expected)
     resampled = np.zeros((5, 2, 4))
     resampled[3, 1, 2] = -1e6
-    with pytest.raises(StudyError, match=r"holds -1e\+06 at layer 1, and float16 ends at 65,504"):
+    with pytest.raises(StudyError, match="holds -1e\\+06 at layer 1, but float16 ends at 65,504"):
         rounded(resampled, "float16")
 
 

@@ -140,7 +140,7 @@ def test_a_random_direction_has_the_length_of_its_vector() -> None:
 
 
 @pytest.mark.parametrize("how", ["permuted", "operands", "random", "labels"])
-def test_a_control_is_drawn_anew_of_the_same_samples(how: str) -> None:
+def test_a_control_is_redrawn_from_the_same_samples(how: str) -> None:
     method = {"random": random_direction, "labels": shuffled_labels}.get(how, control)
     made = {"how": how, "of": CONTRAST, "seed": 1, "draws": 4}
     samples = {"of": [questions(1)]}
@@ -173,7 +173,7 @@ def test_answers_without_labels_are_swapped_by_a_coin() -> None:
     assert distances.min() < 1e-6 and np.sort(distances)[1] > 0.01
 
 
-def test_documents_without_labels_are_dealt_out_anew() -> None:
+def test_documents_without_labels_are_dealt_out_again() -> None:
     """Every document is a dimension of its own, so that the control shows where it went."""
     documents = np.repeat(np.eye(8, dtype=np.float32)[:, None], 3, axis=1)
     samples = {
@@ -218,6 +218,6 @@ def test_a_file_has_no_activations_to_take_a_share_of() -> None:
     with pytest.raises(StudyError) as error:
         scaled.mean_length({"samples": [Samples({"vector": draw(1, 3, 8)})]}, None)
     assert str(error.value) == (
-        "A vector of a file is made of no activations, of whose length it could have a share; give "
-        "`scale` a number, or another vector's norm."
+        "A vector from a file has no activations to scale it to; give `scale` a number, or "
+        "another vector's norm."
     )

@@ -174,18 +174,18 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a quantisation without scales": (
         lambda folder: scaled(folder, scales=False),
-        "model.layers.0.mlp.down_proj.weight in {folder} is stored as F8_E4M3, a quantisation that "
-        "would not be undone; name a model whose weights have 16 or 32 bits.",
+        "model.layers.0.mlp.down_proj.weight in {folder} is stored as F8_E4M3, a quantisation "
+        "that cannot be undone; name a model whose weights have 16 or 32 bits.",
     ),
     "an unknown quantisation": (
         lambda folder: configure(folder, quantization_config={"quant_method": "nonesuch"}),
-        "The model in {folder} is quantised by nonesuch, which transformers {version} does not "
-        "know and would not apply; name a model whose weights have 16 or 32 bits.",
+        "The model in {folder} is quantised by nonesuch, which transformers {version} does "
+        "not support; name a model whose weights have 16 or 32 bits.",
     ),
     "a quantisation without a name": (
         lambda folder: configure(folder, quantization_config={"bits": 4}),
-        "The model in {folder} is quantised by no named method, which transformers {version} does "
-        "not know and would not apply; name a model whose weights have 16 or 32 bits.",
+        "The model in {folder} is quantised by no named method, which transformers "
+        "{version} does not support; name a model whose weights have 16 or 32 bits.",
     ),
     "an adapter's tensors": (
         lambda folder: rewrite(
@@ -268,7 +268,7 @@ def test_the_files_own_weights_are_extracted(folder, tmp_path):
     assert status == 0, last
     assert "activations" in cached(tmp_path / "results")
     log = (tmp_path / "results" / "log.txt").read_text()
-    assert "All 39 tensors of the files are accounted for; the first and last row of 39 " in log
+    assert "All 39 tensors of the files were loaded; 39 " in log
 
 
 @pytest.mark.parametrize("architecture", tiny.SHAPES)
@@ -305,7 +305,7 @@ LEFTOVERS = {
 
 
 @pytest.mark.parametrize("architecture", LEFTOVERS)
-def test_what_older_files_hold_beside_the_weights_is_no_fault(architecture, tmp_path):
+def test_other_tensors_of_older_files_are_accepted(architecture, tmp_path):
     folder = tiny.folder(tmp_path, tiny.network(architecture))
     rewrite(folder, lambda weights: weights.update(LEFTOVERS[architecture]))
     models.load(folder, manifest(folder), device="cpu")
@@ -334,8 +334,8 @@ def test_a_quantisation_that_is_applied_is_taken(folder):
     with pytest.raises(StudyError) as error:
         models.load(folder, manifest(folder), device="cpu")
     assert str(error.value) == (
-        f"model.layers.0.mlp.up_proj.weight in {folder} is stored as F8_E4M3, a quantisation that "
-        "would not be undone; name a model whose weights have 16 or 32 bits."
+        f"model.layers.0.mlp.up_proj.weight in {folder} is stored as F8_E4M3, a quantisation "
+        "that cannot be undone; name a model whose weights have 16 or 32 bits."
     )
 
 
@@ -350,9 +350,9 @@ def test_weights_that_another_reader_gives_are_refused(folder, monkeypatch):
 
     monkeypatch.setattr(models, "_network", wrong)
     told = (
-        rf"^model\.layers\.2\.mlp\.up_proj\.weight was not loaded from {folder}/model\.safetensors "
-        "as it is there; the file may have changed meanwhile, or transformers reads this "
-        r"architecture otherwise: run again, or name another model\.$"
+        "^model\\.layers\\.2\\.mlp\\.up_proj\\.weight was not loaded from "
+        f"{folder}/model\\.safetensors unchanged \\(the file changed, or transformers converts "
+        "this architecture\\); run again, or name another model\\.$"
     )
     with pytest.raises(StudyError, match=told):
         models.load(folder, manifest(folder), device="cpu")
@@ -377,9 +377,9 @@ def test_one_file_beside_parts_is_refused(folder):
     parts = len(list(folder.glob("model-*")))
     assert refused(folder) == (
         f"{folder} holds model.safetensors and model.safetensors.index.json with "
-        f"model-00001-of-{parts:05}.safetensors and {parts - 1} more, which may be other weights; "
-        "remove model.safetensors, or model.safetensors.index.json and its parts (on the hub: "
-        "name another revision)."
+        f"model-00001-of-{parts:05}.safetensors and {parts - 1} more, which could be different "
+        "weights; remove model.safetensors, or model.safetensors.index.json and its parts (on "
+        "the hub: name another revision)."
     )
     (folder / "model.safetensors").unlink()
     loaded = models.load(folder, manifest(folder), device="cpu").network
@@ -392,7 +392,7 @@ def test_a_tensor_in_two_parts_is_refused(folder):
     name, weights = next(iter(load_file(first).items()))
     save_file(load_file(last) | {name: weights + 1}, last, metadata={"format": "pt"})
     assert refused(folder) == (
-        f"{name} is both in {first.name} and in {last.name} of {folder}, and may be another there; "
+        f"{name} is in both {first.name} and {last.name} of {folder}, and the two could differ; "
         "get the model's files again."
     )
 
@@ -400,7 +400,7 @@ def test_a_tensor_in_two_parts_is_refused(folder):
 @pytest.mark.parametrize(
     "index", ["[]", '{"weight_map": {"a": 3}}', '{"weight_map": {"a": "../b"}}']
 )
-def test_a_damaged_index_is_told(folder, index):
+def test_a_damaged_index_is_reported(folder, index):
     (folder / "model.safetensors.index.json").write_text(index)
     assert refused(folder).startswith(f"{folder}/model.safetensors.index.json is damaged; restore ")
 
@@ -408,7 +408,7 @@ def test_a_damaged_index_is_told(folder, index):
 EXPERTS = "model.layers.0.mlp.experts."
 
 
-def test_an_expert_that_lacks_a_tensor_is_told(tmp_path):
+def test_an_expert_that_lacks_a_tensor_is_reported(tmp_path):
     folder = tiny.folder(tmp_path, tiny.network("qwen3_moe"))
     name = f"{EXPERTS}1.up_proj.weight"
     rewrite(folder, lambda weights: {key: of for key, of in weights.items() if key != name})
@@ -452,7 +452,7 @@ def test_only_the_manifests_files_are_read(folder):
         ("max_position_embeddings", [128]),
     ],
 )
-def test_odd_sizes_are_told_before_any_job(folder, name, value):
+def test_odd_sizes_are_reported_before_any_job(folder, name, value):
     configure(folder, **{name: value})
     read = context if name == "max_position_embeddings" else manifest
     with pytest.raises(StudyError) as error:
@@ -499,7 +499,7 @@ def test_the_longest_input_by_any_name(folder, name):
 # Tokens that the model does not know -----------------------------------------------------------
 
 
-def test_a_token_beyond_the_embedding_is_told(tmp_path):
+def test_a_token_beyond_the_embedding_is_reported(tmp_path):
     tokenizer = tiny.tokenizer()
     tokenizer.add_tokens(["<|user|>"])
     known = len(tokenizer) - 1
@@ -507,9 +507,8 @@ def test_a_token_beyond_the_embedding_is_told(tmp_path):
     model = models.wrap(network, tokenizer, "none")
     batches_of(model, [[0, known - 1]], 64)
     told = (
-        f"the tokenizer gives '<|user|>' the id {known}, but the model has embeddings for ids up "
-        f"to {known - 1} only; take the tokenizer that belongs to the model, or resize its "
-        "embeddings."
+        f"the tokenizer gives '<|user|>' the id {known}, but the model has embeddings only for "
+        f"ids up to {known - 1}; use the model's own tokenizer, or resize its embeddings."
     )
     for act in (
         lambda: batches_of(model, [[0, 5], [0, *tokenizer("<|user|>")["input_ids"]]], 64),

@@ -29,7 +29,7 @@ def raw_tables(table: Scored) -> list[pd.DataFrame]:
     if table.file:
         path = locate_file(table.file, repository(snakemake))
         if sha256(path) != table.identity:
-            raise StudyError(f"{path} has changed since the run began; run again.")
+            raise StudyError(f"{path} has changed since the run started; run again.")
         paths = [str(path)]
     return [read_table(path).to_pandas() for path in paths]
 

@@ -14,5 +14,5 @@ with job(snakemake):
         files = download(settings["source"], settings["listing"], files, folder)
     for entry in files.values():
         if "missing" in entry:
-            print(f"Left out: {entry['missing']}.", file=sys.stderr)
+            print(f"Skipped: {entry['missing']}.", file=sys.stderr)
     write_json(snakemake.output[0], files)

@@ -17,7 +17,7 @@ with job(snakemake):
     table, unusable = published_table(settings, contents)
     origin["missing"] |= unusable
     for reason in origin["missing"].values():
-        print(f"Left out of {settings['sweep']}: {reason}.", file=sys.stderr)
+        print(f"Skipped in {settings['sweep']}: {reason}.", file=sys.stderr)
     write_table(
         snakemake.output[0],
         pa.Table.from_pandas(table, preserve_index=False),

@@ -22,5 +22,5 @@ with job(snakemake):
         except StudyError as error:
             origin["missing"][path] = str(error)
     for reason in origin["missing"].values():
-        print(f"Left out: {reason}.", file=sys.stderr)
+        print(f"Skipped: {reason}.", file=sys.stderr)
     write_tensors(snakemake.output[0], tensors, provenance(snakemake) | origin | {"notes": notes})

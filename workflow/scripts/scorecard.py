@@ -22,7 +22,7 @@ with job(snakemake, "scorecards"):
         for sentence in read_provenance(path).get("missing", {}).values()
     )
     for sentence in missing:
-        print(f"Left out: {sentence}.", file=sys.stderr)
+        print(f"Skipped: {sentence}.", file=sys.stderr)
     pairs = [[read_table(path).to_pandas() for path in pair] for pair in paths]
     present = [place for place, pair in enumerate(pairs) if all(len(table) for table in pair)]
     compared = None
@@ -51,7 +51,7 @@ with job(snakemake, "scorecards"):
     }
     draw_overlay(compared, list(missing), shown, Path(snakemake.output.pdf).with_suffix(""))
     notes = [described["chosen"]] if chosen else []
-    notes += [f"Left out: {sentence}." for sentence in missing]
+    notes += [f"Skipped: {sentence}." for sentence in missing]
     notes += [
         f"{read_table(path)['sweep'][0]}: {sentence}"
         for path in dict.fromkeys(path for pair in paths for path in pair)

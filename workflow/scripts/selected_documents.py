@@ -47,7 +47,7 @@ with job(snakemake, "corpora"):
     said = " and ".join(
         f"{each['kept']} of {each['of']} in {split}" for split, each in counts.items()
     )
-    note(f"Documents kept, those with log-odds {asked.bound}: {said}.")
+    note(f"Documents kept, with log-odds {asked.bound}: {said}.")
     made = provenance(snakemake, manifest, model.device.type)
     made |= {"counts": counts, "first_text": str(tokenizer.decode(sequences[0]))}
     made |= {"points": points.name}

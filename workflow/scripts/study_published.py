@@ -11,7 +11,7 @@ with job(snakemake):
     other = [key for key in {**held, **asked} if held.get(key) != asked.get(key)]
     if other:
         raise StudyError(
-            f"the shipped table {snakemake.wildcards.name} was made with another "
+            f"the shipped table {snakemake.wildcards.name} was made with a different "
             f"{' and '.join(sorted(other))}; set published.source to a folder or an address."
         )
     shutil.copyfile(path, snakemake.output[0])

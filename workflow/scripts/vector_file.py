@@ -11,10 +11,10 @@ with job(snakemake, "vectors"):
     manifest = read_json(model)
     path = locate_file(settings["file"], repository(snakemake))
     if sha256(path) != settings["identity"]:
-        raise StudyError(f"{path} has changed since the run began; run again.")
+        raise StudyError(f"{path} has changed since the run started; run again.")
     vector, layers = read_vector(path, settings, manifest)
     lacking = sorted(set(range(manifest["n_layers"])) - set(layers))
     if lacking:
-        print(f"{path} has no vector for the layers {lacking}, which are zeros.")
+        print(f"{path} has no vector for the layers {lacking}, which are filled with zeros.")
     made = provenance(snakemake, manifest) | {"layers": layers}
     write_tensors(snakemake.output[0], {"vector": vector[None]}, made)

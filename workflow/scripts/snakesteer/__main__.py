@@ -23,8 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     name = commands.add_parser("name", help="print the name of a study")
     name.add_argument("study", type=Path)
-    doctor = commands.add_parser("doctor", help="say what stands in the way of a run here")
-    doctor.add_argument("study", type=Path, nargs="?", help="look for what it is read from, too")
+    doctor = commands.add_parser("doctor", help="report what would stop a run here")
+    doctor.add_argument("study", type=Path, nargs="?", help="also check the sources of this study")
     doctor.add_argument(
         "--repository", type=Path, default=PACKAGE.parents[2], help="the clone of the workflow"
     )
@@ -39,11 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     compared.add_argument("repository", type=Path)
     compared.add_argument("first", help="a study's file or name")
     compared.add_argument("second", help="another's")
-    cost = commands.add_parser("bill", help="say about what a study will cost, running nothing")
+    cost = commands.add_parser("bill", help="estimate the cost of a study without running it")
     cost.add_argument("repository", type=Path)
     cost.add_argument("study", type=Path)
     cost.add_argument("--tflops", type=float, help="speed of one GPU")
-    shipped = commands.add_parser("ship", help="make a run's tables those that are shipped")
+    shipped = commands.add_parser("ship", help="ship the tables of a run")
     shipped.add_argument("tables", type=Path)
     shipped.add_argument("folder", type=Path)
     _add_exchange(commands)
@@ -58,28 +58,37 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _add_exchange(commands: Any) -> None:
     """The commands for files of other tools, see docs/exchange.md."""
-    exported = commands.add_parser("export", help="write a vector as a file of another tool")
+    exported = commands.add_parser("export", help="export a vector as a file for another tool")
     exported.add_argument("file", type=Path, help="a vector's .safetensors file")
     exported.add_argument("--to", required=True, metavar="FORMAT", help="gguf, lm-eval, …")
-    exported.add_argument("--out", type=Path, help="where; in this folder if left out")
-    exported.add_argument("--layers", type=int, nargs="+", help="all that it has if left out")
-    exported.add_argument("--position", type=int, help="of a vector at several positions")
-    exported.add_argument("--draw", type=int, help="of a control with several draws, from 0")
+    exported.add_argument("--out", type=Path, help="the file to write; default: in this folder")
+    exported.add_argument("--layers", type=int, nargs="+", help="default: all layers of the vector")
+    exported.add_argument("--position", type=int, help="for a vector with several positions")
     exported.add_argument(
-        "--operator", choices=["add", "ablate", "clamp"], default="add", help="how it is meant"
+        "--draw", type=int, help="for a control with several draws, counted from 0"
+    )
+    exported.add_argument(
+        "--operator",
+        choices=["add", "ablate", "clamp"],
+        default="add",
+        help="recorded in the file",
     )
     exported.add_argument("--coefficient", type=float, default=1.0)
-    exported.add_argument("--positions", default="all", help="which tokens are meant to change")
-    exported.add_argument("--model", help="its model's folder, or id of the hub")
-    exported.add_argument("--revision", help="of a model of the hub")
-    imported = commands.add_parser("import", help="read a vector from a file of another tool")
+    exported.add_argument(
+        "--positions", default="all", help="tokens to change, recorded in the file"
+    )
+    exported.add_argument("--model", help="the folder of its model, or the model's id on the hub")
+    exported.add_argument("--revision", help="for a model of the hub")
+    imported = commands.add_parser("import", help="import a vector from a file of another tool")
     imported.add_argument("file", type=Path, help=".gguf, .pt, .safetensors, or a folder of CAA's")
-    imported.add_argument("--model", required=True, help="its model's folder, or id of the hub")
-    imported.add_argument("--out", type=Path, required=True, help="a .safetensors file")
-    imported.add_argument("--revision", help="of a model of the hub")
-    imported.add_argument("--tensor", help="as `tensor` of a vector of `method: file`")
-    imported.add_argument("--layer", type=int, help="as its `layer`")
-    imported.add_argument("--offset", type=int, default=0, help="as its `offset`")
+    imported.add_argument(
+        "--model", required=True, help="the folder of its model, or the model's id on the hub"
+    )
+    imported.add_argument("--out", type=Path, required=True, help="the .safetensors file to write")
+    imported.add_argument("--revision", help="for a model of the hub")
+    imported.add_argument("--tensor", help="like `tensor` of a vector with `method: file`")
+    imported.add_argument("--layer", type=int, help="like its `layer`")
+    imported.add_argument("--offset", type=int, default=0, help="like its `offset`")
     for command in (exported, imported):
         command.add_argument(
             "--site", choices=["output", "input", "attention", "mlp"], help="where it is injected"
@@ -100,8 +109,8 @@ def _doctor(given: argparse.Namespace) -> None:
         print(finding, flush=True)
         problems += finding.problem
     if problems:
-        more = "problems stand" if problems > 1 else "problem stands"
-        raise StudyError(f"{problems} {more} in the way; each line above says what to do.")
+        more = "problems found" if problems > 1 else "problem found"
+        raise StudyError(f"{problems} {more}; each line marked `problem` says what to do.")
     print("No problem was found.")
 
 
@@ -168,9 +177,9 @@ def _prune(given: argparse.Namespace) -> None:
     print(f"{len(files)} cached files that no study refers to, {total:.1f} MB, {done}.")
     for study in unfinished(results):
         print(
-            f"{study} was not run to its end: all finished points of sweeps are kept; run it, or "
-            f"delete {results / study / 'planned.json'} if that will not be, or if nothing is left "
-            "to be done."
+            f"{study} did not finish, so all finished points of sweeps are kept; finish the run, "
+            f"or delete {results / study / 'planned.json'} if you abandon it or nothing is left "
+            "to run."
         )
 
 

@@ -46,8 +46,8 @@ def questions(settings: Mapping[str, Any], repository: str | Path) -> list[Pair]
         for text in (*prompts, *itertools.chain(*pairs)):
             if before.setdefault(text, split) != split:
                 raise StudyError(
-                    f"{file} has {text!r} in {before[text]} and in {split}; keep one, as splits "
-                    "must share neither prompts nor answers."
+                    f"{file} has {text!r} in {before[text]} and in {split}; remove one, as "
+                    "splits must not share prompts or answers."
                 )
         drawn += _drawn(prompts, pairs, split, settings)
     return drawn
@@ -58,8 +58,8 @@ def _drawn(prompts: list[str], pairs: Pairs, split: str, settings: Mapping[str, 
     if len(places) < settings[split]:
         raise StudyError(
             f"{settings['file']} has {len(places)} questions for {split}, {len(prompts)} prompts "
-            f"by {len(pairs)} pairs of answers, and the study asks for {settings[split]}; ask for "
-            "fewer, or add some."
+            f"by {len(pairs)} pairs of answers, but the study asks for {settings[split]}; ask "
+            "for fewer, or add some."
         )
     chosen = random.Random(f"{split} {settings['seed']}").sample(places, settings[split])
     made = []
@@ -72,18 +72,20 @@ def _drawn(prompts: list[str], pairs: Pairs, split: str, settings: Mapping[str, 
 def _split(given: Any, place: str) -> tuple[list[str], Pairs]:
     """The prompts, with every filling of their slots, and the pairs of answers of a split."""
     if not isinstance(given, dict) or not {"prompts", "answers"} <= given.keys() <= {*FIELDS}:
-        raise StudyError(f"{place} needs the lists prompts and answers, and may have slots.")
+        raise StudyError(
+            f"{place} must have the lists prompts and answers, and can have slots; correct it."
+        )
     slots = given.get("slots") or {}
     if not isinstance(slots, dict) or not all(map(_texts, slots.values())):
         raise StudyError(f"slots in {place} are not lists of texts by name; correct them.")
     if not _texts(given["prompts"]):
-        raise StudyError(f"prompts in {place} is no list of texts; correct it.")
+        raise StudyError(f"prompts in {place} is not a list of texts; correct it.")
     prompts: dict[str, None] = {}
     for prompt in given["prompts"]:
         prompts |= dict.fromkeys(_filled(prompt, slots, place))
     pairs: dict[tuple[str, str], None] = {}
     if not isinstance(given["answers"], list) or not given["answers"]:
-        raise StudyError(f"answers in {place} is no list of pairs of texts; correct it.")
+        raise StudyError(f"answers in {place} is not a list of pairs of texts; correct it.")
     for pair in given["answers"]:
         if not _texts(pair) or len(pair) != 2 or pair[0] == pair[1]:
             raise StudyError(f"answers in {place} has {pair!r}; give two different texts.")
@@ -99,8 +101,8 @@ def _filled(prompt: str, slots: Mapping[str, list[str]], place: str) -> list[str
         return [prompt.format(**dict(zip(named, words, strict=True))) for words in fillings]
     except (KeyError, ValueError, IndexError) as error:
         raise StudyError(
-            f"the prompt {prompt!r} in {place} names a slot that is not there ({error}); add it to "
-            "slots, and write {{ and }} for braces."
+            f"the prompt {prompt!r} in {place} names an unknown slot ({error}); add it to slots, "
+            "and write {{ and }} for braces."
         ) from None
 
 
@@ -115,5 +117,5 @@ def _parsed(found: bytes, file: str) -> dict[str, Any]:
         said = " ".join(str(error).split())
         raise StudyError(f"{file} is not YAML in UTF-8 ({said}); correct it.") from None
     if not isinstance(read, dict) or not read.keys() <= set(SPLITS):
-        raise StudyError(f"{file} has other keys than {', '.join(SPLITS)}; correct it.")
+        raise StudyError(f"{file} has keys other than {', '.join(SPLITS)}; correct it.")
     return read

@@ -33,9 +33,9 @@ def split_questions(
     """
     if len(questions) <= train + validation:
         raise StudyError(
-            f"{len(questions)} questions cannot be split into {train} for training, {validation} "
-            "for validation and a rest for the test: ask for smaller splits or more different "
-            "questions"
+            f"{len(questions)} questions are too few for {train} training questions, "
+            f"{validation} validation questions and a test split; ask for smaller splits, or add "
+            "distinct questions"
         )
     generator = random.Random(seed)
     for size in shuffled_before:
@@ -70,7 +70,7 @@ def whole_files(
         before = {_asked(question) for _, question in made}
         taken = found[: given["questions"]]
         if shared := sum(_asked(question) in before for question in taken):
-            note(f"Questions of {split} that stand in a split before it: {shared:,}.")
+            note(f"Questions of {split} that are also in an earlier split: {shared:,}.")
         made += [(split, replace(each, question=f"{split}-{each.question}")) for each in taken]
     return made
 

@@ -74,8 +74,8 @@ def _item(number: str, place: str, record: Given, settings: Given) -> Item:
     choices = _choices(record, place, settings)
     if len(choices) < 2:
         raise StudyError(
-            f"{place} has {len(choices)} choice{'s' * (len(choices) != 1)}, of which none can be "
-            "held against another; give it two or more, or remove it."
+            f"{place} has {len(choices)} choice{'s' * (len(choices) != 1)}, but at least two are "
+            "needed; add choices, or remove it."
         )
     right = _right(record, place, settings, choices)
     others = [text for at, text in enumerate(choices) if at != right]
@@ -93,8 +93,9 @@ def _choices(record: Given, place: str, settings: Given) -> list[str]:
         found = value_of(record, named, place, "choices")
         if not isinstance(found, list):
             raise StudyError(
-                f"the field {named} of {place} is {kind_of(found)}, not a list of choices; name in "
-                "`choices` the field that holds them, or a list of fields with one each."
+                f"the field {named} of {place} is {kind_of(found)}, not a list of choices; set "
+                "`choices` to the field that holds them, or to a list of fields with one choice "
+                "each."
             )
         given = [(text, f"choice {at} of {place}") for at, text in enumerate(found, 1)]
     else:
@@ -111,7 +112,7 @@ def _whole(text: Any, name: str) -> str:
     if not text:
         raise StudyError(f"{name} is empty; fill it, or remove the item.")
     if half := half_a_character(text):
-        raise StudyError(f"{name} is no Unicode text ({half} is half of a character); correct it.")
+        raise StudyError(f"{name} is not Unicode text ({half} is half of a character); correct it.")
     return text
 
 
@@ -130,7 +131,7 @@ def _right(record: Given, place: str, settings: Given, choices: list[str]) -> in
         if not isinstance(labels, list) or len(labels) != len(choices):
             raise StudyError(
                 f"the field {settings['labels']} of {place} does not hold {len(choices)} labels, "
-                "one for each choice; name in `labels` the field that does."
+                "one for each choice; set `labels` to the field that does."
             )
     if told in labels and not isinstance(told, bool):
         return labels.index(told)
@@ -141,8 +142,8 @@ def _right(record: Given, place: str, settings: Given, choices: list[str]) -> in
         shown = repr(told) if isinstance(told, str) else kind_of(told)
         what = "labels" if settings["labels"] else "choices"
         raise StudyError(
-            f"the field {field} of {place} is {shown}, neither one of its {what} nor the number of "
-            "one; name in `matching` the field that says which is right."
+            f"the field {field} of {place} is {shown}, which is neither one of its {what} nor "
+            "the number of one; set `matching` to the field that gives the right choice."
         )
     if not first <= told < first + len(choices):
         raise StudyError(
@@ -156,8 +157,8 @@ def _marked(told: list[Any], field: str, place: str, choices: list[str]) -> int:
     """The place of the one 1 in a list of 0 and 1, by choice."""
     if len(told) != len(choices) or sorted(map(str, told)) != ["0"] * (len(told) - 1) + ["1"]:
         raise StudyError(
-            f"the field {field} of {place} is a list, but not of {len(choices)} numbers, a 1 for "
-            "the right choice and 0 for the others; name in `matching` the field that says which "
-            "is right."
+            f"the field {field} of {place} is a list, but not of {len(choices)} numbers (1 for "
+            "the right choice, 0 for the others); set `matching` to the field that gives the "
+            "right choice."
         )
     return told.index(1)

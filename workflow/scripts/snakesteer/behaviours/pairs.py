@@ -72,7 +72,7 @@ def _pair(number: str, place: str, record: Mapping[str, Any], settings: Mapping[
             raise StudyError(f"the field {field} of {place} is empty; fill it, or remove the pair.")
         if half := half_a_character(text):
             raise StudyError(
-                f"the field {field} of {place} is no Unicode text ({half} is half of a "
+                f"the field {field} of {place} is not Unicode text ({half} is half of a "
                 "character); correct it."
             )
         texts[key] = text

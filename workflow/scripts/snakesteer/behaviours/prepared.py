@@ -23,8 +23,8 @@ def questions(settings: Mapping[str, Any], repository: str | Path) -> list[Quest
         prompt = record["question"]
         if not prompt.endswith("("):
             raise StudyError(
-                f"the question of {place} does not end with an opened bracket; if it "
-                "is not prepared, use `source: model-written-evals`."
+                f"the question of {place} does not end with an opening bracket; if it is not "
+                "prepared, use `source: model-written-evals`."
             )
         asked.append((place, question_of(number, prompt, record, settings, place)))
     return kept(asked, settings)

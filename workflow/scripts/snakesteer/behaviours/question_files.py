@@ -37,13 +37,13 @@ def question_of(
     if sorted(answers) != sorted(choices):
         raise StudyError(
             f"the answers of {place} are {answers[0]!r} and {answers[1]!r}, but choices names "
-            f"{choices[0]!r} and {choices[1]!r}; set choices to the two answers of the file, or "
+            f"{choices[0]!r} and {choices[1]!r}; set choices to the file's two answers, or "
             "remove the question."
         )
     if half := half_a_character(prompt):
         raise StudyError(
-            f"the question of {place} is no Unicode text ({half} is half of a character); correct "
-            "it."
+            f"the question of {place} is not Unicode text ({half} is half of a character); "
+            "correct it."
         )
     category = category_of(record, settings, place)
     return Question(f"{number:05d}", prompt, *answers, category=category)
@@ -56,7 +56,7 @@ def category_of(record: Mapping[str, Any], settings: Mapping[str, Any], place: s
         return None
     found = text_of(record, field, place, "category", "a question's category")
     if not found:
-        raise StudyError(f"the field {field} of {place} is empty; fill it, or leave category out.")
+        raise StudyError(f"the field {field} of {place} is empty; fill it, or remove `category`.")
     return found
 
 
@@ -118,7 +118,8 @@ def _record(content: Any, place: str) -> dict[str, str]:
         isinstance(content.get(field), str) for field in FIELDS
     ):
         raise StudyError(
-            f"{place} is no question: it needs the texts {', '.join(FIELDS)}; correct it."
+            f"{place} is not a question, as it lacks one of the texts {', '.join(FIELDS)}; "
+            "correct it."
         )
     return content
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from types import TracebackType
 
-INTERRUPTED = "Interrupted: what is finished is kept, and the same command goes on from there."
+INTERRUPTED = "Interrupted: finished work is kept, and the same command continues from there."
 
 
 def tell_interruptions() -> None:

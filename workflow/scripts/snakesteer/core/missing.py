@@ -86,6 +86,6 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def _needed(names: Sequence[str]) -> StudyError:
     return StudyError(
-        f"{', '.join(names)} must be installed beside Snakemake to run a study; "
-        f"`pip install {' '.join(names)}` does so."
+        f"{', '.join(names)} must be installed next to Snakemake to run a study; run `pip "
+        f"install {' '.join(names)}`."
     )

@@ -83,7 +83,7 @@ def load(path: Path, function: str) -> ModuleType:
         file = getattr(loaded, "__file__", None)
         if loaded and each != path and (file is None or Path(file).resolve() != each.resolve()):
             raise StudyError(
-                f"{path} imports {each.name}, whose name is that of another module; rename it."
+                f"{path} imports {each.name}, which has the name of another module; rename it."
             )
     if str(path.parent.resolve()) not in sys.path:
         sys.path.insert(0, str(path.parent.resolve()))

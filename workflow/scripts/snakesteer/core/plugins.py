@@ -56,7 +56,7 @@ def load(kind: str, name: str) -> ModuleType:
     for required in KINDS[kind]:
         if not hasattr(module, required):
             raise StudyError(
-                f"{path} has no `{required}`, which every plugin beside it must have; add it."
+                f"{path} has no `{required}`, which every plugin of its kind must have; add it."
             )
     return module
 
@@ -96,7 +96,7 @@ def constant(path: Path, name: str, otherwise: Any = None) -> Any:
                 return ast.literal_eval(node.value)
             except ValueError:
                 raise StudyError(
-                    f"{path} line {node.lineno} gives {name} no plain value; write it out."
+                    f"{path} line {node.lineno} must give {name} a plain value; write it out."
                 ) from None
     if otherwise is None:
         raise StudyError(f"{path} has no {name}; add it.")
@@ -112,7 +112,7 @@ def parsed(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
-        reason = f"line {error.lineno} is no Python ({error.msg})"
+        reason = f"line {error.lineno} is not Python ({error.msg})"
         raise StudyError(f"{path} {reason}; correct it.") from None
 
 

@@ -103,8 +103,8 @@ def _why(pattern: str, repository: str | Path) -> str:
         return "but there is no such file; check the path"
     endings = ", ".join(sorted(reading.readers()))
     return (
-        f"a folder in which no file ends in {endings}; name files of other endings by a pattern, "
-        f"as {pattern}/**/*.py"
+        f"a folder in which no file ends in {endings}; match files with other endings by a "
+        f"pattern, as {pattern}/**/*.py"
     )
 
 

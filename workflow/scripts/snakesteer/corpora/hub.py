@@ -30,9 +30,9 @@ class PassedOver:
         self.count += 1
         if self.count > SPOILT:
             raise StudyError(
-                f"{reason}, and so it is with {SPOILT} records before it; name other files."
+                f"{reason}, and {SPOILT} records before it are invalid too; name other files."
             )
-        print(f"Passed over ({self.count}): {reason}.", file=sys.stderr, flush=True)
+        print(f"Skipped ({self.count}): {reason}.", file=sys.stderr, flush=True)
 
 
 def identity(settings: Mapping[str, Any], repository: str | Path) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def read(
     except UnicodeDecodeError as error:
         raise StudyError(
             f"{name} is not UTF-8 text ({error.reason} at byte {error.start}); convert it, or "
-            "unpack it if it is compressed."
+            "decompress it if it is compressed."
         ) from None
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and (type(error) is not OSError or error.errno):
@@ -81,7 +81,7 @@ def read(
         reason = str(error).splitlines()[0]
         if "requires too much memory" in reason:
             raise StudyError(
-                f"{name} was compressed with too long a window to be read (`zstd --long`); "
+                f"{name} was compressed with a window that is too long to read (`zstd --long`); "
                 "compress it again without that option."
             ) from None
-        raise StudyError(f"{name} is damaged or cut short ({reason}); get it again.") from None
+        raise StudyError(f"{name} is damaged or truncated ({reason}); get it again.") from None

@@ -69,7 +69,7 @@ def draw(
         if len(texts[0]) < settings["min_characters"] or "" in texts:
             continue
         if half := next(filter(None, map(half_a_character, texts)), None):
-            spoilt(f"{place} is no Unicode text ({half} is half of a character)")
+            spoilt(f"{place} is not Unicode text ({half} is half of a character)")
             continue
         passed += 1
         if passed <= skip:
@@ -83,17 +83,19 @@ def draw(
     if empty:
         note(f"Records skipped because their text is null: {empty:,}.")
     if again:
-        note(f"Duplicates skipped, as their text is in the training split: {again:,} documents.")
+        note(
+            f"Duplicates skipped because their text is in the training split: {again:,} documents."
+        )
     if empty and not passed:
         raise StudyError(
-            f"the field {settings['field']} of {empty:,} records is null, and none has a text; "
-            "name in `field` the field that holds the documents' text."
+            f"the field {settings['field']} is null in all {empty:,} records; set `field` to the "
+            "field that holds the documents' text."
         )
     if refused and refused == seen:
         common = ", ".join(value for value, _ in values.most_common(8))
         raise StudyError(
-            f"the filter on {condition['field']} lets none of {refused:,} records through; they "
-            f"have {common}: filter for one of those."
+            f"the filter on {condition['field']} matches none of {refused:,} records; they have "
+            f"{common}; filter for one of these."
         )
     return found
 
@@ -118,7 +120,7 @@ def text_of(record: Mapping[str, Any], field: str, place: str, key: str, holds: 
     if text is None or isinstance(text, str):
         return text
     raise StudyError(
-        f"the field {field} of {place} is {kind_of(text)}, not text; name in `{key}` the field "
+        f"the field {field} of {place} is {kind_of(text)}, not text; set `{key}` to the field "
         f"that holds {holds}."
     )
 
@@ -144,9 +146,9 @@ def refuse_shared(
         return
     if set(train) != set(validation):
         raise StudyError(
-            f"splits.train and splits.validation both read {shared[0]}, but not the same files "
-            "altogether, so that documents can be in both; let them read the same files or "
-            "different ones."
+            f"splits.train and splits.validation both read {shared[0]}, but their other files "
+            "differ, so documents could be in both; let them read exactly the same files, or "
+            "entirely different ones."
         )
     first, second = "train", "validation"
     skipped = {split: settings["splits"][split]["skip"] for split in (first, second)}
@@ -156,7 +158,7 @@ def refuse_shared(
     if skipped[second] < taken:
         raise StudyError(
             f"splits.{second} reads what splits.{first} reads; set splits.{second}.skip to "
-            f"{taken}, or ask for fewer in {first}, so that no document is in both."
+            f"{taken}, or ask for fewer in {first}, so that no document is in both splits."
         )
 
 

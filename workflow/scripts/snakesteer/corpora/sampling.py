@@ -37,8 +37,8 @@ def sampled(
     found = _sample(generator, shards, settings, named, settings[split], split)
     if again := [number for number, text, *_ in found if text in apart]:
         raise StudyError(
-            f"{len(again)} of the documents that sample draws for {split} have texts of the "
-            "training split; set duplicates to keep, or give sample another seed."
+            f"{len(again)} of the documents that sample draws for {split} have texts that are in "
+            "the training split; set duplicates to keep, or give sample another seed."
         )
     return found
 
@@ -67,7 +67,7 @@ def refuse_one_source(
     shared = sorted(set(train) & set(validation))
     if shared and settings.get("sample"):
         raise StudyError(
-            f"splits.train and splits.validation both read {shared[0]}, of which sample could draw "
-            "a document for both; let them read different files."
+            f"splits.train and splits.validation both read {shared[0]}, from which sample could "
+            "draw the same document for both; let them read different files."
         )
     refuse_shared(train, validation, settings)

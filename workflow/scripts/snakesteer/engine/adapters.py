@@ -18,15 +18,15 @@ NAME = "merged"
 def merged(network: Any, folder: str | Path) -> Any:
     """The network with the adapter in `folder` merged into its weights, which are changed.
 
-    Raises StudyError if `peft` is not installed, for an adapter that cannot be merged (a prompt),
-    and if a tensor of the adapter has no place in the network or one of its own is missing.
+    Raises StudyError if `peft` is not installed, or the adapter cannot be merged (a prompt, for
+    example). Also raises it if a tensor of the adapter does not fit the network, or is missing.
     """
     try:
         from peft import PeftConfig, PeftModel, set_peft_model_state_dict
     except ImportError:
         raise StudyError(
-            f"merging the adapter in {folder} needs peft, which is not installed; run `pip install "
-            "peft` in this workflow's environment."
+            f"merging the adapter in {folder} needs peft, which is not installed; run `pip "
+            "install peft` in this workflow's environment."
         ) from None
     kind = type(network).__name__
     try:
@@ -40,9 +40,9 @@ def merged(network: Any, folder: str | Path) -> Any:
         missing = [name for name in told.missing_keys if f".{NAME}" in name]
         if faults := [*told.unexpected_keys, *missing]:
             raise StudyError(
-                f"the adapter in {folder} is not one of {kind}, which does not take {faults[0]}"
-                f"{f' and {len(faults) - 1} more' if len(faults) > 1 else ''}; name the base model "
-                "that it was trained on as source."
+                f"the adapter in {folder} does not fit {kind}, which has no "
+                f"{faults[0]}{f' and {len(faults) - 1} more' if len(faults) > 1 else ''}; set "
+                "source to the base model that it was trained on."
                 if told.unexpected_keys
                 else f"the adapter in {folder} is incomplete: {faults[0]} is missing; get its "
                 "files again."
@@ -52,9 +52,9 @@ def merged(network: Any, folder: str | Path) -> Any:
         raise
     except Exception as error:
         raise StudyError(
-            f"the adapter in {folder} cannot be merged into {kind} ({reason_of(error)}); "
-            "name an adapter of weights (as LoRA), and the base model that it was trained on as "
-            "source."
+            f"the adapter in {folder} cannot be merged into {kind} ({reason_of(error)}); name an "
+            "adapter of weights (such as LoRA), and set source to the base model that it was "
+            "trained on."
         ) from error
     print(f"{len(weights):,} tensors of the adapter are merged.", file=sys.stderr, flush=True)
     return network

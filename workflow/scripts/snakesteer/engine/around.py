@@ -2,8 +2,8 @@
 
 Which tokens are steered is counted in each text, padding left out. What `generate` is given is the
 prompt of a text, also where that is read anew for every token, and what is written the completion.
-Where `forward` is called by itself, a call begins its texts, and what it reads is their prompt,
-unless it goes on with the cache of the call before it: then it reads their completion.
+A call of `forward` alone starts new texts and reads their prompt. A call that passes on the
+previous call's cache reads their completion.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def check_positions(positions: Any) -> None:
         return
     if positions == AFTER or isinstance(positions, Mapping):
         raise StudyError(
-            f"positions is {positions}, which needs the marks of a format; count from the end, as "
-            "-5, or run a study, whose formats set them."
+            f"positions is {positions}, which needs the marks of a format; count from the end, "
+            "as -5, or run a study, whose formats set these marks."
         )
     raise StudyError(
         f"positions is {positions!r}; name all, last, prompt, completion, or a token from the end "
@@ -53,8 +53,8 @@ def around(
 
     It may be used in another one, which acts before it at the same place. Compiled code does not
     see hooks, so nothing is run compiled meanwhile. Raises StudyError where positions cannot be
-    counted, and for states that are not one of the model's width for each token; and on leaving, if
-    the completion was to be steered and none was read.
+    counted, and where there is not one state of the model's width per token. Raises it on leaving
+    if the completion was to be steered, but none was read.
     """
     if not injection.steers(coefficient):
         yield
@@ -81,8 +81,9 @@ def _checked(
         def act(states: torch.Tensor) -> torch.Tensor:
             if states.dim() != 3 or states.shape[-1] != model.hidden:
                 raise StudyError(
-                    f"site is {place[1]}, but in {type(model.network).__name__} that is not one "
-                    f"state of {model.hidden} values for each token; use the site output or input."
+                    f"site is {place[1]}, but in {type(model.network).__name__} that site does "
+                    f"not have one state of {model.hidden} values per token; use the site output "
+                    "or input."
                 )
             return change(place)(states)
 
@@ -138,8 +139,8 @@ class _Texts:
         *around, decoder = _around_blocks(self.model)
         if CACHE not in inspect.signature(type(decoder).forward).parameters:
             raise StudyError(
-                f"positions is {self.positions}, but {type(self.model.network).__name__} keeps no "
-                "keys and values by which the tokens of a text are counted; use positions all."
+                f"positions is {self.positions}, but {type(self.model.network).__name__} has no "
+                "cache of keys and values, from which positions are counted; use positions all."
             )
         with contextlib.ExitStack() as stack:
             for module in around:
@@ -203,8 +204,8 @@ class _Texts:
         self.read = (rows, past + new)
         if self.prompt > past + new:
             raise StudyError(
-                f"positions is {self.positions}, but `generate` reads the prompt in parts; leave "
-                "prefill_chunk_size and guidance_scale out."
+                f"positions is {self.positions}, but `generate` reads the prompt in parts; "
+                "remove prefill_chunk_size and guidance_scale."
             )
         columns = slice(past, past + new)
         if mask is None:
@@ -228,8 +229,8 @@ class _Texts:
         if not _says_padding(mask) or mask.shape[1] < new:
             shape = list(mask.shape) if isinstance(mask, torch.Tensor) else type(mask).__name__
             raise StudyError(
-                f"positions is {self.positions}, but the attention mask is {shape}, which does not "
-                "say which tokens are padding; give one of [batch, tokens], and no static cache."
+                f"positions is {self.positions}, but the attention mask is {shape}, which does "
+                "not show the padding; give a mask [batch, tokens], and no static cache."
             )
         return int(mask.shape[1]) - new
 
@@ -244,8 +245,8 @@ class _Texts:
         """Refuse (StudyError) calls of which none has read what was to be steered."""
         if self.steered is False:
             raise StudyError(
-                "positions is completion, but no completion was read: what `forward` reads without "
-                "the cache of the call before is a prompt; use `generate`, or pass on the cache."
+                "positions is completion, but `forward` without the previous call's cache reads "
+                "a prompt; use `generate`, or pass the cache on."
             )
 
 

@@ -162,11 +162,11 @@ def batch_plan(
 ) -> list[tuple[int, ...]]:
     """Places of the sequences in each batch, by ascending length.
 
-    A batch holds at most `batch_tokens` tokens, padding included (a longer sequence is a batch of
-    its own), and of padding at most the share `MOST_PADDING` of its real tokens or `pass_tokens`
-    tokens, whichever is more. Sequences of up to `apart` tokens share no batch with longer ones. Of
-    all such plans it is the cheapest one, where a pass costs its tokens, padding included, and
-    `pass_tokens` more.
+    A batch holds at most `batch_tokens` tokens, padding included; a longer sequence is its own
+    batch. Its padding is at most the larger of `MOST_PADDING` times its real tokens and
+    `pass_tokens`. Sequences of up to `apart` tokens share no batch with longer ones. Of all such
+    plans it is the cheapest one, where a pass costs its tokens, padding included, and `pass_tokens`
+    more.
     """
     order = np.argsort(lengths, kind="stable")
     ordered = np.asarray(lengths, dtype=np.int64)[order]
@@ -241,9 +241,10 @@ def tokens_per_batch(
 ) -> int:
     """Tokens in a batch: as given, or for "auto" what this device is fastest with.
 
-    Tried on some of the sequences: one at a time, then budgets that grow fourfold as long as they
-    bring speed and fit into memory; one at a time where not even those do. The outcome depends on
-    the clock, and with it, by rounding, the results: they are not the same to the byte every time.
+    Tried on some of the sequences: first one at a time, then with budgets that grow fourfold while
+    they run faster and fit into memory. Where no budget helps, sequences run one at a time. The
+    outcome depends on the clock, and with it, by rounding, the results: they are not the same to
+    the byte every time.
     """
     if isinstance(given, int):
         return given
@@ -257,7 +258,11 @@ def tokens_per_batch(
             break
         best, speed, budget = budget, tried, 4 * budget
     batches = f"Batches of at most {best:,} tokens" if best > 1 else "One sequence at a time"
-    pace = f"{speed:,.0f} tokens a second through all layers" if speed else "did not fit when tried"
+    pace = (
+        f"{speed:,.0f} tokens a second through all layers"
+        if speed
+        else "larger batches did not fit"
+    )
     print(f"{batches} ({pace}).", file=sys.stderr, flush=True)
     return best
 
@@ -289,9 +294,9 @@ def refuse_unknown(model: LanguageModel, token: int) -> None:
     """Refuse (StudyError) the id of a token beyond the model's vocabulary."""
     if token >= model.vocabulary:
         raise StudyError(
-            f"the tokenizer gives {model.tokenizer.convert_ids_to_tokens(token)!r} the id {token}, "
-            f"but the model has embeddings for ids up to {model.vocabulary - 1} only; take the "
-            "tokenizer that belongs to the model, or resize its embeddings."
+            f"the tokenizer gives {model.tokenizer.convert_ids_to_tokens(token)!r} the id "
+            f"{token}, but the model has embeddings only for ids up to {model.vocabulary - 1}; "
+            "use the model's own tokenizer, or resize its embeddings."
         )
 
 

@@ -25,10 +25,10 @@ def shares_prompts(
 ) -> bool:
     """Whether `capture_answers` may compute these prompts `once`; the log says if it may not.
 
-    Tried on the shortest and the longest prompt in one batch: a model that sees only so many tokens
-    back keeps no more than those in its cache, and where a short prompt is padded by more than
-    that, nothing of it is left. `answers` [n_prompts, 2] are token ids. Raises StudyError for a
-    prompt beyond the model's context, and when one alone does not fit into the device's memory.
+    Tried on the shortest and the longest prompt in one batch. A model with a limited window keeps
+    only that many tokens in its cache. So nothing is left of a short prompt that is padded by more
+    than the window. `answers` [n_prompts, 2] are token ids. Raises StudyError for a prompt beyond
+    the model's context, and when one alone does not fit into the device's memory.
     """
     refuse_unknown(model, int(answers.max()))
     by_length = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
@@ -49,8 +49,8 @@ def shares_prompts(
     reason = why_not(lambda: all(agree for _, agree in on_each(trial, same)))
     if reason:
         print(
-            f"The cache of {type(model.network).__name__} does not serve two answers ({reason}): "
-            "every prompt runs twice.",
+            f"The cache of {type(model.network).__name__} cannot be shared by two answers "
+            f"({reason}), so every prompt runs twice.",
             file=sys.stderr,
             flush=True,
         )
@@ -70,10 +70,10 @@ def capture_answers(
 ) -> torch.Tensor:
     """Activations of all layers at the last token of prompt + answer, for two answers a prompt.
 
-    `answers` [n_prompts, 2] are token ids. With `once` the first answer runs behind the prompt and
-    the second alone, on the keys and values that the model's cache has of the prompt; without it
-    every prompt runs twice. `shares_prompts` says whether both give the same, but for rounding.
-    Returns [n_prompts, 2, n_layers, hidden] as `capture` does, and raises the same.
+    `answers` [n_prompts, 2] are token ids. With `once`, the first answer runs after the prompt. The
+    second runs alone, on the cached keys and values of the prompt. Without it, every prompt runs
+    twice. `shares_prompts` says whether both give the same, but for rounding. Returns [n_prompts,
+    2, n_layers, hidden] as `capture` does, and raises the same.
     """
     first = _answered(prompts, answers[:, 0])
     if not once:

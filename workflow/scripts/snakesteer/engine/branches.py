@@ -1,8 +1,8 @@
 """Texts that begin alike in one sequence: their common beginning once, then the rest of each.
 
-Such a sequence has `forks`, the columns (0-based) where its branches begin. The stem is what comes
-before the first of them; each text is the stem and one branch, and its tokens have the places that
-they have in the text by itself. A token attends to the stem and to its own branch, as in the tree
+Such a sequence has `forks`, the columns (0-based) where its branches begin. The stem is what
+precedes the first branch. Each text is the stem and one branch, and its tokens keep the positions
+that they have in the text alone. A token attends to the stem and to its own branch, as in the tree
 attention of SpecInfer (Miao et al., 2024). A sequence without forks is one text.
 """
 
@@ -56,8 +56,8 @@ def texts(ids: Sequence[int], forks: Forks) -> list[list[int]]:
 def longest(model: LanguageModel) -> int | None:
     """The most columns of a sequence with forks, None if there is no limit.
 
-    With more of them an architecture that counts columns would leave its context or, in some
-    layer, its window, which the mask of a sequence with forks does not have.
+    With more tokens, an architecture that counts columns would exceed its context or, in some
+    layer, its window. The mask of a sequence with forks does not have that window.
     """
     config = model.network.config.get_text_config()
     limits = [model.context, *(getattr(config, name, None) for name in WINDOWS)]
@@ -72,11 +72,11 @@ def why_apart(model: LanguageModel, trees: Sequence[Tree]) -> str | None:
     fit into the device's memory.
     """
     if model.short_context is not None:
-        return f"its position embedding changes behind {model.short_context} tokens"
+        return f"its position embedding changes after {model.short_context} tokens"
     if model.compiled:
         return "its blocks are compiled for texts without a mask"
     if "position_ids" not in inspect.signature(model.network.base_model.forward).parameters:
-        return "it is not told the places of tokens"
+        return "it does not accept the positions of tokens"
     ordered = sorted(trees, key=lambda tree: len(tree.ids))
     tried = [ordered[0], ordered[-1]]
     most = 1e-3 if model.dtype == torch.float32 else 0.05

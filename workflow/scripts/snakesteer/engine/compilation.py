@@ -67,7 +67,7 @@ def when_called(act: Callable[..., Any]) -> Callable[..., Any]:
             if isinstance(error, (RecompileError, FailOnRecompileLimitHit)):
                 reason = "it would be compiled again for every length or layer"
             else:
-                reason = f"{str(error).strip().splitlines()[0]}; that takes a C++ compiler"
+                reason = f"{str(error).strip().splitlines()[0]}; a C++ compiler is needed"
             raise StudyError(
                 f"{act.__qualname__} cannot be compiled ({reason}); set `compile: false` for the "
                 "model."

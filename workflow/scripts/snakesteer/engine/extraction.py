@@ -95,9 +95,9 @@ def extract(
 ) -> None:
     """Capture the samples shard by shard, and write them to `path` as one safetensors file.
 
-    Shards that are there are used, and removed once they are joined. Another job may be doing the
-    same, or share some of the shards, and remove them first: what it wrote to `path` is what is
-    wanted, and anything else is captured again.
+    Shards that are there are used, and removed once they are joined. Another job might do the same,
+    or share some shards and remove them first. Then its result at `path` is used, and anything else
+    is captured again.
     """
     parts = shards(model, samples, batch_tokens=batch_tokens)
     progress = progress or Progress()

@@ -4,9 +4,9 @@ Each row of a batch has an injection and a coefficient of its own, so that all c
 sweep are written together. What is written is the completion of its prompt, and a token is steered
 when it is read (`engine.positions`).
 
-Rows are padded on the left, with a mask, where that gives the model's own outputs; else prompts of
-one length share a batch; else the whole text is read anew for every token. A trial on random tokens
-decides, once for each model (`way_of`).
+Rows are padded on the left, with a mask, if that gives the model's own outputs. Otherwise prompts
+of equal length share a batch. If that fails as well, the entire text is read again for every token.
+A trial on random tokens decides, once for each model (`way_of`).
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Rules:
     """How texts are written: at most so many `tokens`, up to an end token or one of the texts in
     `stop`.
 
-    With `temperature` 0 the most likely token is taken, else one is drawn from the probabilities at
-    that temperature: from the fewest, most likely first, that make up `top_p` (nucleus sampling,
-    Holtzman et al. 2020).
+    With `temperature` 0 the most likely token is taken. Otherwise a token is drawn from the
+    probabilities at that temperature, among the fewest most likely ones that add up to `top_p`
+    (nucleus sampling, Holtzman et al. 2020).
     """
 
     tokens: int
@@ -396,17 +396,20 @@ def way_of(model: LanguageModel) -> Way:
 def _tried(model: LanguageModel) -> Way:
     architecture = type(model.network).__name__
     if model.short_context is not None:
-        reason = f"its position embedding changes behind {model.short_context} tokens"
-        _note(f"{architecture} writes without a cache: {reason}, so it is slower.")
+        reason = f"its position embedding changes after {model.short_context} tokens"
+        _note(f"{architecture} generates without a cache, which is slower: {reason}.")
         return "plain"
     padded = why_not(lambda: _same(model, TRIAL_LENGTHS, masked=True))
     if padded is None:
         return "padded"
     even = why_not(lambda: _same(model, TRIAL_LENGTHS[:1] * 2, masked=False))
     if even is None:
-        _note(f"{architecture} writes prompts of one length together ({padded} where padded).")
+        _note(
+            f"{architecture} generates for prompts of equal length together ({padded} with "
+            "padding)."
+        )
         return "even"
-    _note(f"{architecture} writes without a cache, so it is slower ({even} with one).")
+    _note(f"{architecture} generates without a cache, which is slower ({even} with one).")
     return "plain"
 
 

@@ -58,8 +58,8 @@ def to_read(network: Any, tokenizer: Any) -> Iterator[LanguageModel]:
         )
     if network in FOLLOWED:
         raise StudyError(
-            "Activations are read in batches without a mask, in which positions cannot be counted; "
-            "read them outside of `steer`, or steer with positions all."
+            "Activations are read in batches without a mask, so positions cannot be counted; "
+            "read them outside `steer`, or steer with positions all."
         )
     training = {module: module.training for module in network.modules()}
     try:
@@ -85,8 +85,8 @@ def _configuration(network: Any) -> Any:
     config: Any = getattr(network, "config", None)
     if not isinstance(network, torch.nn.Module) or not hasattr(config, "get_text_config"):
         raise StudyError(
-            f"{type(network).__name__} is no causal language model of transformers; give one, as "
-            "AutoModelForCausalLM.from_pretrained loads it."
+            f"{type(network).__name__} is not a causal language model of transformers; give one, "
+            "as AutoModelForCausalLM.from_pretrained loads it."
         )
     text = config.get_text_config()
     for name in ("num_hidden_layers", "hidden_size", "vocab_size"):

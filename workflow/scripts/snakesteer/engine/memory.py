@@ -20,10 +20,9 @@ def on_each(
 ) -> Iterator[tuple[Batch, Outcome]]:
     """Each batch and what `act` makes of it.
 
-    A batch for which the device's memory does not suffice is halved in the list itself and tried
-    again, so whoever goes over the list later begins with the halves: those results, too, differ
-    by rounding from what the plan as it was would have given. Raises StudyError when a single
-    sequence does not fit.
+    A batch that does not fit into the device's memory is halved in the list itself and tried again.
+    Later passes over the list start with the halves. Their results, too, differ by rounding from
+    those of the original plan. Raises StudyError when a single sequence does not fit.
     """
     place = 0
     while place < len(batches):
@@ -56,8 +55,8 @@ def _halves(batch: Batch) -> list[Batch]:
             "or max_tokens, use a smaller dtype, or spread the model with device_map."
         )
     print(
-        f"Out of memory at {rows} × {tokens} tokens: going on with half of them at a time. "
-        "Lower batch_tokens to keep results the same to the byte.",
+        f"Out of memory at {rows} × {tokens} tokens: continuing with half the batch. Lower "
+        "batch_tokens to keep results identical to the byte.",
         file=sys.stderr,
         flush=True,
     )

@@ -93,10 +93,10 @@ def load(
     layers over all GPUs instead. `attention` is transformers' attention implementation, "auto" the
     one that it takes for this architecture. `adapter` is the folder of the adapter to merge, whose
     files are in the manifest, too. Only the manifest's files are read, and no code found there is
-    run. Raises StudyError for other files than the manifest's, an unknown dtype, a model that
-    cannot be loaded so (an attention that the architecture does not have, say) or does not fit into
-    the devices' memory, weights that are not exactly those of the files (see `weights`) or an
-    unknown quantisation, NaN or infinity in them, and decoder blocks that cannot be found.
+    run. Raises StudyError for files that differ from the manifest, for an unknown dtype, and for a
+    model that cannot be loaded with these settings or does not fit into memory. It does so as well
+    for weights that differ from the files (see `weights`), hold NaN or infinity, or have an unknown
+    quantisation, and if the decoder blocks cannot be found.
     """
     if dtype not in DTYPES:
         raise StudyError(f"dtype {dtype!r} is unknown; name one of {', '.join(DTYPES)}.")
@@ -118,7 +118,7 @@ def load(
         if weights.is_meta:
             raise StudyError(
                 f"The model in {folder} does not fit into the devices' memory: device_map "
-                f"{device_map!r} would leave {name} outside; use more GPUs or a smaller dtype."
+                f"{device_map!r} leaves no room for {name}; use more GPUs or a smaller dtype."
             )
     files = [path for name, path in paths.items() if is_weights(name)]
     check_weights(network, files, told, folder=folder, quantised=quantised)
@@ -134,7 +134,7 @@ def load(
     for name, weights in network.named_parameters():
         if weights.itemsize > 1 and not torch.isfinite(weights).all():
             raise StudyError(
-                f"The weights {name} of {folder} hold NaN or infinity: fetch it again."
+                f"The weights {name} of {folder} hold NaN or infinity; get the model's files again."
             )
     return wrap(network, load_tokenizer(folder), identity(manifest["files"]))
 
@@ -172,7 +172,7 @@ def _network(folder: Path, model: str, **settings: Any) -> tuple[Any, dict[str, 
         if isinstance(error, ImportError):
             remedy = "install it, or name another model"
         elif asked:
-            remedy = "set these otherwise, or correct config.json"
+            remedy = "change these settings, or correct config.json"
         raise StudyError(
             f"{model} cannot be loaded{f' with {asked}' if asked else ''} ({reason}); {remedy}."
         ) from error
@@ -190,9 +190,9 @@ def _quantised(folder: str | Path) -> bool:
     if not known:
         method = given.get("quant_method", "no named method")
         raise StudyError(
-            f"The model in {folder} is quantised by {method}, which "
-            f"transformers {version('transformers')} does not know and would not apply; name a "
-            "model whose weights have 16 or 32 bits."
+            f"The model in {folder} is quantised by {method}, which transformers "
+            f"{version('transformers')} does not support; name a model whose weights have 16 or "
+            "32 bits."
         )
     return True
 
@@ -244,7 +244,7 @@ def find_blocks(network: PreTrainedModel) -> Sequence[torch.nn.Module]:
         candidates = ", ".join(f"{path} ({len(module)})" for path, module in lists.items())
         raise StudyError(
             f"The {depth} decoder blocks of {type(network).__name__} could not be found; add the "
-            f"right one of its module lists to BLOCK_PATHS: {candidates or 'there are none'}."
+            f"right module list to BLOCK_PATHS: {candidates or 'there are none'}."
         )
     return attrgetter(chosen[0])(network)
 
@@ -268,8 +268,8 @@ def _block_output(network: PreTrainedModel, blocks: Sequence[torch.nn.Module], h
         handle.remove()
     if len(outputs) != 1 or states_of(outputs[0]).shape != (1, 2, hidden):
         raise StudyError(
-            f"The blocks of {type(network).__name__} do not return states of shape "
-            f"[batch, tokens, {hidden}]; choose a model of plain decoder blocks."
+            f"The blocks of {type(network).__name__} do not return states of shape [batch, "
+            f"tokens, {hidden}]; use a model of plain decoder blocks."
         )
     return outputs[0]
 

@@ -1,8 +1,8 @@
 """Which tokens of a batch are steered: `prompts.which_tokens` says what positions there are.
 
-Where a text is being written, `last` and the k-th from the end are counted from the end of its
-prompt, which is marked, and what is written is the completion. So a token that is steered once is
-steered whenever the text is read.
+While a text is generated, `last` and the k-th from the end are counted from the end of its prompt,
+which is marked. The generated text is the completion. So a token that is steered once is steered
+whenever the text is read.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def refuse_outside(
         for name, sequence in zip(names, sequences, strict=True):
             if not 1 <= -positions <= len(sequence):
                 raise StudyError(
-                    f"positions names {positions}, but {name} has {len(sequence)} tokens only; "
-                    "name nearer ones, or leave such texts out."
+                    f"positions names {positions}, but {name} has only {len(sequence)} tokens; "
+                    "name positions nearer the end, or remove such texts."
                 )
     elif positions not in (ALL, LAST) and _mark(positions)[0] not in marked:
         raise StudyError(

@@ -67,17 +67,17 @@ def checked_path(model: LanguageModel, injection: Injection, path: str) -> str:
     else:
         operators = {called(part.operator) for part in injection.parts}
         raise StudyError(
-            f"An injection at layer {injection.layers[0]} of {type(model.network).__name__} "
-            f"changes nothing by {' and '.join(sorted(operators))}; this architecture cannot be "
-            "steered, or the operator does nothing."
+            f"An injection at layer {injection.layers[0]} of {type(model.network).__name__} has "
+            f"no effect with {' and '.join(sorted(operators))}; use another model, or an "
+            "operator that changes states."
         )
     if path == "plain":
         return path
     kept = injection.untouched
     if kept < 0:
         print(
-            "An injection inside the first block, or before it, leaves no layers to share: every "
-            "coefficient runs the whole model.",
+            "An injection in or before the first block leaves no layers to share, so every "
+            "coefficient runs the entire model.",
             file=sys.stderr,
             flush=True,
         )
@@ -93,7 +93,7 @@ def checked_path(model: LanguageModel, injection: Injection, path: str) -> str:
         return "shared"
     print(
         f"Sharing the layers up to {kept} is not exact for {type(model.network).__name__} "
-        f"({reason}): every coefficient runs the whole model.",
+        f"({reason}), so every coefficient runs the entire model.",
         file=sys.stderr,
         flush=True,
     )
@@ -109,13 +109,13 @@ def _check_operator(model: LanguageModel, operator: ModuleType) -> None:
     applied(operator, states, vector, 1.0)
     if not torch.equal(states, given):
         raise StudyError(
-            f"The operator {called(operator)} changes the states that it gets; return new ones."
+            f"The operator {called(operator)} changes its input in place; return new states."
         )
     unsteered = getattr(operator, "UNSTEERED_AT_0", True)
     if unsteered and not torch.equal(applied(operator, states, vector, 0.0), states):
         raise StudyError(
-            f"The operator {called(operator)} changes states at coefficient 0; say so in its file "
-            "by `UNSTEERED_AT_0 = False`."
+            f"The operator {called(operator)} changes states at coefficient 0; set "
+            "`UNSTEERED_AT_0 = False` in its file."
         )
 
 
@@ -145,9 +145,9 @@ def leads(model: LanguageModel, lower: int, upper: int) -> bool:
 def check_site(model: LanguageModel, site: str, layers: Sequence[int] | None = None) -> None:
     """Refuse (StudyError) a site that cannot be read in all `layers` of this architecture.
 
-    Every one of these blocks (ascending; all if None) must have it as a module that is called once,
-    with states of the residual stream's shape; and what goes into a block must be what the one
-    below puts out.
+    Each of these blocks (ascending; all if None) must have the site as a module that is called
+    once, with states of the residual stream's shape. A block's input must be the output of the
+    block below.
     """
     _, batch = _trial(model)
     layers = range(model.n_layers) if layers is None else layers
@@ -164,13 +164,13 @@ def check_site(model: LanguageModel, site: str, layers: Sequence[int] | None = N
     shapes = {tuple(states.shape) for states in found}
     if len(found) != len(layers) or shapes != {expected}:
         raise StudyError(
-            f"site is {site}, but in {type(model.network).__name__} that is not one state of "
-            f"{model.hidden} values for each token and block; use the site output or input."
+            f"site is {site}, but in {type(model.network).__name__} that site does not have one "
+            f"state of {model.hidden} values per token and block; use the site output or input."
         )
     if site == sites.INPUT and not all(map(torch.equal, found[-len(outputs) :], outputs)):
         raise StudyError(
-            f"site is {site}, but in {type(model.network).__name__} a block is not given what the "
-            "one below puts out; use the site output."
+            f"site is {site}, but in {type(model.network).__name__} a block's input is not the "
+            "output of the block below; use the site output."
         )
 
 
@@ -207,8 +207,8 @@ def _check_causal(model: LanguageModel, batch: Batch, final: torch.Tensor) -> No
     changed = final_states(model, dataclasses.replace(batch, ids=other), NOTHING, 0.0)
     if not agree(changed[:, :-1], final[:, :-1], _rounding(model)):
         raise StudyError(
-            f"In {type(model.network).__name__} a token changes what comes before it; "
-            "name a causal language model."
+            f"In {type(model.network).__name__} a token changes the tokens before it; name a "
+            "causal language model."
         )
 
 

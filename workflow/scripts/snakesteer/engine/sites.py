@@ -52,8 +52,8 @@ def module(model: LanguageModel, layer: int, site: str) -> torch.nn.Module:
         )
     if RESIDUAL in inspect.signature(found.forward).parameters:
         raise StudyError(
-            f"site is {site}, but that module of {architecture} puts out the residual stream with "
-            "what it adds to it; use the site output or input."
+            f"site is {site}, but in {architecture} that module returns the entire residual "
+            "stream; use the site output or input."
         )
     return found
 

@@ -245,16 +245,16 @@ def changing(model: LanguageModel, changes: Mapping[Place, Change]) -> Iterator[
 def injection(model: LanguageModel, parts: Iterable[Part]) -> Injection:
     """An injection into `model`, its parts checked.
 
-    Raises StudyError for a layer outside the model, a site that a layer does not have or that is
-    inside a compiled block, and a vector of another width, with NaN or infinity, or without the
-    direction that an operator needs.
+    Raises StudyError for a layer outside the model, and for a site that a layer lacks or that is
+    inside a compiled block. It does so as well for a vector of another width, with NaN or infinity,
+    or without the direction that an operator needs.
     """
     made = []
     for part in parts:
         vector = part.vector.to(model.device, torch.float32)
         if not 0 <= part.layer < model.n_layers:
             raise StudyError(
-                f"Injection layer {part.layer} is outside the model; name one of 0 to "
+                f"Injection layer {part.layer} is outside the model; name a layer from 0 to "
                 f"{model.n_layers - 1}."
             )
         if part.site in sites.MODULES:
@@ -267,20 +267,21 @@ def injection(model: LanguageModel, parts: Iterable[Part]) -> Injection:
         if vector.shape != (model.hidden,):
             raise StudyError(
                 f"The vector injected at layer {part.layer} has the shape {list(vector.shape)}, "
-                f"the model's hidden size is {model.hidden}; use a vector made with this model."
+                f"but the model's hidden size is {model.hidden}; use a vector made with this "
+                "model."
             )
         if not torch.isfinite(vector).all():
             raise StudyError(
-                f"The vector injected at layer {part.layer} holds NaN or infinity; "
-                "look at the activations it was made from."
+                f"The vector injected at layer {part.layer} holds NaN or infinity; check the "
+                "activations that it was made from."
             )
         length = float(vector.norm())
         least = 0.0 if getattr(part.operator, "ZERO_IS_NOTHING", False) else math.ulp(0)
         if getattr(part.operator, "DIRECTION", False) and not least <= length < math.inf:
             operator = called(part.operator)
             raise StudyError(
-                f"The vector injected at layer {part.layer} has the length {length:g}, so no "
-                f"direction to {operator} along; leave this layer out, or use another vector."
+                f"The vector injected at layer {part.layer} has the length {length:g}, so it has "
+                f"no direction to {operator} along; remove this layer, or use another vector."
             )
         made.append(dataclasses.replace(part, vector=vector))
     if not made:
@@ -477,6 +478,6 @@ def refuse_overflow(
             )
         raise Overflow(
             f"The output for {names[broken[0]]} is NaN or infinite under injection at layer "
-            f"{where} with coefficient {coefficient:g}; leave such coefficients out, or try the "
+            f"{where} with coefficient {coefficient:g}; remove such coefficients, or try the "
             "model in another dtype."
         )

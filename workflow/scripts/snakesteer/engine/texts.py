@@ -131,7 +131,7 @@ def read_documents(
     fewer than two tokens, and a position outside a document.
     """
     if not documents:
-        raise StudyError("The corpus has no training documents; name one that has.")
+        raise StudyError("The corpus has no training documents; name a corpus with some.")
     names, texts, read = [], [], []
     for name, text in documents:
         names.append(f"document {name}")
@@ -155,7 +155,7 @@ def read_instructions(
     for a position outside a text or behind `max_tokens`, and as `render` does.
     """
     if not instructions:
-        raise StudyError("The corpus has no training documents; name one that has.")
+        raise StudyError("The corpus has no training documents; name a corpus with some.")
     names, texts, read = [], [], []
     for name, prompt, completion in instructions:
         names.append(f"document {name}")
@@ -180,7 +180,7 @@ def read_questions(
     tokenizer that splits an answer that is read at its one token, and as `read_instructions` does.
     """
     if not questions:
-        raise StudyError("The behaviour has no training questions; name one that has.")
+        raise StudyError("The behaviour has no training questions; name a behaviour with some.")
     names = [f"question {question['question']}" for question in questions]
     if what.form == Format() and what.positions == "last" and "system_matching" not in questions[0]:
         tokens = [question_tokens(tokenizer, question, reading) for question in questions]
@@ -224,8 +224,8 @@ def _sharing(
     """
     if matching.sequences == not_matching.sequences:
         raise StudyError(
-            f"positions is {what.positions}, but up to there both sides of {names[0]} are the "
-            "same, as those of all others; use positions behind what they differ in."
+            f"positions is {what.positions}, but up to there the two sides of {names[0]}, and of "
+            "all others, are the same; use positions after the difference."
         )
     _refuse_uneven([*names, *names], [*_read(matching), *_read(not_matching)], what)
     tokens = []
@@ -247,8 +247,8 @@ def _within(
     if positions == {"mean": COMPLETION} and found[0] < most:
         return found[: most - found[0]]
     raise StudyError(
-        f"{name} has {tokens} tokens in its format, and max_tokens {most} cuts away a position "
-        "that is read; raise max_tokens, or leave such texts out."
+        f"{name} has {tokens} tokens in its format, and max_tokens {most} cuts a position that "
+        "is read; raise max_tokens, or remove such texts."
     )
 
 

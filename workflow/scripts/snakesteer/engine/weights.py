@@ -133,19 +133,18 @@ def _compare(
         if not (runs_quantised if loaded.itemsize == 1 else turned):
             raise StudyError(
                 f"{tensor.name} in {folder} is stored as {tensor.dtype}, a quantisation that "
-                "would not be undone; name a model whose weights have 16 or 32 bits."
+                "cannot be undone; name a model whose weights have 16 or 32 bits."
             )
     alone = [tensor for tensor in learned if tensor.alone and tensor.dtype in FLOATS]
     for tensor in alone:
         if not _same(tensor, state[tensor.becomes]):
             raise StudyError(
-                f"{tensor.name} was not loaded from {tensor.file} as it is there; the file may "
-                "have changed meanwhile, or transformers reads this architecture otherwise: run "
-                "again, or name another model."
+                f"{tensor.name} was not loaded from {tensor.file} unchanged (the file changed, "
+                "or transformers converts this architecture); run again, or name another model."
             )
     print(
-        f"All {len(stored):,} tensors of the files are accounted for; the first and last row of "
-        f"{len(alone):,} that are loaded as they are were compared with them.",
+        f"All {len(stored):,} tensors of the files were loaded; {len(alone):,} of them, loaded "
+        "unchanged, match the files in their first and last rows.",
         file=sys.stderr,
         flush=True,
     )

@@ -27,8 +27,8 @@ def export_file(given: Namespace) -> list[str]:
     vector = read_vector(file, position=given.position, draw=given.draw)
     if given.site is None and "site" not in vector.made:
         raise StudyError(
-            f"{file} does not say at which site the vector was read; export the file of that name "
-            "in results/<study>/vectors/, which does, or say it with --site."
+            f"{file} does not record the site where the vector was read; export the file of that "
+            "name in results/<study>/vectors/, which does, or give --site."
         )
     ending = constant(file_of("exports", given.to), "ENDING")
     out = given.out or Path(f"{file.stem}{ending}")
@@ -54,7 +54,7 @@ def export_file(given: Namespace) -> list[str]:
             folder=folder,
             chosen={key: value for key, value in chosen.items() if value is not None},
         )
-    return [*notes, f"Done: {out}, and beside it {beside(out).name}."]
+    return [*notes, f"Done: {out}, and next to it {beside(out).name}."]
 
 
 def import_file(given: Namespace) -> list[str]:
@@ -95,7 +95,7 @@ def _writing(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StudyError(
-            f"{out} cannot be written ({error.strerror}); name another place with --out."
+            f"{out} cannot be written ({error.strerror}); give another path with --out."
         ) from None
 
 

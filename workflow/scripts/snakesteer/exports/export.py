@@ -73,7 +73,7 @@ def _fits(vector: SteeringVector, folder: Path) -> None:
     depth, width = layers_and_width(folder)
     if vector.hidden != width or (vector.n_layers or depth) != depth or vector.layers[-1] >= depth:
         raise StudyError(
-            f"the vector is of {vector.n_layers or vector.layers[-1] + 1} layers and "
-            f"{vector.hidden} wide, and the model in {folder} has {depth} layers and is {width} "
+            f"the vector has {vector.n_layers or vector.layers[-1] + 1} layers and is "
+            f"{vector.hidden} wide, but the model in {folder} has {depth} layers and is {width} "
             "wide; name the vector's own model."
         )

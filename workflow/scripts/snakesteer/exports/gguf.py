@@ -37,7 +37,7 @@ def write(
     held = {layer: each for layer, each in vector.directions.items() if layer >= FIRST_LAYER}
     if not held:
         raise StudyError(
-            "gguf cannot hold layer 0, and the vector has no other; take another format."
+            "gguf cannot hold layer 0, but the vector has no other; use another format."
         )
     hint = _model_type(folder)
     with tempfile.TemporaryDirectory() as made:
@@ -54,11 +54,11 @@ def write(
         write_bytes(path, file.read_bytes())
     notes = []
     if len(held) < len(vector.directions):
-        notes.append("Layer 0 is left out, as gguf cannot hold it.")
+        notes.append("Layer 0 is omitted, as gguf cannot hold it.")
     if use.coefficient != 1:
         notes.append(
-            f"The coefficient {use.coefficient:g} is not in the file; give it to what reads that: "
-            f"`--control-vector-scaled` of llama.cpp, `set_control` of repeng."
+            f"The coefficient {use.coefficient:g} is not in the file; pass it to the tool that "
+            "reads the file: `--control-vector-scaled` of llama.cpp, `set_control` of repeng."
         )
     if hint is None:
         notes.append(

@@ -35,8 +35,8 @@ def write(
     if action == "ablate":
         if value != 1:
             raise StudyError(
-                f"lm-eval ablates by its clamp at 0, the whole component, and coefficient is "
-                f"{value:g}; give it 1, or take another format."
+                "lm-eval ablates the entire component (its clamp at 0), but coefficient is "
+                f"{value:g}; set it to 1, or use another format."
             )
         action, value = "clamp", 0.0
     modules, notes = USUAL, []
@@ -48,13 +48,13 @@ def write(
         modules = modules_of(folder, vector.site)
     elif vector.site != "output":
         raise StudyError(
-            f"lm-eval names modules, and those of {vector.site} are known by the model's files "
-            "alone, which are not here; name their folder."
+            f"lm-eval names modules, and the name for {vector.site} is found in the model's "
+            "files, which are not here; name the model's folder."
         )
     else:
         notes.append(
-            f"Modules are named {USUAL.format(layer='N')}, as in Llama and its like: the model's "
-            "files are not here to say otherwise. lm-eval refuses a name that its model has not."
+            f"Modules are named {USUAL.format(layer='N')}, as in Llama, since the model's files "
+            "are not here. lm-eval rejects names that its model does not have."
         )
     held = {
         modules.format(layer=layer): {

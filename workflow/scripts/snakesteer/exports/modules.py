@@ -26,7 +26,7 @@ def modules_of(folder: Path, site: str) -> str:
     except Exception as error:  # whatever a configuration makes transformers raise
         raise StudyError(
             f"The model in {folder} cannot be made from its configuration ({reason_of(error)}); "
-            "correct that, or take another format."
+            "correct that, or use another format."
         ) from None
     block = find_blocks(network)[0]
     (name,) = (name for name, module in network.base_model.named_modules() if module is block)
@@ -38,7 +38,7 @@ def modules_of(folder: Path, site: str) -> str:
     found = next((each for each in MODULES[site] if each in held), None)
     if found is None or RESIDUAL in inspect.signature(held[found].forward).parameters:
         raise StudyError(
-            f"{type(network).__name__} has no module that puts out the site {site} alone; use a "
-            "vector of the site output."
+            f"{type(network).__name__} has no module whose output is the site {site} alone; use "
+            "a vector of the site output."
         )
     return f"{pattern}.{found}"

@@ -30,8 +30,8 @@ def write(
     check(name, vector.site, use)
     if use.operator == "ablate" and use.coefficient != 1:
         raise StudyError(
-            f"steering-vectors ablates the whole component, and coefficient is {use.coefficient:g};"
-            " give it 1, or take another format."
+            "steering-vectors ablates the entire component, but coefficient is "
+            f"{use.coefficient:g}; set it to 1, or use another format."
         )
     directions = {layer: tensor(each, name) for layer, each in vector.directions.items()}
     held = {"layer_activations": directions, "layer_type": SITES[vector.site]}

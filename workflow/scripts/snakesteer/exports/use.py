@@ -36,25 +36,26 @@ def check(format: str, site: str, use: Use, layers: Iterable[int] = ()) -> None:
     sites, operators = constant(file, "SITES", ()), constant(file, "OPERATORS", ())
     if sites and site not in sites:
         raise StudyError(
-            f"{format} holds vectors of {_listed('site', sites)}, and this one is of the site "
-            f"{site}; give another `site` if that is meant to change, or export it as safetensors."
+            f"{format} holds vectors of {_listed('site', sites)}, but this one has the site "
+            f"{site}; set another `site` to change that one instead, or export the vector as "
+            "safetensors."
         )
     if operators and use.operator not in operators:
         raise StudyError(
-            f"what reads {format} has {_listed('operator', operators)}, not {use.operator}; export "
-            "the vector as safetensors, whose metadata say it."
+            f"readers of {format} have {_listed('operator', operators)}, not {use.operator}; "
+            "export the vector as safetensors, whose metadata record the operator."
         )
     if constant(file, "EVERYWHERE", False) and use.positions != EVERY:
         raise StudyError(
-            f"what reads {format} changes every token, and positions is {use.positions}; leave "
-            "positions out if that is meant, or take another format."
+            f"readers of {format} change every token, but positions is {use.positions}; remove "
+            "positions to accept this, or use another format."
         )
     first = constant(file, "FIRST_LAYER", 0)
     for layer in layers:
         if layer < first:
             raise StudyError(
-                f"{format} cannot hold layer {layer}, as it counts from {first}; leave that layer "
-                "out, or take another format."
+                f"{format} cannot hold layer {layer}, as it counts from {first}; remove that "
+                "layer, or use another format."
             )
 
 
@@ -64,7 +65,7 @@ def named_layers(vector: SteeringVector, layers: Iterable[int]) -> None:
         if layer not in vector.directions:
             held = ", ".join(map(str, vector.layers))
             raise StudyError(
-                f"the vector has no direction at layer {layer}, but at {held}; name some of these."
+                f"the vector has no direction at layer {layer}; name layers from {held}."
             )
 
 

@@ -28,7 +28,7 @@ def absent(sentences: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
 
 def left_out(sentences: Sequence[str]) -> list[str]:
     """The notes of a figure that is drawn without what these sentences are on."""
-    return _first([f"Left out: {sentence}." for sentence in sentences])
+    return _first([f"Skipped: {sentence}." for sentence in sentences])
 
 
 def _first(sentences: Sequence[str]) -> list[str]:

@@ -144,8 +144,8 @@ def _points(sides: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> p
             axis = several[0]
             names = ", ".join(dict.fromkeys(sides[axis]["source"]))
             raise StudyError(
-                f"a figure's {axis} draws sweeps.{settings[axis]['table']}, which is on {names}; "
-                "give it `source`, one of them."
+                f"a figure's {axis} draws sweeps.{settings[axis]['table']}, which is measured on "
+                f"{names}; set `source` to one of them."
             )
         point = [*CURVE, "source", "coefficient"]
     columns = [*point, "value", "low", "high"]
@@ -154,8 +154,8 @@ def _points(sides: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> p
     )
     if merged.empty:
         raise StudyError(
-            f"a figure draws sweeps.{settings['x']['table']} against sweeps."
-            f"{settings['y']['table']}, which have no injection and coefficient in common; name "
+            f"a figure draws sweeps.{settings['x']['table']} against "
+            f"sweeps.{settings['y']['table']}, which share no injection and coefficient; name "
             "measures of one sweep."
         )
     return merged.sort_values("coefficient", kind="stable")

@@ -89,7 +89,7 @@ def _drawn(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     own = table[table["sweep"] == settings["sweep"]]
     if own.empty:
         raise NothingToDraw(
-            f"this figure draws slopes of sweeps.{settings['sweep']}, of which there are none."
+            f"this figure draws slopes of sweeps.{settings['sweep']}, but there are none."
         )
     own = own.assign(read_at=read_at(own))
     return own[own["layer"].isin(ordered_layers(own, settings))]

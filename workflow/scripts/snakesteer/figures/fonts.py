@@ -31,7 +31,7 @@ def families_for(titles: Iterable[str], family: str) -> list[str]:
         if boxes := "".join(map(chr, sorted(codes & lacking))):
             note(
                 f"The title {title!r} is drawn with boxes, as no installed font has {boxes!r}; "
-                "install one that does, such as Noto Sans of that script."
+                "install a font for that script, such as Noto Sans."
             )
     return families
 

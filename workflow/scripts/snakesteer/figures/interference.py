@@ -132,7 +132,7 @@ def _layer(points: pd.DataFrame, settings: Mapping[str, Any]) -> str:
     if len(wanted) != 1:
         said = "no layer" if given is None else f"layer {given}"
         raise StudyError(
-            f"a figure of interference names {said}, and its sweeps hold {', '.join(held)}; name "
+            f"a figure of interference names {said}, but its sweeps have {', '.join(held)}; name "
             "one of these."
         )
     return wanted[0]
@@ -148,8 +148,9 @@ def _changes(points: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     if at.empty:
         held = points.loc[~points["unsteered"], "coefficient"].unique()
         raise StudyError(
-            f"a figure of interference names the coefficient {coefficient:g}, and its sweeps hold "
-            f"{', '.join(f'{value:g}' for value in sorted(held)) or 'none'}; name one of these."
+            f"a figure of interference names the coefficient {coefficient:g}, but its sweeps "
+            f"have {', '.join(f'{value:g}' for value in sorted(held)) or 'none'}; name one of "
+            "these."
         )
     without = points.loc[points["unsteered"], [*cell, *numbers]]
     both = at.drop(columns="unsteered").merge(without, on=cell, suffixes=("", "_unsteered"))

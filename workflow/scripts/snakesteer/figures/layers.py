@@ -174,8 +174,8 @@ def _single_layers(points: pd.DataFrame, settings: Mapping[str, Any]) -> list[st
     for layer in layers:
         if not layer.isdigit():
             raise StudyError(
-                f"a figure over the layer has no place for layers {layer} steered together; name "
-                "single ones in its `layers`."
+                f"a figure over the layer draws single layers, but layers {layer} were steered "
+                "together; name single layers in its `layers`."
             )
     return layers
 
@@ -189,7 +189,7 @@ def _at(points: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
         held = ", ".join(f"{value:g}" for value in sorted(steered["coefficient"].unique()))
         raise StudyError(
             f"a figure's coefficients {settings.get('coefficients')} leave nothing to draw; its "
-            f"sweeps hold {held or 'none'}."
+            f"sweeps have {held or 'none'}."
         )
     return drawn
 

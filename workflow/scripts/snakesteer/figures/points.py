@@ -45,7 +45,7 @@ def _check_single(steered: pd.DataFrame) -> None:
     if not twice.empty:
         one = twice.iloc[0]
         raise StudyError(
-            f"a figure of points has room for one value of {one['row']} on {one['source']} at "
-            f"coefficient {one['coefficient']:g}, but its sweeps have several; draw them as "
-            "`kind: layers`, or give sweeps other titles."
+            f"a figure of points draws one value of {one['row']} on {one['source']} at "
+            f"coefficient {one['coefficient']:g}, but its sweeps have several; draw `kind: "
+            "layers`, or retitle sweeps."
         )

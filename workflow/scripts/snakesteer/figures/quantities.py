@@ -77,7 +77,7 @@ def table_of(inputs: Inputs, name: str) -> pd.DataFrame:
         rows = table[table["sweep"] == name]
         if not rows.empty:
             return rows
-    raise NothingToDraw(f"this figure draws sweeps.{name}, of which there is nothing.")
+    raise NothingToDraw(f"this figure draws sweeps.{name}, which has no rows.")
 
 
 def read_at(rows: pd.DataFrame) -> pd.Series:

@@ -141,8 +141,8 @@ def _some(
 ) -> list[str]:
     if not drawn:
         raise StudyError(
-            f"a figure's {setting} {settings.get(setting)} leave nothing to draw; "
-            f"its sweeps hold {', '.join(present) or 'none'}."
+            f"a figure's {setting} {settings.get(setting)} leave nothing to draw; its sweeps "
+            f"have {', '.join(present) or 'none'}."
         )
     return drawn
 

@@ -70,7 +70,9 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     cosines = _named(cosines, "vector", "position", settings)
     directed = set(rows.loc[rows["norm"] > 0, "vector"])
     if not directed:
-        raise NothingToDraw("this figure draws vectors that are zeros at every layer.")
+        raise NothingToDraw(
+            "this figure draws vectors that are zero at every layer; name other vectors."
+        )
     rows = rows[rows["vector"].isin(directed)]
     cosines = cosines[cosines["vector"].isin(directed) & cosines["other"].isin(directed)]
     names = list(dict.fromkeys(rows["vector"]))

@@ -31,7 +31,7 @@ AT_ONCE = 8  # requests that are under way
 PAUSES = (1.0, 3.0, 9.0, 27.0, 60.0)  # seconds between attempts, unless the server says how long
 LONGEST_PAUSE = 600.0  # that a server may ask for
 SECONDS = 300  # until an answer
-KEPT = "all answers so far are kept, and are not asked for again"
+KEPT = "all answers so far are kept and are not requested again"
 
 
 @dataclass(frozen=True)
@@ -131,13 +131,13 @@ class Chat:
         key = os.environ.get(self.key, "").strip()
         if not key:
             raise StudyError(
-                f"{self._who} needs a key, and the environment variable {self.key} has none; set "
-                "it before the run."
+                f"{self._who} needs a key, but the environment variable {self.key} is not set; "
+                "set it before the run."
             )
         if not key.isascii() or not key.isprintable() or " " in key:
             raise StudyError(
-                f"the environment variable {self.key} holds something else than a key for "
-                f"{self._who}; set it to the key alone."
+                f"the environment variable {self.key} does not hold a key for {self._who}; set "
+                "it to the key and nothing else."
             )
         return key
 
@@ -182,16 +182,16 @@ class Chat:
         if error.code in (401, 403):  # what is said may hold a part of the key
             if self.key is None:
                 return StudyError(
-                    f"{self._who} wants a key ({status}); name the environment variable that has "
-                    f"it as `key`: {KEPT}."
+                    f"{self._who} needs a key ({status}); set `key` to the environment variable "
+                    f"that holds it: {KEPT}."
                 )
             return StudyError(
-                f"{self._who} refuses the key in the environment variable {self.key} ({status}); "
-                f"set it to another one and run again: {KEPT}."
+                f"{self._who} rejects the key in the environment variable {self.key} ({status}); "
+                f"set another key and run again: {KEPT}."
             )
         return StudyError(
-            f"{self._who} refuses what it is asked ({status}{_said(error, key)}); correct "
-            f"address, model or options: {KEPT}."
+            f"{self._who} rejects the request ({status}{_said(error, key)}); correct address, "
+            f"model or options: {KEPT}."
         )
 
     def _object(self, content: bytes) -> dict[str, Any]:
@@ -210,15 +210,15 @@ class Chat:
             raise self._another_protocol() from None
         if body.get("logprobs") and not answer.likely:
             raise StudyError(
-                f"{self._who} gives no log-probabilities of tokens; take what is `parsed`, or name "
-                "a model that gives them."
+                f"{self._who} gives no log-probabilities of tokens; set take to `parsed`, or "
+                "name a model that gives them."
             )
         return answer
 
     def _another_protocol(self) -> StudyError:
         return StudyError(
-            f"{self._who} answers otherwise than OpenAI's chat completions do; give the address "
-            "that does, which mostly ends with /v1."
+            f"{self._who} does not answer like OpenAI's chat completions; give the address that "
+            "does, which usually ends with /v1."
         )
 
     @property

@@ -70,8 +70,8 @@ def fetched_file(address: str, path: str, blob: str | None, place: str) -> bytes
         if isinstance(error, urllib.error.HTTPError) and error.code in ABSENT:
             raise Unavailable(f"{path} cannot be downloaded ({error})", "check source") from None
         raise StudyError(
-            f"{path} cannot be downloaded from the address of {place}, {address} "
-            f"({error}); check the network, or wait, and run again: what has arrived is kept."
+            f"{path} cannot be downloaded from the address of {place}, {address} ({error}); "
+            "check the network, or wait, and run again; downloaded files are kept."
         ) from None
     if blob_id(content) != blob:
         raise Unavailable(
@@ -117,8 +117,7 @@ def file(
     known = {"path": path, "commit": commit, "blob": found, "source": portable(source)}
     if expected is None:
         known["unverified"] = (
-            f"{path} was not compared with commit {commit[:12]}: its blob id there is not known "
-            "here"
+            f"{path} was not compared with commit {commit[:12]}, as its blob id there is unknown"
         )
     elif found != expected:
         raise StudyError(
@@ -147,8 +146,8 @@ def _in_folder(folder: Path, settings: Mapping[str, Any], expected: str | None) 
             return _git(folder, source, "cat-file", "blob", f"{commit}:{path}")
         except subprocess.CalledProcessError as error:
             raise StudyError(
-                f"the clone {source} does not give {path} of commit {commit[:12]} "
-                f"(git: {_said(error)}); check the path, or fetch the commit whole, as by "
+                f"the clone {source} does not give {path} of commit {commit[:12]} (git: "
+                f"{_said(error)}); check the path, or fetch the entire commit, for example with "
                 f"`git fetch origin {commit}`."
             ) from None
     if not (folder / path).is_file():
@@ -167,7 +166,7 @@ def _ids_by_git(folder: Path, source: str, commit: str) -> dict[str, str]:
     except subprocess.CalledProcessError as error:
         raise StudyError(
             f"the clone {source} does not give commit {commit} (git: {_said(error)}); fetch it "
-            f"there, as by `git fetch origin {commit}`."
+            f"there, for example with `git fetch origin {commit}`."
         ) from None
     ids = {}
     for entry in listed.split(b"\0"):
@@ -192,8 +191,8 @@ def _git(folder: Path, source: str, *arguments: str) -> bytes:
     """What git prints in a folder; subprocess.CalledProcessError if it fails there."""
     if not _git_is_there():
         raise StudyError(
-            f"{source} is a clone, which git reads, and git is not there; install it, give the ids "
-            "of its files in blobs, or name a copy without its .git."
+            f"{source} is a git clone, but git is not installed; install git, give the ids of "
+            "its files in blobs, or name a copy without .git."
         )
     environment = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
     command = ["git", "-C", str(folder), *arguments]

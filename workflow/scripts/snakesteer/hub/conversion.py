@@ -73,7 +73,8 @@ def _opened(path: Path, file: str) -> GGUFReader:
         return GGUFReader(path)
     except (ValueError, IndexError, KeyError, TypeError, OverflowError, UnicodeError) as error:
         raise StudyError(
-            f"{file} is no GGUF file, or damaged or cut short ({reason_of(error)}); get it again."
+            f"{file} is not a GGUF file, or is damaged or truncated ({reason_of(error)}); get it "
+            "again."
         ) from None
 
 
@@ -112,14 +113,14 @@ def _refuse_dropped(
         if setting not in HEAD_WIDTH or value != width:
             raise StudyError(
                 f"{file} sets {name} to {value}, which transformers {version('transformers')} "
-                f"passes over, so that the model would compute otherwise; {OTHERWISE}."
+                f"ignores, so the model would compute something else; {OTHERWISE}."
             )
     held = sum(int(tensor.n_elements) for tensor in reader.tensors)
     taken = sum(tensor.numel() for tensor in model.parameters())
     if held != taken:
         raise StudyError(
-            f"{file} holds {held:,} weights, of which transformers {version('transformers')} takes "
-            f"{taken:,}, so that the model would compute otherwise; {OTHERWISE}."
+            f"{file} holds {held:,} weights, but transformers {version('transformers')} uses "
+            f"{taken:,}, so the model would compute something else; {OTHERWISE}."
         )
 
 
@@ -169,6 +170,7 @@ def _refuse_without_room(reader: GGUFReader, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StudyError(
-            f"{needed / 1e9:.1f} GB are needed in {folder} for the dequantised weights, and "
-            f"{free / 1e9:.1f} GB are free; make room and run again: what was downloaded is kept."
+            f"{needed / 1000000000.0:.1f} GB are needed in {folder} for the dequantised weights, "
+            f"and {free / 1000000000.0:.1f} GB are free; make room and run again; downloaded "
+            "files are kept."
         )

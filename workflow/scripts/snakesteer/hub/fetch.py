@@ -74,7 +74,7 @@ def told(repository: str, revision: str, kind: Literal["model", "dataset"]) -> I
     except errors.RepositoryNotFoundError:
         raise StudyError(
             f"the hub has no {kind} {repository}, or it is private; check its page {address}, or "
-            "set HF_TOKEN to an access token of an account that may read it."
+            "set HF_TOKEN to an access token of an account that can read it."
         ) from None
     except errors.OfflineModeIsEnabled:
         raise StudyError(_absent(repository, revision, kind, *OFFLINE)) from None
@@ -89,7 +89,7 @@ def _reason(error: BaseException) -> tuple[str, str]:
     if isinstance(answered, errors.HfHubHTTPError) and answered.response is not None:
         status = answered.response.status_code
         refused = status in REFUSED
-        wait = "check that the token of HF_TOKEN is valid and may read it" if refused else "wait"
+        wait = "check that the token in HF_TOKEN is valid and can read it" if refused else "wait"
         return f"the hub answers {status}", wait
     cause = error.__cause__ or error
     if isinstance(cause, errors.OfflineModeIsEnabled):
@@ -99,12 +99,12 @@ def _reason(error: BaseException) -> tuple[str, str]:
     remedy = "check the network"
     if _of_the_disk(cause):
         cache = constants.HF_HUB_CACHE
-        remedy = f"make room in {cache}, or set HF_HOME to a folder that you may write to,"
+        remedy = f"make room in {cache}, or set HF_HOME to a folder that you can write to,"
     return (f"{name}: {first}" if first else name), remedy
 
 
 def _absent(repository: str, revision: str, kind: str, reason: str, remedy: str) -> str:
-    kept = ": files that have arrived are kept" if kind == "model" else ""
+    kept = "; downloaded files are kept" if kind == "model" else ""
     return (
         f"{repository} at {revision} could not be fetched from {constants.ENDPOINT} ({reason}); "
         f"{remedy} and run again{kept}."
@@ -135,8 +135,8 @@ def fetch_model(
         if not list(folder.glob("*.safetensors")) and not (folder / ADAPTER).is_file():
             raise StudyError(
                 f"{source} at {revision} has no safetensors weights (model.safetensors, or parts "
-                "of it with an index); other formats can run code and are not read: name a "
-                "revision or a model that has them, or one of its .gguf files as `file`."
+                "of it with an index); other formats can run code and are not read; name a "
+                "revision or a model that has them, or set `file` to one of its .gguf files."
             )
         made = manifest(folder, source, revision, adapter)
     except StudyError:
@@ -169,8 +169,8 @@ def _file(source: str, revision: str, file: str) -> Path:
             return attempt(lambda: Path(hf_hub_download(source, file, revision=revision)), _passes)
         except errors.RemoteEntryNotFoundError:
             raise StudyError(
-                f"{source} at {revision} has no file {file}; name one that "
-                f"{constants.ENDPOINT}/{source}/tree/{revision} lists."
+                f"{source} at {revision} has no file {file}; name one from "
+                f"{constants.ENDPOINT}/{source}/tree/{revision}."
             ) from None
         except (RuntimeError, ValueError) as error:  # of Xet's client
             raise OSError(str(error)) from error
@@ -225,8 +225,8 @@ def _is_damaged(file: Path) -> bool:
 
 def _arrives_damaged(file: Path, source: str, revision: str) -> StudyError:
     return StudyError(
-        f"{file.name} of {source} at {revision} arrives damaged: it is not the file with the "
-        "id that the hub gives it; run again, and look for a proxy in between if it persists."
+        f"{file.name} of {source} at {revision} arrived damaged (its id differs from the hub's); "
+        "run again, and check for a proxy if this persists."
     )
 
 

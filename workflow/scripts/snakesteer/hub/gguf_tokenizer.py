@@ -59,7 +59,7 @@ def tokenizer(values: Mapping[str, Any], file: str) -> Tokenizer:
     kind = values.get("tokenizer.ggml.model")
     if kind != "gpt2":
         raise StudyError(
-            f"{file} has a tokenizer of the kind {kind}, and only byte-level BPE (gpt2) is "
+            f"{file} has a tokenizer of the kind {kind}, but only byte-level BPE (gpt2) can be "
             "converted; name the model's folder with safetensors weights and tokenizer.json."
         )
     splits = _splits(values, file)
@@ -115,9 +115,9 @@ def _splits(values: Mapping[str, Any], file: str) -> tuple[str, ...]:
     pre = values.get("tokenizer.ggml.pre")
     if pre not in SPLITS:
         raise StudyError(
-            f"{file} names the pre-tokenizer {pre} (tokenizer.ggml.pre), and those known here are "
-            f"{', '.join(SPLITS)}; name the model's folder with safetensors weights and "
-            "tokenizer.json."
+            f"{file} names the pre-tokenizer {pre} (tokenizer.ggml.pre), but only "
+            f"{', '.join(SPLITS)} are supported; name the model's folder with safetensors "
+            "weights and tokenizer.json."
         )
     return SPLITS[pre]
 

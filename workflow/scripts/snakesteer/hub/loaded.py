@@ -73,14 +73,15 @@ class Loaded:
             expected, found = model.get(name), getattr(self, name)
             if expected is not None and expected != found:
                 raise StudyError(
-                    f"The vector is of {its} with {expected} {unit}, but {mine} has {found}; use a "
-                    "vector made with this model."
+                    f"The vector comes from {its} with {expected} {unit}, but {mine} has "
+                    f"{found}; use a vector made with this model."
                 )
         if transfer or self._is(model):
             return
         raise StudyError(
-            f"The vector is of {its}{_at(model.get('revision'))}, not of {mine}"
-            f"{_at(self.revision)}; steer the model that it is of, or allow it with transfer=True."
+            f"The vector comes from {its}{_at(model.get('revision'))}, not from "
+            f"{mine}{_at(self.revision)}; steer the model that it comes from, or allow this with "
+            "transfer=True."
         )
 
     def _is(self, model: Mapping[str, Any]) -> bool:

@@ -255,8 +255,8 @@ def layers_and_width(folder: str | Path) -> tuple[int, int]:
     _count(folder, ("vocab_size",))
     if depth is None or width is None:
         raise StudyError(
-            f"{path} names no depth ({', '.join(DEPTH)}) or no width ({', '.join(WIDTH)}); "
-            "name a model of decoder blocks."
+            f"{path} gives no depth ({', '.join(DEPTH)}) or no width ({', '.join(WIDTH)}); name "
+            "a model of decoder blocks."
         )
     return depth, width
 
@@ -265,8 +265,8 @@ def compare_depth(model: str, made: Mapping[str, Any], layers: int) -> None:
     """Refuse (StudyError) a `model` whose manifest has another number of layers than a study."""
     if made["n_layers"] != layers:
         raise StudyError(
-            f"{model} has {made['n_layers']} layers, but the study says {layers}; "
-            f"set layers to {made['n_layers']}."
+            f"{model} has {made['n_layers']} layers, but the study gives {layers}; set layers to "
+            f"{made['n_layers']}."
         )
 
 
@@ -326,8 +326,8 @@ def _checked(folder: Path, adapter: str | Path | None) -> dict[str, Path]:
         for tensor in _tensors(folder / name):
             if tensor in files:
                 raise StudyError(
-                    f"{tensor} is both in {files[tensor]} and in {name} of {folder}, and may be "
-                    "another there; get the model's files again."
+                    f"{tensor} is in both {files[tensor]} and {name} of {folder}, and the two "
+                    "could differ; get the model's files again."
                 )
             files[tensor] = name
     _refuse_gaps(folder, files)
@@ -370,10 +370,10 @@ def _weights(folder: Path) -> list[str]:
         raise StudyError(f"{index} is damaged; {_remedy(folder)}")
     if (folder / WEIGHTS).is_file() and names != [WEIGHTS]:
         raise StudyError(
-            f"{folder} holds {WEIGHTS} and {INDEX} with {names[0]}"
-            f"{f' and {len(names) - 1} more' if len(names) > 1 else ''}, which may be other "
-            f"weights; remove {WEIGHTS}, or {INDEX} and its parts (on the hub: name another "
-            "revision)."
+            f"{folder} holds {WEIGHTS} and {INDEX} with "
+            f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}, which could "
+            f"be different weights; remove {WEIGHTS}, or {INDEX} and its parts (on the hub: name "
+            "another revision)."
         )
     return names
 
@@ -406,17 +406,17 @@ def _tensors(path: Path) -> list[str]:
                     return list(tensors)
             except (ValueError, KeyError, TypeError, AttributeError):
                 pass
-    raise StudyError(f"{path} ({size:,} bytes) is damaged or cut short; {_remedy(path.parent)}")
+    raise StudyError(f"{path} ({size:,} bytes) is damaged or truncated; {_remedy(path.parent)}")
 
 
 def _adapter_not_asked_for(folder: Path) -> str:
     if (folder / WEIGHTS).is_file() or (folder / INDEX).is_file():
         return (
-            f"{folder} holds an adapter ({ADAPTER}) beside the model; set `adapter` to its folder "
-            "to merge it, or move it elsewhere."
+            f"{folder} holds an adapter ({ADAPTER}) next to the model; set `adapter` to its "
+            "folder to merge it, or move it elsewhere."
         )
     return (
-        f"{folder} holds an adapter alone ({ADAPTER}); set `adapter` to it, and `source` to its "
+        f"{folder} holds only an adapter ({ADAPTER}); set `adapter` to it, and `source` to its "
         "base model."
     )
 
@@ -428,7 +428,7 @@ def _sums(folder: Path) -> dict[str, str]:
         return {}
     pairs = [line.split(None, 1) for line in path.read_text(encoding="utf-8").splitlines()]
     if any(len(pair) != 2 for pair in pairs):
-        raise StudyError(f"{path} is damaged or cut short; {_remedy(folder)}")
+        raise StudyError(f"{path} is damaged or truncated; {_remedy(folder)}")
     return {name.lstrip("*"): digest for digest, name in pairs}
 
 

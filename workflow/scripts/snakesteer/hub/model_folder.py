@@ -36,10 +36,10 @@ def model_folder(recorded: Mapping[str, Any], repository: str | Path, target: st
             continue
         if not (folder / name).is_file():
             raise StudyError(
-                f"{source} at {revision} is not, or no longer whole, in the hub's cache: {name} is "
-                f"missing from {folder}; bring it back with `snakemake --cores 1 --force {target}` "
-                "and this study's --configfile, on a machine with a network (HF_HOME is where the "
-                "cache lies, and must be the same folder here)."
+                f"{source} at {revision} is incomplete in the hub's cache ({name} is missing "
+                f"from {folder}); on a machine with a network, and with the same HF_HOME as "
+                f"here, run `snakemake --cores 1 --force {target}` with this study's "
+                "--configfile."
             )
     return folder
 
@@ -49,8 +49,8 @@ def _converted(recorded: Mapping[str, Any], target: str) -> Path:
     for name in recorded["files"]:
         if not name.startswith(BESIDE) and not (folder / name).is_file():
             raise StudyError(
-                f"{folder / name} is missing, which {recorded['source']} was converted into; "
-                f"bring it back with `snakemake --cores 1 --force {target}` and this study's "
+                f"{folder / name} is missing from the conversion of {recorded['source']}; "
+                f"restore it with `snakemake --cores 1 --force {target}` and this study's "
                 "--configfile."
             )
     return folder

@@ -34,7 +34,8 @@ def named_model(source: str, revision: str | None = None) -> tuple[Path, str | N
     if revision not in there:
         at = f" at {revision}" if revision else ""
         raise StudyError(
-            f"{source}{at} is no folder, and not in the hub's cache; fetch it with `hf download "
-            f"{source}{f' --revision {revision}' if revision else ''}`, or name its folder."
+            f"{source}{at} is neither a folder nor in the hub's cache; fetch it with `hf "
+            f"download {source}{f' --revision {revision}' if revision else ''}`, or name its "
+            "folder."
         )
     return snapshot(source, revision), revision

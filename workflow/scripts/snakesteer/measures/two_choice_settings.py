@@ -11,9 +11,9 @@ from snakesteer.core.records import unless_said
 
 @dataclass(frozen=True)
 class Stopping:
-    """End of a column of a grid search (paper: grid search): after a point at which one answer
-    makes up more than the share `collapse` (mode collapse) and more than any does unsteered, or
-    with more than `faulty` faulty answers.
+    """End of a column of a grid search (paper: grid search): after a point with more than `faulty`
+    faulty answers, or with mode collapse: one answer's share exceeds `collapse` and the share of
+    any answer unsteered.
     """
 
     collapse: float = 0.95

@@ -114,7 +114,9 @@ def _grid(path: str, results: Mapping[str, Any], names: Mapping[str, str], part:
     for behaviour, key in names.items():
         columns = _inside(path, results, key)
         if "default" not in columns:
-            raise StudyError(f"{path}: {key} has no result 'default', which cells are held against")
+            raise StudyError(
+                f"{path}: {key} has no result 'default', which cells are compared with"
+            )
         for place in columns:
             if place == "default":
                 cell = _cell(f"{path}: {key}.default", columns[place])

@@ -64,7 +64,7 @@ def check_left(path: str, left: pd.DataFrame, candidates: pd.DataFrame) -> None:
     for (position, layer), row in zip(places(left), left.to_dict("records"), strict=True):
         place = f"position {position}, layer {layer}"
         if (position, layer) not in grid.index:
-            raise StudyError(f"{path} has {place}, which the grid has not; get both files again.")
+            raise StudyError(f"{path} has {place}, which the grid lacks; get both files again.")
         for name in SCORES:
             if row[name] != (value := grid.at[(position, layer), name]):
                 raise StudyError(

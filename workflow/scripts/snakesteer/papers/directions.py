@@ -53,7 +53,7 @@ def table(settings: Mapping[str, Any], rows: Mapping[str, pd.DataFrame]) -> pd.D
     chosen = rows[path].to_numpy()[0] if path in rows else np.full(settings["hidden"], np.nan)
     if path in rows and not (directions == chosen).all(axis=-1).any():
         raise StudyError(
-            f"{path} has a direction that is none of those of {everything}; get both files again."
+            f"{path} has a direction that is not in {everything}; get both files again."
         )
     return direction_table(settings["sweep"], settings["vector"], directions, chosen)
 

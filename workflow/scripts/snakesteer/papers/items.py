@@ -195,7 +195,7 @@ def _asked(
 ) -> tuple[str, str, str]:
     texts = [item[key] for key in (question, *answers)]
     if not all(isinstance(text, str) for text in texts):
-        raise StudyError(f"{place} has a question or an answer that is no text")
+        raise StudyError(f"{place} has a question or an answer that is not text")
     first, matching, not_matching = (text.strip() for text in texts)
     return first, matching, not_matching
 

@@ -74,7 +74,7 @@ def _rows(settings: Mapping[str, Any], path: str, content: bytes) -> Iterator[di
         reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig")), strict=True)
         listed = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise StudyError(f"{path} is no CSV file in UTF-8 ({error})") from None
+        raise StudyError(f"{path} is not a CSV file in UTF-8 ({error})") from None
     lacking = [name for name in _NEEDED if name not in (reader.fieldnames or [])]
     if lacking:
         raise StudyError(
@@ -84,7 +84,7 @@ def _rows(settings: Mapping[str, Any], path: str, content: bytes) -> Iterator[di
     names = {key: name for name, key in settings["vectors"].items()}
     for number, row in enumerate(listed, start=2):
         if None in row or None in row.values():
-            raise StudyError(f"{path} line {number} has not as many values as there are columns")
+            raise StudyError(f"{path} line {number} does not have as many values as columns")
         if row["behaviour"] not in names:
             continue
         if any(row.get(column, value) != value for column, value in settings["only"].items()):

@@ -19,7 +19,7 @@ def ship(made: Path, shipped: Path) -> list[str]:
         held = read_provenance(place) if place.is_file() else {"blobs": {}, "missing": {}}
         used = held["blobs"].keys() - held["missing"].keys()
         if lost := sorted(used & read_provenance(path)["missing"].keys()):
-            kept.append(f"{place} was kept: the new table leaves out {', '.join(lost)}.")
+            kept.append(f"{place} was kept: the new table lacks {', '.join(lost)}.")
         else:
             write_bytes(place, path.read_bytes())
     return kept

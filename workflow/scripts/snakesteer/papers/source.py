@@ -35,13 +35,13 @@ def folder_files(
 
 def _found(folder: Path, path: str, commit: str, expected: str | None) -> dict[str, str]:
     if not (folder / path).is_file():
-        return {"missing": f"{path} is absent from the folder of published files"}
+        return {"missing": f"{path} is missing from the folder of published files"}
     blob = blob_id((folder / path).read_bytes())
     if expected is None:
         return {
             "blob": blob,
-            "unverified": f"{path} was not compared with commit {commit[:12]}: "
-            "its blob id there is not known here",
+            "unverified": f"{path} was not compared with commit {commit[:12]}, as its blob id "
+            "there is unknown",
         }
     if blob != expected:
         return {

@@ -180,17 +180,17 @@ def printed(items: list[Item], study: str, tflops: float) -> str:
     head = "{:<28}{:>6}{:>8}{:>34}{:>22}{:>11}".format(*titles)
     return "\n".join(
         [
-            f"The study {study}, estimated; nothing was run.",
+            f"Estimate for the study {study}; nothing was run.",
             "",
             head,
             *lines,
             "",
-            "Tokens are of what is still to run; from the fewest to the most where curves or texts "
-            "may end early.",
-            f"Documents that are not there yet are taken for {DOCUMENT_BYTES:,} characters each.",
-            f"GPU hours are for these at {tflops:g} TFLOP/s a GPU (TFLOPS=... sets another speed), "
-            "without padding, loading and starting.",
-            f"Disk takes a document for {DOCUMENT_BYTES:,} bytes, and tables for nothing.",
+            "Tokens count what is still to run, from fewest to most where curves or texts can "
+            "end early.",
+            f"Documents that do not exist yet count as {DOCUMENT_BYTES:,} characters each.",
+            f"GPU hours assume {tflops:g} TFLOP/s per GPU (set another speed with TFLOPS=...) "
+            "and exclude padding, loading and starting.",
+            f"Disk counts {DOCUMENT_BYTES:,} bytes per document and nothing for tables.",
         ]
     )
 

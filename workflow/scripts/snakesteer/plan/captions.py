@@ -18,7 +18,7 @@ from snakesteer.study.schema import Study
 from snakesteer.study.tables import Table
 from snakesteer.tables import dose
 
-_WITHOUT_ITEMS = "Published means without their items have no intervals."
+_WITHOUT_ITEMS = "Published means come without their items, so they have no intervals."
 
 
 def caption(study: Study, name: str, tables: Sequence[str] = ()) -> str:
@@ -47,11 +47,11 @@ def caption(study: Study, name: str, tables: Sequence[str] = ()) -> str:
         without = [name for name in figure.drawn if not _has_intervals(study, name)]
         if without == figure.drawn:
             return " ".join(filter(None, [*said, _WITHOUT_ITEMS]))
-        said.append(f"Intervals (95 %): over {over}.")
+        said.append(f"Intervals (95 %) are over {over}.")
         if without:
             said.append(_WITHOUT_ITEMS)
         if "documents" in over:
-            said.append("The number of documents stands below the figure.")
+            said.append("The number of documents is given below the figure.")
     return " ".join(filter(None, said))
 
 

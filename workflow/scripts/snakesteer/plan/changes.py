@@ -57,8 +57,8 @@ def changes(plan: Plan) -> list[str]:
         Study.model_validate(before)
     except ValidationError:
         return [
-            f"{plan.path('study.yaml')} is of another version of snakesteer; what that made stays, "
-            "and `make prune` lists what of it is used no more"
+            f"{plan.path('study.yaml')} was written by another version of snakesteer; its files "
+            "are kept, and `make prune` lists those that are not used any more"
         ]
     rows: Rows = []
     with contextlib.suppress(OSError, StudyError):

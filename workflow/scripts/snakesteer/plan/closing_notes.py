@@ -40,7 +40,7 @@ def _last_line(log: Path) -> str:
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
-        return f"Error: {log} was not written: its job ended before it began, or was killed."
+        return f"Error: {log} was not written: its job was killed, or failed before it started."
     last = next((line for line in reversed(lines) if line.strip()), "nothing")
     return last if last == INTERRUPTED or last.startswith("Error: ") else f"Error: {log}: {last}"
 
@@ -109,7 +109,7 @@ def short_corpora(plan: Plan) -> list[str]:
                 held.setdefault((corpus, tokens, measure.tokens), []).append(f"sweeps.{name}")
     return [
         f"corpora.{corpus}.validation holds {tokens:,} of the {asked:,} tokens that "
-        f"{' and '.join(sweeps)} should read; raise it, or lower `tokens`."
+        f"{' and '.join(sweeps)} asks for; raise it, or lower `tokens`."
         for (corpus, tokens, asked), sweeps in held.items()
     ]
 

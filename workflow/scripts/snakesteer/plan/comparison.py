@@ -54,7 +54,7 @@ def compare(results: Path, repository: Path, first: str, second: str) -> Path:
         except StudyError as error:
             refused.append(f"{sweep}: {error}")
     if not shared:
-        refused.append(f"{names[0]} and {names[1]} have no sweep of one name.")
+        refused.append(f"{names[0]} and {names[1]} have no sweeps with the same name.")
     compared = Scorecard(
         _joined([card.pairs for card in cards], PAIR_COLUMNS),
         _joined([card.curves for card in cards], CURVE_COLUMNS),
@@ -73,8 +73,8 @@ def _name(results: Path, repository: Path, given: str) -> str:
     changed = differences(ran, study.model_dump(mode="json"))
     if changed:
         raise StudyError(
-            f"{given} was changed since it was run ({changed[0]}); run "
-            f"`snakemake --cores all --configfile {given}` first."
+            f"{given} has changed since its last run ({changed[0]}); run `snakemake --cores all "
+            f"--configfile {given}` first."
         )
     return study.name
 
@@ -83,8 +83,8 @@ def _ran(results: Path, name: str) -> dict[str, Any]:
     path = results / name / "study.yaml"
     if not path.is_file():
         raise StudyError(
-            f"{name} is neither a study's file nor a study that was run ({path} does not exist); "
-            "run it first, or name another."
+            f"{name} is neither a study file nor the name of a study that was run ({path} does "
+            "not exist); run it first, or name another."
         )
     return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
 
@@ -109,12 +109,12 @@ def _table(results: Path, name: str, sweep: str) -> pd.DataFrame:
     catalogue = results / name / "artefacts.csv"
     for needed in (path, catalogue):
         if not needed.is_file():
-            raise StudyError(f"{needed} does not exist; run the study {name} to its end first.")
+            raise StudyError(f"{needed} does not exist; finish the run of the study {name} first.")
     used = [key for keys in read_provenance(path).get("inputs", {}).values() for key in keys]
     if not {row.get("key") for row in read_catalogue(catalogue)}.issuperset(used):
         raise StudyError(
-            f"{path} is not of the run that {catalogue} lists; run the study {name} to its end "
-            "first."
+            f"{path} does not belong to the run that {catalogue} lists; finish the run of the "
+            f"study {name} first."
         )
     return read_table(path).to_pandas()
 

@@ -36,8 +36,8 @@ def examine(repository: Path, path: Path | None = None) -> Iterator[Finding]:
         yield from profiles(repository)
     else:
         yield Finding(
-            f"{repository.resolve()} is no clone of snakesteer, with which a study is run; name "
-            "one with --repository.",
+            f"{repository.resolve()} is not a clone of snakesteer, which a run of a study needs; "
+            "name one with --repository.",
             problem=path is not None,
         )
     yield from slurm()
@@ -55,17 +55,19 @@ def _of_study(path: Path, repository: Path) -> Iterator[Finding]:
         return
     except ImportError as error:
         yield Finding(
-            f"{path} cannot be read here ({reason_of(error)}); install what is missing.",
+            f"{path} cannot be read here ({reason_of(error)}); install the missing package.",
             problem=True,
         )
         return
     if installed("snakemake") is None:
-        yield Finding("snakemake, which runs a study, is not installed; install it.", problem=True)
+        yield Finding(
+            "snakemake is not installed, which a run of a study needs; install it.", problem=True
+        )
     absent = [name for name in RUNS_MODELS if installed(name) is None]
     if study.models and absent:
         yield Finding(
-            f"what runs models is not installed here ({', '.join(absent)}); install it, or give "
-            "jobs an environment of their own (--software-deployment-method conda).",
+            f"packages that run models are not installed here ({', '.join(absent)}); install "
+            "them, or let jobs use their own environment (--software-deployment-method conda).",
             problem=True,
         )
     if is_clone(repository):
@@ -83,12 +85,12 @@ def _sources(study: Study, repository: Path) -> Iterator[Finding]:
             yield Finding(str(error), problem=True)
         except ModuleNotFoundError as error:
             yield Finding(
-                f"{source.entry} cannot be examined, as {error.name} is not installed; install it.",
+                f"{source.entry} cannot be checked, as {error.name} is not installed; install it.",
                 problem=True,
             )
         except Exception as error:
             yield Finding(
-                f"{source.entry} cannot be examined ({reason_of(error)}); correct it, or report "
-                "this.",
+                f"{source.entry} cannot be checked ({reason_of(error)}); correct it, or report "
+                "this as a bug.",
                 problem=True,
             )

@@ -48,10 +48,10 @@ def _export(graph: Graph, name: str, entry: Export, of: str) -> Product:
     several = study.positions_of(of)
     if several and entry.position is None:
         raise StudyError(
-            f"the vector is of several positions, {several}, and a file is of one; give `position`."
+            f"the vector has several positions, {several}, but a file holds one; give `position`."
         )
     if entry.position is not None and not several:
-        raise StudyError("the vector is of one position; leave `position` out.")
+        raise StudyError("the vector has one position; remove `position`.")
     settings: dict[str, Any] = {
         "format": entry.format,
         "layers": layers,

@@ -19,11 +19,11 @@ PINS = Path("envs", "requirements.txt")
 RUNS_MODELS = ("torch", "transformers", "tokenizers", "accelerate", "gguf")
 # Package -> what is not done without it; "" is nothing at all.
 PACKAGES = {
-    "snakemake": "no study is run",
-    "snakemake-executor-plugin-slurm": "no job is given to Slurm",
-    **dict.fromkeys(RUNS_MODELS, "no model is run"),
-    "peft": "no adapter is merged",
-    "huggingface_hub": "nothing is fetched from the hub",
+    "snakemake": "studies cannot be run",
+    "snakemake-executor-plugin-slurm": "jobs cannot be submitted to Slurm",
+    **dict.fromkeys(RUNS_MODELS, "models cannot be run"),
+    "peft": "adapters cannot be merged",
+    "huggingface_hub": "nothing can be fetched from the hub",
     **dict.fromkeys(("pydantic", "numpy", "pyarrow", "pandas", "safetensors"), ""),
     **dict.fromkeys(("matplotlib", "seaborn"), ""),
 }
@@ -56,7 +56,7 @@ def versions(repository: Path) -> Iterator[Finding]:
         pin = pins.get(name)
         found = installed(name)
         if found is None and undone:
-            yield Finding(f"{name} is not installed; without it {undone}")
+            yield Finding(f"{name} is not installed: {undone}")
         elif found is None:
             remedy = f"pip install {name}{f'=={pin}' if pin else ''}"
             yield Finding(f"{name} is not installed; run `{remedy}`.", problem=True)
@@ -88,12 +88,10 @@ def device() -> Iterator[Finding]:
     try:
         import torch
     except ModuleNotFoundError:
-        yield Finding("device: none that is known, as torch is not installed")
+        yield Finding("device: unknown, as torch is not installed")
         return
     except Exception as error:  # of libraries that do not fit together
-        yield Finding(
-            f"torch cannot be imported ({reason_of(error)}); install it again.", problem=True
-        )
+        yield Finding(f"torch cannot be imported ({reason_of(error)}); reinstall it.", problem=True)
         return
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
@@ -109,7 +107,7 @@ def _device(place: str) -> Finding:
         works = [dtype for dtype in DTYPES if _multiplies(place, dtype)]
     except Exception as error:  # of the driver, or of another one who has it to himself
         return Finding(
-            f"device {place} cannot be used ({reason_of(error)}); free it, or name others in "
+            f"device {place} cannot be used ({reason_of(error)}); free it, or select others with "
             "CUDA_VISIBLE_DEVICES.",
             problem=True,
         )
@@ -144,7 +142,7 @@ def _multiplies(place: str, dtype: str) -> bool:
 
 def folders() -> Iterator[Finding]:
     """The folders that a run from here writes to: whether it may, and how much is free."""
-    yield _folder("results", Path("results").resolve(), "run in another folder with --directory")
+    yield _folder("results", Path("results").resolve(), "choose another folder with --directory")
     try:
         from huggingface_hub import constants, get_token
     except ModuleNotFoundError:
@@ -189,12 +187,12 @@ def profiles(repository: Path) -> Iterator[Finding]:
             yield Finding(f"profile {name}: {folder}")
         else:
             yield Finding(
-                f"profile {name}: {folder / 'config.yaml'} is missing; bring it back with `git "
+                f"profile {name}: {folder / 'config.yaml'} is missing; restore it with `git "
                 f"checkout -- {path}`.",
                 problem=True,
             )
     if given := os.environ.get("SNAKEMAKE_PROFILE"):
-        yield Finding(f"profile {given}, by SNAKEMAKE_PROFILE")
+        yield Finding(f"profile {given}, set by SNAKEMAKE_PROFILE")
 
 
 def slurm() -> Iterator[Finding]:
@@ -203,11 +201,11 @@ def slurm() -> Iterator[Finding]:
     absent = [command for command in COMMANDS if command not in found]
     if found and absent:
         yield Finding(
-            f"Slurm has {' and '.join(found)} here, but not {' and '.join(absent)}; load its "
+            f"Slurm: {' and '.join(found)} found, but not {' and '.join(absent)}; load its "
             "module, or add its commands to PATH.",
             problem=True,
         )
     elif found:
-        yield Finding(f"Slurm: {', '.join(found)} are here")
+        yield Finding(f"Slurm: {', '.join(found)} found")
     else:
-        yield Finding("Slurm: none here; `--profile slurm` is for a cluster's login node")
+        yield Finding("Slurm: not found; `--profile slurm` works on a cluster's login node")

@@ -76,7 +76,7 @@ def folder(graph: Graph, model: str) -> Path:
     if found.is_dir():
         return found
     if found.is_file():
-        raise StudyError(f"{source} is a file; name the folder that holds the model's files.")
+        raise StudyError(f"{source} is a file; name the folder of the model.")
     hint = (
         " A model of the hub needs its revision "
         f"(`git ls-remote {HUB}/{source} HEAD` prints it) and its number of layers."
@@ -106,8 +106,8 @@ def layers(graph: Graph, model: str) -> int:
         found = layers_and_width(folder(graph, model))[0]
     if entry.layers not in (None, found):
         raise StudyError(
-            f"models.{model}.layers is {entry.layers}, but the model has {found}; correct it, "
-            "or leave it out."
+            f"models.{model}.layers is {entry.layers}, but the model has {found}; correct or "
+            "remove it."
         )
     return found
 
@@ -180,8 +180,8 @@ def layer_sets(graph: Graph, entry: str, model: str, given: Any) -> list[list[in
     for layer in (layer for layers in sets for layer in layers):
         if layer >= depth:
             raise StudyError(
-                f"{entry} names layer {layer}, but models.{model} has {depth} layers "
-                f"(0 to {depth - 1}); name one of those."
+                f"{entry} names layer {layer}, but models.{model} has {depth} layers (0 to "
+                f"{depth - 1}); name one of these."
             )
     return sets
 
@@ -194,7 +194,7 @@ def transfer(graph: Graph, entry: str, model: str, vectors: Iterable[str]) -> di
         if depth != here:
             raise StudyError(
                 f"{entry}.model is {model}, which has {here} layers, but its vectors come from "
-                f"models.{origin}, which has {depth}; transfer takes models of one depth and "
-                "width."
+                f"models.{origin}, which has {depth}; transfer needs models of the same depth "
+                "and width."
             )
     return {"transfer": True} if origins else {}

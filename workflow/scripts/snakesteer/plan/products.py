@@ -202,8 +202,8 @@ def _compared_path(graph: Graph, name: str, sweep: str) -> str:
     path = f"results/{study}/tables/{other}.parquet"
     if not Path(path).is_file():
         raise StudyError(
-            f"scorecards.{name}.against names {sweep}, but {path} does not exist; run the "
-            f"study {study} first, or name another sweep."
+            f"scorecards.{name}.against names {sweep}, but {path} does not exist; run the study "
+            f"{study} first, or name another sweep."
         )
     return path
 

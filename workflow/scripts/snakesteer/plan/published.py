@@ -28,8 +28,8 @@ def tables(graph: Graph) -> dict[str, Product]:
             shipped = shipped_in(graph) / f"{name}.parquet"
             if not shipped.is_file():
                 raise StudyError(
-                    f"published names {name}, of which {SHIPPED}/{_section(graph).paper} ships no "
-                    "table; set published.source to a folder or an address that has its files."
+                    f"published names {name}, for which {SHIPPED}/{_section(graph).paper} has no "
+                    "table; set published.source to a folder or an address with its files."
                 )
             inputs = {"table": (os.path.relpath(shipped),)}  # so that a clone re-runs nothing
         elif stage == "published_table":
@@ -101,8 +101,8 @@ def source(graph: Graph) -> Artefact:
         place = locate(published.source, graph.repository)
         if not place.is_dir():
             raise StudyError(
-                f"published.source names {published.source}, which is no folder; name one, an "
-                "address, or `shipped`."
+                f"published.source names {published.source}, which is not a folder; name a "
+                "folder, an address, or `shipped`."
             )
         ids = shipped_in(graph) / f"{published.commit}.json"
         expected = tree_ids(ids.read_bytes()) if ids.is_file() else {}

@@ -57,7 +57,7 @@ MANAGED = {
     "--qos": _DEFAULT.format("qos"),
     **dict.fromkeys(("--constraint", "-C"), _DEFAULT.format("constraint")),
     "--clusters": _DEFAULT.format("clusters"),
-    **dict.fromkeys(("--mem", "--mem-per-cpu"), "give mem_mb with --set-resources and remove it"),
+    **dict.fromkeys(("--mem", "--mem-per-cpu"), "set mem_mb with --set-resources and remove it"),
     **dict.fromkeys(
         (
             *("--job-name", "-J", "--output", "-o", "--error", "-e", "--parsable", "--export"),
@@ -162,7 +162,7 @@ def _flags(name: str, given: str) -> str:
         flag = word.split("=")[0] if word.startswith("--") else word[:2]
         if flag in MANAGED:
             raise StudyError(
-                f"{setting} has {word} in the profile, which Snakemake sets itself; "
+                f"{setting} has {word} in the profile, which Snakemake sets by itself; "
                 f"{MANAGED[flag]}."
             )
     return given

@@ -82,14 +82,14 @@ def _model(graph: Graph, name: str) -> str:
                 "workflow's environment."
             )
         if not entry.is_made:
-            return f"{entry.source} is there"
+            return f"{entry.source} exists"
         if entry.is_gguf and _is_made(gguf_model(graph, name)):
-            return f"{entry.file or entry.source} is converted"
+            return f"{entry.file or entry.source} is already converted"
         if isinstance(entry.source, PackagedFile):
             return _packaged(graph, name, entry.source)
         if entry.revision:
             return _hub_model(entry, entry.source, entry.revision)
-    return f"{entry.source} is there"
+    return f"{entry.source} exists"
 
 
 def _packaged(graph: Graph, name: str, file: PackagedFile) -> str:
@@ -114,10 +114,10 @@ def _hub_model(entry: Model, source: str, revision: str) -> str:
     if entry.file is None and not any(name.endswith(".safetensors") for name in names):
         raise StudyError(
             f"{source} at {revision} has no safetensors weights; name a revision or a model that "
-            "has them, or one of its .gguf files as `file`."
+            "has them, or set `file` to one of its .gguf files."
         )
     check_readable(source, revision, "model", entry.file or CONFIG)
-    return f"the hub gives {entry.file or 'the files'} of {source}"
+    return f"the hub has {entry.file or 'the files'} of {source}"
 
 
 def _repository(graph: Graph, name: str) -> str:
@@ -139,7 +139,7 @@ def _repository(graph: Graph, name: str) -> str:
         if commits.is_clone(folder):
             settings = {"source": entry.source, "commit": entry.commit}
             _check_listed(paths, commits.tree(settings, graph.repository), entry.source)
-    return f"{entry.source} is there"
+    return f"{entry.source} exists"
 
 
 def _files_of(graph: Graph, repository: str) -> list[Artefact]:
@@ -174,11 +174,11 @@ def _corpus(graph: Graph, name: str) -> str:
     if isinstance(entry, RepositoryCorpus):
         return f"in repositories.{entry.repository}"
     if not isinstance(entry, HubCorpus):
-        return "what it reads is there"
+        return "its inputs exist"
     for split in ("train", "validation"):
         with naming(f"corpora.{name}.splits.{split}"):
             _check_hub_split(getattr(entry.splits, split))
-    return "the hub gives its files"
+    return "the hub has its files"
 
 
 def _check_hub_split(place: HubSplit) -> None:
@@ -210,7 +210,7 @@ def _behaviour(graph: Graph, name: str) -> str:
 def _vector(graph: Graph, name: str, entry: FileVector) -> str:
     with naming(f"vectors.{name}.file"):
         locate_file(entry.file, graph.repository)
-    return f"{entry.file} is there"
+    return f"{entry.file} exists"
 
 
 def _published(graph: Graph) -> str:
@@ -218,7 +218,7 @@ def _published(graph: Graph) -> str:
     assert entry
     published.tables(graph)  # refuses what is not there
     if entry.source == "shipped":
-        return "its tables are shipped"
+        return "its tables come with snakesteer"
     made = published.source(graph)
     if _is_made(made):
         return "its files are in the cache"
@@ -232,8 +232,10 @@ def _published(graph: Graph) -> str:
             return f"{entry.source} answers"
         for known in files.values():
             if "missing" in known:
-                raise StudyError(f"{known['missing']}; get it, or what it shows is left out.")
-    return f"{entry.source} is there"
+                raise StudyError(
+                    f"{known['missing']}; get it, or the results that need it are skipped."
+                )
+    return f"{entry.source} exists"
 
 
 def _judges(graph: Graph) -> dict[tuple[str, str, str | None], str]:

@@ -127,16 +127,16 @@ def remarks(tokenizer: PreTrainedTokenizerBase, form: Format) -> list[str]:
     own = own_system(tokenizer) if form.template == CHAT and form.system is None else None
     if own is None:
         return []
-    return [f"Where no system prompt is given, the chat template begins with its own: {own!r}."]
+    return [f"If no system prompt is given, the chat template adds its own: {own!r}."]
 
 
 def check(tokenizer: PreTrainedTokenizerBase, form: Format) -> None:
     """Refuse (StudyError) a chat template that puts in a system prompt where none shall be."""
     if form.template == CHAT and form.system is False and (own := own_system(tokenizer)):
         raise StudyError(
-            f"format has `system: false`, but the chat template of the model's tokenizer puts in "
-            f"{own!r} by itself; give `system` the text that shall stand there, or leave it out to "
-            "take the template's."
+            "format has `system: false`, but the chat template of the model's tokenizer adds "
+            f"{own!r} by itself; set `system` to the text to use instead, or remove it to keep "
+            "the template's."
         )
 
 
@@ -165,13 +165,13 @@ def _frame(
     before, found, rest = text.partition(_PROMPT)
     if not found or _PROMPT in rest:
         raise StudyError(
-            "the chat template of the model's tokenizer does not hold a prompt once; give `format` "
-            "a template of your own."
+            "the chat template of the model's tokenizer does not contain the prompt exactly "
+            "once; give `format` a template of your own."
         )
     if system is not None and not any(kept in text for kept in _trims(system)):
         raise StudyError(
-            f"the chat template of the model's tokenizer leaves out the system prompt "
-            f"{_short(system)}; put it into the prompts, or give `format` a template of your own."
+            "the chat template of the model's tokenizer drops the system prompt "
+            f"{_short(system)}; put it in the prompts, or give `format` a template of your own."
         )
     return before, rest.partition(_COMPLETION)[0]
 
@@ -197,9 +197,9 @@ def _rendered(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]
     except (TemplateError, TypeError, ValueError) as error:
         system = messages[0]["role"] == "system"
         what = f"the system prompt {_short(messages[0]['content'])}" if system else "the prompts"
-        remedy = "leave it out, or " if system else ""
+        remedy = "remove it, or " if system else ""
         raise StudyError(
-            f"the chat template of the model's tokenizer refuses {what} ({_first_line(error)}); "
+            f"the chat template of the model's tokenizer rejects {what} ({_first_line(error)}); "
             f"{remedy}give `format` a template of your own."
         ) from None
 

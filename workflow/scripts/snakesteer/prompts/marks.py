@@ -100,7 +100,7 @@ def instruction(
         lost = "all of its completion" if completion else "its end"
         raise StudyError(
             f"document {name} has {len(read.ids)} tokens in its format, of which max_tokens "
-            f"{max_tokens} cuts away {lost}; raise max_tokens, or leave such texts out."
+            f"{max_tokens} cuts {lost}; raise max_tokens, or remove such texts."
         )
     ids = read.ids[:max_tokens]
     refuse_short(name, ids)
@@ -124,7 +124,7 @@ def question(
     answers = [told(asked[role], answer_prefix) for role in ("matching", "not_matching")]
     remedy = "use answers that are single tokens of this model"
     if not answer_prefix and answers[0].startswith("("):
-        remedy = 'begin them by `answer_prefix: "("`'
+        remedy = 'begin them with `answer_prefix: "("`'
     answers += others
     texts = [render(tokenizer, how.form, asked["prompt"], answer_prefix + one) for one in answers]
     read = [passages.passage(tokenizer, text, how.reading) for text in texts]
@@ -151,7 +151,7 @@ def begun(tokenizer: PreTrainedTokenizerBase, prompt: str, how: How = USUAL) -> 
     read = passages.passage(tokenizer, rendered, how.reading)
     name = f"the prompt {prompt!r}"
     if not read.ids:
-        raise StudyError(f"{name} has no token to go on from; give it a text.")
+        raise StudyError(f"{name} has no token to continue from; give it a text.")
     marks = {INSTRUCTION: read.instruction, COMPLETION: read.completion}
     marks |= _of_markers(tokenizer, rendered, read.ids, how, Reading(how.reading.bos), name)
     behind = [one for one in how.steered if isinstance(one, int) or one == PROMPT]
@@ -168,7 +168,7 @@ def prompt(tokenizer: PreTrainedTokenizerBase, name: str, given: str, how: How =
     rendered = render(tokenizer, how.form, given)
     read = passages.passage(tokenizer, rendered, how.reading)
     if not read.ids:
-        raise StudyError(f"{name} has no token, after which one could follow; give it a prompt.")
+        raise StudyError(f"{name} has no token that another could follow; give it a prompt.")
     return Marked(read.ids, _all(tokenizer, rendered, read, read.ids, how, name))
 
 
@@ -210,8 +210,8 @@ def continued(
     start = min(starts)
     if not start:
         raise StudyError(
-            f"{name} has no token before its choices, whose probabilities would follow from it; "
-            "give it a prompt."
+            f"{name} has no token before its choices, so they have no probabilities; give it a "
+            "prompt."
         )
     for passage, one in zip(read, continuations, strict=True):
         if len(passage.ids) == start:
@@ -251,7 +251,8 @@ def first_counted(read: Marked, counted: Counted, name: str) -> int:
     place = read.marks.get(COMPLETION, len(read.ids))
     if place == len(read.ids):
         raise StudyError(
-            f"counted is completion, but document {name} has none; leave it out, or count all."
+            f"counted is completion, but document {name} has none; remove that document, or "
+            "count all."
         )
     return max(1, place)
 
@@ -294,9 +295,9 @@ def _of_markers(
         start = rendered.text.find(positions.marker)
         if start < 0:
             raise StudyError(
-                f"positions is {positions}, but {name} has no {positions.marker!r} as the model "
-                "reads it; name a marker that all texts have, give them a format with it, or leave "
-                "such texts out."
+                f"positions is {positions}, but {name} has no {positions.marker!r} in the form "
+                "that the model reads; name a marker that all texts have, give them a format "
+                "with it, or remove such texts."
             )
         end = start + len(positions.marker)
 
@@ -319,14 +320,14 @@ def _refuse_lacking(ids: Sequence[int], marks: Mapping[str, int], how: How, name
         if isinstance(positions, int):
             if -positions > len(ids):
                 raise StudyError(
-                    f"positions names {positions}, but {name} has {len(ids)} tokens only; name "
-                    "nearer ones, or leave such texts out."
+                    f"positions names {positions}, but {name} has only {len(ids)} tokens; name "
+                    "positions nearer the end, or remove such texts."
                 )
         elif isinstance(positions, From):
             if marks[str(positions)] >= len(ids):
                 raise StudyError(
-                    f"positions is {positions}, but of {name} {len(ids)} tokens are read, all of "
-                    "them before that; raise max_tokens where that cuts it, or name other "
+                    f"positions is {positions}, but only {len(ids)} tokens of {name} are read, "
+                    "all before that; raise max_tokens if it cuts the text, or name other "
                     "positions."
                 )
         elif positions == AFTER and marks.get(INSTRUCTION, len(ids)) == len(ids):

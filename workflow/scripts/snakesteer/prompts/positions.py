@@ -65,14 +65,14 @@ def _all_of(text: Passage, part: str, name: str) -> range:
     }[part]
     if not found:
         of = {AFTER: "after its instruction", COMPLETION: "of a completion", DOCUMENT: "of its own"}
-        raise StudyError(f"{name} has no tokens {of[part]}, which positions asks for; {remedy}.")
+        raise StudyError(f"{name} has no tokens {of[part]}, which positions needs; {remedy}.")
     return found
 
 
 def _from_end(text: Passage, position: int, name: str) -> int:
     if -position > len(text.ids):
         raise StudyError(
-            f"positions names {position}, but {name} has {len(text.ids)} tokens only; name nearer "
-            "ones, or leave such texts out."
+            f"positions names {position}, but {name} has only {len(text.ids)} tokens; name "
+            "positions nearer the end, or remove such texts."
         )
     return len(text.ids) + position

@@ -85,8 +85,8 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         ) from None
     if not _as_written(tokenizer, folder, PLAIN):
         raise StudyError(
-            f"{type(tokenizer).__name__} of transformers reads texts otherwise than "
-            f"{folder / FILE} says; set tokenizer_class to PreTrainedTokenizerFast in "
+            f"{type(tokenizer).__name__} of transformers reads texts differently from "
+            f"{folder / FILE}; set tokenizer_class to PreTrainedTokenizerFast in "
             f"{folder / CONFIGURATION}, of a model of the hub in a copy of the folder."
         )
     return tokenizer
@@ -113,14 +113,14 @@ def remarks(tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> list[str]
     if behind:
         names = " ".join(map(str, tokenizer.convert_ids_to_tokens(ids[-behind:])))
         made.append(
-            f"The tokenizer puts {names} behind every text: documents end with it, prompts and "
+            f"The tokenizer adds {names} after every text: documents end with it, prompts and "
             "questions before it."
         )
     if not _as_written(tokenizer, Path(folder), [LEADING_SPACE]):
         made.append(
             f"{type(tokenizer).__name__} of transformers reads a text that begins with a space "
-            f"otherwise than {FILE} says; tokenizer_class: PreTrainedTokenizerFast in "
-            f"{CONFIGURATION} would follow the file."
+            f"differently from {FILE}; tokenizer_class: PreTrainedTokenizerFast in "
+            f"{CONFIGURATION} would make it follow the file."
         )
     return made
 
@@ -193,8 +193,8 @@ def refuse_short(name: str, ids: Sequence[int]) -> None:
     """Refuse (StudyError) a document of fewer than two tokens."""
     if len(ids) < 2:
         raise StudyError(
-            f"document {name} has fewer than two tokens, of which none can be predicted; leave it "
-            "out, in corpora by a larger `min_characters`."
+            f"document {name} has fewer than two tokens, so none can be predicted; remove it, or "
+            "in corpora raise `min_characters`."
         )
 
 
@@ -223,8 +223,8 @@ def _refuse_special(tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int
     for token in ids:
         if token in special - {tokenizer.unk_token_id} and added[token].content in text:
             raise StudyError(
-                "special_tokens is text, but the model's tokenizer has no other way to read "
-                f"{added[token].content} than as that token; set it to token."
+                "special_tokens is text, but the model's tokenizer can read "
+                f"{added[token].content} only as that token; set special_tokens to token."
             )
 
 

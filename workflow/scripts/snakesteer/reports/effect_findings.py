@@ -24,7 +24,8 @@ def of_slopes(rows: pd.DataFrame, labels: Mapping[str, str]) -> Iterator[str]:
         if math.isnan(row["mean"]):
             behaviour = label(row["behaviour"], {"labels": labels})
             yield (
-                f"{_vector(row, labels)}: no slope on {behaviour}, as that takes two coefficients."
+                f"{_vector(row, labels)}: no slope on {behaviour}, as a slope needs two "
+                "coefficients."
             )
             continue
         said = [
@@ -36,9 +37,7 @@ def of_slopes(rows: pd.DataFrame, labels: Mapping[str, str]) -> Iterator[str]:
             "wrong way.",
         ]
         if not math.isnan(row["reliability"]):
-            said.append(
-                f"Reliability, from halves of the coefficients: {shown(row['reliability'])}."
-            )
+            said.append(f"Reliability (split-half over coefficients): {shown(row['reliability'])}.")
         yield " ".join(said)
 
 
@@ -59,7 +58,7 @@ def of_controls(rows: pd.DataFrame, column: str, labels: Mapping[str, str]) -> I
             f"(range {shown(row['band_low'])} to {shown(row['band_high'])})."
         ]
         if len(shown_of) > 1:
-            said.append(f"Of {len(shown_of)} such effects this is the farthest.")
+            said.append(f"This is the largest difference of {len(shown_of)} such effects.")
         yield " ".join([*said, _test(row)])
 
 

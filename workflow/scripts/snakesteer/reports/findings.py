@@ -105,8 +105,8 @@ def findings(
             steered, number = compared.loc[compared["change"].abs().idxmax()], len(compared)
         said = [_value(measured, str(vector), steered), *_elsewhere(measured, points, steered)]
         if number > 1 and steered["change"]:
-            most = "the texts part most" if parted else "it changes most"
-            said.append(f"Of {number} points measured, here {most}.")
+            most = "the texts differ most" if parted else "it changes most"
+            said.append(f"Of {number} measured points, {most} here.")
         yield Finding(
             measured.table,
             " ".join(said),
@@ -168,7 +168,7 @@ def _elsewhere(
     for row in here.to_dict("records"):
         source = label(row["source"], {"labels": measured.labels})
         after = with_interval(row["value"], row["low"], row["high"])
-        yield f"On {source} it goes from {shown(row['from'])} to {after}."
+        yield f"On {source} it changes from {shown(row['from'])} to {after}."
 
 
 def _controlled(

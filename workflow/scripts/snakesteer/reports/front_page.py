@@ -204,15 +204,15 @@ def choice_said(choice: Mapping[str, Any]) -> str:
     said = [choice["rule"]]
     if "chosen" in choice:
         said.append(
-            f"Of {choice['candidates']} candidates it takes {_candidate(choice['chosen'])}."
+            f"It takes {_candidate(choice['chosen'])}, one of {choice['candidates']} candidates."
         )
         out = [each for each in choice["left_out"] if each["candidates"]]
         counted = [f"{each['condition']} ({each['candidates']})" for each in out]
-        said += [f"Left out are: {', '.join(counted)}."] if counted else []
+        said += [f"Excluded: {', '.join(counted)}."] if counted else []
     if drawn := choice.get("resamples"):
         said.append(
-            f"Of {drawn['resamples']:,} resamples of the texts {100 * drawn['chosen']:.0f} % take "
-            "it as well."
+            f"{100 * drawn['chosen']:.0f} % of {drawn['resamples']:,} resamples of the texts "
+            "take it as well."
         )
         others = [each for each in drawn["shares"] if not _same(each, choice["chosen"])]
         for other in others[:1]:
@@ -291,9 +291,9 @@ def cost(used: pd.DataFrame) -> list[str]:
     """What a study's jobs took, in sentences, of a table as `reports.usage` has it."""
     measured = used.dropna(subset=["seconds"])
     if used.empty:
-        return ["No job of this study fills the cache."]
+        return ["No job of this study writes to the cache."]
     if measured.empty:
-        return [f"None of the {len(used)} jobs of the cache was measured here."]
+        return [f"None of the {len(used)} cached jobs was measured here."]
     said = [f"{len(measured)} of {len(used)} jobs took {_duration(measured['seconds'].sum())}."]
     tokens = measured["tokens"].sum()
     if tokens:
@@ -368,7 +368,7 @@ figcaption { font-size: .92rem; margin-top: .4rem; max-width: 46rem }
 <li>{% if one.changed %}<span class="tag clear">clear</span>{% elif one.changed is false
 %}<span class="tag unclear">not clear</span>{% endif %} {{ one.sentence }}
 {% if one.control %}<span class="control">Controls at the same point: {{ one.control }}</span>
-{% endif %}<details><summary>Its curve</summary><table class="curve">
+{% endif %}<details><summary>Curve</summary><table class="curve">
 {% for at, value in curve(one) %}<tr><td class="number">{{ at }}<td class="number">
 <a href="tables/{{ found.table }}.parquet">{{ value }}</a>{% endfor %}</table></details>
 {% endfor %}</ul>
@@ -397,16 +397,16 @@ figcaption { font-size: .92rem; margin-top: .4rem; max-width: 46rem }
 {% endfor %}</table></div>
 {% endif %}
 {% if asked.published %}<p>Published results are read from the authors' files:
-<a href="published.html">what there is of them</a>.</p>{% endif %}
+<a href="published.html">what was found</a>.</p>{% endif %}
 
 <h2 id="found">What was found</h2>
 {% if reported or chosen_from %}
-<p class="soft">A sentence for each vector: where it changes most, of all that was measured, with
-95 % intervals in brackets. <span class="tag clear">clear</span> means that neither interval holds
-the other value. The largest of many changes looks larger than it is; a number to report is one that
-was chosen on other texts.</p>
+<p class="soft">One sentence per vector: the measured point at which it changes most, with 95 %
+intervals in brackets. <span class="tag clear">clear</span> means that neither interval contains the
+other value. The largest of many changes overstates the effect. Report numbers from points that were
+chosen on other texts.</p>
 {% for found in reported %}{{ told(found) }}{% endfor %}
-{% if chosen_from %}<details><summary>On validation texts, which choices are made from</summary>
+{% if chosen_from %}<details><summary>On validation texts, used to make choices</summary>
 {% for found in chosen_from %}{{ told(found) }}{% endfor %}</details>{% endif %}
 {% else %}<p>Nothing was measured.</p>{% endif %}
 {% for found in front.effects if found.sentences %}
@@ -432,8 +432,8 @@ src="data:image/png;base64,{{ one.data }}" alt="{{ one.caption or one.name }}"><
 <tr><td><a href="vectors/{{ row.name }}.safetensors">{{ row.name }}</a><td>{{ row.method }}
 <td>{{ row.layers }}<td class="number">{{ row.length }}<td>{{ row.nearest }}<td>{{ row.chosen }}
 {% endfor %}</table></div>
-<p class="soft">Lengths are those at the layers where a vector is injected, or at all where it is
-not. Cosines are among vectors of one model.</p>{% endif %}
+<p class="soft">Lengths are given at the layers where a vector is injected, or at all layers if it
+is not injected. Cosines compare vectors of the same model.</p>{% endif %}
 {% if front.texts %}<h2 id="texts">Texts</h2>
 {% for one in front.texts %}
 <h3>{{ one.heading }} <a class="soft" href="samples/{{ one.name }}.html">all texts</a></h3>
@@ -451,15 +451,14 @@ not. Cosines are among vectors of one model.</p>{% endif %}
 {% endfor %}</ul>{% endif %}
 <h2 id="run">The run</h2>
 {% for note in front.notes %}<p class="note">{{ note }}</p>{% endfor %}
-{% if not front.notes %}<p>Of what is read, measured and drawn nothing was left
-out, and no job failed.</p>{% endif %}
+{% if not front.notes %}<p>Nothing was skipped, and no job failed.</p>{% endif %}
 <p>{{ front.cost | join(" ") }}</p>
 <ul>
 <li><a href="report.html">report.html</a>: Snakemake's report, with the provenance of every file
 (written by <code>make</code>)
-<li><a href="study.yaml">study.yaml</a>: every setting, defaults written out
+<li><a href="study.yaml">study.yaml</a>: every setting, including defaults
 <li><a href="artefacts.csv">artefacts.csv</a>: every file of the cache, with its key and settings
-<li><a href="usage.html">usage.html</a>: what each job took
+<li><a href="usage.html">usage.html</a>: time, memory and tokens of each job
 </ul>
 </html>
 """,

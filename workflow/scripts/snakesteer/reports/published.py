@@ -40,15 +40,15 @@ code { font-size: 12px; overflow-wrap: anywhere }
 </style>
 <h1>Published results</h1>
 <p>Source: {{ source }}. Commit: <code>{{ commit }}</code>.
-{{ missing|length }} of {{ files }} files are left out.
-{% if unverified %}{{ unverified|length }} files were read without being compared with the commit.
+{{ missing|length }} of {{ files }} files were skipped.
+{% if unverified %}{{ unverified|length }} files were read but not compared with the commit.
 {% else %}Every file that was read has the blob id of the commit.{% endif %}</p>
 {% if missing or unverified %}<ul>
-{% for sentence in missing %}<li>Left out: {{ sentence }}.
+{% for sentence in missing %}<li>Skipped: {{ sentence }}.
 {% endfor %}{% for sentence in unverified %}<li>{{ sentence }}.
 {% endfor %}</ul>{% endif %}
 <table>
-<tr><th>Series<th>Rows<th>Files, with their git blob ids<th>Left out
+<tr><th>Series<th>Rows<th>Files, with their git blob ids<th>Skipped
 {% for one in series %}
 <tr><td>{{ one.name }}<td>{{ one.rows }}
 <td>{% for path, blob in one.blobs.items() %}{{ path }} <code>{{ blob }}</code><br>{% endfor %}
@@ -90,7 +90,7 @@ def closing_lines(series: Sequence[Series], page: str) -> list[str]:
     Of more than a few sentences the path `page` has the others.
     """
     lines = [
-        *(f"Left out: {sentence}." for sentence in _sentences(one.missing for one in series)),
+        *(f"Skipped: {sentence}." for sentence in _sentences(one.missing for one in series)),
         *(f"{sentence}." for sentence in _sentences(one.unverified for one in series)),
     ]
     rest = len(lines) - _SHOWN

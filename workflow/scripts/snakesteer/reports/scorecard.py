@@ -33,9 +33,9 @@ summary { cursor: pointer }
 {% if curves %}
 <p><b>{{ agree }} of {{ curves | length }} curves agree.</b> Differences are the first value minus
 the second, with 95 % intervals. A curve agrees if the interval of its statistic includes 0 and no
-more than one in 20 of its points differ; a point differs if its own interval excludes 0. What
-differs is shaded. Intervals are paired where both read the same questions or documents, as the
-last column says.</p>
+more than one in 20 of its points differ. A point differs if its own interval excludes 0. Rows that
+differ are shaded. Intervals are paired where both sweeps read the same questions or documents (see
+the last column).</p>
 {% else %}
 <p><b>No curves were compared.</b></p>
 {% endif %}
@@ -43,7 +43,7 @@ last column says.</p>
 <p>{{ note }}</p>
 {% endfor %}
 {% if picture %}
-<img src="data:image/png;base64,{{ picture }}" width="900" alt="The curves of both over each other">
+<img src="data:image/png;base64,{{ picture }}" width="900" alt="Curves of both sweeps, overlaid">
 {% endif %}
 {% if settings %}
 <h2>Settings that differ</h2>

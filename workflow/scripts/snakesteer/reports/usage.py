@@ -40,8 +40,8 @@ td, th { border-top: 1px solid #ccc; padding: .25em .6em; text-align: left }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 </style>
 <h1>What the jobs took</h1>
-<p>The {{ rows | length }} jobs of the cache, {{ hours }} hours of wall time in all. Tokens are
-those of passes made by the job itself, finished points not counted again. Empty cells were not
+<p>The {{ rows | length }} jobs of the cache took {{ hours }} hours of wall time. Tokens count the
+passes that the job ran itself, without points that had already finished. Empty cells were not
 measured: the artefact was made elsewhere, or without a model.</p>
 <table>
 <tr><th>Rule<th>Job<th class="number">Seconds<th class="number">CPU seconds

@@ -59,8 +59,8 @@ def _replacing(path: str | Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in FULL:
             raise StudyError(
-                f"{path} could not be written ({error.strerror}); make room and run again: what is "
-                "finished is kept."
+                f"{path} could not be written ({error.strerror}); make room and run again; "
+                "finished work is kept."
             ) from error
         raise
 
@@ -166,8 +166,8 @@ def read_rows(path: str | Path, name: str, at_once: int = ROWS_AT_ONCE) -> Itera
         raise _damaged(path, error) from error
     if name not in held:
         raise StudyError(
-            f"{path} has no tensor `{name}`, but {', '.join(held)}; if it should have, delete it "
-            "and run again to rebuild it."
+            f"{path} has no tensor `{name}`, but {', '.join(held)}; if it should have one, "
+            "delete the file and run again to rebuild it."
         )
     data, header = _header(path)
     tensor = header[name]
@@ -234,7 +234,7 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     except (safetensors.SafetensorError, pa.ArrowException, OSError, ValueError) as error:
         raise _damaged(path, error) from error
     if not isinstance(provenance, dict):
-        raise StudyError(f"{path} carries no provenance: it was not written by this workflow.")
+        raise StudyError(f"{path} has no provenance, so it was not written by this workflow.")
     return provenance
 
 
@@ -254,6 +254,6 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise StudyError(
-            f"The results folder {folder.resolve()} cannot be written ({error.strerror}); "
-            "change its permissions, or run in another folder with --directory."
+            f"The results folder {folder.resolve()} cannot be written ({error.strerror}); change "
+            "its permissions, or choose another folder with --directory."
         ) from None

@@ -27,11 +27,11 @@ def read_gguf(path: str, content: bytes) -> dict[str, np.ndarray]:
     Raises StudyError for another file, one that is cut short, and tensors that are quantised.
     """
     if content[: len(MAGIC)] != MAGIC:
-        raise StudyError(f"{path} is no GGUF file")
+        raise StudyError(f"{path} is not a GGUF file")
     try:
         return _tensors(path, _Bytes(content, len(MAGIC)))
     except (struct.error, ValueError, TypeError, ArithmeticError) as error:
-        raise StudyError(f"{path} is no whole GGUF file ({error})") from None
+        raise StudyError(f"{path} is not a complete GGUF file ({error})") from None
 
 
 @dataclass
@@ -66,7 +66,7 @@ class _Bytes:
 def _tensors(path: str, file: _Bytes) -> dict[str, np.ndarray]:
     version = file.number("I")
     if version not in (2, 3):
-        raise StudyError(f"{path} is of version {version} of GGUF, and 2 and 3 can be read")
+        raise StudyError(f"{path} is of version {version} of GGUF, but only 2 and 3 can be read")
     n_tensors, n_values = file.number("Q"), file.number("Q")
     values = {}
     for _ in range(n_values):

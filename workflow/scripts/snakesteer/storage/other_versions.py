@@ -44,8 +44,8 @@ def other_versions(paths: Iterable[str]) -> str | None:
         for (package, theirs), count in sorted(others.items())
     )
     return (
-        f"Some cached artefacts were made with other versions: {named}; they are used as they are, "
-        f"and `--forcerun {' '.join(sorted(rules))}` makes them again."
+        f"Some cached artefacts were made with other versions: {named}. They are reused; "
+        f"`--forcerun {' '.join(sorted(rules))}` rebuilds them."
     )
 
 

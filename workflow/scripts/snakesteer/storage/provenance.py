@@ -113,8 +113,8 @@ def read_vectors(
         if transfer and vector.shape != expected:
             raise StudyError(
                 f"vectors.{name} has shape {vector.shape} from the model {origin['source']}, but "
-                f"{manifest['source']} needs {expected}; transfer takes models of one depth and "
-                "width."
+                f"{manifest['source']} needs {expected}; transfer needs models of the same depth "
+                "and width."
             )
         if vector.shape != expected or not np.isfinite(vector).all():
             raise StudyError(

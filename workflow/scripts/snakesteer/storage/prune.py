@@ -21,13 +21,13 @@ def unreferenced(results: Path) -> list[Path]:
     """
     if any((results.parent / ".snakemake" / "locks").glob("*")):
         raise StudyError(
-            "a run holds the lock of this folder; wait for its end, or release a lock that a "
-            "killed run left with `snakemake --unlock`."
+            "a run has locked this folder; wait until it ends, or run `snakemake --unlock` if a "
+            "killed run left the lock."
         )
     catalogues = sorted(results.glob("*/artefacts.csv"))
     if not catalogues:
         raise StudyError(
-            f"{results} holds no artefacts.csv of any study; run a study to its end first."
+            f"{results} holds no artefacts.csv of any study; finish a run of a study first."
         )
     referenced = {
         (results.parent / row["path"]).resolve()

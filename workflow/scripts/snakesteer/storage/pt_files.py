@@ -41,7 +41,7 @@ def read_pt(path: str, content: bytes, classes: Iterable[str] = ()) -> Any:
             f"{path} was refused, and nothing in it was run: {_reason(error)}"
         ) from None
     except Exception as error:  # whatever a damaged pickle makes of the unpickler
-        raise StudyError(f"{path} is no whole PyTorch file ({_reason(error)})") from None
+        raise StudyError(f"{path} is not a complete PyTorch file ({_reason(error)})") from None
 
 
 def array(path: str, tensor: torch.Tensor) -> np.ndarray:

@@ -72,15 +72,17 @@ class Activations(Entry):
     @model_validator(mode="after")
     def _of_one_thing(self) -> Self:
         if (self.corpus is None) == (self.behaviour is None):
-            raise ValueError("name either a corpus or a behaviour")
+            raise ValueError("name a corpus or a behaviour, not both or neither")
         if self.behaviour and self.documents:
-            raise ValueError("documents is for a corpus; a behaviour uses its training questions")
+            raise ValueError(
+                "documents is for a corpus, and a behaviour uses its training questions; remove it"
+            )
         if self.behaviour and self.max_tokens:
-            raise ValueError("max_tokens is for a corpus; questions are read whole; remove it")
+            raise ValueError("max_tokens is for a corpus, and questions are never cut; remove it")
         if self.corpus and self.positions == "letter":
             raise ValueError(
-                "positions is letter, which the answers of a behaviour have; use other positions "
-                "for a corpus"
+                "positions is letter, which only the answers of a behaviour have; use other "
+                "positions for a corpus"
             )
         return self
 

@@ -62,7 +62,7 @@ class DrawnBehaviour(BehaviourEntry):
     def _leaves_a_test_split(self) -> Self:
         if self.train + self.validation >= self.questions:
             raise ValueError(
-                f"train ({self.train}) and validation ({self.validation}) leave nothing of "
+                f"train ({self.train}) and validation ({self.validation}) leave none of "
                 f"{self.questions} questions for the test split; make them smaller"
             )
         return self
@@ -122,7 +122,8 @@ class OfFile(BehaviourEntry):
                 _refuse_unpinned(file)
             elif is_address(file):
                 raise ValueError(
-                    f"file {file} is an address, and repository says where it lies; remove one"
+                    f"file {file} is an address, but repository is given as well; remove one of "
+                    "them"
                 )
             else:
                 inside(file)
@@ -139,8 +140,8 @@ def _refuse_unpinned(file: str) -> None:
     repository = "/".join(parts[:end]).replace("raw.githubusercontent.com", "github.com")
     command = f": `git ls-remote {repository} HEAD` prints one" if end else ""
     raise ValueError(
-        f"file {file} names no commit, so it may change; put a commit of 40 hex digits "
-        f"in place of the branch{command}"
+        f"file {file} names no commit, so its content could change; replace the branch with a "
+        f"commit of 40 hex digits{command}"
     )
 
 
@@ -246,7 +247,7 @@ class OfFiles(OfFile):
             field = type(self).model_fields.get(name)
             if field and getattr(self, name) != field.default:
                 raise ValueError(
-                    f"{name} is for splits of one file, and splits names a file for each; remove "
+                    f"{name} divides one file, but splits names a file for each split; remove "
                     "one of them"
                 )
         return self
@@ -364,13 +365,15 @@ class PairsBehaviour(PromptsBehaviour):
                 raise ValueError(f"give both {field} and {other}, or neither")
         if self.matching is None and self.system_matching is None:
             raise ValueError(
-                "names no two sides; give matching and not_matching, or system_matching and "
-                "system_not_matching"
+                "does not name two sides; give matching and not_matching, or system_matching "
+                "and system_not_matching"
             )
         if self.matching is None and self.prompt is None:
-            raise ValueError("names no text; give the field of the prompt")
+            raise ValueError("names no text; set prompt to the field that holds it")
         if self.strip and self.prompt is None:
-            raise ValueError("strip is of prompts, and whole texts differ; leave it out")
+            raise ValueError(
+                "strip applies to prompts, but here the two sides are entire texts; remove strip"
+            )
         return self
 
 
@@ -449,7 +452,7 @@ class ItemsBehaviour(PromptsBehaviour):
         if (self.choices is None) == (self.answers is None):
             raise ValueError("give either choices, the fields that hold them, or answers")
         if "" in (self.answers or ()):
-            raise ValueError("answers has an empty one; fill it, or leave it out")
+            raise ValueError("answers has an empty entry; fill or remove it")
         return self
 
 

@@ -60,14 +60,15 @@ def check_choice(study: Study, entry: str, choice: CandidateChoice) -> None:
         if len(measures) > 1:
             said = " and ".join(f"sweeps.{name} ({of})" for of, name in measures.items())
             raise StudyError(
-                f"{entry}.{field} names tables of several measures, {said}; name one's."
+                f"{entry}.{field} names tables of different measures, {said}; name tables of one "
+                "measure."
             )
     sweeps = [name.split(".")[0] for name in choice.best.tables]
     for sweep in sweeps:
         if sweeps.count(sweep) > 1:
             raise StudyError(
-                f"{entry}.best names two tables of sweeps.{sweep}, of which each candidate has one "
-                "score; name one of them."
+                f"{entry}.best names two tables of sweeps.{sweep}, but each candidate has one "
+                "score; name one of the tables."
             )
     if choice.at_kl and choice.at_kl.table.split(".")[0] not in sweeps:
         raise StudyError(
@@ -76,7 +77,9 @@ def check_choice(study: Study, entry: str, choice: CandidateChoice) -> None:
         )
     if len(models) > 1:
         said = " and ".join(f"sweeps.{name} steers {model}" for model, name in models.items())
-        raise StudyError(f"{entry} is among candidates of one model, but {said}; name one's.")
+        raise StudyError(
+            f"{entry} must compare candidates of one model, but {said}; name sweeps of one model."
+        )
 
 
 def _score(study: Study, entry: str, name: str, score: Scored) -> None:
@@ -84,24 +87,24 @@ def _score(study: Study, entry: str, name: str, score: Scored) -> None:
     says = f"{entry} names sweeps.{name}"
     if table.kind in OTHERS:
         raise StudyError(
-            f"{says}, which does not steer with vectors alone at coefficients of its own; "
-            "name one that does."
+            f"{says}, which does not steer with single vectors at its own coefficients; name a "
+            "sweep that does."
         )
     columns = columns_for(table)
     if score.column is not None and score.column not in columns:
         raise StudyError(
-            f"{entry}.column is {score.column}, but of sweeps.{name}, which is {table.measure}, "
-            f"{', '.join(columns) or 'nothing'} can be taken; name one of these."
+            f"{entry}.column is {score.column}, but sweeps.{name}, which is {table.measure}, has "
+            f"{', '.join(columns) or 'nothing'}; name one of these."
         )
     sources = list(study.titles_of(name))
     if score.source is not None and score.source not in sources:
         raise StudyError(
-            f"{entry}.source is {score.source}, but sweeps.{name} is on {', '.join(sources)}; "
-            "name one of these."
+            f"{entry}.source is {score.source}, but sweeps.{name} is measured on "
+            f"{', '.join(sources)}; name one of these."
         )
     if score.source is None and on_several(study, name):
         raise StudyError(
-            f"{says}, which is on {', '.join(sources)}; say on which the score is, as `source`."
+            f"{says}, which is measured on {', '.join(sources)}; set `source` to one of these."
         )
     if isinstance(table, Table):
         _own(study, entry, name, table)
@@ -111,8 +114,8 @@ def _own(study: Study, entry: str, name: str, table: Table) -> None:
     measure = table.measured
     if measure.section == "prompts":
         raise StudyError(
-            f"{entry} names sweeps.{name}, which is on prompts of its own, and candidates are "
-            "chosen on validation splits; give it `corpora` or `behaviours`."
+            f"{entry} names sweeps.{name}, which has its own prompts, but candidates are chosen "
+            "on validation splits; give the sweep `corpora` or `behaviours`."
         )
     if measure.section == "behaviours" and getattr(measure, "split", None) != "validation":
         raise StudyError(
@@ -122,13 +125,14 @@ def _own(study: Study, entry: str, name: str, table: Table) -> None:
     for behaviour in study.titles_of(name) if measure.section == "behaviours" else ():
         if not study.behaviours[behaviour].has_split("validation"):
             raise StudyError(
-                f"{entry} names sweeps.{name}, but of behaviours.{behaviour} `validation` is 0, "
-                "and candidates are chosen on validation items; say how many of its items that is."
+                f"{entry} names sweeps.{name}, but candidates are chosen on validation items, "
+                f"and behaviours.{behaviour} has `validation: 0`; give it a number of items."
             )
     if drawn := study.draws_of(study.vectors_of(table.sweep)):
         raise StudyError(
-            f"{entry} names sweeps.{name}, which injects the draws of vectors.{next(iter(drawn))}, "
-            "and none of them can be chosen; leave it out there."
+            f"{entry} names sweeps.{name}, which injects the draws of "
+            f"vectors.{next(iter(drawn))}, and draws cannot be chosen; remove that vector from "
+            "the sweep."
         )
 
 
@@ -145,13 +149,13 @@ def _one_layer(study: Study, says: str, name: str) -> None:
         layers, read = table.sweep.inject.layers, table.sweep.inject.source_layers
         if read is None and any(isinstance(each, list) for each in layers):
             raise StudyError(
-                f"{says}, which injects a vector at several layers together, each as it was read "
-                "there, and a candidate is read at one; give its inject `source_layers: all`."
+                f"{says}, which injects a vector at several layers together, but a candidate is "
+                "read at one layer; give its inject `source_layers: all`."
             )
         if read is not None and (layers == "all" or len(layers) > 1):
             raise StudyError(
-                f"{says}, which injects what is read at a layer at several others in turn, so that "
-                "a candidate has several scores; give its inject one set of layers, as [all]."
+                f"{says}, which injects each candidate at several layers in turn, so a candidate "
+                "has several scores; give its inject one set of layers, as [all]."
             )
 
 
@@ -161,8 +165,8 @@ def check_chosen(study: Study, name: str, vector: ChosenVector) -> None:
     entry, choice = f"vectors.{name}", study.choices[vector.choice]
     if not isinstance(choice, CandidateChoice):
         raise StudyError(
-            f"{entry}.choice names {vector.choice}, which has multipliers for vectors as they are; "
-            "name one with `best`."
+            f"{entry}.choice names {vector.choice}, which chooses multipliers, not a candidate; "
+            "name a choice with `best`."
         )
     one(f"{entry}.choice", study, vector.choice)
     among: dict[str, None] = {}
@@ -170,8 +174,8 @@ def check_chosen(study: Study, name: str, vector: ChosenVector) -> None:
         among |= dict.fromkeys(study.vectors_of(sweep))
     if among and list(among) != [vector.of]:
         raise StudyError(
-            f"{entry} is chosen out of vectors.{vector.of}, but choices.{vector.choice} is "
-            f"among {' and '.join(among)}; name as `of` the one vector that it is among."
+            f"{entry} is chosen from vectors.{vector.of}, but choices.{vector.choice} compares "
+            f"candidates from {' and '.join(among)}; set `of` to one of these."
         )
     _not_before_itself(study, name)
 
@@ -179,7 +183,7 @@ def check_chosen(study: Study, name: str, vector: ChosenVector) -> None:
 def _not_before_itself(study: Study, vector: str, above: tuple[str, ...] = ()) -> None:
     if vector in above:
         raise StudyError(
-            f"vectors.{vector} is chosen by what is measured with itself, by way of "
+            f"vectors.{vector} is chosen from measurements of itself, through "
             f"{' and '.join(above[above.index(vector) + 1 :]) or 'its choice'}; let the sweeps of "
             "its choice inject other vectors."
         )
@@ -226,20 +230,20 @@ def check_taken(study: Study, entry: str, name: str, model: str) -> None:
     choice = study.choices[name]
     if not isinstance(choice, CandidateChoice):
         raise StudyError(
-            f"{entry} names {name}, which has multipliers and takes no candidate; write "
+            f"{entry} names {name}, which chooses multipliers, not a candidate; write "
             f"`coefficients: {{choice: {name}}}` in a sweep of vectors and layers."
         )
     searched = study.searched(name)
     if len(searched) < len(choice.best.tables):
         raise StudyError(
-            f"{entry} names {name}, which is among published results, whose vectors are not there; "
-            "name one that is among sweeps."
+            f"{entry} names {name}, which compares published results, whose vectors are not "
+            "available; name a choice that compares sweeps."
         )
     for other in searched.values():
         if other.model != model:
             raise StudyError(
-                f"{entry} names {name}, which is among candidates of {other.model}, and {model} is "
-                "steered; steer that."
+                f"{entry} names {name}, which compares candidates of {other.model}, but {model} "
+                f"is steered; steer {other.model}."
             )
 
 
@@ -260,18 +264,18 @@ def check_injected(study: Study, entry: str, sweep: SweepEntry) -> None:
     for vector in sweep.inject.named or []:
         if study.positions_of(vector) not in read:
             raise StudyError(
-                f"{entry}.inject names vectors.{vector}, of the positions "
-                f"{study.positions_of(vector)}, at which no candidate of choices.{name} is read; "
-                "name one of the same, or of one position."
+                f"{entry}.inject names vectors.{vector}, read at {study.positions_of(vector)}, "
+                f"but no candidate of choices.{name} is read there; name a vector of the same "
+                "positions, or of one position."
             )
     for measure_name, measure in sweep.measures.items():
         for design in study.designs_of(sweep):
             last = any(positions in ("last", -1) for positions in design.all_positions)
             if measure.before_last and last:
                 raise StudyError(
-                    f"{entry}.measures.{measure_name} predicts the tokens of documents, none of "
-                    f"which follows the last one, where the candidates of choices.{name} steer; "
-                    "take another measure."
+                    f"{entry}.measures.{measure_name} predicts the next tokens of documents, but "
+                    f"the candidates of choices.{name} steer the last token, which has none; use "
+                    "another measure."
                 )
 
 
@@ -290,7 +294,7 @@ def _not_from_itself(study: Study, node: Node, above: tuple[Node, ...]) -> None:
     if node in above:
         ways = [f"{section}.{name}" for section, name in above[above.index(node) + 1 :]]
         raise StudyError(
-            f"{node[0]}.{node[1]} comes from itself, by way of {' and '.join(ways)}; choose from "
+            f"{node[0]}.{node[1]} depends on itself, through {' and '.join(ways)}; choose from "
             "other sweeps."
         )
     for other in _from(study, node):
@@ -323,6 +327,6 @@ def check_operator(study: Study, entry: str, vector: str, operator: str) -> None
     of = study.vectors[made.of] if isinstance(made, ControlVector) else made
     if isinstance(of, ChosenVector) and of.at == "own" and needs_direction(operator):
         raise StudyError(
-            f"{entry} takes the direction of vectors.{vector} (operator {operator}), which is zero "
-            "at all layers but one; give the vector `at: all`."
+            f"{entry} uses the direction of vectors.{vector} (operator {operator}), which is "
+            "zero at all layers except one; give the vector `at: all`."
         )

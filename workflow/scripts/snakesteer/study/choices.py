@@ -88,14 +88,15 @@ class Choice(Entry):
     def _from_one_place(self) -> Self:
         if (self.grid is None) == (not self.multipliers):
             raise ValueError(
-                "give grid, to pick multipliers from it, or multipliers, or best, to choose among "
-                "candidates"
+                "give one of grid (to pick multipliers from it), multipliers, or best (to "
+                "choose among candidates)"
             )
         usual = {"max_faulty": MAX_FAULTY, "by": "score", "limit": None}
         for name, value in usual.items():
             if self.multipliers and getattr(self, name) != value:
                 raise ValueError(
-                    f"{name} is for multipliers picked from a grid, and these are given; remove it"
+                    f"{name} is for multipliers picked from a grid, but multipliers are given; "
+                    "remove it"
                 )
         return self
 
@@ -134,7 +135,7 @@ class Best(Entry):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if bool(self.lowest) == bool(self.highest):
-            raise ValueError("names a table either as lowest or as highest; give one of them")
+            raise ValueError("needs one of lowest and highest, with a table; give one of them")
         return self
 
 

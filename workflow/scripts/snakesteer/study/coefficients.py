@@ -34,9 +34,11 @@ class Range(Entry):
     @model_validator(mode="after")
     def _has_logarithms(self) -> Self:
         if self.start == self.stop:
-            raise ValueError("start and stop are equal; give two ends")
+            raise ValueError("start and stop are equal; give two different numbers")
         if self.spacing == "logarithmic" and self.start * self.stop <= 0:
-            raise ValueError("logarithmic spacing needs start and stop of one sign, neither 0")
+            raise ValueError(
+                "logarithmic spacing needs start and stop of the same sign, neither of them 0"
+            )
         return self
 
     @model_validator(mode="after")
@@ -44,7 +46,8 @@ class Range(Entry):
         if len(set(self.values())) < len(self.values()):
             raise ValueError(
                 f"start {self.start!r} and stop {self.stop!r} are too close for {self.points} "
-                "points, some of which would be equal in 12 digits; move them apart, or give fewer"
+                "points, some of which would have the same 12 digits; move them apart, or give "
+                "fewer"
             )
         return self
 

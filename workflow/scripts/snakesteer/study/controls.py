@@ -49,13 +49,13 @@ def check(study: Study, entry: str, effects: Effects) -> None:
     name, table = effects.sweep, study.table(effects.sweep)
     if not isinstance(table, Table):
         raise StudyError(
-            f"{entry}.sweep names {name}, published results, which have no rows of single items; "
-            "name a sweep."
+            f"{entry}.sweep names {name}, published results, which have no rows for single "
+            "items; name a sweep."
         )
     if table.kind == "combined":
         raise StudyError(
-            f"{entry}.sweep names sweeps.{name}, which is combined steering and has no coefficient "
-            "along which there is a slope; name another sweep."
+            f"{entry}.sweep names sweeps.{name}, which combines vectors, so no coefficient "
+            "varies that a slope could be taken over; name another sweep."
         )
     if effects.column is not None and effects.column not in columns_of(table):
         raise StudyError(
@@ -69,20 +69,20 @@ def check(study: Study, entry: str, effects: Effects) -> None:
         if control in seen:
             raise StudyError(
                 f"{entry} finds vectors.{control} in sweeps.{seen[control]} and sweeps.{sweep}, "
-                "whose draws would count twice; leave one out."
+                "so its draws would count twice; remove one of the sweeps."
             )
         seen[control] = sweep
     if has_slopes(study, effects):
         values = table.sweep.values
         if values is not None and len(table.sweep.steered) < 2:
             raise StudyError(
-                f"{entry}.sweep names sweeps.{name}, which has one coefficient, and a slope takes "
-                "two or more; add some there."
+                f"{entry}.sweep names sweeps.{name}, which has one coefficient, but a slope "
+                "needs two or more; add some there."
             )
         return
     if effects.balanced:
         raise StudyError(
-            f"{entry}.balanced is of answers, but sweeps.{name} is {table.measure}; leave it out."
+            f"{entry}.balanced is for answers, but sweeps.{name} is {table.measure}; remove it."
         )
     if not controls_of(study, effects):
         raise StudyError(
@@ -97,45 +97,45 @@ def _check_control(study: Study, entry: str, effects: Effects, name: str) -> Non
     assert isinstance(own, Table)
     if not isinstance(table, Table) or table.measure != own.measure:
         raise StudyError(
-            f"{says}, which is not a sweep of {own.measure}, as sweeps.{effects.sweep} is; name "
-            "one that is."
+            f"{says}, which does not measure {own.measure} as sweeps.{effects.sweep} does; name "
+            "a sweep that does."
         )
     for design in (own.sweep.inject, table.sweep.inject):
         if not isinstance(design, AloneDesign):
             raise StudyError(
-                f"{says}, but vectors that a choice takes, or that are injected together, have no "
-                "control each; name sweeps of vectors by themselves."
+                f"{says}, but chosen vectors, and vectors injected together, have no individual "
+                "controls; name sweeps of single vectors."
             )
     found = list(_of_vectors(study, effects, name))
     if not found:
         raise StudyError(
-            f"{says}, which injects no control `of` a vector of sweeps.{effects.sweep}; name one "
-            "that does."
+            f"{says}, which injects no control whose `of` is a vector of sweeps.{effects.sweep}; "
+            "name a sweep that does."
         )
     for control in found:
         entry_of = study.vectors[control]
         assert isinstance(entry_of, ControlVector)
         if (entry_of.draws or 0) < ENOUGH:
             raise StudyError(
-                f"{says}, whose vectors.{control} is drawn once, and a band takes two draws or "
-                "more; give it `draws`, of which 19 are the fewest with a p-value."
+                f"{says}, whose vectors.{control} has one draw, but a band needs two or more; "
+                "give it `draws` (at least 19 for a p-value)."
             )
     for aspect in ("model", "coefficients"):
         if getattr(table.sweep, aspect) != getattr(own.sweep, aspect):
             raise StudyError(
-                f"{says}, which does not have the {aspect} of sweeps.{effects.sweep}; make "
+                f"{says}, whose {aspect} differ from those of sweeps.{effects.sweep}; make "
                 f"`{aspect}` equal."
             )
     if not table.injects_like(own):
         raise StudyError(
             f"{says}, which injects with another operator, or at other sites or positions, than "
-            f"sweeps.{effects.sweep}; inject both alike."
+            f"sweeps.{effects.sweep}; make `inject` the same in both."
         )
     for aspect in ("split", "sources", "format"):
         if getattr(table.measured, aspect, None) != getattr(own.measured, aspect, None):
             raise StudyError(
-                f"{says}, which reads others than sweeps.{effects.sweep} ({aspect}); measure both "
-                "on the same."
+                f"{says}, which has other {aspect} than sweeps.{effects.sweep}; measure both on "
+                "the same."
             )
 
 

@@ -344,8 +344,8 @@ class SampledRecords(Records[Split], Generic[Split]):
         for name in ("train", "validation"):
             if self.sample and getattr(self.splits, name).skip:
                 raise ValueError(
-                    f"splits.{name}.skip is for documents in their order, and sample draws from "
-                    "all; remove one of them"
+                    f"splits.{name}.skip is for documents read in order, but sample draws at "
+                    "random; remove one of them"
                 )
         return self
 

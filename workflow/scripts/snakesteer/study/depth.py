@@ -53,8 +53,8 @@ def at_depth(study: schema.Study, layers_of: Callable[[str], int]) -> schema.Stu
             layers = _numbers(list(cells), place)
             if len(layers) < len(cells):
                 raise StudyError(
-                    f"{place.name} names {', '.join(map(str, cells))}, of which two are one layer "
-                    f"of models.{model}; remove one."
+                    f"{place.name} names {', '.join(map(str, cells))}, two of which are the same "
+                    f"layer of models.{model}; remove one."
                 )
             multipliers[vector] = dict(zip(layers, cells.values(), strict=True))
         return entry.model_copy(update={"multipliers": multipliers or None})
@@ -99,8 +99,8 @@ class _Place:
         depths = {self.layers_of(model) for model in self.models if model is not None}
         if None in self.models or len(depths) != 1:
             raise StudyError(
-                f"{self.name} names all layers, which are not the same ones, or not known, in all "
-                "that it is of; give numbers of layers."
+                f"{self.name} is all, but the layers here differ between models or are unknown; "
+                "list the numbers of the layers."
             )
         return depths.pop()
 
@@ -145,14 +145,14 @@ def _number(given: Any, place: _Place) -> Any:
     for model in place.models:
         if model is None:
             raise StudyError(
-                f"{place.name} names {given}, but of published results the depth is not known; "
+                f"{place.name} names {given}, but the depth of published models is not known; "
                 "give the number of the layer."
             )
         layers.setdefault(layer_at(given, place.layers_of(model)), model)
     if len(layers) > 1:
         named = " and ".join(f"layer {layer} of models.{layers[layer]}" for layer in layers)
         raise StudyError(
-            f"{place.name} names {given}, which is {named}; give numbers of layers, or each model "
-            "a figure of its own."
+            f"{place.name} names {given}, which is {named}; give the numbers of the layers, or a "
+            "separate figure for each model."
         )
     return next(iter(layers))

@@ -211,7 +211,7 @@ class AloneDesign(OwnDesign):
     @model_validator(mode="after")
     def _named_once(self) -> Self:
         if self.vector and self.vectors:
-            raise ValueError("names both vector and vectors; remove one of them")
+            raise ValueError("gives both vector and vectors; remove one of them")
         return self
 
     @property
@@ -427,8 +427,8 @@ class CombinedDesign(OwnDesign):
     def _lengths_count(self) -> Self:
         if needs_direction(self.operator):
             raise ValueError(
-                f"operator is {self.operator}, which takes the direction of a vector alone, but "
-                "combined vectors say by their length how strongly; use add"
+                f"operator is {self.operator}, which uses only the direction of a vector, but "
+                "the length of combined vectors matters; use add"
             )
         return self
 
@@ -487,7 +487,7 @@ class ChosenDesign(DesignEntry):
         for name in AloneDesign.model_fields if isinstance(given, dict) else ():
             if name in given and name not in cls.model_fields and name != "vector":
                 raise ValueError(
-                    f"{name} is that of the sweep that the choice was made in; leave it out"
+                    f"{name} comes from the sweep that the choice was made in; remove it"
                 )
         return given
 
@@ -505,7 +505,7 @@ class ChosenDesign(DesignEntry):
 
     @property
     def said(self) -> list[str]:
-        return [f"Where and how: as the choice {self.choice} takes it."]
+        return [f"Layer, site, positions and operator: those of the choice {self.choice}."]
 
 
 def how_changed(

@@ -61,8 +61,9 @@ DOSE = (
     "activations that the vector is made from. `{kl: TABLE}`: how far the model has moved."
 )
 SHARE_SAID = (
-    "Share: the coefficient times the length of the vector at the injected layer, over the mean "
-    "length there of the activations that it is made of; of several layers together the mean."
+    "Share: the coefficient times the vector's length at the injected layer, divided by the "
+    "mean length there of the activations behind it. For layers steered together, the mean "
+    "share."
 )
 
 
@@ -70,13 +71,13 @@ def check_signed(entry: str, name: str, table: Table | PublishedSweep) -> None:
     """Raise StudyError for a table whose points have no dose with the sign of a coefficient."""
     if not isinstance(table, Table):
         raise StudyError(
-            f"{entry} draws sweeps.{name}, which is published and has no dose but the coefficient; "
-            "leave it out, or draw it over the coefficient."
+            f"{entry} draws sweeps.{name}, published results, whose only dose is the "
+            "coefficient; remove that sweep, or draw it over the coefficient."
         )
     if not table.sweep.inject.unsteered_at_0:
         raise StudyError(
-            f"{entry} gives doses the sign of the coefficient, but sweeps.{name} steers at 0 as "
-            "well; draw it over the coefficient."
+            f"{entry} gives doses the sign of the coefficient, but sweeps.{name} also steers at "
+            "coefficient 0; draw it over the coefficient."
         )
 
 
@@ -96,14 +97,14 @@ def check_shares(
     """Raise StudyError for a table of which not all points have a share."""
     if not adds_alone(table):
         raise StudyError(
-            f"{entry} is share, which a vector has that is added by itself, but sweeps.{name} does "
-            "not add each by itself; take `{kl: TABLE}`."
+            f"{entry} is share, which needs vectors that are added one at a time, but "
+            f"sweeps.{name} does not add them so; use `{{kl: TABLE}}`."
         )
     for vector in vectors:
         if not activations_of(vector):
             raise StudyError(
-                f"{entry} is share, but vectors.{vector} of sweeps.{name} is from a file or "
-                "chosen, and made of no activations here; take `{kl: TABLE}`."
+                f"{entry} is share, but vectors.{vector} of sweeps.{name} is chosen or comes "
+                "from a file, so it has no activations here; use `{kl: TABLE}`."
             )
 
 
@@ -114,8 +115,8 @@ def kl_tables(entry: str, name: str, table: Table, given: dict[str, Table]) -> l
     found = own or [kl for kl, other in given.items() if table.injects_like(other)]
     if not found:
         raise StudyError(
-            f"{entry} names {' and '.join(f'sweeps.{kl}' for kl in given)}, which injects "
-            f"otherwise than sweeps.{name}; measure `divergence` in sweeps.{name.split('.')[0]} "
-            "as well, and name that."
+            f"{entry} names {' and '.join(f'sweeps.{kl}' for kl in given)}, which does not "
+            f"inject the same as sweeps.{name}; measure `divergence` in "
+            f"sweeps.{name.split('.')[0]} as well, and name that."
         )
     return found

@@ -21,7 +21,7 @@ def _distinct(values: list[Any]) -> list[Any]:
     told_apart = [_told_apart(value) for value in values]
     for value in values:
         if told_apart.count(_told_apart(value)) > 1:
-            raise ValueError(f"names {value} twice; remove one")
+            raise ValueError(f"lists {value} twice; remove one")
     return values
 
 
@@ -33,7 +33,7 @@ def _told_apart(value: Any) -> Any:
 def _one_key(value: dict[str, Any]) -> dict[str, Any]:
     if len(value) != 1:
         raise ValueError(
-            "takes one of from, from_last_of and after, with a marker; give it that one"
+            "needs exactly one of from, from_last_of and after, with a marker; give one of them"
         )
     return value
 
@@ -47,13 +47,15 @@ def _no_truth(value: Any) -> Any:
 
 def _from_end(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        raise ValueError("tokens are counted from the end; give -1 for the last one")
+        raise ValueError(
+            "tokens are counted from the end, so numbers are negative; give -1 for the last one"
+        )
     return value
 
 
 def _some_text(value: Any) -> Any:
     if value == "":
-        raise ValueError("a marker has at least one character; give the text that stands there")
+        raise ValueError("a marker must have at least one character; give its text")
     return value
 
 

@@ -74,7 +74,7 @@ def _by_name(given: Any) -> Any:
         for item in given:
             entry = {"format": item} if isinstance(item, str) else item
             if not isinstance(entry, Mapping) or "format" not in entry:
-                raise ValueError("a list holds names of formats, or mappings with a `format`")
+                raise ValueError("must list names of formats, or mappings with a `format`")
             if entry["format"] in named:
                 raise ValueError(
                     f"names the format {entry['format']} twice; give a mapping of names to "

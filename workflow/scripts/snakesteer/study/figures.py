@@ -89,7 +89,7 @@ CATEGORY = (
     "One category of the questions, or `mean`, the mean over categories. Default: all "
     "questions together."
 )
-_NO_LOGARITHM = "Values of 0 and less, which have no logarithm, are left out."
+_NO_LOGARITHM = "Values of 0 and below are not drawn, as the scale is logarithmic."
 _GREY = {False: "Grey: the control.", True: "Grey: the controls."}
 
 
@@ -232,24 +232,23 @@ class OfQuestions(Figure):
             table = study.table(name)
             if isinstance(table, Table) and table.sweep.inject.several_sources:
                 raise StudyError(
-                    f"{entry} has room for one curve at each layer, but sweeps.{name} has one for "
-                    "every source layer or position; draw it as a trade-off, or give each a sweep "
-                    "of its own."
+                    f"{entry} draws one curve per layer, but sweeps.{name} has one for every "
+                    "source layer or position; draw it as a trade-off, or split the sweep."
                 )
             if isinstance(table, Table) and table.kind in ("grid", "single"):
                 design = table.sweep.inject
                 assert isinstance(design, OwnDesign)
                 if not design.unsteered_at_0:
                     raise StudyError(
-                        f"{entry} parts what is added from what is subtracted, but with the "
-                        f"operator {design.operator} sweeps.{name} does neither, and "
-                        "steers at 0 as well; draw it as `kind: curves`."
+                        f"{entry} separates adding from subtracting, but the operator "
+                        f"{design.operator} of sweeps.{name} does neither; draw it as `kind: "
+                        "curves`."
                     )
                 asked = study.asked(table)
                 if len(set(asked)) < len(asked):
                     raise StudyError(
-                        f"{entry} has room for one vector on each behaviour, but sweeps.{name} "
-                        "asks the questions of one under several; give each a sweep of its own."
+                        f"{entry} draws one vector per behaviour, but sweeps.{name} asks the "
+                        "same behaviour under several vectors; give each vector its own sweep."
                     )
 
     def settings(self, study: Shown) -> dict[str, Any]:
@@ -293,14 +292,14 @@ class TradeoffFigure(WithIntervals):
             assert isinstance(of, NextToken | PublishedSkill | PublishedLosses)
             if "top1" not in columns_of(table):
                 raise StudyError(
-                    f"{entry} draws accuracies, and sweeps.{name} has losses alone; draw it as "
+                    f"{entry} draws accuracies, but sweeps.{name} has only losses; draw it as "
                     "`kind: curves`."
                 )
             corpora[tuple(of.corpora)] = name
             if len(of.corpora) != 2:
                 raise StudyError(
-                    f"{entry} needs two corpora to plot one against the other, but the corpora of "
-                    f"sweeps.{name} are {len(of.corpora)}."
+                    f"{entry} plots one corpus against another, but sweeps.{name} has "
+                    f"{len(of.corpora)}; give it two."
                 )
         if len(corpora) > 1:
             raise StudyError(
@@ -332,7 +331,7 @@ class TradeoffFigure(WithIntervals):
         return [_GREY[len(controls) > 1]] if controls else []
 
     def items(self, absent: Collection[str]) -> str:
-        return "documents (bootstrap, paired wherever coefficients share their documents)"
+        return "documents (bootstrap, paired where coefficients share documents)"
 
 
 def _quantity(
@@ -352,34 +351,34 @@ def _quantity(
     name = column or next(iter(columns), "nothing")
     if tabled.kind == "combined":
         raise StudyError(
-            f"{entry} names sweeps.{table}, which is combined steering and has no coefficient "
-            "along which it can be drawn; name another sweep."
+            f"{entry} names sweeps.{table}, which combines vectors, so no coefficient varies "
+            "that it could be drawn over; name another sweep."
         )
     found = columns.get(name)
     if found is None:
         known = [each for each, about in columns.items() if not about.drawn_as]
         raise StudyError(
-            f"{entry} draws {name} of sweeps.{table}, which is {tabled.measure}, of which "
-            f"{', '.join(known) or 'nothing'} can be drawn; name one of these."
+            f"{entry} draws {name} of sweeps.{table}, which is {tabled.measure} and has "
+            f"{', '.join(known) or 'nothing'} to draw; name one of these."
         )
     if found.drawn_as:
         raise StudyError(
-            f"{entry} draws {name} of sweeps.{table}, whose interval does not have how far the "
-            f"judge agrees with people; name {found.drawn_as}, which has it."
+            f"{entry} draws {name} of sweeps.{table}, whose interval ignores how well the judge "
+            f"agrees with people; name {found.drawn_as}, which includes it."
         )
     sources = list(study.titles_of(table))
     if source is not None and source not in sources:
         raise StudyError(
-            f"{entry} names the source {source}, but sweeps.{table} is on {', '.join(sources)}; "
-            "name one of these."
+            f"{entry} names the source {source}, but sweeps.{table} is measured on "
+            f"{', '.join(sources)}; name one of these."
         )
     shown = {"table": table, "column": name, "source": source}
     shown |= {"label": found.label, "better": found.better}
     if category is not None:
         if isinstance(tabled, Table) and not getattr(tabled.measured, "by_category", False):
             raise StudyError(
-                f"{entry} draws the category {category} of sweeps.{table}, whose measure does not "
-                "tell categories; give that `by_category: true`."
+                f"{entry} draws the category {category} of sweeps.{table}, whose measure does "
+                "not report categories; give the measure `by_category: true`."
             )
         of = "mean over categories" if category == MEAN else category
         shown |= {"category": category, "label": f"{found.label}, {of}"}
@@ -443,11 +442,13 @@ class OfAnyMeasure(WithIntervals):
             labels[shown["label"]] = f"{shown['column']} of sweeps.{name} ({shown['label']})"
         if len(measures) > 1:
             named = ", ".join(f"sweeps.{name} ({measure})" for measure, name in measures.items())
-            raise StudyError(f"{entry} draws sweeps of several measures, {named}; name one's.")
+            raise StudyError(
+                f"{entry} draws sweeps of several measures, {named}; name sweeps of one measure."
+            )
         if len(labels) > 1:
             raise StudyError(
-                f"{entry} draws on one axis {' and '.join(labels.values())}; name the same score "
-                "of all as `column`, and give it one title."
+                f"{entry} draws {' and '.join(labels.values())} on one axis; set `column` to a "
+                "score that all sweeps have, with one title."
             )
 
     def settings(self, study: Shown) -> dict[str, Any]:
@@ -540,8 +541,8 @@ class WithDose(OfAnyMeasure):
             shown = _quantity(entry, study, name, "kl", self.dose.source)
             if self.dose.source is None and on_several(study, name):
                 raise StudyError(
-                    f"{entry} names sweeps.{name}, which is on {', '.join(study.titles_of(name))}; "
-                    "give it `source`, one of these."
+                    f"{entry} names sweeps.{name}, which is measured on "
+                    f"{', '.join(study.titles_of(name))}; set `source` to one of these."
                 )
             table = study.table(name)
             check_signed(entry, name, table)
@@ -560,7 +561,7 @@ class WithDose(OfAnyMeasure):
         """What the KL is of."""
         tables = " and ".join(f"sweeps.{name}" for name in self.named("dose"))
         source = self.dose.source if isinstance(self.dose, KlDose) else None
-        return f"KL: that of {tables}" + (f" on {source}" if source else "")
+        return f"KL: from {tables}" + (f" on {source}" if source else "")
 
 
 class CurvesFigure(WithDose, WithControls):
@@ -584,11 +585,11 @@ class CurvesFigure(WithDose, WithControls):
             said.append(SHARE_SAID)
         if isinstance(self.dose, KlDose):
             said.append(
-                f"{self._kl_said()}, with the sign of the coefficient, its intervals level. Points "
-                "without one are left out."
+                f"{self._kl_said()}, with the sign of the coefficient and horizontal intervals. "
+                "Points without a KL are not drawn."
             )
             if self.drawn_several(study, absent):
-                said.append("A mean of draws stands at the mean of their KL.")
+                said.append("A mean of draws is drawn at the mean of their KLs.")
         if self.log:
             said.append(_NO_LOGARITHM)
         return said
@@ -605,18 +606,19 @@ def _check_coefficients(
     table = study.table(name)
     if table.kind == "simultaneous":
         raise StudyError(
-            f"{entry} draws vectors that are injected by themselves, but sweeps.{name} injects "
+            f"{entry} draws vectors that are injected one at a time, but sweeps.{name} injects "
             "them together; draw it as `kind: curves`."
         )
     if table.kind == "single":
         raise StudyError(
-            f"{entry} draws vectors at the same coefficients, but sweeps.{name} has those of a "
-            "choice, which may be others for each; name a sweep that lists its own."
+            f"{entry} draws vectors at the same coefficients, but sweeps.{name} takes its "
+            "coefficients from a choice, which can differ by vector; name a sweep that lists "
+            "them."
         )
     if table.kind == "candidate":
         raise StudyError(
-            f"{entry} draws vectors at layers and coefficients that are known beforehand, but "
-            f"sweeps.{name} has those that a choice takes; draw it as `kind: curves`."
+            f"{entry} needs layers and coefficients that the study lists, but sweeps.{name} "
+            "takes them from a choice; draw it as `kind: curves`."
         )
     if not isinstance(table, Table):
         return list(coefficients)
@@ -673,7 +675,7 @@ class LayersFigure(WithControls):
             steer = _check_coefficients(entry, study, name, self.coefficients or [])
             if self.coefficients and not steer:
                 raise StudyError(
-                    f"{entry} names the coefficient 0 alone, at which sweeps.{name} is unsteered; "
+                    f"{entry} names only the coefficient 0, at which sweeps.{name} is unsteered; "
                     "name others."
                 )
 
@@ -683,23 +685,23 @@ class LayersFigure(WithControls):
             if self.layers is None and isinstance(table, Table) and not _read_layers(table):
                 for layers in _label_sets(table):
                     raise StudyError(
-                        f"{entry} has no place for layers {layers} steered together, as in "
-                        f"sweeps.{name}; name single ones in `layers`."
+                        f"{entry} draws single layers, but sweeps.{name} steers layers {layers} "
+                        "together; name single layers in `layers`."
                     )
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         own = all(isinstance(study.table(name), Table) for name in self.drawn)
-        dashed = "Dashed: the unsteered model" + ("." if own else ", where it is published.")
+        dashed = "Dashed: the unsteered model" + ("." if own else ", where published.")
         said = [dashed, *super().said(study, absent)]
         if self.choice:
             said.append(
-                f"Ringed: what the rule of the choice {self.choice} takes; shaded: layers that it "
-                "leaves out."
+                f"Ringed: what the choice {self.choice} takes. Shaded: layers that its rule "
+                "excludes."
             )
         if self.log:
             said.append(_NO_LOGARITHM)
         if _end_early(study, self.drawn):
-            said.append("A line is open where a curve ended before the coefficient.")
+            said.append("A line has a gap where a curve ended before that coefficient.")
         return said
 
 
@@ -741,21 +743,22 @@ class ChosenFigure(Figure):
         for name in choice.best.tables:
             if not isinstance(study.table(name), Table):
                 raise StudyError(
-                    f"{entry}.choice names {self.choice}, which is among published results, whose "
-                    "single texts are not there to be drawn anew; name one that is among sweeps."
+                    f"{entry}.choice names {self.choice}, which compares published results, "
+                    "whose single texts cannot be resampled; name a choice that compares "
+                    "sweeps."
                 )
         if not choice.resamples:
             raise StudyError(
-                f"{entry}.choice names {self.choice}, whose resamples are 0; let it have some."
+                f"{entry}.choice names {self.choice}, which has no resamples; give it `resamples`."
             )
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         choice = study.choices[self.choice]
         assert isinstance(choice, CandidateChoice)
         return [
-            f"Share of {choice.resamples:,} resamples of the texts that decide, paired over "
-            f"candidates, in which the rule of the choice {self.choice} takes each; framed: what "
-            "it takes from all of them; hatched: left out by the rule."
+            f"Share of {choice.resamples:,} resamples of the deciding texts, paired over "
+            f"candidates, in which the choice {self.choice} takes each candidate. Framed: the "
+            "candidate taken from all texts. Hatched: excluded by the rule."
         ]
 
     def labels(self, study: Shown) -> dict[str, str | None]:
@@ -772,8 +775,8 @@ def _with_best(entry: str, study: Shown, name: str) -> CandidateChoice:
     choice = study.choices[name]
     if not isinstance(choice, CandidateChoice):
         raise StudyError(
-            f"{entry} names {name}, which has multipliers and no candidate to mark; name one with "
-            "`best`."
+            f"{entry} names {name}, which chooses multipliers, so there is no candidate to mark; "
+            "name a choice with `best`."
         )
     if choice.at_kl:
         raise StudyError(
@@ -817,15 +820,15 @@ class EqualDoseFigure(WithDose):
     )
     layers: list[LayerSet] | None = Field(None, description="Default: all layers of the sweeps.")
 
-    of_draws: ClassVar = "at each KL the mean and range of those that come to it,"
+    of_draws: ClassVar = "at each KL the mean and range of the curves that reach it,"
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         said = [
             *super().said(study, absent),
-            f"{self._kl_said()}. Values lie on the straight line, over the KL, between the two "
-            "neighbouring coefficients at which the curve, from 0 on, first comes to it. Where a "
-            "curve does not come to it, its place is empty. Intervals are interpolated likewise "
-            "and do not have the uncertainty of the KL.",
+            f"{self._kl_said()}. Values are interpolated linearly in KL, between the two "
+            "neighbouring coefficients where the curve, followed from 0, first reaches that KL. "
+            "Rows are empty where a curve does not reach it. Intervals are interpolated the "
+            "same way and ignore the uncertainty of the KL.",
         ]
         if self.drawn_several(study, absent):
             said.append("Each draw is taken at its own KL.")
@@ -870,7 +873,7 @@ class InterferenceFigure(OfAnyMeasure):
         if (self.coefficient is None) == (self.choice is None):
             raise ValueError("give either coefficient or choice")
         if self.choice is not None and self.layer is not None:
-            raise ValueError("layer is that of the choice; leave it out")
+            raise ValueError("layer comes from the choice; remove it")
         return self
 
     @property
@@ -886,15 +889,16 @@ class InterferenceFigure(OfAnyMeasure):
             taken = isinstance(table, Table) and table.sweep.candidate
             if self.choice is not None and taken and taken != self.choice:
                 raise StudyError(
-                    f"{entry} is at what choices.{self.choice} takes, but sweeps.{name} injects "
-                    f"what choices.{taken} takes; name one choice in both."
+                    f"{entry} draws what choices.{self.choice} takes, but sweeps.{name} injects "
+                    f"what choices.{taken} takes; name the same choice in both."
                 )
             if self.choice is None or not taken:
                 self._check_coefficient(entry, study, name)
             if len(study.titles_of(name)) > 1 and not on_several(study, name):
                 raise StudyError(
-                    f"{entry} draws what vectors do to each other's behaviours, but sweeps.{name} "
-                    "asks the questions of each vector's own; name `behaviours` in its measure."
+                    f"{entry} draws how vectors change each other's behaviours, but "
+                    f"sweeps.{name} asks each vector only about its own; name `behaviours` in "
+                    "its measure."
                 )
 
     def _check_coefficient(self, entry: str, study: Shown, name: str) -> None:
@@ -914,7 +918,8 @@ class InterferenceFigure(OfAnyMeasure):
             layers = table.sweep.inject.layers
             if self.layer is None and (layers == "all" or len(layers) > 1):
                 raise StudyError(
-                    f"{entry} is at one layer, but sweeps.{name} has several; name one as `layer`."
+                    f"{entry} draws one layer, but sweeps.{name} has several; set `layer` to one "
+                    "of them."
                 )
             if self.layer is not None and layers != "all" and self.layer not in layers:
                 raise StudyError(
@@ -938,9 +943,8 @@ class InterferenceFigure(OfAnyMeasure):
             where = f" at the layer and the coefficient that the choice {self.choice} takes"
         said = [
             f"Change from the unsteered model{where}.",
-            "*: the interval of the change excludes 0; it has the distances to the ends of both "
-            "values' intervals added in squares, and is wider than need be where both are over the "
-            "same texts.",
+            "*: the interval of the change excludes 0. It adds the half-widths of both values' "
+            "intervals in squares, so it is too wide where both are over the same texts.",
         ]
         if self._own_behaviours(study):
             said.append("Framed: a vector's own behaviour.")
@@ -1030,9 +1034,9 @@ class AgainstFigure(WithIntervals):
                 own, others = _sources(study, axis), _sources(study, other)
                 if set(own) != set(others):
                     raise StudyError(
-                        f"{entry}.{name} draws sweeps.{axis.table}, which is on "
-                        f"{', '.join(own)}, but the other axis is on {', '.join(others)}; give it "
-                        "`source`, one of its own."
+                        f"{entry}.{name} draws sweeps.{axis.table}, which is measured on "
+                        f"{', '.join(own)}, but the other axis on {', '.join(others)}; set "
+                        "`source` to one that it has."
                     )
 
     def settings(self, study: Shown) -> dict[str, Any]:
@@ -1042,9 +1046,9 @@ class AgainstFigure(WithIntervals):
         return {**study.titles_of(self.x.table), **study.titles_of(self.y.table)}
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
-        said = ["Ringed: the Pareto front, points than which no other is better on both axes."]
+        said = ["Ringed: the Pareto front, points that no other point beats on both axes."]
         if self.drawn_several(study, absent):
-            said.append("Means of draws are not among them.")
+            said.append("The front ignores means of draws.")
         return said
 
     def items(self, absent: Collection[str]) -> str:
@@ -1084,7 +1088,7 @@ class HeatmapFigure(OfQuestions):
         signs = {"add": max(values) > 0, "subtract": min(values) < 0}
         if not any(signs.values()) or not signs.get(self.direction or "", True):
             raise StudyError(
-                f"{entry} draws no cell, as sweeps.{self.sweep} has no coefficients to "
+                f"{entry} has no cells to draw, as sweeps.{self.sweep} has no coefficients to "
                 f"{self.direction or 'add or subtract'}; add some there."
             )
         if self.behaviour:
@@ -1092,7 +1096,7 @@ class HeatmapFigure(OfQuestions):
             if self.behaviour not in searched:
                 raise StudyError(
                     f"{entry}.behaviour names {self.behaviour}, which sweeps.{self.sweep} does "
-                    f"not search; name one of {', '.join(searched)}."
+                    f"not measure; name one of {', '.join(searched)}."
                 )
 
     def settings(self, study: Shown) -> dict[str, Any]:
@@ -1165,7 +1169,7 @@ class CombinedFigure(WithIntervals, OfQuestions):
     }
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
-        return [] if self.single in absent else ["Lines give single steering."]
+        return [] if self.single in absent else ["Lines: vectors steered one at a time."]
 
 
 class SimultaneousFigure(WithIntervals, OfQuestions):
@@ -1199,8 +1203,7 @@ class SimultaneousFigure(WithIntervals, OfQuestions):
         super().check(entry, study)
         if self.tax and "top1" not in columns_of(study.table(self.tax)):
             raise StudyError(
-                f"{entry}.tax draws accuracies, and sweeps.{self.tax} has losses alone; leave it "
-                "out."
+                f"{entry}.tax draws accuracies, but sweeps.{self.tax} has only losses; remove it."
             )
         sweep, tax = self._own_results(study)
         if sweep is None or tax is None:
@@ -1213,15 +1216,15 @@ class SimultaneousFigure(WithIntervals, OfQuestions):
         assert isinstance(tax.measured, NextToken)
         if tax.measured.precision_by == "coefficient":
             raise StudyError(
-                f"{entry}.tax draws accuracies, which sweeps.{self.tax} takes over other documents "
-                "at every coefficient (`precision_by: coefficient`); take precision_by out there."
+                f"{entry}.tax needs the same documents at every coefficient, but "
+                f"sweeps.{self.tax} has `precision_by: coefficient`; remove that."
             )
 
     def check_layers(self, entry: str, study: Shown) -> None:
         sweep, tax = self._own_results(study)
         if sweep and tax and tax.sweep.inject != sweep.sweep.inject:
             raise StudyError(
-                f"{entry}.tax names sweeps.{self.tax}, which injects something else than "
+                f"{entry}.tax names sweeps.{self.tax}, which does not inject the same as "
                 f"sweeps.{self.sweep}; make `inject` equal."
             )
 
@@ -1234,7 +1237,7 @@ class SimultaneousFigure(WithIntervals, OfQuestions):
         models = [_model(sweep), _model(tax)]
         if None not in models and len(set(models)) == 2:
             said.append(
-                f"The questions are put to {models[0]}, the alignment tax is that of {models[1]}."
+                f"{models[0]} answers the questions; the alignment tax is that of {models[1]}."
             )
         return said
 
@@ -1295,8 +1298,7 @@ class DistributionsFigure(Figure):
             if name in study.activations and study.activations[name].corpus is None:
                 raise StudyError(
                     f"{entry}.activations names activations.{name}, which are of a behaviour and "
-                    "have no mean; name a vector that contrasts them in the figure's `vectors` "
-                    "instead."
+                    "have no mean; draw a vector made from them, in `vectors`."
                 )
         names = [*self.activations, *self.vectors]
         shown = [name for name in names if name not in {*study.activations, *study.vectors}]
@@ -1305,7 +1307,7 @@ class DistributionsFigure(Figure):
         if len(shown) < len(names):
             raise StudyError(
                 f"{entry} mixes published activations ({', '.join(shown)}) with the study's own; "
-                "give each its own figure."
+                "draw them in separate figures."
             )
         layers, bins = study.published.layers, study.published.bins
         if not set(self.layers) <= set(layers) or self.bins != bins:
@@ -1382,8 +1384,8 @@ class VectorsFigure(Figure):
         if len(models) > 1:
             said = " and ".join(f"vectors.{name} is of {model}" for model, name in models.items())
             raise StudyError(
-                f"{entry} compares vectors of one model, but {said}; give each model a figure of "
-                "its own."
+                f"{entry} compares vectors of one model, but {said}; give each model its own "
+                "figure."
             )
 
     def models(self, study: Shown) -> list[str | None]:
@@ -1391,16 +1393,19 @@ class VectorsFigure(Figure):
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         return [
-            "Training accuracy: the share of a vector's own samples that lie along it on their "
-            "class's side of the middle (dotted: chance).",
-            "Explained variance: the share of the variance of its pairs' differences along it.",
-            "Lines that lie on each other are dashed in turns.",
+            "Training accuracy: the share of a vector's own samples that lie, along it, on "
+            "their class's side of the midpoint (dotted: chance).",
+            (
+                "Explained variance: the share of the variance of its pairs' differences that lies "
+                "along it."
+            ),
+            "Lines that coincide alternate their dashes.",
         ]
 
     def drawn_several(self, study: Shown, absent: Collection[str]) -> list[str]:
         draws = study.draws_of(self.vectors)
         said = [f"{name}: {self.of_draws} of {n} draws." for name, n in draws.items()]
-        return [*said, "Cosines of draws are their mean."] if said else []
+        return [*said, "Cosines of draws are averaged."] if said else []
 
 
 class EffectsFigure(Figure):
@@ -1429,7 +1434,7 @@ class EffectsFigure(Figure):
         if not isinstance(table.measured, TwoChoice | Choice):
             raise StudyError(
                 f"{entry} draws slopes of questions, but effects.{self.effects} is of "
-                f"{table.measure}, which has none; name one of two_choice or choice."
+                f"{table.measure}, which has none; name effects of two_choice or choice."
             )
 
     def models(self, study: Shown) -> list[str | None]:
@@ -1445,12 +1450,16 @@ class EffectsFigure(Figure):
 
     def said(self, study: Shown, absent: Collection[str]) -> list[str]:
         effects = study.effects[self.effects]
-        of = "mean, each answer and order of the options alike," if effects.balanced else "mean"
+        of = (
+            "mean, with equal weight for each answer and order of the options,"
+            if effects.balanced
+            else "mean"
+        )
         return [
-            "A dot is a question's slope of propensity over the coefficient; orange: below 0, the "
-            f"wrong way. Diamond: {of} with its interval (95 %, Student's); box: quartiles.",
-            "At the right: the share of questions below 0, with Wilson's 95 % interval.",
-            "Grey: the range of the mean over the draws of a control, where there is one.",
+            "Dot: a question's slope of propensity over the coefficient (orange: below 0, the "
+            f"wrong way). Diamond: {of} with its interval (95 %, Student's). Box: quartiles.",
+            "Right: the share of questions below 0, with Wilson's 95 % interval.",
+            "Grey: the range of the mean over the draws of a control, if there is one.",
         ]
 
 

@@ -53,15 +53,15 @@ class Format(Entry):
             return self
         if self.template.count(PROMPT) != 1:
             raise ValueError(
-                f"template {self.template!r} must have {PROMPT} once, where the prompt stands; "
-                "correct it, or write chat for the tokenizer's own"
+                f"template {self.template!r} must contain {PROMPT} exactly once; correct it, or "
+                "write chat for the tokenizer's own template"
             )
         if self.template.count(SYSTEM) > 1:
             raise ValueError(f"template {self.template!r} has {SYSTEM} more than once; keep one")
         if isinstance(self.system, str) and not self.takes_system:
             raise ValueError(
-                f"system is given, but template {self.template!r} has no {SYSTEM}; put it in where "
-                "the system prompt stands"
+                f"system is given, but template {self.template!r} has no {SYSTEM}; add it where "
+                "the system prompt belongs"
             )
         return self
 

@@ -185,19 +185,20 @@ class OnCorpora(MeasureEntry):
         for name, given in (("precision", self.precision), ("resamples", resamples)):
             if not self.paired and given:
                 raise ValueError(
-                    f"{name} compares the same documents, but paired is false; remove one of them"
+                    f"{name} needs the same documents at every coefficient, but paired is false; "
+                    "remove one of them"
                 )
         if resamples and self.precision_by == "coefficient":
             raise ValueError(
-                "resamples takes the same documents at every coefficient, but precision_by is "
+                "resamples needs the same documents at every coefficient, but precision_by is "
                 "coefficient; remove one of them"
             )
         both_signs = min(coefficients) < 0 < max(coefficients)
         if self.ends_early and both_signs and (self.precision or not self.paired):
             name = "precision is given" if self.precision else "paired is false"
             raise ValueError(
-                f"stopping ends a curve on either side of 0, but {name}, which takes one curve; "
-                "take a sweep for each sign, or set stopping to false"
+                f"stopping can end a curve on either side of 0, but {name}, which needs one "
+                "curve; make one sweep for each sign, or set stopping to false"
             )
 
     @model_validator(mode="after")
@@ -244,8 +245,8 @@ class OnBehaviours(MeasureEntry):
         """Why it cannot ask a behaviour's questions, and what to name instead; None if it can."""
         if behaviour.choices_at_most > 2:
             return (
-                "whose items may have more than two choices; measure `choice`, or name a behaviour "
-                "of two"
+                "whose items can have more than two choices; use the measure `choice`, or name "
+                "a two-choice behaviour"
             )
         return None
 
@@ -329,8 +330,7 @@ class NextToken(OnCorpora):
     def _as_many_as_the_authors(self) -> Self:
         if self.skip_tokens == "authors" and self.skip != SKIP:
             raise ValueError(
-                f"skip is {self.skip}, but skip_tokens is authors, whose filter counts no tokens; "
-                "remove one of them"
+                f"skip is {self.skip}, but skip_tokens: authors does not use it; remove one of them"
             )
         return self
 
@@ -439,8 +439,8 @@ class Choice(OnBehaviours):
     def why_not(self, behaviour: BehaviourEntry) -> str | None:
         if not behaviour.answered:
             return (
-                "in which no answers follow a prompt; give it prompt, matching and not_matching, "
-                "or name another"
+                "whose answers do not follow a prompt; give it prompt, matching and "
+                "not_matching, or name another"
             )
         return None
 
@@ -458,14 +458,12 @@ class OnEither(OnBehaviours):
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
         if self.corpora and self.behaviours:
-            raise ValueError("names both corpora and behaviours; give each a measure of its own")
+            raise ValueError("names both corpora and behaviours; give each its own measure")
         of_corpora = [name for name in ("tokens", "max_tokens") if name in self.READS]
         for name in ("split",) if self.corpora else of_corpora:
             if getattr(self, name) != type(self).model_fields[name].default:
                 of = "behaviours" if self.corpora else "corpora"
-                raise ValueError(
-                    f"{name} is for {of}, which are not named; name some, or remove it"
-                )
+                raise ValueError(f"{name} is for {of}, but none are named; name some, or remove it")
         return self
 
     @property
@@ -636,13 +634,16 @@ class Continuation(OnBehaviours):
     def _of_one_kind(self) -> Self:
         named = [name for name in ("behaviours", "corpora", "prompts") if getattr(self, name)]
         if len(named) > 1:
-            raise ValueError(f"names {' and '.join(named)}; give each of them a measure of its own")
+            raise ValueError(f"names {' and '.join(named)}; give each its own measure")
         if (self.corpora or self.prompts) and self.split != "test":
             raise ValueError(
-                f"split is for behaviours, but {named[0]} are given; remove one of them"
+                f"split is for behaviours, but {named[0]} are given instead; remove split"
             )
         if self.prompts and self.items:
-            raise ValueError("items is given, and the prompts are listed; list as many as wanted")
+            raise ValueError(
+                "items is given, but the prompts are listed; remove items, and "
+                "list only the prompts to use"
+            )
         return self
 
     @model_validator(mode="after")
@@ -651,8 +652,8 @@ class Continuation(OnBehaviours):
             for name in ("n", "top_p", "seed"):
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(
-                        f"{name} is {getattr(self, name)}, but with temperature 0 nothing is "
-                        "drawn; give a temperature, or remove it"
+                        f"{name} is {getattr(self, name)}, but at temperature 0 nothing is "
+                        "sampled; set temperature above 0, or remove it"
                     )
         return self
 

@@ -19,16 +19,21 @@ from snakesteer.study.schema import SECTIONS, Study
 
 # What is said of a text that a pattern of the schema does not match.
 OTHERWISE = {
-    NAME: "the name {!r} may have letters, digits and, after the first, hyphens only; change it.",
-    MEASURE_NAME: "the name {!r} may have letters, digits, and after the first one hyphens and "
-    "underscores only; change it.",
-    TABLE_NAME: "{!r} is no name of a sweep; give SWEEP, or SWEEP.MEASURE of one with several.",
-    COMMIT: "{!r} is no commit; give its 40 hex digits.",
-    PACKAGE: "{!r} is no name of a Python package; give it as `pip download` takes it.",
-    VERSION: "{!r} is no version of a package; give one as in 0.1.2, without operators.",
-    SHA256: "{!r} is no sha256; give its 64 hex digits, as `pip hash FILE` prints them.",
-    GGUF: "{!r} is no GGUF file; give one whose name ends in .gguf.",
-    REPOSITORY: "{!r} is no repository of the hub; give OWNER/NAME.",
+    NAME: (
+        "the name {!r} can have only letters, digits and, after the first character, "
+        "hyphens; change it."
+    ),
+    MEASURE_NAME: "the name {!r} can have only letters, digits and, after the first "
+    "character, hyphens and underscores; change it.",
+    TABLE_NAME: (
+        "{!r} is not the name of a sweep; give SWEEP, or SWEEP.MEASURE of one with several."
+    ),
+    COMMIT: "{!r} is not a commit; give its 40 hex digits.",
+    PACKAGE: "{!r} is not the name of a Python package; give it as `pip download` takes it.",
+    VERSION: "{!r} is not the version of a package; give one as in 0.1.2, without operators.",
+    SHA256: "{!r} is not a sha256; give its 64 hex digits, as `pip hash FILE` prints them.",
+    GGUF: "{!r} is not a GGUF file; give one whose name ends in .gguf.",
+    REPOSITORY: "{!r} is not a repository of the hub; give OWNER/NAME.",
 }
 
 
@@ -73,7 +78,7 @@ def sentence(error: ValidationError, origin: str) -> str:
         return f"{origin}: unknown key `{entry}`; {_instead(problem['loc'], place[-1])}"
     if kind == "missing" and isinstance(problem["loc"][-1], int):
         held = len(problem["input"])
-        return f"{origin}: `{'.'.join(place[:-1])}` has {held} of its values only; add the others."
+        return f"{origin}: `{'.'.join(place[:-1])}` has only {held} of its values; add the others."
     if kind == "missing":
         return f"{origin}: `{entry}` is missing; add it."
     if kind.startswith("union_tag"):
@@ -103,7 +108,9 @@ def _of_another_type(given: Any, problems: Iterable[ErrorDetails]) -> str:
     wanted = {each["type"].split("_")[0]: each.get("ctx", {}).get("expected") for each in problems}
     shown = _shown(given)
     if isinstance(given, bool) and "string" in wanted:
-        return f"{shown}, as YAML reads Yes, No, On and Off without quotes; put it in quotes"
+        return (
+            f"{shown}, which is how YAML reads Yes, No, On and Off without quotes; put it in quotes"
+        )
     if wanted.keys() == {"string"} and isinstance(given, (int, float)):
         return f"{shown}; put it in quotes"
     if "float" in wanted:

@@ -184,8 +184,8 @@ class Model(Entry):
     def _compiled_on_one_device(self) -> Self:
         if self.compile and self.device_map:
             raise ValueError(
-                f"compile is true, but device_map is {self.device_map}, and blocks are compiled on "
-                "one device only; remove one of them"
+                f"compile is true, but device_map is {self.device_map}, but only models on one "
+                "device can be compiled; remove one of them"
             )
         return self
 
@@ -205,8 +205,8 @@ class Model(Entry):
     def _planned_before_conversion(self) -> Self:
         if self.file and self.revision is None:
             raise ValueError(
-                f"file is {self.file}, which is of a repository on the hub, but revision is "
-                "missing; add it, or name a file on this machine as source"
+                f"file is {self.file}, which belongs to a repository on the hub, but revision is "
+                "missing; add it, or set source to a file on this machine"
             )
         if self.is_gguf and self.layers is None:
             raise ValueError(
@@ -221,12 +221,12 @@ class Model(Entry):
             return self
         if isinstance(self.source, PackagedFile):
             raise ValueError(
-                "revision is for a model of the hub, but source is a file of "
+                "revision is for models of the hub, but source is a file of the package "
                 f"{self.source.package}; remove revision"
             )
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.source):
             raise ValueError(
-                f"revision is for a model of the hub, but source is {self.source}; name it as "
+                f"revision is for models of the hub, but source is {self.source}; write it as "
                 "OWNER/NAME, or remove revision if it is a folder"
             )
         pinned(self.revision, f"{HUB}/{self.source}")

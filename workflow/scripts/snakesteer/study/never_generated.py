@@ -30,7 +30,7 @@ def check(study: Study, entry: str, sweep: SweepEntry, measure: MeasureEntry) ->
         return
     for name in study.sources_of(sweep, measure):
         named = f"{measure.section}.{name}"
-        goes_on = f"{entry} would go on from the texts of {named}"
+        goes_on = f"{entry} would continue the texts of {named}"
         reads: CorpusEntry | BehaviourEntry
         if measure.section == "behaviours":
             reads = study.behaviours[name]
@@ -39,13 +39,13 @@ def check(study: Study, entry: str, sweep: SweepEntry, measure: MeasureEntry) ->
             if never := study.never_generated(name):
                 made = f", which is made of corpora.{never}" if never != name else ""
                 raise StudyError(
-                    f"{goes_on}{made}, whose `generate` is false; name another corpus."
+                    f"{goes_on}{made}, but that has `generate: false`; name another corpus."
                 )
         for place, file in _files(study, reads):
             if guarded := _guarded(study, (place, file)):
                 raise StudyError(
-                    f"{goes_on}, which reads {file}, as corpora.{guarded} does, whose `generate` "
-                    "is false; name one of other files."
+                    f"{goes_on}, which reads {file}, but so does corpora.{guarded}, which has "
+                    "`generate: false`; name a corpus of other files."
                 )
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def _not_zero(value: float) -> float:
     if value == 0:
-        raise ValueError("is 0, which is unsteered; give the coefficient of the other file")
+        raise ValueError(
+            "is 0, which is the unsteered model; give the coefficient of the other file"
+        )
     return value
 
 

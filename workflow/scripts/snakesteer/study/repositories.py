@@ -28,8 +28,8 @@ def refuse_unlisted(source: str, tree: str | None) -> None:
     """ValueError for an address without a tree, by which what is downloaded could be verified."""
     if is_address(source) and not tree:
         raise ValueError(
-            f"source is the address {source}, and listing is missing; give the address of "
-            "the commit's tree, so that what is downloaded can be verified"
+            f"source is the address {source}, and listing is missing; give the address of the "
+            "commit's tree, so that downloads can be verified"
         )
 
 
@@ -38,7 +38,8 @@ def inside(path: str) -> str:
     parts = PurePosixPath(path).parts
     if "/".join(parts) != path or path.startswith("/") or ".." in parts or "\\" in path:
         raise ValueError(
-            f"{path!r} is no path in a repository; give it from its top, as data/train.json"
+            f"{path!r} is not a path in a repository; give it from the repository's top folder, "
+            "as data/train.json"
         )
     return path
 
@@ -46,8 +47,8 @@ def inside(path: str) -> str:
 def _blob(given: str) -> str:
     if not re.fullmatch(COMMIT, given):
         raise ValueError(
-            f"{given!r} is no blob id; give its 40 hex digits: `git rev-parse COMMIT:PATH` prints "
-            "them"
+            f"{given!r} is not a blob id; give its 40 hex digits: `git rev-parse COMMIT:PATH` "
+            "prints them"
         )
     return given
 
@@ -90,8 +91,8 @@ class GitRepository(Entry):
     def _verified(self) -> Self:
         if is_address(self.source) and self.commit not in self.source.split("/"):
             raise ValueError(
-                f"source is the address {self.source}, in which the commit {self.commit} is not; "
-                "put it in place of the branch, as "
+                f"source is the address {self.source}, which does not contain the commit "
+                f"{self.commit}; replace the branch with it, as "
                 "https://raw.githubusercontent.com/OWNER/NAME/COMMIT"
             )
         refuse_unlisted(self.source, self.tree)

@@ -74,17 +74,17 @@ class Samples(Entry):
         if (self.vector is None) == (self.choice is None):
             raise ValueError("give either vector and layer, or choice")
         if self.vector is not None and self.layer is None:
-            raise ValueError("names a vector and no layer; give it `layer`")
+            raise ValueError("names a vector but no layer; give it `layer`")
         for name in ("layer", "operator", "sites", "positions"):
             usual = type(self).model_fields[name].default
             if self.choice is not None and getattr(self, name) != usual:
                 raise ValueError(
-                    f"{name} is that of the sweep that the choice was made in; leave it out"
+                    f"{name} comes from the sweep that the choice was made in; remove it"
                 )
         if isinstance(self.coefficients, Chosen) and self.coefficients.choice != self.choice:
             raise ValueError(
-                f"coefficients are those of the choice {self.coefficients.choice}, which is not "
-                "what is injected; name it as `choice`, or list coefficients"
+                f"coefficients come from the choice {self.coefficients.choice}, but that is not "
+                "what is injected; set `choice` to it, or list coefficients"
             )
         return self
 
@@ -92,5 +92,5 @@ class Samples(Entry):
     def said(self) -> list[str]:
         """What their page says of how states are changed."""
         if self.choice is not None:
-            return [f"Where and how: as the choice {self.choice} takes it."]
+            return [f"Layer, site, positions and operator: those of the choice {self.choice}."]
         return how_changed(self.operator, self.sites, self.positions) or [USUALLY_CHANGED]

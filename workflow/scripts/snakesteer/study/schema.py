@@ -154,12 +154,10 @@ class Study(Entry):
     def _free_names(self) -> Self:
         for name in (PLAIN, CHAT):
             if name in self.formats:
-                raise ValueError(
-                    f"formats.{name} has the name of a format that is there; rename it"
-                )
+                raise ValueError(f"formats.{name} has the name of a built-in format; rename it")
         if self.name in RESERVED:
             raise ValueError(
-                f"a study cannot be named {self.name}, which results/ has for something else"
+                f"name is {self.name}, which results/ uses for something else; choose another"
             )
         return self
 
@@ -296,9 +294,9 @@ class Study(Entry):
             first = next(iter(several))
             if positions != several[first]:
                 raise StudyError(
-                    f"vectors.{vector} is made of activations at different positions, those of "
-                    f"{first} at {several[first]} and of {name} at {positions}; read both at the "
-                    "same, or at one."
+                    f"vectors.{vector} is made of activations at different positions, {first} at "
+                    f"{several[first]} and {name} at {positions}; read both at the same "
+                    "positions."
                 )
         return next(iter(several.values()), None)
 
@@ -348,13 +346,13 @@ class Study(Entry):
         behaviours = sorted(self._behaviours_of(vector))
         if len(behaviours) > 1:
             raise StudyError(
-                f"vectors.{vector} is made of {' and '.join(behaviours)}; name the `behaviours` of "
-                "the measure, or a vector of one."
+                f"vectors.{vector} is made of several behaviours, {' and '.join(behaviours)}; "
+                "name the `behaviours` of the measure, or use a vector of one."
             )
         if not behaviours:
             raise StudyError(
-                f"vectors.{vector} is not made of a behaviour, whose questions would be asked; "
-                "name the `behaviours` of the measure, or a vector of the method contrast."
+                f"vectors.{vector} is not made of a behaviour, so it has no questions to ask; "
+                "name the `behaviours` of the measure, or use a vector of the method contrast."
             )
         return behaviours[0]
 

@@ -52,7 +52,7 @@ class Scorecard(Entry):
     def _in_pairs(self) -> Self:
         if len(self.sweeps) != len(self.against):
             raise ValueError(
-                f"sweeps names {len(self.sweeps)} and against {len(self.against)}; name as many "
-                "in both, in the same order"
+                f"sweeps has {len(self.sweeps)} names and against has {len(self.against)}; give "
+                "both the same number, in the same order"
             )
         return self

@@ -75,8 +75,8 @@ def _pattern(given: str) -> str:
         re.compile(given)
     except re.error as error:
         raise ValueError(
-            f"{given!r} is no regular expression ({error}); put a backslash before signs that are "
-            "meant as they stand"
+            f"{given!r} is not a regular expression ({error}); put a backslash before characters "
+            "that are meant literally"
         ) from None
     return given
 
@@ -229,7 +229,7 @@ class Rating(Entry):
     def _upward(self) -> Self:
         if self.least >= self.most:
             raise ValueError(
-                f"least is {self.least:g} and most {self.most:g}; give most the larger number"
+                f"least is {self.least:g} and most is {self.most:g}; most must be larger"
             )
         return self
 
@@ -363,14 +363,16 @@ class Judge(ScoreEntry):
         except ValueError:
             whole = False
         if not whole:
-            raise ValueError("is no address of a server; give one as http://localhost:8000/v1")
+            raise ValueError(
+                "is not the address of a server; give one like http://localhost:8000/v1"
+            )
         return given
 
     @field_validator("prompt")
     @classmethod
     def _about_the_text(cls, given: str) -> str:
         if "{text}" not in given:
-            raise ValueError("has no {text}; put it where the text is to stand")
+            raise ValueError("has no {text}; put it where the text belongs")
         return given
 
     @model_validator(mode="after")
@@ -378,20 +380,20 @@ class Judge(ScoreEntry):
         # Said of the entry, so that a secret that stands there by mistake is not shown.
         if "@" in urlsplit(self.address).netloc:
             raise ValueError(
-                "address has a user or password in it; take it out, and name the environment "
-                "variable with the key as key"
+                "address contains a user or password; remove it, and set key to the environment "
+                "variable that holds the key"
             )
         if self.key is not None and not re.fullmatch("[A-Z_][A-Z0-9_]*", self.key):
             raise ValueError(
-                "key is no environment variable in capital letters; put the key into one, as "
-                "JUDGE_KEY, and name that"
+                "key is not the name of an environment variable in capitals; put the key in "
+                "one, such as JUDGE_KEY, and give its name"
             )
         return self
 
     @model_validator(mode="after")
     def _positive_of_labels(self) -> Self:
         if self.labels is None and self.positive is not None:
-            raise ValueError("positive is given without labels; give both or none")
+            raise ValueError("positive is given without labels; give both or neither")
         return self
 
     @model_validator(mode="after")
@@ -400,7 +402,7 @@ class Judge(ScoreEntry):
         whole = all(bound == int(bound) and bound >= 0 for bound in bounds)
         if self.take == "expected" and not whole:
             raise ValueError(
-                "take is expected, which is of whole numbers from 0 on; give rating such bounds"
+                "take is expected, which needs whole numbers from 0 up; give rating such bounds"
             )
         return self
 
@@ -412,7 +414,7 @@ def _score_file(name: str) -> str:
     except (StudyError, ValueError, TypeError) as error:
         raise ValueError(str(error).removesuffix(".")) from None
     if not all(isinstance(part, str) for part in found):
-        raise ValueError(f"{name} has COLUMNS that are no texts; list names")
+        raise ValueError(f"{name} has COLUMNS that are not texts; list the names of its columns")
     return name
 
 

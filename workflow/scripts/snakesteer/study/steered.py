@@ -23,8 +23,8 @@ def check(study: Study, entry: str, name: str, sweep: SweepEntry) -> None:
         read = f"{measure.section}.{source}"
         if getattr(measure, "counted", None) == COMPLETION and not completed:
             raise StudyError(
-                f"{place}.counted is completion, but {read} has none; give it `completion`, the "
-                "field that holds them, or count all."
+                f"{place}.counted is completion, but {read} has no completions; set its "
+                "`completion` to the field that holds them, or count all."
             )
         for design in study.designs_of(sweep):
             for positions in design.all_positions:
@@ -50,14 +50,17 @@ def _lacking(
     form = study.format_of(measure)
     if positions == COMPLETION and not completed:
         if measure.section == "corpora" and not given:
-            return "which has no completions; give it `completion`, the field that holds them"
+            return "which has no completions; set its `completion` to the field that holds them"
         if measure.section == "corpora" or isinstance(measure, FirstToken):
-            return "of which it reads the prompts alone; take another measure"
-        return "of whose answers nothing is begun; give the measure an `answer_prefix`"
+            return "of which it reads only the prompts; use another measure"
+        return "whose answers have no beginning to steer; give the measure an `answer_prefix`"
     if positions == PROMPT and measure.section == "corpora" and not (form or given):
         return "whose documents have no prompt; give the measure a `format`"
     if positions == AFTER and not completed:
         ended = form and (form.template == CHAT or template_parts(form.template, "")[1])
         if not ended:
-            return "where nothing follows an instruction; give the measure a `format` that does so"
+            return (
+                "where nothing follows the instruction; give the measure a `format` with "
+                "text after it"
+            )
     return None

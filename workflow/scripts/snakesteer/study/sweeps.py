@@ -116,29 +116,29 @@ class SweepEntry(Entry):
         design = self.inject.design
         if design == "together" and self.choice:
             raise ValueError(
-                "coefficients are those of a choice, which has them for one vector at one layer, "
+                "coefficients come from a choice, which has them for one vector at one layer, "
                 "but inject has several together; give a list"
             )
         if isinstance(self.inject, TogetherDesign) and not self.inject.swept:
             raise ValueError(
-                "inject has a constant coefficient for every vector, so none is swept; leave one "
-                "out"
+                "inject gives every vector a constant coefficient, so none is swept; remove one "
+                "of these coefficients"
             )
         if design == "combined" and not self.choice:
             raise ValueError(
-                "inject combines the vectors of a choice, and coefficients name none; give "
+                "inject combines the vectors of a choice, but coefficients name no choice; give "
                 "`coefficients: {choice: NAME}`"
             )
         if isinstance(self.coefficients, Refined) and self.candidate is None:
             raise ValueError(
-                "coefficients are refined from those of a choice, but inject names none; give "
+                "coefficients refine those of a choice, but inject names no choice; give "
                 "`inject: {choice: NAME}`"
             )
         if isinstance(self.coefficients, Chosen) and self.candidate is not None:
             if self.coefficients.choice != self.candidate:
                 raise ValueError(
-                    f"inject takes what the choice {self.candidate} takes, but coefficients are "
-                    f"those of {self.coefficients.choice}; name one choice in both"
+                    f"inject takes what the choice {self.candidate} takes, but coefficients come "
+                    f"from {self.coefficients.choice}; name the same choice in both"
                 )
             return self
         if self.inject.named is None and self.candidate is None and not self.choice:
@@ -150,16 +150,16 @@ class SweepEntry(Entry):
         without_0 = isinstance(self.coefficients, list) and 0 not in self.coefficients
         if without_0 and self.inject.unsteered_at_0:
             raise ValueError(
-                "coefficients has no 0, the unsteered model that all else is relative to; add it"
+                "coefficients lacks 0, the unsteered model that results are compared with; add it"
             )
         for name, measure in self.measures.items():
             if measure.before_last and any(
                 positions in ("last", -1) for positions in self.inject.all_positions
             ):
                 raise ValueError(
-                    f"measures.{name} predicts the tokens of documents, none of which follows the "
-                    "last one, where inject.positions steers; name other positions, or leave them "
-                    "out"
+                    f"measures.{name} predicts the next tokens of documents, but "
+                    "inject.positions steers only the last token, which has none; name other "
+                    "positions, or remove them"
                 )
             try:
                 measure.check(self.steered or (-1.0, 1.0), self.resamples)
@@ -203,7 +203,7 @@ def _of_today(entry: Any) -> Any:
     given["rest"] = ", ".join(key for key in _OF_A_MEASURE if key in entry) or "corpora"
     blank = dict.fromkeys(("inject", "layers", "vectors", "multipliers", "choice"), "…")
     raise ValueError(
-        f"`kind: {kind}` has become a design and a measure; write {said.format(**blank | given)}"
+        f"`kind: {kind}` is now a design and a measure; write {said.format(**blank | given)}"
     )
 
 

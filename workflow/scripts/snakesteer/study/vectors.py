@@ -121,7 +121,7 @@ class DifferenceVector(VectorEntry):
     @model_validator(mode="after")
     def _of_something(self) -> Self:
         if not self.add and not self.subtract:
-            raise ValueError("names no activations; give add, subtract, or both")
+            raise ValueError("names no activations; give add or subtract, or both")
         return self
 
 
@@ -199,7 +199,7 @@ class ClassesVector(SamplesVector):
         if not (one_behaviour or corpora):
             raise ValueError("needs two classes; give `of`, or both `add` and `subtract`")
         if self.paired and not self.of:
-            raise ValueError("paired is for the two answers of a behaviour (`of`); remove it")
+            raise ValueError("paired needs the two answers of a behaviour (`of`); remove it")
         return self
 
 
@@ -412,8 +412,8 @@ def _with_method(entry: Any) -> Any:
     if "permute" in entry:
         how = "operands" if entry["permute"] == "operands" else "permuted"
         raise ValueError(
-            "`permute` has become a method; name the vector without it in "
-            f"{{method: control, of: VECTOR, how: {how}}}"
+            "`permute` is now a method; name the vector without it in {method: control, of: "
+            f"VECTOR, how: {how}}}"
         )
     if "contrast" in entry:
         rest = {key: value for key, value in entry.items() if key != "contrast"}

@@ -31,7 +31,7 @@ def _load(text: str, kind: Any) -> Any:
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
-            raise ValueError(f"lists and mappings lie more than {DEEPEST} deep")
+            raise ValueError(f"lists and mappings are nested more than {DEEPEST} deep")
     loader = kind(text)
     try:
         node = loader.get_single_node()
@@ -90,7 +90,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or error
         raise StudyError(f"{path} is not YAML{place}: {reason}.") from None
     if not isinstance(data, dict):
-        raise StudyError(f"{path} holds no study; it needs at least `name`.")
+        raise StudyError(f"{path} holds no study; give it at least `name`.")
     return data
 
 
@@ -109,4 +109,4 @@ def _text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise StudyError(f"{path} is not in UTF-8, by its line {line}; save it as UTF-8.") from None
+        raise StudyError(f"{path} is not in UTF-8 (see line {line}); save it as UTF-8.") from None

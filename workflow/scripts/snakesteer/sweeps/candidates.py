@@ -18,9 +18,10 @@ from snakesteer.core.errors import StudyError
 from snakesteer.core.records import unless_said
 
 RULE = (
-    "Candidates are the steered points of {table}: a vector, the layer and the position that it is "
-    "read at, and a coefficient. Left out, in this order: {conditions}. Of the rest the one with "
-    "the {best} {score}; ties to {nearer}, then to the lower layer, then to the later position."
+    "Candidates are the steered points of {table}: a vector, the layer and the position that "
+    "it is read at, and a coefficient. Excluded, in this order: {conditions}. Chosen: of the "
+    "rest, the one with the {best} {score}. Ties go to {nearer}, then to the lower layer, "
+    "then to the later position."
 )
 NEARER = "the coefficient nearer to 0"
 SMALLER = "the smaller dose (the coefficient's magnitude times the vector's norm at that layer)"
@@ -93,8 +94,8 @@ class Rule:
     within the limits.
 
     Only vectors read at layers below `layers_below` count: a 0-based layer, or as a float a share
-    of the `layers` of the model, rounded down; where these are None, there is one more than the
-    last layer that `best` has.
+    of the model's `layers`, rounded down. If `layers` is None, the model has one layer more than
+    the last layer in `best`.
     """
 
     best: Score
@@ -156,8 +157,8 @@ def gathered(
     `tables` have the rows of measures by name. `norms` are those of vectors by layer and position
     (None of one position); with them there is a column `dose`, the magnitude of the coefficient
     times the norm, and ties go to the smaller one, else to the coefficient nearer to 0. Limits are
-    joined by vector, layer and position, and by coefficient where their table has several; where
-    one has tables of the candidate's own sweep, these count, else those of other sweeps.
+    joined by vector, layer and position, and by coefficient where their table has several. Tables
+    of the candidate's own sweep take precedence over those of other sweeps.
 
     Raises StudyError for tables that hold other splits than validation or layers together, and for
     a candidate that a table lacks or has twice.
@@ -185,11 +186,11 @@ def chosen(rule: Rule, candidates: pd.DataFrame) -> dict[str, Any]:
     """The candidate that a rule takes of those `gathered`, ready for JSON.
 
     Returns `{"rule": str, "chosen": {vector, layer, position, coefficient, scores}, "candidates":
-    int, "left_out": [{"condition": str, "candidates": int}], "layers_below": int | None,
-    "between": [float]}`. The position is None where vectors are of one; `scores` has the value of
-    each score. Of several sweeps `chosen` has the `sweep`, with norms the `dose`. `between` are the
-    coefficient that is chosen and the one of its two neighbours on the same curve whose score is
-    better, within the limits or not, ascending; 0 in place of a neighbour if there is none.
+    int, "left_out": [{"condition": str, "candidates": int}], "layers_below": int | None, "between":
+    [float]}`. The position is None where vectors are of one; `scores` has the value of each score.
+    Of several sweeps `chosen` has the `sweep`, with norms the `dose`. `between` are the chosen
+    coefficient and the better-scoring of its two neighbours on the same curve, within the limits or
+    not, ascending; 0 in place of a neighbour if there is none.
 
     Raises StudyError where no candidate is left.
     """
@@ -204,7 +205,7 @@ def chosen(rule: Rule, candidates: pd.DataFrame) -> dict[str, Any]:
         said = ", ".join(f"{each['condition']} ({each['candidates']})" for each in left_out)
         tables = " and ".join(rule.best.tables)
         raise StudyError(
-            f"none of the {len(candidates)} candidates of {tables} is left; left out: {said}; "
+            f"none of the {len(candidates)} candidates of {tables} is left (excluded: {said}); "
             "loosen a limit."
         )
     taken = candidates.iloc[int(_first(values[0], left, rule.lowest))]
@@ -335,8 +336,8 @@ def placed(name: str, table: pd.DataFrame, score: Score) -> pd.DataFrame:
     several = [str(label) for label in layer if not str(label).isdigit()]
     if several:
         raise StudyError(
-            f"{name} has vectors at layers {several[0]} together, and a candidate is read "
-            "at one; name another table."
+            f"{name} has vectors at layers {several[0]} together, but a candidate is read at "
+            "one; name another table."
         )
     values = rows[score.column].astype(float)
     if score.column == FAULTY:
@@ -365,8 +366,8 @@ def _joined(
         names = [own[str(sweep)]] if sweep in own else others
         if not names:
             raise StudyError(
-                f"{score.named} is no score of the candidates of {sweep}; name a table of that, "
-                "too."
+                f"{score.named} is not a score of the candidates of {sweep}; name a table of "
+                "that sweep, too."
             )
         values = pd.concat([given[name] for name in names], ignore_index=True)
         one = values["coefficient"].nunique() == 1
@@ -374,14 +375,15 @@ def _joined(
         twice = values[values.duplicated(on)]
         if not twice.empty:
             raise StudyError(
-                f"{' and '.join(names)} have several rows of {read_at(twice.iloc[0])}; name one."
+                f"{' and '.join(names)} have several rows of {read_at(twice.iloc[0])}; name one "
+                "table."
             )
         joined = rows[CANDIDATE].merge(values[[*on, "value"]], on=on, how="left", indicator="found")
         lacking = joined[joined["found"] == "left_only"]
         if not lacking.empty:
             raise StudyError(
                 f"{' and '.join(names)} has no row of {read_at(lacking.iloc[0])}, a candidate of "
-                "the choice; measure it there, too."
+                "the choice; measure it there as well."
             )
         found[rows.index] = joined["value"].to_numpy()
     return found

@@ -62,11 +62,11 @@ def visited(
 
     Which they are is a function of the points alone: the rule is replayed over all chunks of the
     curve's first source together. On the way there a chunk follows those before it, and goes ahead
-    where it alone would go on. So points may be measured that no curve visits in the end, but a
-    chunk that is prepared measures all that is known to be wanted of it, and is prepared again only
-    for coefficients that a later one has shown to be wanted. A chunk that overflows ahead of the
-    others goes no further; the job ends on that if the curve comes there. On each chunk the curves
-    that leave fewer layers untouched come first.
+    where it alone would go on. So some measured points might not be visited by any curve in the
+    end. In return, a prepared chunk measures every coefficient known to be needed, and is prepared
+    again only for coefficients that a later chunk shows to be needed. A chunk that overflows ahead
+    of the others goes no further; the job ends on that if the curve comes there. On each chunk the
+    curves that leave fewer layers untouched come first.
     """
     walks = []
     for curve in curves:

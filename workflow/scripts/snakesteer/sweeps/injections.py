@@ -74,8 +74,8 @@ def _place(placed: Placed, positions: Sequence[int]) -> int:
     wanted = placed.source_position
     if wanted is None or wanted not in positions:
         raise StudyError(
-            f"vectors.{placed.vector} is injected as it is at position {wanted}, "
-            f"but it has {', '.join(map(str, positions))}; name one of those."
+            f"vectors.{placed.vector} is to be injected as read at position {wanted}, but it has "
+            f"{', '.join(map(str, positions))}; name one of those."
         )
     return [*positions].index(wanted)
 
@@ -115,8 +115,8 @@ def _placed(placed: Placed, vector: np.ndarray, codes: Mapping[str, str]) -> Ite
     for source in zero:
         at = "" if placed.source_position is None else f", position {placed.source_position}"
         note(
-            f"vectors.{placed.vector} is 0 at layer {source}{at}: there {placed.operator} changes "
-            "nothing."
+            f"vectors.{placed.vector} is 0 at layer {source}{at}, so {placed.operator} changes "
+            "nothing there."
         )
 
 

@@ -182,10 +182,10 @@ class Measured:
 
     `sources` are all corpora or behaviours that it reads; with `own` each injection is measured on
     those of its vectors, else on all. `files` are the places of their files among the job's inputs,
-    by role. Of each source's `split` as many samples are read as hold `tokens` (all if None),
-    documents cut at `max_tokens`; with `read_on` every coefficient has other samples, of so many
-    tokens. Texts are read in a `format`, or as they stand. `asked` is the measure's own `Settings`,
-    plain. `readings` is how many texts are read of each question, about.
+    by role. Samples of each source's `split` are read until they hold `tokens` (all if None), with
+    documents cut at `max_tokens`. With `read_on`, every coefficient reads other samples, of that
+    many tokens. Texts are read in a `format`, or as they stand. `asked` is the measure's own
+    `Settings`, plain. `readings` is how many texts are read of each question, about.
     """
 
     name: str

@@ -42,18 +42,18 @@ def half_width(hits: np.ndarray, unsteered: np.ndarray) -> float:
 def documents_needed(hits: np.ndarray, unsteered: np.ndarray, precision: float) -> int:
     """Documents after which the half-width is at most `precision`, estimated from a pilot.
 
-    The pilot's spread is taken at the upper end of its own 90 % one-sided interval (Wilson and
-    Hilferty's approximation to chi square), so that the precision is kept nine times in ten.
-    `hits` and `unsteered` are [n_documents] counts. Returns at least the pilot's number of
-    documents. Raises StudyError for a pilot of one document or without a correct prediction.
+    The pilot's spread is taken at the upper end of its 90 % one-sided interval (Wilson and
+    Hilferty's approximation to chi square). So the precision is reached nine times in ten. `hits`
+    and `unsteered` are [n_documents] counts. Returns at least the pilot's number of documents.
+    Raises StudyError for a pilot of one document or without a correct prediction.
     """
     count = len(hits)
     error = standard_error(hits, unsteered)
     if math.isnan(error):
         raise StudyError(
-            f"A precision cannot be planned with a pilot of {count} documents, "
-            f"{int(unsteered.sum())} correct predictions among them unsteered; give the "
-            "sweep more documents as its pilot, or leave precision out."
+            f"A pilot of {count} documents, with {int(unsteered.sum())} correct unsteered "
+            "predictions, is too small to plan precision; enlarge the pilot, or remove "
+            "precision."
         )
     freedom = count - 1
     lower = 1 - 2 / (9 * freedom) - ASSURANCE * math.sqrt(2 / (9 * freedom))

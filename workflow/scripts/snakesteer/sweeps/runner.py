@@ -108,12 +108,12 @@ def run(
     `path`: see `engine.steering`. `kept_bytes` bounds the states kept at a time, and so the chunk
     of samples that a point is about; `points` are those there already.
 
-    Returns a table for each steering, a row per measure, coefficient, source and sample, in this
-    order: the columns of all measures, of which each fills its own, `injection` (the steering's
-    label) and `measure` (the name). Raises StudyError when there is no coefficient to evaluate;
-    when, with `read_on` or a `precision`, a curve does not begin unsteered; when there are no next
-    samples; for a sample beyond the model's context, or without a position that is steered; and
-    for NaN or infinity.
+    Returns a table for each steering, with a row per measure, coefficient, source and sample, in
+    this order. Its columns are those of all measures (each fills its own), `injection` (the
+    steering's label) and `measure` (its name). Raises StudyError if there is no coefficient to
+    evaluate, if no samples are left, or if, with `read_on` or a `precision`, a curve does not begin
+    unsteered. It does so as well for a sample beyond the model's context or without a steered
+    position, and for NaN or infinity.
 
     Columns, a row for each measure, injection, coefficient, source and sample:
         coefficient
@@ -136,7 +136,9 @@ def run(
                 owners.append((number, name))
                 curves.append(Curve(steered, coefficients, name, sources, advance))
     if not curves:
-        raise StudyError("No injection has a coefficient to ask under; name at least one of each.")
+        raise StudyError(
+            "No injection has a coefficient; name at least one injection with a coefficient."
+        )
     prepared = Prepared(model, batch_tokens, path)
     sweep = _Sweep(
         {name: asked.arranged(model) for name, asked in by_name.items()},
@@ -223,7 +225,7 @@ class _Sweep:
             unsteered = curve.injection.unsteered
             if (asked.read_on or asked.precision) and curve.coefficients[0] != unsteered:
                 raise StudyError(
-                    "Coefficients are held against the unsteered model: they must begin with it."
+                    "Coefficients are compared with the unsteered model; begin with it."
                 )
         fixed = [curve for curve in curves if not self.measures[curve.measure].read_on]
         pilots = {}
@@ -448,7 +450,7 @@ def _next_samples(
     measure = asked.plugin
     raise StudyError(
         f"{measure.SECTION}.{source} has no {measure.SAMPLE}s left for "
-        f"{coefficient_label(coefficient)}: its {len(sequences)} are read, {tokens:,} tokens at "
+        f"{coefficient_label(coefficient)}: all {len(sequences)} were read, {tokens:,} tokens at "
         "every coefficient; ask for more of them, or for fewer tokens."
     )
 
@@ -498,8 +500,8 @@ def _ends(
     }
     most, piloted = max(ends.values()), min(precision.pilot, available)
     sweep.progress.note(
-        f"precision {precision.half_width:g} takes {most} {asked.plugin.SAMPLE}s of {source}, by "
-        f"a pilot of {piloted}"
+        f"precision {precision.half_width:g} needs {most} {asked.plugin.SAMPLE}s of {source}, "
+        f"estimated from a pilot of {piloted}"
         + (f"; the budget holds only {available}" if most > available else "")
     )
     if precision.by == "curve":

@@ -29,7 +29,7 @@ def unqualified(choice: Mapping[str, Any], layers: Collection[str] | None = None
         return None
     rest = len(found) - _SHOWN
     listed = ", ".join(found[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-    return f"No multiplier qualified for {listed}; the smallest was taken."
+    return f"No multiplier qualified for {listed}; the smallest was chosen."
 
 
 def unqualified_in(choices: Mapping[str, str]) -> list[str]:

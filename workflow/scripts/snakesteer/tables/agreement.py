@@ -153,10 +153,10 @@ def _label(given: Any) -> float | None:
 def effective(hits: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Shares, and of how many independent texts they are worth, [n_coefficients].
 
-    `hits` of `texts` are counts, [n_coefficients, n_prompts]. Texts of one prompt are alike, so
-    that their number is divided by the design effect, the variance of the share between prompts
-    over that of independent texts (Kish 1965), where that is above 1. A share of 0 or 1, which has
-    no variance, is worth as many as there are prompts.
+    `hits` of `texts` are counts, [n_coefficients, n_prompts]. Texts of the same prompt resemble
+    each other, so their number is divided by the design effect where it is above 1. That is the
+    variance of the share between prompts over that of independent texts (Kish 1965). A share of 0
+    or 1, which has no variance, is worth as many as there are prompts.
     """
     count, prompts = texts.sum(axis=1), (texts > 0).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):

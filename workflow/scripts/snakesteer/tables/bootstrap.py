@@ -52,10 +52,10 @@ def percentile_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """95 % percentile interval over the first axis of `samples` [resamples, n]; NaN where any is.
 
-    `documents` [n] says how many documents each column's samples are drawn from. As a bootstrap of
-    few documents spreads too little, and as a normal does not know that its spread is estimated,
-    the percentiles lie further out: at Φ(∓ sqrt(n / (n - 1)) t), with Student's t of n - 1 degrees
-    (Hesterberg, What Teachers Should Know About the Bootstrap, 2015, section 4.3).
+    `documents` [n] says how many documents each column's samples are drawn from. A bootstrap of few
+    documents spreads too little, and a normal ignores that its spread is estimated. So the
+    percentiles are taken further out: at Φ(∓ sqrt(n / (n - 1)) t), with Student's t of n - 1
+    degrees (Hesterberg, What Teachers Should Know About the Bootstrap, 2015, section 4.3).
     """
     ends = np.full((2, samples.shape[1]), np.nan)
     for place, count in enumerate(documents.tolist()):

@@ -30,8 +30,8 @@ def by_category(raw: pd.DataFrame, questions: Mapping[str, pd.DataFrame]) -> pd.
         known = set(asked[CATEGORY].dropna()) if CATEGORY in asked else set()
         if not known or asked[CATEGORY].isna().any():
             raise StudyError(
-                f"behaviours.{behaviour} has questions without a category, but its measure says "
-                "by_category; name the field that holds it, or remove by_category."
+                f"behaviours.{behaviour} has questions without a category, but its measure has "
+                "by_category; name the field that holds the category, or remove by_category."
             )
         for category in known:
             named(f"behaviours.{behaviour}", category)

@@ -40,15 +40,15 @@ def compare(
     its curves. Differences are the first minus the second, with an interval where both have one. A
     candidate without a number in either table is counted, and left out of the rows on several.
 
-    Raises StudyError for a table that is not of candidates or lacks the column, has more than one
-    vector, source or coefficient, and for tables without a candidate in common.
+    Raises StudyError for a table that is not of candidates, lacks the column, or has more than one
+    vector, source or coefficient. Also raises it for tables without a common candidate.
     """
     names = [str(table["sweep"].iloc[0]) for table in (ours, theirs)]
     for name, table in zip(names, (ours, theirs), strict=True):
         if not of_candidates(table):
             raise StudyError(
-                f"{names[0]} and {names[1]} are not both of candidate directions, as {name} has no "
-                "vectors read at several positions; compare tables of one kind."
+                f"{names[0]} and {names[1]} are not both of candidate directions, as {name} has "
+                "no vectors read at several positions; compare tables of the same kind."
             )
     column = column or next(name for name in _QUANTITIES if name in ours)
     left, right = (
@@ -89,7 +89,7 @@ def same_candidate(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
     one, other = _place(first), _place(second)
     if one == other:
         return f"The same candidate is chosen in both: {one}."
-    return f"Other candidates are chosen: {one} in the first, {other} in the second."
+    return f"Different candidates are chosen: {one} in the first, {other} in the second."
 
 
 def _place(chosen: Mapping[str, Any]) -> str:
@@ -102,7 +102,7 @@ def _cells(name: str, table: pd.DataFrame, column: str) -> pd.DataFrame:
     """A row per candidate: its place, its coefficient, its value and the ends of its interval."""
     if column not in table:
         raise StudyError(
-            f"a scorecard compares the column {column}, which {name} has not; compare tables of "
+            f"a scorecard compares the column {column}, which {name} lacks; compare tables of "
             "one measure."
         )
     steered = table[~table["unsteered"].astype(bool) & table[_POSITION].notna()]
@@ -111,7 +111,7 @@ def _cells(name: str, table: pd.DataFrame, column: str) -> pd.DataFrame:
             held = ", ".join(map(str, steered[aspect].unique()[:5]))
             raise StudyError(
                 f"{name} has more than one {aspect} ({held}); a scorecard compares candidates of "
-                "one, so give each a sweep or a measure of its own."
+                "one, so give each its own sweep or measure."
             )
     read_at = steered[_LAYER] if _LAYER in steered else steered["layer"]
     return pd.DataFrame(
@@ -166,7 +166,7 @@ def _said(row: dict[str, Any], both: pd.DataFrame, pairs: pd.DataFrame) -> str:
     else:
         said.append("no difference has an interval")
     if lost := len(pairs) - len(both):
-        said.append(f"{lost} without a number are left out")
+        said.append(f"{lost} without a number are not compared")
     return "; ".join(said)
 
 

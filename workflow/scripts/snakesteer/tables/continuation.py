@@ -56,8 +56,8 @@ def table(job: Job, raw: Sequence[pd.DataFrame], resampled: Sequence[pd.DataFram
 
     The 95 % interval of the mean is that of bootstrap samples of the prompts, each with all of its
     texts, paired between coefficients. With resampled vectors there is one over these as well
-    (`…_vector_low`, `…_vector_high`). Of each score that people have labelled, too, there are the
-    agreement and the share of positive texts (`tables.agreement`), of each that they have rated the
+    (`…_vector_low`, `…_vector_high`). Scores that people have labelled as well have the agreement
+    and the share of positive texts (`tables.agreement`). Scores that people have rated have the
     agreement and the corrected mean (`tables.corrected`). Where injections are draws, means have
     their mean and range over these in rows behind (`draws.with_means`).
 

@@ -1,7 +1,8 @@
 """The mean rating of texts as people would give it: a judge's mean, corrected by their ratings.
 
-The estimate is that of prediction-powered inference (Angelopoulos et al. 2023): the judge's mean
-over all texts, plus the mean of people's rating less the judge's over those that both have rated.
+The estimate is that of prediction-powered inference (Angelopoulos et al. 2023). It is the judge's
+mean over all texts, plus the mean of people's rating minus the judge's over texts that both have
+rated.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ KL = ["kl", "kl_low", "kl_high"]
 
 
 def shares(points: pd.DataFrame, described: pd.DataFrame) -> np.ndarray:
-    """The share [n_points]: the size of the coefficient, times the length of the vector that is
-    injected, over the mean length of the activations at the injected layer that it is made of.
+    """The share [n_points]: the size of the coefficient, times the length of the injected vector,
+    over the mean length of the activations behind it at the injected layer.
 
     Of several layers steered together it is the mean of theirs, and NaN where the vector is made of
     no activations. `points` have `vector`, `layer` (a label), `coefficient`, and the `source_layer`
@@ -75,11 +75,11 @@ def with_kl(points: pd.DataFrame, divergences: pd.DataFrame) -> pd.DataFrame:
 def at_kl(curve: pd.DataFrame, doses: Sequence[float], columns: Sequence[str]) -> pd.DataFrame:
     """One curve at these KLs: a row for each, on either side of 0 that it goes to.
 
-    The rows of `curve` have `coefficient`, `kl` and `columns`, of which all but `kl` are
-    interpolated, linearly in KL, between the two neighbouring coefficients at which the curve, from
-    0 on, first comes to the KL. Where it does not, they are NaN: nothing is extrapolated. `at` has
-    the sign of the coefficients. `first_step` is whether the KL lies below that of the coefficient
-    nearest to 0: there KL grows as the square of the coefficient, so the value may lie too near to
+    The rows of `curve` have `coefficient`, `kl` and `columns`. All except `kl` are interpolated,
+    linearly in KL, between the two neighbouring coefficients where the curve, followed from 0,
+    first reaches the KL. Where it does not, they are NaN: nothing is extrapolated. `at` has the
+    sign of the coefficients. `first_step` is whether the KL is below that of the coefficient
+    nearest to 0. There KL grows as the square of the coefficient, so the value can be too close to
     the unsteered one.
     """
     known = curve[curve["kl"].notna()]
@@ -98,8 +98,8 @@ def at_kl(curve: pd.DataFrame, doses: Sequence[float], columns: Sequence[str]) -
 
 
 def over_draws(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that `at_kl` gives of several draws, one for each `at`: the mean over the draws that
-    come to it, their range in `low` and `high`, and in `draws` how many they are."""
+    """The rows of `at_kl` for several draws, one for each `at`: the mean over the draws that reach
+    it, their range in `low` and `high`, and their number in `draws`."""
     alike = rows.groupby("at", sort=False)
     values = alike["value"]
     others = [name for name in ("share",) if name in rows]
@@ -110,18 +110,23 @@ def over_draws(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def told(numbers: pd.DataFrame) -> list[str]:
-    """What a figure's numbers leave out: how many points have no dose; or of places at equal KL how
-    many are empty, and how many lie nearer to 0 than any coefficient. Other figures have neither.
+    """What is missing in a figure's numbers: how many points have no dose; or at equal KL, how many
+    places are empty, and how many are nearer to 0 than any coefficient. Other figures have neither.
     """
     if "first_step" in numbers:
         places = numbers[~numbers["unsteered"]]
         empty = _counted(
-            places["coefficient"].isna(), "places", "are empty: no such KL on the curve"
+            places["coefficient"].isna(),
+            "places",
+            "are empty, as the curve does not reach that KL",
         )
-        why = "lie before the first coefficient, where a line in KL falls short; add smaller ones"
+        why = (
+            "lie before the first coefficient, where interpolation in KL is inaccurate; add "
+            "smaller coefficients"
+        )
         return [*empty, *_counted(places["first_step"], "places", why)]
     if "dose" in numbers:
-        why = f"are left out, as their {'KL' if 'kl' in numbers else 'share'} is not known"
+        why = f"are not drawn, as their {'KL' if 'kl' in numbers else 'share'} is not known"
         return _counted(numbers["dose"].isna(), "points", why)
     return []
 

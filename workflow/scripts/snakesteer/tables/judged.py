@@ -17,7 +17,7 @@ _WORDS = {
 def said(score: str, row: Mapping[str, Any], texts: str = "texts") -> str:
     """The agreement in the columns of a table's row, with its 95 % intervals, on these `texts`."""
     if f"{score}_labels" not in row:
-        return f"The judge of {score} has not been held against people."
+        return f"The judge of {score} has not been compared with people."
     numbers = []
     for part, words in _WORDS.items():
         name = f"{score}_{part}"
@@ -28,5 +28,5 @@ def said(score: str, row: Mapping[str, Any], texts: str = "texts") -> str:
     found = f"The judge of {score} on {labels} {texts} labelled by people: {', '.join(numbers)}."
     ends = [row.get(f"{score}_{part}", 1.0) for part in ("sensitivity", "specificity")]
     if not sum(ends) > 1:
-        found += " So it does not tell positive from negative, and there is no share."
+        found += " It does not distinguish positive from negative, so there is no share."
     return found

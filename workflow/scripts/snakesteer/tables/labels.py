@@ -53,7 +53,9 @@ def read_labels(file: str, field: str, read: Callable[[Any], float | None], mean
             with_prompt = PROMPT in record
             key = (record[PROMPT] if with_prompt else None, text)
             if values.setdefault(key, label) != label:
-                raise StudyError(f"{place} labels a text otherwise than before; keep one of them.")
+                raise StudyError(
+                    f"{place} labels a text differently from an earlier line; keep one of them."
+                )
     if not values:
         raise StudyError(f"{file} has no labels; give it some.")
     return Labels(file, with_prompt, values)
@@ -79,7 +81,7 @@ def rated(labels: Labels, score: str, raw: Sequence[pd.DataFrame]) -> pd.DataFra
     ).dropna()
     if found.empty:
         raise StudyError(
-            f"none of the {len(labels.values)} texts of {labels.file} is one "
-            "that was written and rated here; label texts of this table."
+            f"none of the {len(labels.values)} texts of {labels.file} was generated and rated "
+            "here; label texts of this table."
         )
     return found.astype({"label": float}).reset_index(drop=True)

@@ -124,13 +124,13 @@ def skill_table(
 
     `target` names the corpus that is steered away from (role "target"; the others are "other").
     `unsteered` says which row is the untouched model's: at coefficient 0, or with NaN where 0
-    steers as well. Absolute accuracies are shares of tokens, relative ones are divided by the
+    steers as well. Absolute accuracies are shares of tokens. Relative ones are divided by the
     unsteered value of the same curve and corpus, over the same documents if these were evaluated
-    there; both carry a 95 % interval from `resamples` bootstrap samples of the documents, paired
-    between coefficients wherever these saw the same documents. `nll` is per token, in nats. Where
-    curves have resampled vectors, all accuracies have an interval over these as well, in further
-    columns (`…_vector_low`, `…_vector_high`). Where curves are draws, all values have their mean
-    and range over these in rows behind (`draws.with_means`).
+    there. Both have a 95 % interval from `resamples` bootstrap samples of the documents, paired
+    between coefficients that saw the same documents. `nll` is per token, in nats. Where curves have
+    resampled vectors, all accuracies have an interval over these as well, in further columns
+    (`…_vector_low`, `…_vector_high`). Where curves are draws, all values have their mean and range
+    over these in rows behind (`draws.with_means`).
 
     Raises StudyError if a curve has no unsteered row or counts a document twice.
     """

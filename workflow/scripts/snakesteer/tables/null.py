@@ -131,9 +131,10 @@ def against_control(
 def place_among(effect: float, draws: np.ndarray) -> tuple[int, float]:
     """The rank of an effect among it and the draws, 1 for the greatest, and its two-sided p.
 
-    As extreme are draws as far from the mean of all n + 1, so that under exchangeability p is at
-    most any share as seldom as that (Phipson and Smyth 2010). NaN where the number of draws does
-    not let it be `ALPHA`, or one of the effects is not known.
+    Draws count as extreme if they are at least as far from the mean of all n + 1 as the effect is.
+    So under exchangeability p is at most a given share no more often than that share (Phipson and
+    Smyth 2010). NaN where the number of draws does not let it be `ALPHA`, or one of the effects is
+    not known.
     """
     together = np.append(draws, effect)
     apart = np.abs(together - together.mean())
@@ -211,7 +212,7 @@ def _of_slopes(job: NullJob, slopes: Slopes) -> tuple[list[dict[str, object]], l
         if np.isnan(own["mean"]):
             left_out.append(
                 f"{own['vector']} has no slope at layer {own['layer']} on {own['behaviour']}, as "
-                "that takes two coefficients"
+                "a slope needs two coefficients"
             )
             continue
         for control in job.controls[own["vector"]]:
@@ -221,8 +222,7 @@ def _of_slopes(job: NullJob, slopes: Slopes) -> tuple[list[dict[str, object]], l
             if set(draws["coefficients"]) != {own["coefficients"]}:
                 left_out.append(
                     f"the slope of {own['vector']} at layer {own['layer']} on {own['behaviour']} "
-                    f"is over other coefficients than those of {control}, whose curves ended "
-                    "elsewhere"
+                    f"covers other coefficients than {control}, whose curves ended elsewhere"
                 )
                 continue
             mine = of_own[_key(own["vector"], here.values())].set_index("question")

@@ -88,9 +88,9 @@ def with_paired(pairs: pd.DataFrame) -> pd.DataFrame:
     """Pairs with the paired interval of their difference where both sides read the same items.
 
     `items` and `items_against` have the values by item (`tables.items.column_of`), or None where
-    these are not known. The interval is Newcombe's for outcomes that are all 0 or 1, Student's for
-    other means, and for ratios over documents that of a bootstrap that draws the same documents for
-    both. `interval` says which pairs have it.
+    these are not known. The interval is Newcombe's for outcomes that are all 0 or 1, and Student's
+    for other means. For ratios over documents it comes from a bootstrap that draws the same
+    documents for both. `interval` says which pairs have it.
     """
     ends: dict[str, list[float]] = {"difference_low": [], "difference_high": []}
     kinds = []

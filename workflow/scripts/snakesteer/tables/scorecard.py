@@ -158,10 +158,10 @@ def scorecard(
     (Newcombe's, for matching scores). Where `items`, of both tables of each pair, say that both
     values are over the same questions or documents, it is the paired one (`tables.paired`), and so
     is that of a curve whose points all are. What was drawn several times counts by its mean, which
-    has no interval. Raises StudyError for tables that do not show the same thing:
-    other kinds, corpora, behaviours or splits, no curve or point in common, or other coefficients;
-    for tables without the column, without a category in common if they are compared by category,
-    and for those that have no curve along the layer.
+    has no interval. Raises StudyError for tables that do not show the same thing: different kinds,
+    corpora, behaviours, splits or coefficients, or no common curve or point. It does so as well for
+    tables without the column, without a common category if compared by category, and without a
+    curve over the layer if compared along it.
     """
     pairs, curves = [], []
     of_items = items or [(None, None)] * len(tables)
@@ -176,8 +176,8 @@ def scorecard(
         kind = _same_kind(ours, theirs)
         if along == "layer" and kind != "grid":
             raise StudyError(
-                f"{_name(ours)} and {_name(theirs)} are {kind} sweeps, which have no curve along "
-                "the layer; compare them along the coefficient."
+                f"{_name(ours)} and {_name(theirs)} are {kind} sweeps, which have no curve over "
+                "the layer; compare them over the coefficient."
             )
         point = ["layer"] if along == "layer" else _POINT.get(kind, ["coefficient"])
         if kind not in ("skill", "losses"):
@@ -203,8 +203,8 @@ def scorecard(
         if not shared:
             raise StudyError(
                 f"{names['sweep']} and {names['against']} have no {' and '.join(columns)} in "
-                f"common ({_listed(left, columns)}; {_listed(right, columns)}); compare sweeps of "
-                "the same ones."
+                f"common ({_listed(left, columns)}; {_listed(right, columns)}); compare sweeps "
+                "with the same ones."
             )
         for curve in shared:
             key = curve if isinstance(curve, tuple) else (curve,)
@@ -232,8 +232,8 @@ def _of_all_questions(*both: pd.DataFrame) -> list[pd.DataFrame]:
     for table, own in zip(both, found, strict=True):
         if own.empty and len(table):
             raise StudyError(
-                f"{_name(table)} has categories of questions alone, which the other of "
-                f"{' and '.join(map(_name, both))} has not; compare it with one `by_category`."
+                f"{_name(table)} has only categories of questions, which the other of "
+                f"{' and '.join(map(_name, both))} lacks; compare it with a sweep `by_category`."
             )
     return found
 
@@ -245,7 +245,8 @@ def _of_categories(*both: pd.DataFrame) -> tuple[pd.DataFrame, ...]:
         listed = [_first_of(sorted(own - {ALL, MEAN})) or "none" for own in held]
         raise StudyError(
             f"{' and '.join(map(_name, both))} have no category of questions in common "
-            f"({'; '.join(listed)}); leave out `by_category`, or compare sweeps over the same."
+            f"({'; '.join(listed)}); remove `by_category`, or compare sweeps over the same "
+            "categories."
         )
     return both
 
@@ -261,8 +262,8 @@ def _same_kind(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
             raise StudyError("a scorecard was given an empty table; compare sweeps with results.")
         if not {"role", "kind"}.intersection(table):
             raise StudyError(
-                "a scorecard compares next_token or two_choice, or candidate directions, and was "
-                "given a table of another measure; leave that sweep out."
+                "a scorecard compares next_token or two_choice, or candidate directions, but "
+                "was given a table of another measure; remove that sweep."
             )
     names = f"{_name(ours)} and {_name(theirs)}"
     kinds = ["skill" if "role" in table else str(table["kind"].iloc[0]) for table in (ours, theirs)]
@@ -272,14 +273,14 @@ def _same_kind(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
     if kinds[0] != kinds[1]:
         raise StudyError(
             f"{names} are a {kinds[0]} and a {kinds[1]} sweep, which no figure shows together; "
-            "compare sweeps of one kind."
+            "compare sweeps of the same kind."
         )
     skill = kinds[0] == "skill"
     for aspect in ["corpus", "target corpus"] if skill else ["split"]:
         seen = [_seen(table, aspect) for table in (ours, theirs)]
         if seen[0] != seen[1] and (skill or not set(seen[0]) & set(seen[1])):
             raise StudyError(
-                f"{names} are over other {aspect} values ({', '.join(seen[0])}; "
+                f"{names} cover different {aspect} values ({', '.join(seen[0])}; "
                 f"{', '.join(seen[1])}); compare sweeps over the same."
             )
     return kinds[0]
@@ -294,8 +295,8 @@ def _check_losses(*tables: pd.DataFrame) -> None:
     for table in tables:
         if len(table[["vector", "layer"]].drop_duplicates()) > 1:
             raise StudyError(
-                f"{_name(table)} has several vectors or layers, and published losses are of one; "
-                "compare a sweep of one."
+                f"{_name(table)} has several vectors or layers, but published losses have one of "
+                "each; compare a sweep with one."
             )
 
 
@@ -313,7 +314,7 @@ def _values(
     column = column or {"skill": "relative_top1", "losses": "nll"}.get(kind, "score")
     if column not in table or not pd.api.types.is_numeric_dtype(table[column]):
         raise StudyError(
-            f"a scorecard compares the column {column}, which {_name(table)} has not; name one of "
+            f"a scorecard compares the column {column}, which {_name(table)} lacks; name one of "
             f"{', '.join(table.select_dtypes('number'))}."
         )
     known = {"score": "matching score", "nll": "loss (nats per token)"}
@@ -369,8 +370,8 @@ def _paired(
     pairs = own[kept].merge(other[kept], on=point, suffixes=("", "_against"))
     if pairs.empty:
         raise StudyError(
-            f"{names['sweep']} and {names['against']} have no point in common "
-            f"({_points(own, point)}; {_points(other, point)}); compare sweeps of the same ones."
+            f"{names['sweep']} and {names['against']} share no points ({_points(own, point)}; "
+            f"{_points(other, point)}); compare sweeps with the same ones."
         )
     if "coefficient" in point:
         pairs["coefficient_against"] = pairs["coefficient"]
@@ -415,8 +416,8 @@ def _same_coefficients(own: pd.DataFrame, other: pd.DataFrame, names: dict[str, 
     if len(shared) < min(len(ours), len(theirs)) / 2:
         listed = [", ".join(f"{value:g}" for value in side[:6]) for side in (ours, theirs)]
         raise StudyError(
-            f"{names['sweep']} and {names['against']} have other coefficients ({listed[0]} …; "
-            f"{listed[1]} …); compare sweeps with one list of them."
+            f"{names['sweep']} and {names['against']} have different coefficients ({listed[0]} "
+            f"…; {listed[1]} …); compare sweeps with the same list."
         )
 
 

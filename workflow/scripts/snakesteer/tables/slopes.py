@@ -1,6 +1,6 @@
 """Slopes of single questions over the coefficient, and what they are on the whole.
 
-The propensity of a question is the logit of its matching answer less that of the other; its slope
+The propensity of a question is the logit of its matching answer minus that of the other. Its slope
 over the coefficient, by least squares, is the steerability of Tan et al. (2024, arXiv 2407.12404).
 A question whose slope is below 0 moves the wrong way: it is anti-steerable.
 """

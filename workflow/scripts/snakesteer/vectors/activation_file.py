@@ -42,11 +42,11 @@ def read_activations(path: str | Path) -> Activations:
     if not path.is_file():
         raise StudyError(f"there is no file {path}; check the path.")
     if path.suffix != ".safetensors":
-        raise StudyError(f"{path} is no .safetensors file; name one of activations.")
+        raise StudyError(f"{path} is not a .safetensors file; name a file of activations.")
     made, tensors = read_provenance(path), read_tensors(path)
     if set(tensors) not in (CORPUS, BEHAVIOUR):
         raise StudyError(
-            f"{path} holds no activations but {', '.join(sorted(tensors))}; name a file of "
+            f"{path} holds {', '.join(sorted(tensors))}, not activations; name a file of "
             "activations."
         )
     read = made["settings"]

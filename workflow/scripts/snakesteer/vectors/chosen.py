@@ -26,14 +26,14 @@ def placed(
     if (position is None) != (positions is None) or (positions and position not in positions):
         read = "one position" if positions is None else f"the positions {list(positions)}"
         raise StudyError(
-            f"the choice took position {position}, but the vector is of {read}; name the vector "
-            "that the choice is among as `of`."
+            f"the choice took position {position}, but the vector has {read}; set `of` to the "
+            "vector that the choice compared."
         )
     rows = vector if positions is None else vector[list(positions).index(position)]
     if layer >= len(rows):
         raise StudyError(
             f"the choice took layer {layer}, but the vector has the layers 0 to {len(rows) - 1}; "
-            "name the vector that the choice is among as `of`."
+            "set `of` to the vector that the choice compared."
         )
     if at == "all":
         return np.repeat(rows[layer][None], len(rows), axis=0)

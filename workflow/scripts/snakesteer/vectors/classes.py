@@ -62,7 +62,7 @@ def separated(
     fewest = min(first.sum(), (~first).sum())
     if fewest < at_least:
         raise StudyError(
-            f"A class has {fewest} samples, and the method needs {at_least} of each; give it more."
+            f"A class has {fewest} samples, but the method needs {at_least} of each; give it more."
         )
     counts = [part.counts for part in parts if part.counts is not None]
 

@@ -18,8 +18,9 @@ NUMBERS = ("norm", "accuracy", "explained_squares", "explained_variance")
 
 
 def of_layers(vector: np.ndarray, samples: ByRole, positions: Positions = None) -> Iterator[Row]:
-    """A row for each layer of a vector [n_layers, hidden], of the samples that it is made of; of a
-    vector at several `positions` [positions, n_layers, hidden], for each `position` and layer.
+    """One row for each layer of a vector [n_layers, hidden] and of the samples behind it. For a
+    vector at several `positions` [positions, n_layers, hidden], one row for each `position` and
+    layer.
 
     `norm` is its length. `accuracy` is the share of samples that lie along it on their class's side
     of the middle between the classes' means. Of pairs `explained_squares` is the share of the
@@ -124,9 +125,10 @@ def cosines(
     cosine between them, None where one is zero.
 
     `vectors` are [n_layers, hidden], or with `positions` [positions, n_layers, hidden]: then each
-    position is one, named in `position` and `other_position`. Those that are `drawn` several times
-    have an axis of draws before these: of every draw with every one of the other, or with itself at
-    another position, `cosine` is the mean, and `cosine_min` and `cosine_max` the range.
+    position is one, named in `position` and `other_position`. Vectors that are `drawn` several
+    times have an axis of draws before these. Every draw is compared with every draw of the other
+    vector, or with itself at another position: `cosine` is the mean, `cosine_min` and `cosine_max`
+    the range.
 
     Columns, a row for each two vectors of one model and each layer:
         vector (as tables)

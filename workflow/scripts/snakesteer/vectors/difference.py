@@ -32,7 +32,7 @@ def operands(
         raise StudyError(
             f"The means of a vector have the shapes {sorted(shapes)}; use means of one model."
             if shapes
-            else "A vector without means to add or subtract: name at least one."
+            else "A vector has no means to add or subtract; name at least one."
         )
     [shape] = shapes
     added, subtracted = (

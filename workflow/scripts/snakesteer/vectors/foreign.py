@@ -49,7 +49,10 @@ def read_vector(
         vector[layer] = found.reshape(-1)
         held.append(layer)
     if not held:
-        raise StudyError(f"{path} holds no vector of a layer; name its tensors with `tensor`.")
+        raise StudyError(
+            f"{path} holds no tensor that is named like a layer's vector; name its "
+            "tensors with `tensor`."
+        )
     return vector, sorted(held)
 
 
@@ -64,14 +67,14 @@ def _check(
     model, n_layers, hidden = (manifest[key] for key in ("source", "n_layers", "hidden"))
     if found.size != hidden or max(found.shape, default=0) != hidden:
         raise StudyError(
-            f"{path} has a tensor {name} of shape {found.shape}, and {model} is {hidden} wide; "
-            "name the model that the vectors are of."
+            f"{path} has a tensor {name} of shape {found.shape}, but {model} is {hidden} wide; "
+            "name the model that the vectors come from."
         )
     if not 0 <= layer < n_layers:
         shown = f"layer {layer}" if layer == number else f"layer {layer} ({number} in the file)"
         raise StudyError(
-            f"{path} has a vector for {shown}, and {model} has the layers 0 to {n_layers - 1}; "
-            "correct `offset`, or name the model that the vectors are of."
+            f"{path} has a vector for {shown}, but {model} has the layers 0 to {n_layers - 1}; "
+            "correct `offset`, or name the model that the vectors come from."
         )
     if not np.isfinite(found).all():
         raise StudyError(f"{path} is NaN or infinite at layer {layer}{GET_AGAIN}")
@@ -105,13 +108,13 @@ def _numbered(
     if whole.ndim != 2:
         raise StudyError(
             f"{path} holds one tensor of shape {tensors[name].shape}, not a row for each layer; "
-            "say which layer it is of with `layer`."
+            "set `layer` to the layer that it belongs to."
         )
     rows = manifest["n_layers"] - settings["offset"]
     if len(whole) != rows:
         raise StudyError(
-            f"{path} has {len(whole)} rows, but {rows} are those of {manifest['source']} with "
-            f"`offset: {settings['offset']}`; correct it (-1 if the first row is the embedding's)."
+            f"{path} has {len(whole)} rows, but {manifest['source']} needs {rows} with `offset: "
+            f"{settings['offset']}`; correct `offset` (-1 if the first row is the embedding's)."
         )
     for row, vector in enumerate(whole):
         yield row, name, vector
@@ -129,7 +132,7 @@ def _pattern(path: Path, tensors: Mapping[str, np.ndarray]) -> str:
             (number,) = differ
             return "".join([*split[0][:number], LAYER, *split[0][number + 1 :]])
     raise StudyError(
-        f"{path} holds the tensors {_listed(tensors)}; say which with `tensor`, with {LAYER} in "
+        f"{path} holds the tensors {_listed(tensors)}; choose with `tensor`, with {LAYER} in "
         "place of a number."
     )
 
@@ -142,12 +145,12 @@ def _listed(tensors: Mapping[str, np.ndarray]) -> str:
 def _tensors(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a file by name; in a `.pt` file by the keys above them, joined with dots."""
     if path.suffix not in _READERS:
-        raise StudyError(f"{path} is of no known kind; name a file with {', '.join(_READERS)}.")
+        raise StudyError(f"{path} is not of a known kind; name a file with {', '.join(_READERS)}.")
     try:
         tensors = _READERS[path.suffix](str(path), path.read_bytes())
     except AsksForCode as error:
         raise StudyError(
-            f"{error}; save its tensors alone, as .safetensors, and name that file."
+            f"{error}; save only its tensors, as .safetensors, and name that file."
         ) from None
     except StudyError as error:
         raise StudyError(f"{error}{GET_AGAIN}") from None
@@ -160,7 +163,7 @@ def _of_safetensors(path: str, content: bytes) -> dict[str, np.ndarray]:
     try:
         held = safetensors.torch.load(content)
     except safetensors.SafetensorError as error:
-        raise StudyError(f"{path} is no whole safetensors file ({error})") from None
+        raise StudyError(f"{path} is not a complete safetensors file ({error})") from None
     return dict(_inside(path, held, ""))
 
 

@@ -103,7 +103,7 @@ def make_vector(
     what = _what(site, positions, format)
     if taken(positions) == "each":
         raise StudyError(
-            f"positions is {positions}, which are several; make a vector at one of them, or of "
+            f"positions is {positions}, which are several; make a vector at one position, or of "
             "their mean."
         )
     sides = {"positive": positive, "negative": negative}
@@ -111,7 +111,8 @@ def make_vector(
     if pairs and len(positive) != len(negative):
         raise StudyError(
             f"{method} compares pairs of texts, but there are {len(positive)} positive and "
-            f"{len(negative)} negative ones; give as many, in one order, or take difference."
+            f"{len(negative)} negative ones; give the same number, in the same order, or use "
+            "difference."
         )
     found, about = _read(model, tokenizer, sides, what, max_tokens, batch_tokens)
     fit = plugins.load("vectors", method).fit
@@ -177,8 +178,8 @@ def _rows(name: str, texts: Any) -> list[dict[str, str]]:
         parts = (text, "") if isinstance(text, str) else text
         if not isinstance(parts, tuple) or [*map(type, parts)] != [str, str]:
             raise StudyError(
-                f"{name} has {text!r} in place {number}; give a string, or a prompt and its "
-                "completion as a tuple of two."
+                f"{name} has {text!r} at index {number}; give a string, or a tuple of a prompt "
+                "and its completion."
             )
         rows.append({"document": str(number), "text": parts[0], "completion": parts[1]})
     if all(isinstance(text, str) for text in texts):
@@ -195,8 +196,8 @@ def _what(site: Any, positions: Any, format: Any) -> What:
     from_end = bool(listed) and all(type(each) is int and each < 0 for each in listed)
     if not from_end and positions not in (LAST, AFTER, *means):
         raise StudyError(
-            f"positions is {positions!r}; name last, -1 and such, a list of these, "
-            f'after_instruction, {{"mean": "completion"}} or {{"mean": "document"}}.'
+            f"positions is {positions!r}; name last, a number such as -1, a list of these, "
+            'after_instruction, {"mean": "completion"} or {"mean": "document"}.'
         )
     if not isinstance(format, str) or (format not in (PLAIN, CHAT) and PROMPT not in format):
         raise StudyError(f"format is {format!r}; name plain, chat, or a template with {PROMPT}.")
@@ -217,7 +218,7 @@ def _settings(method: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if name not in settings:
             own = ", ".join(settings) or "none"
-            raise StudyError(f"{method} has no setting {name} (it has {own}); leave it out.")
+            raise StudyError(f"{method} has no setting {name} (it has {own}); remove it.")
         number = type(value) in (int, float)
         possible = {
             "dtype": value in ITEM_BYTES,
@@ -227,7 +228,9 @@ def _settings(method: Any, given: Mapping[str, Any]) -> dict[str, Any]:
             "shrinkage": value == "auto" or (number and 0 < value <= 1),
         }
         if not possible[name]:
-            raise StudyError(f"{name} is {value!r}; docs/study.md says what {method} takes.")
+            raise StudyError(
+                f"{name} is {value!r}; give a value that {method} accepts (see docs/study.md)."
+            )
     return {**settings, **given}
 
 

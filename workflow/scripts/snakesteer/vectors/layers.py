@@ -26,8 +26,8 @@ def at_layer(samples: Samples, tensor: str, layer: int) -> np.ndarray:
     read = read.astype(np.float64)
     if not np.isfinite(read).all():
         raise StudyError(
-            f"An activation is NaN or infinite at layer {layer}; look at what the model reads, or "
-            "take another `dtype`."
+            f"An activation is NaN or infinite at layer {layer}; check the texts that the model "
+            "reads, or use another `dtype`."
         )
     return read
 
@@ -50,7 +50,7 @@ def by_layer(
     vectors = finite(np.stack(fitted, axis=1))
     if not vectors.any(axis=(1, 2)).all():
         raise StudyError(
-            "The samples show no direction at any layer, as they are alike; look at the tokens "
-            "whose activations are read."
+            "The samples show no direction at any layer, as they are all the same; check the "
+            "tokens whose activations are read."
         )
     return vectors[0] if counts is None else vectors

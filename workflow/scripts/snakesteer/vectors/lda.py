@@ -1,9 +1,9 @@
 """Linear discriminant analysis: the difference of two classes' means, whitened by what varies
 within them.
 
-A class has fewer samples than a model is wide, so the covariance within the classes is shrunk
-towards a multiple of the identity, by Ledoit and Wolf's share or a given one. It is of size
-hidden × hidden, and never made where there are fewer samples than that.
+A class has fewer samples than the model's width. So the covariance within the classes is shrunk
+towards a multiple of the identity, by Ledoit and Wolf's share or a given one. It is of size hidden
+× hidden, and never made where there are fewer samples than that.
 """
 
 from __future__ import annotations

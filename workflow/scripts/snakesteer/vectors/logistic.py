@@ -1,7 +1,7 @@
 """A logistic probe: the weights of a penalised logistic regression that tells two classes apart.
 
-It is fitted by Newton's method, in the space that the samples span: the penalty keeps the weights
-in it, and it is much smaller than a model is wide.
+It is fitted by Newton's method in the space that the samples span. The penalty keeps the weights in
+that space, which has far fewer dimensions than the model.
 """
 
 from __future__ import annotations

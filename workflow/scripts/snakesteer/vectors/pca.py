@@ -1,7 +1,8 @@
 """First principal component of the differences between two answers (representation engineering).
 
-Centred, it is the direction in which the differences vary most around their mean, as scikit-learn's
-PCA and `repeng` have it; not centred, the one in which they are largest, as `steering-vectors` has.
+Centred, it is the direction in which the differences vary most around their mean, as in
+scikit-learn's PCA and `repeng`. Not centred, it is the direction in which they are largest, as in
+`steering-vectors`.
 """
 
 from __future__ import annotations

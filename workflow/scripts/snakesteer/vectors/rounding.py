@@ -21,8 +21,8 @@ def rounded(array: np.ndarray, dtype: Dtype) -> np.ndarray:
             beyond = np.argwhere(np.isinf(half) & np.isfinite(array))
             if len(beyond):
                 raise StudyError(
-                    f"A vector holds {array[tuple(beyond[0])]:g} at layer {beyond[0][-2]}, and "
-                    "float16 ends at 65,504; take another number format (`dtype` of a vector, "
+                    f"A vector holds {array[tuple(beyond[0])]:g} at layer {beyond[0][-2]}, but "
+                    "float16 ends at 65,504; use another number format (`dtype` of a vector, "
                     "`vector_dtype` of a sweep)."
                 )
             return half.astype(np.float32)
@@ -38,7 +38,7 @@ def finite(vectors: np.ndarray) -> np.ndarray:
     broken = np.argwhere(~np.isfinite(vectors))
     if len(broken):
         raise StudyError(
-            f"A vector is NaN or infinite at layer {broken[0][-2]}; "
-            "look at the activations it was made from."
+            f"A vector is NaN or infinite at layer {broken[0][-2]}; check the activations that "
+            "it was made from."
         )
     return vectors.astype(np.float32)

@@ -18,9 +18,9 @@ ACTIVATIONS = ("activations", "matching", "not_matching")
 def fit(samples: ByRole, settings: Mapping[str, Any], weights: Weights | None = None) -> np.ndarray:
     """The first of the `vectors`, as long at every layer as `norm` says; zeros stay zeros.
 
-    `norm` is a number, or `others`, the mean of the lengths of the other `vectors` (CAA), or
-    `{share: …}`, so much of the mean length of the activations that the vector is made of. Raises
-    StudyError for a share where it is made of none.
+    `norm` is a number; or `others`, the mean length of the other `vectors` (CAA); or `{share: …}`,
+    that share of the mean length of the activations behind the vector. Raises StudyError for a
+    share where it is made of none.
     """
     vector, *others = fitted(samples, settings, weights)
     norm = settings["norm"]
@@ -60,8 +60,8 @@ def mean_length(samples: ByRole, weights: Weights | None) -> np.ndarray:
                 counts.append(drawn.sum(axis=1))
     if not totals:
         raise StudyError(
-            "A vector of a file is made of no activations, of whose length it could have a share; "
-            "give `scale` a number, or another vector's norm."
+            "A vector from a file has no activations to scale it to; give `scale` a number, or "
+            "another vector's norm."
         )
     found = np.sum(totals, axis=0) / np.sum(counts, axis=0)[:, None]
     return np.asarray(found[0] if weights is None else found)

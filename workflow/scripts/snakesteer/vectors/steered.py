@@ -109,8 +109,8 @@ def _own_site(vector: SteeringVector) -> str:
     """Where a vector was read; StudyError for one from a file that does not say it."""
     if vector.made and "site" not in vector.made:
         raise StudyError(
-            "The vector's file does not say at which site it was read; read the file of that name "
-            "in results/<study>/vectors/, which does, or give site."
+            "The vector's file does not record the site where it was read; load the file of "
+            "that name in results/<study>/vectors/, which does, or give site."
         )
     return vector.site
 
@@ -166,12 +166,12 @@ def _layers(layers: Any, vector: SteeringVector) -> tuple[int, ...]:
             f"layers is {layers!r}; give a number, a list of numbers, or {EVERY!r}."
         ) from None
     if not asked or len(set(asked)) < len(asked):
-        raise StudyError(f"layers is {asked}; name at least one, and each once.")
+        raise StudyError(f"layers is {asked}; name at least one, each only once.")
     for layer in asked:
         if layer not in vector.directions:
             raise StudyError(
-                f"layers names {layer}, but the vector has a direction for "
-                f"{_listed(vector.layers)} only; name one of these."
+                f"layers names {layer}, but the vector has directions only for "
+                f"{_listed(vector.layers)}; name one of these."
             )
     return tuple(asked)
 

@@ -40,25 +40,24 @@ class SteeringVector:
     def __post_init__(self) -> None:
         if not isinstance(self.directions, Mapping) or not all(map(_is_number, self.directions)):
             raise StudyError(
-                "The directions of a vector are no mapping of layers to numbers; give "
-                "{15: direction}."
+                "The directions of a vector must map layers to arrays; give {15: direction}."
             )
         ordered = {layer: _numbers(self.directions[layer]) for layer in sorted(self.directions)}
         if not ordered:
-            raise StudyError("A vector has a direction for no layer; give it one at least.")
+            raise StudyError("A vector has no directions; give it at least one.")
         for layer, direction in ordered.items():
             if layer < 0:
                 raise StudyError(f"A vector has layer {layer}; layers are counted from 0.")
             if direction.ndim != 1 or direction.shape != next(iter(ordered.values())).shape:
                 shapes = [list(each.shape) for each in ordered.values()]
                 raise StudyError(
-                    f"The directions of a vector have the shapes {shapes}; give each layer "
-                    "[hidden] numbers, of every layer as many."
+                    f"The directions of a vector have the shapes {shapes}; give every layer the "
+                    "same number of values, [hidden]."
                 )
             if not np.isfinite(direction).all():
                 raise StudyError(
-                    f"A vector is NaN or infinite at layer {layer}; look at the activations it was "
-                    "made from."
+                    f"A vector is NaN or infinite at layer {layer}; check the activations that "
+                    "it was made from."
                 )
         object.__setattr__(self, "directions", ordered)
 
@@ -112,44 +111,43 @@ def read_vector(
 ) -> SteeringVector:
     """The steering vector in a safetensors file of a study, of the cache, or that was exported.
 
-    Of a vector at several positions `position` takes one, counted from the texts' ends (-1 is the
-    last token); of one that was drawn several times `draw` takes one, counted from 0. Layers at
-    which it is 0 are left out. A file of the cache does not say the site, and is taken to be of
-    `output`; its copy in `results/<study>/vectors/` does. Raises StudyError
-    for a file that is absent, damaged or no vector of snakesteer, and for a position or a draw that
-    it does not have or that is not named.
+    `position` selects one position of a vector that has several, counted from the texts' ends (-1
+    is the last token). `draw` selects one draw of a vector that was drawn several times, counted
+    from 0. Layers at which it is 0 are left out. A file of the cache does not say the site, and is
+    taken to be of `output`; its copy in `results/<study>/vectors/` does. Raises StudyError for a
+    file that is missing, damaged or not a vector of snakesteer. Also raises it if a position or
+    draw must be named and is not, or does not exist.
     """
     path = Path(path)
     if not path.is_file():
         raise StudyError(f"there is no file {path}; check the path.")
     if path.suffix != ".safetensors":
         raise StudyError(
-            f"{path} is no .safetensors file; convert a file of another tool with `snakesteer "
+            f"{path} is not a .safetensors file; convert a file of another tool with `snakesteer "
             "import`."
         )
     made, tensors = read_provenance(path), read_tensors(path)
     name = SEVERAL if SEVERAL in tensors else ONE
     if name not in tensors:
         raise StudyError(
-            f"{path} holds no steering vector but {', '.join(sorted(tensors))}; name the file "
-            "of a vector."
+            f"{path} holds {', '.join(sorted(tensors))}, not a steering vector; name the file of "
+            "a vector."
         )
     rows = tensors[name]
     if name == SEVERAL:
         rows = rows[_draw(path, len(rows), draw)]
     elif draw is not None:
-        raise StudyError(f"{path} holds one vector, not several draws; leave `draw` out.")
+        raise StudyError(f"{path} holds one vector, not several draws; remove `draw`.")
     positions = made.get("positions")
     if positions:
         rows = rows[_place(path, positions, position)]
     elif position is not None:
-        raise StudyError(f"{path} is of one position; leave `position` out.")
+        raise StudyError(f"{path} has one position; remove `position`.")
     elif rows.ndim == 3 and len(rows) == 1:
         rows = rows[0]  # that of a file, which the workflow takes as one sample
     if rows.ndim != 2:
         raise StudyError(
-            f"{path} has a vector of shape {list(rows.shape)}, not [n_layers, hidden]; make it "
-            "again."
+            f"{path} has a vector of shape {list(rows.shape)}, not [n_layers, hidden]; rebuild it."
         )
     return of_rows(rows, made.get("site", OUTPUT), made.get("model"), made)
 
@@ -168,7 +166,7 @@ def _place(path: Path, positions: list[int], position: int | None) -> int:
     if position not in positions:
         given = "" if position is None else f", not {position}"
         raise StudyError(
-            f"{path} is of the positions {', '.join(map(str, positions))}{given}; name one of them "
+            f"{path} has the positions {', '.join(map(str, positions))}{given}; name one of them "
             "with `position`."
         )
     return positions.index(position)

@@ -28,8 +28,8 @@ def read(
         for number, row in enumerate(rows, 1):
             if None in row or None in row.values():
                 spoilt(
-                    f"{shown} record {number} (line {rows.line_num}) has another number of fields "
-                    "than the first line names"
+                    f"{shown} record {number} (line {rows.line_num}) does not have as many "
+                    "fields as the first line"
                 )
             else:
                 yield f"{shown} record {number}", row

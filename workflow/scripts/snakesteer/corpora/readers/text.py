@@ -27,11 +27,10 @@ def _text(stream: io.BufferedReader, shown: str, final_newline: str) -> str:
     """The text of a file that is one document."""
     text = stream.read().decode("utf-8")
     if "\0" in text:
-        raise StudyError(f"{shown} is no text, as it holds NUL characters; convert or remove it.")
+        raise StudyError(f"{shown} is not text, as it holds NUL characters; convert or remove it.")
     if _holds_records(text):
         raise StudyError(
-            f"{shown} holds JSON records, but its name does not say so; let it end in .jsonl or "
-            ".json."
+            f"{shown} holds JSON records, but its name does not end in .jsonl or .json; rename it."
         )
     return text.rstrip("\r\n") if final_newline == "strip" else text
 

@@ -52,8 +52,8 @@ def score(written: Written, settings: Mapping[str, Any], model: object) -> list[
             unread.append(answer.text)
     if unread:
         print(
-            f"{len(unread)} of {len(answers)} answers of {chat.model} are no rating and count as "
-            f"missing; the first is {unread[0][:200]!r}.",
+            f"{len(unread)} of {len(answers)} answers of {chat.model} are not ratings and count "
+            f"as missing; the first is {unread[0][:200]!r}.",
             file=sys.stderr,
             flush=True,
         )
@@ -114,7 +114,7 @@ def refuse_pieces(chat: Chat, settings: Mapping[str, Any], most: int) -> None:
     token = max(answer.likely, key=lambda each: each[1])[0]
     if token.strip() != str(most):
         raise StudyError(
-            f"{chat.model} begins the number {most} with the token {token!r}, so that the "
-            "probabilities of whole numbers are not known; let it rate up to 9, or take what is "
+            f"{chat.model} begins the number {most} with the token {token!r}, so the "
+            "probabilities of whole numbers are unknown; let it rate up to 9, or set take to "
             "`parsed`."
         )

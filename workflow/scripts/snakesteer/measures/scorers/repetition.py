@@ -22,8 +22,9 @@ COLUMNS = ("", "compression")
 
 
 def score(written: Written, settings: Mapping[str, Any], model: object) -> dict[str, list[float]]:
-    """The share of `n`-grams of tokens that are repeated, missing for fewer than `n` tokens; and
-    bytes of the text over those that zlib makes of it, missing for no text."""
+    """The share of `n`-grams of tokens that are repeated (missing for fewer than `n` tokens), and
+    the compression ratio: bytes of the text over its bytes under zlib (missing for an empty text).
+    """
     return {
         "": [repeated(ids, settings["n"]) for ids in written.ids],
         "compression": [compression(text) for text in written.texts],
