@@ -101,9 +101,7 @@ TABLES += [
     for of, names in (("items", PLAN.slopes), ("slopes", PLAN.slopes), ("control", PLAN.controls))
     for name in names
 ]
-TABLES += [
-    PLAN.path("rankings", f"{name}.{of}.parquet") for name in PLAN.rankings for of in RANKED
-]
+TABLES += [PLAN.path("rankings", f"{name}.{of}.parquet") for name in PLAN.rankings for of in RANKED]
 
 # What was run is told from its files, which Snakemake alone cannot read.
 if workflow.is_main_process and not missing.packages() and (changed := changes(PLAN)):

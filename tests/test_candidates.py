@@ -364,8 +364,7 @@ def test_a_figure_is_marked_without_another_setting() -> None:
         ),
         (
             {"choices": {"best": {"best": {"highest": "ablated.kl"}}}},
-            "the study: `choices.best.best`: needs one of lowest and highest, with a table; "
-            "give one of them.",
+            "the study: `choices.best.best`: set `lowest` or `highest` to a table.",
         ),
         (
             {"choices": {"best": {"limits": [{"table": "ablated.kl"}]}}},
@@ -377,7 +376,8 @@ def test_a_figure_is_marked_without_another_setting() -> None:
         ),
         (
             {"choices": {"best": {"best": {"column": "odds"}}}},
-            "choices.best.best.column is odds, but sweeps.ablated.odds, which is first_token, "
+            "choices.best.best.column is odds, but sweeps.ablated.odds, which measures "
+            "first_token, "
             "has log_odds, probability; name one of these.",
         ),
         (
@@ -407,8 +407,8 @@ def test_a_figure_is_marked_without_another_setting() -> None:
                 },
                 "choices": {"best": {"limits": [{"table": "asked", "at_least": 0}]}},
             },
-            "choices.best.limits.0 names sweeps.asked, which reads the test split; choose on the "
-            "validation split.",
+            "choices.best.limits.0 names sweeps.asked, which reads the test split; set "
+            "`split: validation` in its measure.",
         ),
         (
             {

@@ -350,7 +350,7 @@ def _place_of(ids: Sequence[int], text: str) -> int:
         ({"prompt": ""}, (), "question q has no token before its choices"),
         ({"prompt": " \n"}, (), "question q has no token before its choices"),
         ({"prompt": "Yes"}, (-9,), "positions names -9, but question q has"),
-        ({"prompt": "Yes"}, (From("mill"),), "has no 'mill' as the model reads it"),
+        ({"prompt": "Yes"}, (From("mill"),), "has no 'mill' in the form that the model reads"),
         ({"prompt": "Out of"}, ("completion",), "question q has no tokens of a completion"),
     ],
 )
@@ -587,7 +587,7 @@ def test_choices_follow_their_prompts(positions) -> None:
             {"source": "pairs", "prompt": None, "matching": "a", "not_matching": "b"},
             "whose answers do not follow a prompt",
         ),
-        ({"choice": {"behaviours": ["mmlu"], "split": "validation"}}, PAIR, "`validation` is 0"),
+        ({"choice": {"behaviours": ["mmlu"], "split": "validation"}}, PAIR, "behaviours.mmlu is 0"),
         ({"choice": {"behaviours": ["mmlu"]}}, {}, "either choices"),
         ({"choice": {"behaviours": ["mmlu"]}}, PAIR | {"answers": ["A", "B"]}, "either choices"),
         ({"choice": {"behaviours": ["mmlu"]}}, {"choices": ["a"]}, "behaviours.mmlu"),

@@ -76,7 +76,7 @@ def test_candidates_of_several_sweeps_are_held_against_limits_of_their_own() -> 
         (
             ("c.kl", "d.kl"),
             "c.kl and d.kl have several rows of v read at layer 3, with the coefficient 1; name "
-            "one.",
+            "one table.",
         ),
     ],
 )
@@ -120,7 +120,7 @@ def test_ties_go_to_the_smaller_dose_where_norms_are_known() -> None:
     rule = Rule(Score("t", "score"), False)
     choice = chosen(rule, gathered({"t": rows}, rule, {"v": norms}))
     assert (choice["chosen"]["layer"], choice["chosen"]["coefficient"]) == (1, -0.5)
-    assert choice["chosen"]["dose"] == 0.5 and "ties to the smaller dose" in choice["rule"]
+    assert choice["chosen"]["dose"] == 0.5 and "Ties go to the smaller dose" in choice["rule"]
     norms[1, None] = 4.0  # 2 at the coefficient -0.5, as 2 at 1 of layer 3 and 1 at -0.5
     choice = chosen(rule, gathered({"t": rows}, rule, {"v": norms}))
     assert (choice["chosen"]["layer"], choice["chosen"]["dose"]) == (3, 1.0)

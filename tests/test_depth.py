@@ -128,7 +128,7 @@ def test_the_depth_is_asked_of_the_entrys_own_model() -> None:
                     }
                 }
             },
-            ["choices.by-hand.multipliers.myopia", "3, 0.5", "one layer"],
+            ["choices.by-hand.multipliers.myopia", "3, 0.5", "the same layer"],
         ),
         ({"sweeps": {"code": at([1.5])}}, ["sweeps.code.inject.layers", "1.5"]),
         ({"sweeps": {"code": at([9])}}, ["sweeps.code.inject.layers", "layer 9", "0 to 7"]),
@@ -179,7 +179,11 @@ def test_the_depth_is_asked_of_the_entrys_own_model() -> None:
         ),
         (
             {"sweeps": {"alignment-tax": {"inject": {"together": {"myopia": 1.0}}}}},
-            ["figures.simultaneous-steering.tax", "sweeps.alignment-tax", "something else"],
+            [
+                "figures.simultaneous-steering.tax",
+                "sweeps.alignment-tax",
+                "does not inject the same",
+            ],
         ),
     ],
 )

@@ -450,7 +450,7 @@ def test_a_study_takes_it_on_documents_and_on_questions() -> None:
             "the last token, which has none",
         ),
         ({"corpora": ["nothing"]}, {}, "corpora names `nothing`"),
-        ({}, {}, "vectors.code is not made of a behaviour, so it has no questions to ask"),
+        ({}, {}, "vectors.code is not made from a behaviour, so the measure has no questions"),
     ],
 )
 def test_settings_that_do_not_fit_are_one_sentence(asked, inject, named) -> None:

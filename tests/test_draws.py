@@ -108,8 +108,8 @@ def test_what_is_not_drawn_is_written_as_before(plan: Plan) -> None:
                 **control(),
                 "sweeps": {"code-permuted": {"resamples": 4, "measures": {"next_token": WHOLE}}},
             },
-            "sweeps.code-permuted.resamples draws its vectors anew, and so do the draws of "
-            "vectors.code-permuted; leave resamples out, or inject that in a sweep of its own.",
+            "sweeps.code-permuted.resamples draws its vectors again, and so do the draws of "
+            "vectors.code-permuted; remove resamples, or inject that in a separate sweep.",
         ),
         (
             {
@@ -126,12 +126,12 @@ def test_what_is_not_drawn_is_written_as_before(plan: Plan) -> None:
                 },
             },
             "sweeps.simultaneous.inject injects controls with different draws at once, as "
-            "vectors.a has 2 and vectors.b has 3; give them as many.",
+            "vectors.a has 2 and vectors.b has 3; give them the same number.",
         ),
         (
             {**control(), "figures": {"general-coding": {"intervals": "vectors"}}},
             "figures.general-coding.intervals is vectors, but sweeps.code has no resamples of its "
-            "vectors; give it `resamples`, or leave intervals out.",
+            "vectors; set `resamples` there, or remove intervals.",
         ),
     ],
 )

@@ -134,7 +134,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "no items": (
         {"effects": {"grid": {"sweep": "code"}}, "figures": {"steerability": None}},
-        ["sweeps.code", "next_token", "name its `controls`"],
+        ["sweeps.code", "next_token", "add `controls`"],
     ),
     "no such column": (
         {"effects": {"grid": {"column": "perplexity"}}},

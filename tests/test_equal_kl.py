@@ -111,6 +111,15 @@ def test_what_cannot_be_compared_is_one_sentence() -> None:
         matched(answers.assign(split="test"), kl)
     with pytest.raises(StudyError, match="several rows of v read at layer 1"):
         matched(answers, pd.concat([kl, kl]))
+    alone = answers["coefficient"] == 0
+    with pytest.raises(StudyError, match="no steered point in common"):
+        matched(answers[alone], kl[alone])
+
+
+def test_a_kl_of_rounding_is_zero() -> None:
+    kl = curve("kl", [0.4, 0.2, -1e-9, 0.0, -1e-9, 0.2, 0.4])
+    (each,) = matched(curve("propensity", AT), kl, 0.05)[1]["each"]
+    assert each["coefficient"] == pytest.approx(1.5)
 
 
 def test_all_that_a_choice_takes_is_injected() -> None:
@@ -183,6 +192,7 @@ def test_a_study_compares_methods_at_equal_kl() -> None:
     job = read(CandidateJob, choice.settings)
     assert plain(job) == choice.settings and job.at_kl == 0.1
     assert job.dose == Score("search.kl", "kl") and job.vectors == ()
+    assert "vectors" not in choice.inputs
     (sweep,) = plan.sweeps["tested"]
     of = read(SweepJob, sweep.settings)
     assert of.vectors == tuple(VECTORS) and len(of.injections) == 8
@@ -199,7 +209,7 @@ def test_a_study_compares_methods_at_equal_kl() -> None:
     [
         (
             {"choices": {"each": {"limits": [{"table": "search.kl", "at_most": 1}]}}},
-            "limits does not go with at_kl; remove one of the two",
+            "limits cannot be combined with at_kl; remove one of them",
         ),
         ({"choices": {"each": {"at_kl": {"kl": 0}}}}, "choices.each.at_kl.kl"),
         (
@@ -211,11 +221,11 @@ def test_a_study_compares_methods_at_equal_kl() -> None:
         ),
         (
             {"choices": {"each": {"at_kl": {"table": "search.answers"}}}},
-            "choices.each.at_kl.column is kl, but of sweeps.search.answers",
+            "choices.each.at_kl.column is kl, but sweeps.search.answers, which",
         ),
         (
             {"sweeps": {"search": {"measures": {"answers": {"split": "test"}}}}},
-            "reads the test split; choose on the validation split",
+            "reads the test split; set `split: validation` in its measure",
         ),
         (
             {"sweeps": {"tested": {"inject": {"choice": "each", "vectors": ["noise"]}}}},
@@ -251,13 +261,54 @@ def test_a_study_compares_methods_at_equal_kl() -> None:
         ),
         (
             {"rankings": {"methods": {"sweeps": ["search.answers"]}}},
-            "rankings.methods.sweeps names sweeps.search.answers, which has several coefficients",
+            "rankings.methods.sweeps names sweeps.search.answers, which injects each vector at",
         ),
         (
             {"rankings": {"methods": {"arms": {"pca": None}}}},
             "rankings.methods has one arm",
         ),
         ({"figures": {"ranking": {"ranking": "other"}}}, "figures.ranking.ranking"),
+        (
+            {"rankings": {"methods": {"arms": {"mixed": ["myopia", "wealth-seeking-pca"]}}}},
+            "rankings.methods.arms has vectors.myopia in difference and mixed",
+        ),
+        (
+            {"choices": {"each": {"best": {"source": "myopia"}}}},
+            "choices.each.best.source is myopia, but sweeps.search.answers asks each vector about",
+        ),
+        (
+            {
+                "sweeps": {
+                    "tested": {
+                        "inject": {"choice": None, "vectors": VECTORS, "layers": [2, 4]},
+                        "coefficients": {"choice": None, "magnitudes": [1]},
+                    }
+                }
+            },
+            "which injects each vector at several layers or positions",
+        ),
+        (
+            {
+                "sweeps": {
+                    "tested": {
+                        "inject": {"choice": None, "vectors": VECTORS, "layers": [2]},
+                        "coefficients": {"choice": None, "magnitudes": [1]},
+                    }
+                }
+            },
+            "which does not have one coefficient, but arms are compared at one",
+        ),
+        (
+            {"choices": {"each": {"at_kl": None}}},
+            "which injects the one candidate of choices.each",
+        ),
+        (
+            {
+                "sweeps": {"tested": {"measures": {"likelihood": {"measure": "choice"}}}},
+                "rankings": {"methods": {"sweeps": ["tested.answers", "tested.likelihood"]}},
+            },
+            "which differ in their measure, its `by` or its split",
+        ),
     ],
 )
 def test_what_a_study_cannot_say_is_one_sentence(change: dict[str, Any], sentence: str) -> None:

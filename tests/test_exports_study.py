@@ -74,7 +74,7 @@ MISTAKES: list[tuple[Any, str]] = [
     (
         ["ggup"],
         "mine.yaml: `exports.ggup.format`: there is no ggup among the exports caa, gguf, lm-eval, "
-        "safetensors, steering-vectors; did you mean gguf? (given: 'ggup').",
+        "safetensors, steering-vectors; did you mean gguf?",
     ),
     (
         ["gguf", {"vectors": ["code"]}],

@@ -79,13 +79,13 @@ def test_a_new_kind_is_planned_and_described_by_its_class(monkeypatch: pytest.Mo
     [
         (
             {"of": ["grid"]},
-            "figures.up.of names sweeps.grid, which is two_choice of vectors alone; it needs "
-            "two_choice of vectors alone with chosen multipliers.",
+            "figures.up.of names sweeps.grid, which measures two_choice of vectors alone, "
+            "but needs two_choice of vectors alone with chosen multipliers; name one.",
         ),
         (
             {"beside": "grid"},
-            "figures.up.beside names sweeps.grid, which is two_choice of vectors alone; it needs "
-            "next_token.",
+            "figures.up.beside names sweeps.grid, which measures two_choice of vectors alone, "
+            "but needs next_token; name one, or use `kind: curves`.",
         ),
         (
             {"beside": "coed"},
@@ -94,7 +94,7 @@ def test_a_new_kind_is_planned_and_described_by_its_class(monkeypatch: pytest.Mo
         (
             {"intervals": "vectors"},
             "figures.up.intervals is vectors, but sweeps.single has no resamples of its vectors; "
-            "give it `resamples`, or leave intervals out.",
+            "set `resamples` there, or remove intervals.",
         ),
     ],
 )
@@ -329,7 +329,7 @@ def of_crossed(
         (
             {"column": "kl"},
             {},
-            "figures.f draws kl of sweeps.crossed, which is two_choice and has score, "
+            "figures.f draws kl of sweeps.crossed, which measures two_choice and has score, "
             "probability, propensity, choice_mass to draw; name one of these.",
         ),
     ],
@@ -529,7 +529,8 @@ def test_without_scores_the_tokens_are_drawn() -> None:
         (
             {"column": "length_word"},
             {},
-            "figures.f draws length_word of sweeps.texts.written, which is continuation and has "
+            "figures.f draws length_word of sweeps.texts.written, which measures continuation "
+            "and has "
             "hurried, length, length_words, length_characters, repetition, "
             "repetition_compression, fluency, fluency_nll, in-kind, labelled_share, "
             "rated_corrected, tokens, finished to draw; name one of these.",

@@ -194,6 +194,32 @@ def described(positions: dict[str, list[int]] | None = None, draws: int = 0) -> 
 VECTORS = ["syco", "probe", "random", "none"]
 
 
+RANKED: dict[str, Any] = {"unit": "nats", "titles": {"tested": "added", "ablated": "ablated"}}
+
+
+def ranked() -> dict[str, pd.DataFrame]:
+    """Four arms on three behaviours, the first two tied."""
+    changes = {"pca": 0.9, "difference": 0.8, "probe": 0.3, "random-1": 0.0}
+    arms, vectors, pairs = [], [], []
+    order = [(arm, "tested" if arm != "probe" else "ablated") for arm in changes]
+    for place, (arm, sweep) in enumerate(order):
+        change = changes[arm]
+        named = {"arm": arm, "sweep": sweep}
+        ends = {"change": change, "change_low": change - 0.3, "change_high": change + 0.3}
+        narrow = {"questions_low": change - 0.1, "questions_high": change + 0.1}
+        arms.append(named | {"rank": place + 1, "behaviours": 3, "questions": 60} | ends | narrow)
+        vectors += [named | {"change": change + apart} for apart in (-0.2, 0.0, 0.2)]
+        for other, against in order[place + 1 :]:
+            difference = change - changes[other]
+            pair = named | {"against": other, "against_sweep": against, "difference": difference}
+            pairs.append(pair | {"p": 0.01, "p_holm": 0.02, "tests": 6, "tie": difference < 0.2})
+    return {
+        "arms": pd.DataFrame(arms),
+        "pairs": pd.DataFrame(pairs),
+        "vectors": pd.DataFrame(vectors),
+    }
+
+
 def chosen(vectors: tuple[str, ...] = ("myopia", "sycophancy")) -> Inputs:
     """Candidates of two layers and coefficients, of which the first is chosen."""
     places = list(itertools.product(vectors, [1, 3], [-1.0, 2.0]))
@@ -329,6 +355,7 @@ CASES: dict[str, Callable[[], tuple[str, Inputs, dict]]] = {
         {"shown": [KL], "coefficient": -2},
     ),
     "against": lambda: ("against", Inputs(tables=[divergence(), skill()]), AGAINST),
+    "ranking": lambda: ("ranking", Inputs(ranking=ranked()), RANKED),
     "effects": lambda: ("effects", Inputs(effects=slopes()), {"sweep": "grid", "unit": "logits"}),
     "distributions": lambda: ("distributions", Inputs(arrays=arrays()), {"layers": [4]}),
     "distributions by layer": lambda: (

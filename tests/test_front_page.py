@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from test_figures import ranked
 
 from snakesteer.figures.inputs import Inputs
 from snakesteer.reports.effect_findings import of_controls, of_slopes
@@ -24,6 +25,7 @@ from snakesteer.reports.front_page import (
     verdict,
     written_texts,
 )
+from snakesteer.reports.ranking_findings import of_ranking
 
 NOWHERE = (math.nan, math.nan)
 ASKED = {
@@ -321,3 +323,32 @@ def test_the_page_says_all_and_escapes_what_it_is_given() -> None:
     assert "Skipped: a &amp; b." in shown_page
     assert shown_page.index("Single: Score") < shown_page.index("On validation texts")
     assert shown_page.index("On validation texts") < shown_page.index("Grid: Score")
+
+
+def test_a_ranking_is_reported_arm_by_arm() -> None:
+    of = ranked()
+    said = list(of_ranking(of["arms"], of["pairs"], {"tested": "added", "ablated": "ablated"}))
+    assert said[:3] == [
+        "1. Pca, added: propensity changes by +0.9 [0.6, 1.2] nats, the mean over 3 behaviours; a "
+        "tie with 1 of 3 other arms.",
+        "2. Difference, added: propensity changes by +0.8 [0.5, 1.1] nats, the mean over 3 "
+        "behaviours; a tie with 1 of 3 other arms.",
+        "3. Probe, ablated: propensity changes by +0.3 [0, 0.6] nats, the mean over 3 behaviours; "
+        "a tie with no other.",
+    ]
+    assert len(said) == 4
+
+
+def test_what_is_chosen_at_equal_kl_is_listed_by_vector() -> None:
+    each = [
+        {"vector": "kind", "layer": 3, "position": None, "coefficient": 1.5},
+        {"vector": "bold", "layer": 5, "position": None, "coefficient": -2.0},
+    ]
+    choice = {"rule": "The best.", "kl": 0.1, "each": each, "curves": 8, "unreached": 1}
+    assert chosen_in(choice) == {
+        "kind": "layer 3, coefficient 1.5",
+        "bold": "layer 5, coefficient −2",
+    }
+    assert choice_said(choice) == (
+        "The best. It takes one for each of 2 vectors. 1 of 8 curves does not reach the KL."
+    )

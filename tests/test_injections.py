@@ -167,7 +167,7 @@ def test_captions_say_how_states_are_changed() -> None:
         (
             {"vector": "myopia", "layers": [2], "source_positions": [-1]},
             [0, 1],
-            "has source_positions, but vectors.myopia is of one position; leave it out",
+            "has source_positions, but vectors.myopia has one position; remove them",
         ),
         (
             {"vector": "myopia", "layers": [2], "source_layers": [8]},

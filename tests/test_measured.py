@@ -136,7 +136,7 @@ def test_a_sweep_with_several_measures_alone_names_no_table(
         ),
         (
             "grid.next_token",
-            "choices.multipliers.grid names sweeps.grid.next_token, which is next_token; "
+            "choices.multipliers.grid names sweeps.grid.next_token, which measures next_token; "
             "name one of two_choice or choice.",
         ),
     ],
@@ -163,8 +163,8 @@ def test_a_figure_needs_the_measure_that_it_draws() -> None:
     with pytest.raises(StudyError) as raised:
         changed(over)
     assert str(raised.value) == (
-        "figures.general-coding.sweeps names sweeps.code.two_choice, which is two_choice of "
-        "vectors alone; it needs next_token."
+        "figures.general-coding.sweeps names sweeps.code.two_choice, which measures two_choice of "
+        "vectors alone, but needs next_token; name one, or use `kind: curves`."
     )
 
 
@@ -357,8 +357,8 @@ def test_two_vectors_of_one_behaviour_are_asked_about_it_each_alone() -> None:
         ),
         (
             {"scorecards": {"s": {"sweeps": ["code"], "against": ["one"]}}},
-            "scorecards.s compares sweeps.code, which is next_token, with sweeps.one, which is "
-            "two_choice of vectors alone; compare sweeps of one kind.",
+            "scorecards.s compares sweeps.code, which measures next_token, with sweeps.one, which "
+            "measures two_choice of vectors alone; compare sweeps of one kind.",
         ),
         (
             {"choices": {"c": {"grid": "both-signs"}}},

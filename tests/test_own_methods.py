@@ -266,4 +266,4 @@ def test_the_entries_of_the_page_are_valid() -> None:
     ):
         entries = TypeAdapter(dict[str, kind])  # type: ignore[valid-type]
         read += [entries.validate_python(each[section]) for each in given if section in each]
-    assert len(read) == 4 and {type(entry) for entry in read[0].values()} == set(METHODS)
+    assert len(read) == 5 and {type(entry) for entry in read[0].values()} == set(METHODS)

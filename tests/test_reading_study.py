@@ -36,7 +36,7 @@ def study(activations: dict[str, Any], **sections: Any) -> dict[str, Any]:
 
 INST = "[INST] {prompt} [/INST] "
 AFTER = {"model": "m", "corpus": "c", "format": "chat", "positions": "after_instruction"}
-ONE = "takes one; read its activations at one, as `positions: -1`."
+ONE = "needs one; read its activations at one, as `positions: -1`."
 MARKER = "[/INST]"
 
 
@@ -107,7 +107,7 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
         ),
         (
             {"activations": {"a": {"model": "m", "corpus": "c", "positions": [-1, -1]}}},
-            "my.yaml: `activations.a.positions`: names -1 twice; remove one.",
+            "my.yaml: `activations.a.positions`: lists -1 twice; remove one.",
         ),
         (
             {"activations": {"a": {"model": "m", "corpus": "c", "positions": {"mean": "text"}}}},
@@ -162,7 +162,7 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
                 }
             },
             "activations.a.format has a place for a system prompt in '{system}{prompt}', but none "
-            "is given; give it `system`, or take {system} out.",
+            "is given; add `system`, or remove {system} from the template.",
         ),
         *(
             (
@@ -256,7 +256,7 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
                 },
             },
             "sweeps.s.measures.two_choice would ask behaviours.systems, whose sides differ in the "
-            "system prompt and are no two-choice questions; name a vector of another behaviour.",
+            "system prompt and are not two-choice questions; name a vector of another behaviour.",
         ),
         (
             {
@@ -271,8 +271,8 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
                     }
                 },
             },
-            "sweeps.s.inject names vectors.v, of the positions [-2, -1]; say at which it is taken, "
-            "as `source_positions: all`, or in `together` as `source_position: -1`.",
+            "sweeps.s.inject names vectors.v, which has the positions [-2, -1]; set the one to "
+            "inject, as `source_positions: all`, or in `together` as `source_position: -1`.",
         ),
         (
             {
@@ -291,15 +291,16 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
                     }
                 },
             },
-            f"samples.s.vector names vectors.w, of the positions after_instruction, and {ONE}",
+            "samples.s.vector names vectors.w, which has the positions after_instruction, but "
+            f"{ONE}",
         ),
         (
             {
                 "activations": {"a": AFTER},
                 "figures": {"f": {"kind": "distributions", "activations": ["a"], "layers": [1]}},
             },
-            "figures.f.activations names activations.a, of the positions after_instruction, and "
-            f"{ONE}",
+            "figures.f.activations names activations.a, which has the positions after_instruction, "
+            f"but {ONE}",
         ),
         (
             {
@@ -307,7 +308,7 @@ def test_nothing_said_is_the_last_token_of_a_plain_text_behind_the_block() -> No
                 "vectors": {"v": {"add": ["a"]}},
                 "figures": {"f": {"kind": "distributions", "vectors": ["v"], "layers": [1]}},
             },
-            f"figures.f.vectors names vectors.v, of the positions [-2, -1], and {ONE}",
+            f"figures.f.vectors names vectors.v, which has the positions [-2, -1], but {ONE}",
         ),
         (
             {
@@ -483,7 +484,7 @@ def test_a_job_holds_the_positions(positions: Any) -> None:
         (
             steering("all", predicted(format={"template": "{system}{prompt}"})),
             "sweeps.s.measures.m.format has a place for a system prompt in '{system}{prompt}', but "
-            "none is given; give it `system`, or take {system} out.",
+            "none is given; add `system`, or remove {system} from the template.",
         ),
         (
             steering("all", chosen(system="Hm")),
@@ -514,7 +515,7 @@ def test_a_job_holds_the_positions(positions: Any) -> None:
         ),
         (
             steering(samples={"sites": ["mlp", "mlp"]}),
-            "my.yaml: `samples.t.sites`: names mlp twice; remove one.",
+            "my.yaml: `samples.t.sites`: lists mlp twice; remove one.",
         ),
     ],
 )

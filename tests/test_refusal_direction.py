@@ -503,11 +503,11 @@ def test_the_shipped_blob_ids_are_gits() -> None:
         ),
         (
             {"figures": {"one": {"kind": "layers", "sweeps": ["published-yi-choice"]}}},
-            "which is chosen and has nothing to draw",
+            "which measures chosen and has nothing to draw",
         ),
         (
             {"figures": {"yi-divergence": {"column": "kl_p95"}}},
-            "draws kl_p95 of sweeps.published-yi-divergence, which is divergence and has kl",
+            "draws kl_p95 of sweeps.published-yi-divergence, which measures divergence and has kl",
         ),
         (
             {
@@ -518,7 +518,8 @@ def test_the_shipped_blob_ids_are_gits() -> None:
                     }
                 }
             },
-            "scorecards.one compares sweeps.published-yi-ablation, which is first_token, with",
+            "scorecards.one compares sweeps.published-yi-ablation, which measures first_token, "
+            "with",
         ),
         (
             {

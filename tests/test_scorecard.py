@@ -248,19 +248,22 @@ def test_columns_and_curves_that_are_not_there_are_reported() -> None:
     [
         (
             {"column": "kl"},
-            "scorecards.s.column names kl, but sweeps.published-grid is two_choice, which has "
+            "scorecards.s.column names kl, but sweeps.published-grid measures two_choice, which "
+            "has "
             "score, probability, propensity, choice_mass; name one of these.",
         ),
         (
             {"sweeps": ["published-single"], "against": ["published-single"], "along": "layer"},
-            "scorecards.s.along is layer, but sweeps.published-single is two_choice of vectors "
-            "alone with chosen multipliers, of which no curve runs along the layer; take vectors "
-            "alone, or leave it out.",
+            "scorecards.s.along is layer, but sweeps.published-single measures two_choice of "
+            "vectors "
+            "alone with chosen multipliers, which has no curve along the layer; use vectors "
+            "alone, or remove along.",
         ),
         (
             {"sweeps": ["published-code"], "against": ["published-code"], "along": "layer"},
-            "scorecards.s.along is layer, but sweeps.published-code is next_token of published "
-            "skills, of which no curve runs along the layer; take vectors alone, or leave it out.",
+            "scorecards.s.along is layer, but sweeps.published-code measures next_token of "
+            "published "
+            "skills, which has no curve along the layer; use vectors alone, or remove along.",
         ),
     ],
 )

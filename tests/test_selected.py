@@ -113,7 +113,7 @@ def test_completions_are_those_of_the_corpus_that_it_is_of() -> None:
     study["activations"]["kept"] |= {"positions": {"mean": "completion"}, "corpus": "again"}
     with pytest.raises(StudyError) as error:
         parsed(study)
-    assert "corpora.again has none" in str(error.value)
+    assert "corpora.again has no completions" in str(error.value)
     study["corpora"]["asked"]["completion"] = "a"
     whole = parsed(study)
     assert whole.origin_of("again") == whole.corpora["asked"]

@@ -866,7 +866,10 @@ RAW = "https://raw.githubusercontent.com/o/evals"
             "`published.commit`: 'main' is not a commit; give its 40 hex digits.",
         ),
         ({"corpora": {"text": {"filter": {"equal": "x"}}}}, "give either equal or not_equal"),
-        ({"corpora": {"text": {"source": "hb"}}}, "`corpora.text.source` must be one of installed"),
+        (
+            {"corpora": {"text": {"source": "hb"}}},
+            "`corpora.text.source` is 'hb', which is not one of installed",
+        ),
         ({"corpora": {"text": {"fild": "x"}}}, "unknown key `corpora.text.fild`; did you mean"),
         (
             {"corpora": {"text": {"splits": {"train": {"fils": ["x"]}}}}},

@@ -128,7 +128,7 @@ def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
                 "choices.multipliers.grid",
                 "sweeps.grid",
                 "each vector's own",
-                "leave behaviours out",
+                "remove behaviours there",
             ],
         ),
         (
@@ -144,12 +144,12 @@ def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
         (
             "choices.multipliers.limit",
             {"table": "code", "perplexity": 1.5},
-            ["choices.multipliers.limit.table", "sweeps.code", "not of the sweep of grid"],
+            ["choices.multipliers.limit.table", "sweeps.code", "not in the sweep of grid"],
         ),
         (
             "choices.multipliers.limit",
             {"table": "grid", "perplexity": 1.5},
-            ["choices.multipliers.limit.table", "sweeps.grid", "it needs next_token"],
+            ["choices.multipliers.limit.table", "sweeps.grid", "but needs next_token"],
         ),
         (
             "choices.multipliers.limit",
@@ -157,7 +157,7 @@ def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
             ["choices.multipliers.limit.perplexity", "greater than 1"],
         ),
         ("activations.text.documents", 10**6, ["activations.text.documents", "corpora.text"]),
-        ("activations.text.behaviour", "myopia", ["activations.text", "either"]),
+        ("activations.text.behaviour", "myopia", ["activations.text", "exactly one"]),
         (
             "figures.activation-distributions.activations",
             ["text", "myopia"],
@@ -210,12 +210,17 @@ def test_every_study_in_config_is_valid_by_the_schema_for_editors() -> None:
         (
             "figures.general-coding.sweeps",
             ["grid"],
-            ["figures.general-coding", "sweeps.grid", "two_choice", "it needs next_token."],
+            [
+                "figures.general-coding",
+                "sweeps.grid",
+                "two_choice",
+                "but needs next_token; name one",
+            ],
         ),
         ("figures.grid-search.behaviour", "myopic", ["figures.grid-search", "`myopia`"]),
         ("samples.chat.vector", "nothing", ["samples.chat.vector", "nothing"]),
         ("name", "a study", ["name", "a study", "hyphens"]),
-        ("name", "-study", ["name", "-study", "after the first"]),
+        ("name", "-study", ["name", "-study", "begin with a letter"]),
         ("name", "cache", ["cache"]),
         (
             "sweeps.grid.coefficients.magnitudez",
@@ -380,12 +385,13 @@ def test_a_vectors_method_may_be_implied() -> None:
         (
             "vectors.code.method",
             "contrst",
-            f"my.yaml: `vectors.code.method` must be one of {METHODS}; did you mean `contrast`?",
+            f"my.yaml: `vectors.code.method` is 'contrst', which is not one of {METHODS}; did you "
+            f"mean `contrast`?",
         ),
         (
             "vectors.code.method",
             "probe",
-            f"my.yaml: `vectors.code.method` must be one of {METHODS}.",
+            f"my.yaml: `vectors.code.method` is 'probe', which is not one of {METHODS}.",
         ),
         *(
             (
@@ -415,31 +421,31 @@ def test_a_vectors_method_may_be_implied() -> None:
             "vectors.code-permuted.of",
             "python-permuted",
             "vectors.code-permuted.of names vectors.python-permuted, which is a control itself; "
-            "name the vector that it is of.",
+            "name the vector that it controls for.",
         ),
         (
             "vectors.code-permuted.of",
             "code-permuted",
             "vectors.code-permuted.of names vectors.code-permuted, which is a control itself; "
-            "name the vector that it is of.",
+            "name the vector that it controls for.",
         ),
         (
             "vectors.code.add",
             ["myopia"],
-            "vectors.code.add names activations.myopia, which are of a behaviour, and difference "
-            "takes those of a corpus; use `method: contrast` for them.",
+            "vectors.code.add names activations.myopia, which come from a behaviour, but method "
+            "difference needs activations of a corpus; use `method: contrast`.",
         ),
         (
             "vectors.myopia.of",
             "code",
-            "vectors.myopia.of names activations.code, which are of a corpus, and contrast takes "
-            "those of a behaviour; use `method: difference` for them.",
+            "vectors.myopia.of names activations.code, which come from a corpus, but method "
+            "contrast needs activations of a behaviour; use `method: difference`.",
         ),
         (
             "sweeps.grid.inject.vectors",
             ["code"],
-            "vectors.code is not made of a behaviour, so it has no questions to ask; name the "
-            "`behaviours` of the measure, or use a vector of the method contrast.",
+            "vectors.code is not made from a behaviour, so the measure has no questions; set "
+            "`behaviours` in the measure (or `corpora`, for divergence).",
         ),
     ],
 )
@@ -474,7 +480,35 @@ FILES = {"files": ["a.jsonl"]}
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
-        ("sweeps.code.inject.layers", 3, "layers` is 3; give 'all' or a list in brackets, as [3]."),
+        (
+            "sweeps.code.inject.layers",
+            3,
+            "layers` is 3; give 'all' or a list in brackets, such as [3].",
+        ),
+        (
+            "sweeps.code.inject.layers",
+            [1.5],
+            "`sweeps.code.inject.layers.0` is 1.5; give at most 1 (a share of the depth), or a "
+            "whole number for a layer.",
+        ),
+        (
+            "sweeps.code.inject.layers",
+            -1,
+            "layers` is -1; layers count from 0, and negative numbers are not accepted.",
+        ),
+        (
+            "activations.text.positions",
+            "mean",
+            "`activations.text.positions` is 'mean'; give last, letter, after_instruction, a "
+            "negative number, a list of these numbers, or {mean: document} or {mean: completion}.",
+        ),
+        (
+            "activations.text.positions",
+            ["last"],
+            "positions.0` is 'last'; give a negative number, such as -1 for the last token.",
+        ),
+        ("exports", "gguf", "`exports` is 'gguf'; give a list in brackets, such as [gguf]."),
+        ("sweeps.code.kind", "skill", "remove `kind`; `inject` and `measures` replace it."),
         ("sweeps.code.inject.layers", "al", "layers` is 'al'; give 'all' or a list in brackets."),
         (
             "sweeps.code.inject.layers",
@@ -484,12 +518,12 @@ FILES = {"files": ["a.jsonl"]}
         (
             "sweeps.grid.inject.layers",
             0.5,
-            "layers` is 0.5; give 'all' or a list in brackets, as [0.5].",
+            "layers` is 0.5; give 'all' or a list in brackets, such as [0.5].",
         ),
         (
             "sweeps.combined.inject.layers",
             3,
-            "layers` is 3; give 'all' or a list in brackets, as [3].",
+            "layers` is 3; give 'all' or a list in brackets, such as [3].",
         ),
         ("sweeps.code.inject", "code", "`sweeps.code.inject` is 'code'; give keys with values."),
         (
@@ -502,13 +536,17 @@ FILES = {"files": ["a.jsonl"]}
             None,
             "`sweeps.code.measures.next_token` is empty; give keys with values.",
         ),
-        ("sweeps.grid.coefficients.magnitudes", 1, "is 1; give a list in brackets, as [1]."),
-        ("figures.grid-search.layers", 3, "layers` is 3; give a list in brackets, as [3]."),
-        (f"{NEXT_TOKEN}.corpora", "code", "corpora` is 'code'; give a list in brackets."),
+        ("sweeps.grid.coefficients.magnitudes", 1, "is 1; give a list in brackets, such as [1]."),
+        ("figures.grid-search.layers", 3, "layers` is 3; give a list in brackets, such as [3]."),
+        (
+            f"{NEXT_TOKEN}.corpora",
+            "code",
+            "corpora` is 'code'; give a list in brackets, such as [code].",
+        ),
         (
             "sweeps.code.coefficients",
             3,
-            "coefficients` is 3; give keys with values or a list in brackets, as [3].",
+            "coefficients` is 3; give keys with values or a list in brackets, such as [3].",
         ),
         (f"{NEXT_TOKEN}.stopping", True, "stopping` is true; give keys with values or false."),
         ("corpora.text.train", "eighty", "train` is 'eighty'; give a whole number."),
@@ -569,7 +607,7 @@ TWICE = "name: a\nmodels: {}\nsweeps:\n  b:\n    layers: [1]\n"
         ("name: a\n3: b\n'3': c\n", "has the key `3` twice, in lines 2 and 3; keep one."),
         (
             "name: a\n\tsweeps: 1\n",
-            "is not YAML in line 2: found character '\\t' that cannot start any token.",
+            "has a tab at the beginning of line 2; indent with spaces.",
         ),
         ("name: a\nseed: 2024-13-40\n", "is not YAML: month must be in 1..12."),
         ("name: a\nmodels: {b: *c}\n", "is not YAML in line 2: found undefined alias 'c'."),

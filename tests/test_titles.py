@@ -24,6 +24,7 @@ from test_figures import (
     chosen,
     described,
     divergence,
+    ranked,
     skill,
     slopes,
 )
@@ -62,6 +63,8 @@ def drawn(kind: str) -> Figure:
         inputs = Inputs(tables=[divergence("moved", ("code", "text")), divergence()])
     if kind == "chosen":
         inputs = chosen()
+    if kind == "ranking":
+        inputs = Inputs(ranking=ranked())
     if kind == "effects":
         inputs = Inputs(effects=slopes())
     settings: dict[str, Any] = {
@@ -74,12 +77,16 @@ def drawn(kind: str) -> Figure:
         **({"shown": [KL], "coefficient": 1, "layer": 2} if kind == "interference" else {}),
         **({"vectors": VECTORS} if kind == "vectors" else {}),
         **({"sweep": "grid", "unit": "logits"} if kind == "effects" else {}),
+        **(OF_RANKING if kind == "ranking" else {}),
         **(EQUAL if kind == "equal-dose" else {}),
         **(AGAINST if kind == "against" else {}),
     }
     if kind != "distributions":
         settings["layers"] = [2]
     return plugins.load("figures", kind).draw(inputs, settings)[0]
+
+
+OF_RANKING = {"unit": "nats", "titles": {"tested": TITLE, "ablated": TITLE}}
 
 
 @pytest.mark.parametrize("kind", plugins.names("figures"))

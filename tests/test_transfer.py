@@ -57,7 +57,7 @@ def test_multipliers_are_chosen_on_the_model_that_is_steered(name: str) -> None:
         plan({"sweeps": {name: BORROWED}})
     assert str(error.value) == (
         f"sweeps.{name}.model is miniature, but choices.multipliers picks from sweeps.grid, which "
-        "steers miniature-chat; search on miniature, too."
+        "steers miniature-chat; search on miniature as well."
     )
     every = {sweep: BORROWED for sweep in ("grid", "single", "combined")}
     (made, *_) = plan({"sweeps": every}).sweeps[name]

@@ -189,18 +189,18 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"method": "logistic", "of": "text"},
-        "vectors.v.of names activations.text, which are of a corpus, and logistic takes those in "
-        "add and subtract; name them there.",
+        "vectors.v.of names activations.text, which come from a corpus, but method logistic "
+        "reads those from add and subtract; name them there.",
     ),
     (
         {**CORPORA, "add": ["myopia"]},
-        "vectors.v.add names activations.myopia, which are of a behaviour, and lda takes those in "
-        "of; name them there.",
+        "vectors.v.add names activations.myopia, which come from a behaviour, but method lda reads "
+        "those from of; name them there.",
     ),
     (
         {"method": "pca", "of": "text"},
-        "vectors.v.of names activations.text, which are of a corpus, and pca takes those of a "
-        "behaviour; use `method: difference` for them.",
+        "vectors.v.of names activations.text, which come from a corpus, but method pca "
+        "needs activations of a behaviour; use `method: difference`.",
     ),
     (
         {**PAIRS, "C": 0},

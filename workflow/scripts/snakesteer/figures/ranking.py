@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from snakesteer.figures.inputs import Inputs, NothingToDraw
-from snakesteer.figures.style import FULL_WIDTH, PALETTE, REFERENCE, label, signed
+from snakesteer.figures.style import FULL_WIDTH, PALETTE, REFERENCE
 from snakesteer.tables.ranking import ARM
 
 _ROW = 0.3  # inches of an arm
 _WIDTHS = (1.0, 1.25)  # of the two panels
 _NUMBERED = 16  # arms from which on cells are too narrow for numbers
+_LETTERS = 60  # points of all numbers of a row
 _TIE, _FARTHER, _NEARER = "#ECECEC", "#D6E6F4", "#FBE3D1"
 _THIN: dict[str, Any] = {"color": PALETTE[0], "linewidth": 1.0, "zorder": 2}
 _THICK: dict[str, Any] = {"color": PALETTE[0], "linewidth": 3.0, "zorder": 3}
@@ -43,7 +44,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     figure = Figure(figsize=(FULL_WIDTH, _ROW * len(order) + 1.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=_WIDTHS)
     _draw_changes(left, arms, vectors)
-    names = _names(order, settings)
+    names = arm_names(order, settings)
     left.set_yticks(range(len(order)), [f"{i}  {name}" for i, name in enumerate(names, 1)])
     left.set_ylim(len(order) - 0.5, -0.5)
     left.set_xlabel(f"Change of propensity ({settings['unit']})")
@@ -55,12 +56,12 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     return figure, pd.concat([arms, pairs], ignore_index=True)
 
 
-def _names(order: list[tuple[str, str]], settings: Mapping[str, Any]) -> list[str]:
+def arm_names(order: Sequence[tuple[str, str]], settings: Mapping[str, Any]) -> list[str]:
     """What each arm is called: with its sweep, where an arm is in several."""
     several = len({sweep for _, sweep in order}) > 1
     names = []
     for arm, sweep in order:
-        said = label(arm, settings)
+        said = f"{arm[:1].upper()}{arm[1:]}".replace("-", " ")
         names.append(f"{said}, {settings['titles'][sweep]}" if several else said)
     return names
 
@@ -93,6 +94,7 @@ def _draw_pairs(axes: Axes, pairs: pd.DataFrame, order: list[tuple[str, str]]) -
             colour = _TIE if pair["tie"] else _FARTHER if value > 0 else _NEARER
             axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="white"))
             if len(order) <= _NUMBERED:
-                text = signed(round(value, 2))
-                place: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": 5}
+                text = f"{value:+.2f}".replace("-", "−")
+                size = min(5.0, _LETTERS / len(order))
+                place: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": size}
                 axes.text(column + 0.5, row + 0.5, text, in_layout=False, **place)

@@ -39,14 +39,14 @@ def candidate(graph: Graph, name: str) -> Artefact:
     statistics: Statistics | None = USUALLY
     if searched:
         statistics = Statistics(choice.resamples, said.seed) if choice.resamples else None
-    added = _added(graph, name)
+    added = [] if choice.at_kl else _added(graph, name)
     before: dict[str, None] = {}
     for scored in tables.values():
         before |= dict.fromkeys(tabled(graph, scored.name).choices if scored.own else ())
     inputs["choices"] = [candidate(graph, each) for each in before]
     inputs["vectors"] = [vector(graph, each) for each in added]
     if choice.at_kl:
-        statistics, added = None, []
+        statistics = None
     job = CandidateJob(
         tables=tuple(tables.values()),
         best=_score(graph, choice.best),

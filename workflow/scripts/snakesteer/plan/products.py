@@ -64,11 +64,13 @@ def slopes(graph: Graph, name: str) -> Product:
         seed=entry.seed,
         balanced=entry.balanced,
     )
+    choices = dict.fromkeys(choice for table in job.tables for choice in table.choices)
     inputs = {
         "sweeps": [made for table in tables for made in sweep_jobs(graph, table.split(".")[0])],
         "questions": [questions(graph, behaviour) for behaviour in behaviours],
+        "candidates": [candidate(graph, choice) for choice in choices],
     }
-    paths = {role: tuple(one.paths[0] for one in made) for role, made in inputs.items()}
+    paths = {role: tuple(one.paths[0] for one in made) for role, made in inputs.items() if made}
     return Product(name, plain(job), paths)
 
 

@@ -36,7 +36,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Effects:
-    """What one table of effects says, in sentences."""
+    """What one table of effects, or of a ranking, says in sentences."""
 
     table: str
     title: str
@@ -186,7 +186,9 @@ def chosen_in(choice: Mapping[str, Any]) -> dict[str, str]:
     taken = choice.get("each") or ([choice["chosen"]] if "chosen" in choice else [])
     if taken:
         return {
-            best["vector"]: f"layer {best['layer']}, {coefficient_label(best['coefficient'])}"
+            best[
+                "vector"
+            ]: f"layer {best['layer']}, {coefficient_label(best['coefficient'])}".replace("-", "−")
             for best in taken
         }
     found = {}
@@ -209,6 +211,11 @@ def choice_said(choice: Mapping[str, Any]) -> str:
         out = [each for each in choice["left_out"] if each["candidates"]]
         counted = [f"{each['condition']} ({each['candidates']})" for each in out]
         said += [f"Excluded: {', '.join(counted)}."] if counted else []
+    if "each" in choice:
+        said.append(f"It takes one for each of {len(choice['each'])} vectors.")
+        few = choice["unreached"]
+        does = "do not" if few > 1 else "does not"
+        said += [f"{few} of {choice['curves']} curves {does} reach the KL."] if few else []
     if drawn := choice.get("resamples"):
         said.append(
             f"{100 * drawn['chosen']:.0f} % of {drawn['resamples']:,} resamples of the texts "
@@ -410,7 +417,7 @@ chosen on other texts.</p>
 {% for found in chosen_from %}{{ told(found) }}{% endfor %}</details>{% endif %}
 {% else %}<p>Nothing was measured.</p>{% endif %}
 {% for found in front.effects if found.sentences %}
-<h3>{{ found.title }} <a class="soft" href="effects/{{ found.table }}.parquet">table</a></h3>
+<h3>{{ found.title }} <a class="soft" href="{{ found.table }}.parquet">table</a></h3>
 {% for part in [found.sentences[:first], found.sentences[first:]] if part %}
 {% if not loop.first %}<details><summary>{{ part | length }} more</summary>{% endif %}
 <ul>{% for sentence in part %}<li>{{ sentence }}{% endfor %}</ul>

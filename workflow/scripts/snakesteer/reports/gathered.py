@@ -16,6 +16,7 @@ from snakesteer.reports import front_page
 from snakesteer.reports.effect_findings import of_controls, of_slopes
 from snakesteer.reports.findings import Measured, findings, points_of
 from snakesteer.reports.front_page import Effects, Found, FrontPage, Shown
+from snakesteer.reports.ranking_findings import of_ranking
 from snakesteer.storage.files import read_json, read_table, read_tensors
 
 
@@ -28,6 +29,8 @@ class Files:
     samples: Sequence[str] = ()
     slopes: Sequence[str] = ()
     controls: Sequence[str] = ()
+    rankings: Sequence[str] = ()
+    pairs: Sequence[str] = ()
     figures: Sequence[str] = ()
     vectors: Sequence[str] = ()
     scorecards: Sequence[str] = ()
@@ -39,9 +42,11 @@ def front(
     """The page; `asked` is what `plan.front_page.contents` says of the study."""
     measured, own_tables = _measured(asked, files)
     choices = {name: read_json(path) for name, path in asked["choices"].items()}
-    chosen: dict[str, str] = {}
-    for choice in choices.values():
-        chosen |= front_page.chosen_in(choice)
+    several: dict[str, list[str]] = {}
+    for name, choice in choices.items():
+        for vector, said in front_page.chosen_in(choice).items():
+            several.setdefault(vector, []).append(f"{name}: {said}" if len(choices) > 1 else said)
+    chosen = {vector: "; ".join(said) for vector, said in several.items()}
     vectors = dict(zip(asked["vectors"], map(_vector, files.vectors), strict=True))
     layers = front_page.injected_layers(own_tables)
     pictures = front_page.read_pictures(files.figures)
@@ -128,11 +133,15 @@ def _effects(asked: Mapping[str, Any], files: Files) -> Iterator[Effects]:
     for path in files.slopes:
         name = Path(path).name.split(".")[0]
         said = list(of_slopes(_rows(path), asked["labels"]))
-        yield Effects(f"{name}.slopes", f"{label(name, {})}: single questions", said)
+        yield Effects(f"effects/{name}.slopes", f"{label(name, {})}: single questions", said)
     for path in files.controls:
         name = Path(path).name.split(".")[0]
         said = list(of_controls(_rows(path), asked["effects"][name], asked["labels"]))
-        yield Effects(f"{name}.control", f"{label(name, {})}: against controls", said)
+        yield Effects(f"effects/{name}.control", f"{label(name, {})}: against controls", said)
+    for arms, pairs in zip(files.rankings, files.pairs, strict=True):
+        name = Path(arms).name.split(".")[0]
+        said = list(of_ranking(_rows(arms), _rows(pairs), asked["rankings"][name]))
+        yield Effects(f"rankings/{name}.arms", f"{label(name, {})}: ranking", said)
 
 
 def _texts(asked: Mapping[str, Any], files: Files) -> Iterator[front_page.Texts]:

@@ -100,7 +100,7 @@ GROUPS = (
     ),
     Group(
         "Effects",
-        "They lie in `results/STUDY/effects/`.",
+        "They are in `results/STUDY/effects/`.",
         (
             ("EFFECT.items.parquet", "tables.slopes.Effects.items"),
             ("EFFECT.slopes.parquet", "tables.slopes.Effects.slopes"),
@@ -109,7 +109,7 @@ GROUPS = (
     ),
     Group(
         "Rankings",
-        "They lie in `results/STUDY/rankings/`.",
+        "They are in `results/STUDY/rankings/`.",
         (
             ("RANKING.arms.parquet", "tables.ranking.Ranked.arms"),
             ("RANKING.pairs.parquet", "tables.ranking.Ranked.pairs"),
@@ -129,7 +129,7 @@ GROUPS = (
     ),
     Group(
         "Vectors in numbers",
-        "They lie in `results/STUDY/`.",
+        "They are in `results/STUDY/`.",
         (
             ("vectors.csv", "vectors.described.of_layers"),
             ("cosines.csv", "vectors.described.cosines"),
@@ -161,7 +161,7 @@ GROUPS = (
     ),
     Group(
         "What was made, and what it took",
-        "They lie in `results/STUDY/`.",
+        "They are in `results/STUDY/`.",
         (
             ("artefacts.csv", "storage.catalogue.write_catalogue"),
             ("usage.csv", "reports.usage.usage"),

@@ -72,7 +72,7 @@ class Activations(Entry):
     @model_validator(mode="after")
     def _of_one_thing(self) -> Self:
         if (self.corpus is None) == (self.behaviour is None):
-            raise ValueError("name a corpus or a behaviour, not both or neither")
+            raise ValueError("set exactly one of `corpus` and `behaviour`")
         if self.behaviour and self.documents:
             raise ValueError(
                 "documents is for a corpus, and a behaviour uses its training questions; remove it"

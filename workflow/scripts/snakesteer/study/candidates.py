@@ -70,6 +70,15 @@ def check_choice(study: Study, entry: str, choice: CandidateChoice) -> None:
                 f"{entry}.best names two tables of sweeps.{sweep}, but each candidate has one "
                 "score; name one of the tables."
             )
+    for field, score in scores(choice) if choice.at_kl else ():
+        table = study.table(score.tables[0])
+        own = isinstance(table, Table) and table.measured.sources is None
+        if score.source and own:
+            raise StudyError(
+                f"{entry}.{field}.source is {score.source}, but sweeps.{score.tables[0]} asks each "
+                "vector about its own behaviour, and at_kl takes one for every vector; remove "
+                "source."
+            )
     if choice.at_kl and choice.at_kl.table.split(".")[0] not in sweeps:
         raise StudyError(
             f"{entry}.at_kl names sweeps.{choice.at_kl.table}, another sweep than that of best "
@@ -93,7 +102,8 @@ def _score(study: Study, entry: str, name: str, score: Scored) -> None:
     columns = columns_for(table)
     if score.column is not None and score.column not in columns:
         raise StudyError(
-            f"{entry}.column is {score.column}, but sweeps.{name}, which is {table.measure}, has "
+            f"{entry}.column is {score.column}, but sweeps.{name}, which measures "
+            f"{table.measure}, has "
             f"{', '.join(columns) or 'nothing'}; name one of these."
         )
     sources = list(study.titles_of(name))
@@ -119,8 +129,8 @@ def _own(study: Study, entry: str, name: str, table: Table) -> None:
         )
     if measure.section == "behaviours" and getattr(measure, "split", None) != "validation":
         raise StudyError(
-            f"{entry} names sweeps.{name}, which reads the test split; choose on the validation "
-            "split."
+            f"{entry} names sweeps.{name}, which reads the test split; set `split: validation` "
+            "in its measure."
         )
     for behaviour in study.titles_of(name) if measure.section == "behaviours" else ():
         if not study.behaviours[behaviour].has_split("validation"):

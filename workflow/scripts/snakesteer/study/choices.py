@@ -135,7 +135,7 @@ class Best(Entry):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if bool(self.lowest) == bool(self.highest):
-            raise ValueError("needs one of lowest and highest, with a table; give one of them")
+            raise ValueError("set `lowest` or `highest` to a table")
         return self
 
 
@@ -247,11 +247,12 @@ class CandidateChoice(Entry):
     def _of_one_table_at_kl(self) -> Self:
         if self.at_kl is None:
             return self
-        for name in ("limits", "layers_below", "resamples"):
-            if name in self.model_fields_set:
-                raise ValueError(f"{name} does not go with at_kl; remove one of the two")
+        usual: dict[str, Any] = {"limits": [], "layers_below": None, "resamples": RESAMPLES}
+        for name, value in usual.items():
+            if getattr(self, name) != value:
+                raise ValueError(f"{name} cannot be combined with at_kl; remove one of them")
         if len(self.best.tables) > 1:
-            raise ValueError("best names several tables, and with at_kl it is one; name one")
+            raise ValueError("with at_kl, best must name one table")
         return self
 
 

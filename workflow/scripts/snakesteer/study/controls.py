@@ -59,8 +59,8 @@ def check(study: Study, entry: str, effects: Effects) -> None:
         )
     if effects.column is not None and effects.column not in columns_of(table):
         raise StudyError(
-            f"{entry}.column names {effects.column}, but sweeps.{name} is {table.measure}, which "
-            f"has {', '.join(columns_of(table))}; name one of these."
+            f"{entry}.column names {effects.column}, but sweeps.{name} measures {table.measure}, "
+            f"which has {', '.join(columns_of(table))}; name one of these."
         )
     for control in effects.controls:
         _check_control(study, entry, effects, control)
@@ -82,12 +82,14 @@ def check(study: Study, entry: str, effects: Effects) -> None:
         return
     if effects.balanced:
         raise StudyError(
-            f"{entry}.balanced is for answers, but sweeps.{name} is {table.measure}; remove it."
+            f"{entry}.balanced is for answers, but sweeps.{name} measures {table.measure}; remove "
+            f"it."
         )
     if not controls_of(study, effects):
         raise StudyError(
-            f"{entry}.sweep names sweeps.{name}, which is {table.measure} and has no slopes of "
-            "single questions; name its `controls`, or a sweep of two_choice or choice."
+            f"{entry}.sweep names sweeps.{name}, which measures {table.measure} and so has no "
+            f"slopes "
+            "of single questions; add `controls`, or name a sweep of two_choice or choice."
         )
 
 

@@ -196,8 +196,8 @@ class AloneDesign(OwnDesign):
     )
     source_layers: Literal["all"] | Layers | None = Field(
         None,
-        description="Layers whose direction is injected, wherever it is injected, with a "
-        "curve for each. Default: every layer gets its own direction.",
+        description="Injects the vector's direction at these layers instead of the injected "
+        "layer's own, with a curve for each.",
     )
 
     source_positions: Literal["all"] | Annotated[list[FromEnd], Some, Distinct] | None = Field(
@@ -296,7 +296,7 @@ class PartEntry(Entry):
 
 class TogetherDesign(OwnDesign):
     """Several vectors at once, each at its own layer or layers. Where they meet, they act in the
-    order given. `design` can be left out: `together` implies it."""
+    order given. `design` is optional: `together` implies it."""
 
     EXAMPLE = """
         sweeps:
@@ -399,7 +399,7 @@ class TogetherDesign(OwnDesign):
 
 class CombinedDesign(OwnDesign):
     """The vectors of a choice combined into one, at each layer, added and subtracted. `design`
-    can be left out: `combine` implies it."""
+    is optional: `combine` implies it."""
 
     EXAMPLE = """
         sweeps:
@@ -461,7 +461,7 @@ class CombinedDesign(OwnDesign):
 
 class ChosenDesign(DesignEntry):
     """What a choice among candidates takes. It is injected as in the sweep that it was a
-    candidate in, with the operator, sites and positions given there. `design` can be left out:
+    candidate in, with the operator, sites and positions given there. `design` is optional:
     `choice` implies it."""
 
     EXAMPLE = """

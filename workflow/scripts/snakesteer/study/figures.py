@@ -72,6 +72,7 @@ class Shown(Protocol):
     def effects(self) -> Mapping[str, Effects]: ...
     @property
     def rankings(self) -> Mapping[str, Ranking]: ...
+    def titles_in(self, ranking: Ranking) -> dict[str, str]: ...
     def table(self, name: str) -> Table | PublishedSweep: ...
     def title_of(self, section: Literal["corpora", "behaviours"], name: str) -> str | None: ...
     def asked(self, table: Table) -> list[str]: ...
@@ -358,7 +359,7 @@ def _quantity(
     if found is None:
         known = [each for each, about in columns.items() if not about.drawn_as]
         raise StudyError(
-            f"{entry} draws {name} of sweeps.{table}, which is {tabled.measure} and has "
+            f"{entry} draws {name} of sweeps.{table}, which measures {tabled.measure} and has "
             f"{', '.join(known) or 'nothing'} to draw; name one of these."
         )
     if found.drawn_as:
@@ -1485,11 +1486,9 @@ class RankingFigure(Figure):
         return [_model(study.table(name)) for name in study.rankings[self.ranking].sweeps]
 
     def settings(self, study: Shown) -> dict[str, Any]:
-        measures, titles = set(), {}
-        for name in study.rankings[self.ranking].sweeps:
-            table = study.table(name)
-            measures.add(table.measure)
-            titles[name] = getattr(table, "title", None) or name.split(".")[0]
+        ranking = study.rankings[self.ranking]
+        measures = {study.table(name).measure for name in ranking.sweeps}
+        titles = study.titles_in(ranking)
         return {"unit": "nats" if measures == {"choice"} else "logits", "titles": titles}
 
     def labels(self, study: Shown) -> dict[str, str | None]:

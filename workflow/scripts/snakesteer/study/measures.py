@@ -157,8 +157,9 @@ class OnCorpora(MeasureEntry):
     precision_by: Literal["curve", "coefficient"] = Field(
         "curve",
         description="`curve`: the same documents at every coefficient, as many as the most "
-        "demanding one needs. `coefficient`: at each the first documents, as many as it "
-        "needs, against the same ones at 0. That takes far fewer tokens where a curve begins.",
+        "demanding one needs. `coefficient`: each coefficient reads only as many documents as "
+        "it needs, and is compared with the same documents at 0. That takes far fewer tokens "
+        "where a curve begins.",
     )
     pilot: Annotated[int, Field(ge=2)] = Field(
         PILOT,
@@ -381,9 +382,9 @@ class TwoChoice(OnBehaviours):
     answer_prefix: str = Field("", description=ANSWER_PREFIX)
     letters: Annotated[list[Annotated[str, Some]], Field(min_length=2), Distinct] | None = Field(
         None,
-        description="Answers among which the matching one has its probability, such as [A, "
-        "B]. The probability is 0 if the matching answer is not among them. Default: the "
-        "question's own two.",
+        description="The answers over which probability is normalised, such as [A, B]. "
+        "The probability is 0 if the matching answer is not among them. Default: the question's "
+        "own two.",
     )
     by_category: bool = Field(False, description=BY_CATEGORY)
     stopping: GridStopping | Literal[False] = Field(

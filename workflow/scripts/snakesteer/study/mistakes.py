@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,11 +21,11 @@ from snakesteer.study.schema import SECTIONS, Study
 # What is said of a text that a pattern of the schema does not match.
 OTHERWISE = {
     NAME: (
-        "the name {!r} can have only letters, digits and, after the first character, "
-        "hyphens; change it."
+        "{!r} is not a valid name; use letters, digits and hyphens, and begin with a letter or "
+        "digit."
     ),
-    MEASURE_NAME: "the name {!r} can have only letters, digits and, after the first "
-    "character, hyphens and underscores; change it.",
+    MEASURE_NAME: "{!r} is not a valid name; use letters, digits, hyphens and underscores, and "
+    "begin with a letter or digit.",
     TABLE_NAME: (
         "{!r} is not the name of a sweep; give SWEEP, or SWEEP.MEASURE of one with several."
     ),
@@ -45,6 +46,10 @@ INSIDE_A_SWEEP: dict[str, tuple[type[Entry], ...]] = {
 }
 
 READ_IN_A_FORMAT = ("activations", "samples", "sweeps", "corpora")
+
+# Keys whose values are layers, and keys whose values are lists of texts.
+LAYERS = {"layer", "layers", "source_layers"}
+LISTS_OF_TEXTS = {"add", "subtract", "behaviours", "corpora", "sites", "sweeps", "vectors"}
 
 A_LIST = "a list in brackets"
 # What a type of pydantic's errors is called here.
@@ -72,6 +77,8 @@ def sentence(error: ValidationError, origin: str) -> str:
         (each for each in errors if each["loc"][:2] == entry_of_first),
         key=lambda each: (not _of_type(each["type"]), len(each["loc"])),
     )
+    if problem["type"] == "missing":
+        problem = next(filter(partial(_misspelt, problem), errors), problem)
     place = _place(problem["loc"])
     entry, kind = ".".join(place), problem["type"]
     if kind == "extra_forbidden":
@@ -86,25 +93,64 @@ def sentence(error: ValidationError, origin: str) -> str:
         if kind == "union_tag_not_found":
             return f"{origin}: `{tag}` is missing; add it."
         known = problem["ctx"]["expected_tags"].replace("'", "")
-        near = difflib.get_close_matches(problem["ctx"]["tag"], known.split(", "), n=1)
+        near = difflib.get_close_matches(problem["ctx"]["tag"], known.split(", "), n=1, cutoff=0.7)
         hint = f"; did you mean `{near[0]}`?" if near else "."
-        return f"{origin}: `{tag}` must be one of {known}{hint}"
+        given = problem["ctx"]["tag"]
+        return f"{origin}: `{tag}` is {given!r}, which is not one of {known}{hint}"
     if kind == "string_pattern_mismatch":
         return (
             f"{origin}: `{entry}`: {OTHERWISE[problem['ctx']['pattern']].format(problem['input'])}"
         )
+    if told := _of_layers(problem) or _of_positions(problem, place):
+        return f"{origin}: `{entry}` is {told}."
     if _of_type(kind):
         here = [each for each in errors if _place(each["loc"]) == place and _of_type(each["type"])]
-        return f"{origin}: `{entry}` is {_of_another_type(problem['input'], here)}."
+        return f"{origin}: `{entry}` is {_of_another_type(problem['input'], here, place[-1])}."
     given = problem["input"]
-    shown = f" (given: {given!r})" if isinstance(given, (str, int, float)) else ""
     message = problem["msg"].removeprefix("Value error, ")
-    named = f"`{entry}`: " if entry else ""
-    return f"{origin}: {named}{message[0].lower()}{message[1:]}{shown}."
+    named = isinstance(given, str) and f" {given} " in message
+    shown = f" (given: {given!r})" if isinstance(given, (str, int, float)) and not named else ""
+    where = f"`{entry}`: " if entry else ""
+    told = f"{origin}: {where}{message[0].lower()}{message[1:]}{shown}"
+    return told if told.endswith("?") else f"{told}."
 
 
-def _of_another_type(given: Any, problems: Iterable[ErrorDetails]) -> str:
-    """What is given in place of one of several types, and what to give."""
+def _misspelt(missing: ErrorDetails, error: ErrorDetails) -> bool:
+    """Whether an unknown key stands for one that is missing at its place."""
+    *place, key = error["loc"]
+    wanted = str(missing["loc"][-1])
+    here = error["type"] == "extra_forbidden" and place == [*missing["loc"][:-1]]
+    return here and bool(difflib.get_close_matches(str(key), [wanted], cutoff=0.65))
+
+
+def _of_layers(problem: ErrorDetails) -> str | None:
+    """What is given as a layer and is none, and what to give."""
+    given = problem["input"]
+    if LAYERS.isdisjoint(map(str, problem["loc"][2:])):
+        return None
+    if problem["type"] == "less_than_equal":
+        return f"{given!r}; give at most 1 (a share of the depth), or a whole number for a layer"
+    if problem["type"] == "greater_than_equal" or (type(given) in (int, float) and given < 0):
+        return f"{given!r}; layers count from 0, and negative numbers are not accepted"
+    return None
+
+
+def _of_positions(problem: ErrorDetails, place: list[str]) -> str | None:
+    """What is given as positions and is none, and what to give."""
+    if not _of_type(problem["type"]):
+        return None
+    if place[-2:-1] == ["positions"] and place[-1].isdigit():
+        return f"{_shown(problem['input'])}; give a negative number, such as -1 for the last token"
+    if place[0] == "activations" and place[-1] == "positions":
+        return (
+            f"{_shown(problem['input'])}; give last, letter, after_instruction, a negative number, "
+            "a list of these numbers, or {mean: document} or {mean: completion}"
+        )
+    return None
+
+
+def _of_another_type(given: Any, problems: Iterable[ErrorDetails], key: str) -> str:
+    """What is given in place of one of several types under a key, and what to give."""
     wanted = {each["type"].split("_")[0]: each.get("ctx", {}).get("expected") for each in problems}
     shown = _shown(given)
     if isinstance(given, bool) and "string" in wanted:
@@ -113,11 +159,14 @@ def _of_another_type(given: Any, problems: Iterable[ErrorDetails]) -> str:
         )
     if wanted.keys() == {"string"} and isinstance(given, (int, float)):
         return f"{shown}; put it in quotes"
+    if key == "exports" and isinstance(given, str):
+        return f"{shown}; give {A_LIST}, such as [{given}]"
     if "float" in wanted:
         wanted.pop("int", None)
     kinds = [expected or TYPES.get(kind, kind) for kind, expected in wanted.items()]
-    if wanted.keys() & {"list", "tuple"} and type(given) in (int, float):
-        kinds[kinds.index(A_LIST)] = f"{A_LIST}, as [{given}]"
+    item = type(given) in (int, float) or (isinstance(given, str) and key in LISTS_OF_TEXTS)
+    if wanted.keys() & {"list", "tuple"} and item:
+        kinds[kinds.index(A_LIST)] = f"{A_LIST}, such as [{given}]"
     kinds.sort(key=lambda kind: kind.startswith(A_LIST))
     return f"{shown}; give {' or '.join(kinds).replace('False', 'false')}"
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snakesteer.core.errors import StudyError
+from snakesteer.study.choices import CandidateChoice
+from snakesteer.study.coefficients import Refined
+from snakesteer.study.designs import AloneDesign
 from snakesteer.study.measures import Choice, TwoChoice
 from snakesteer.study.rankings import Ranking
 from snakesteer.study.schema import Study
@@ -30,6 +33,7 @@ def check(study: Study, entry: str, ranking: Ranking) -> None:
     at one coefficient in some sweep."""
     for name in ranking.sweeps:
         _check_sweep(study, entry, name)
+    _check_alike(study, entry, ranking)
     first = next(iter(ranking.arms))
     behaviours = {arm: _behaviours(study, entry, arm, own) for arm, own in ranking.arms.items()}
     for arm, own in behaviours.items():
@@ -40,8 +44,18 @@ def check(study: Study, entry: str, ranking: Ranking) -> None:
             )
     if len(behaviours[first]) < 2:
         raise StudyError(
-            f"{entry}.arms have one behaviour, and an interval takes two or more; add some."
+            f"{entry}.arms have one behaviour, but an interval needs at least two; add another "
+            f"behaviour."
         )
+    owners: dict[str, str] = {}
+    for arm, own in ranking.arms.items():
+        for vector in own:
+            if vector in owners:
+                raise StudyError(
+                    f"{entry}.arms has vectors.{vector} in {owners[vector]} and {arm}; keep "
+                    "it in one."
+                )
+            owners[vector] = arm
     found = list(injected(study, ranking))
     for arm, name in found:
         table = study.table(name)
@@ -59,7 +73,23 @@ def check(study: Study, entry: str, ranking: Ranking) -> None:
                 "that does."
             )
     if len(found) < 2:
-        raise StudyError(f"{entry} has one arm, and a ranking takes two or more; add another.")
+        raise StudyError(f"{entry} has one arm, but a ranking needs at least two; add another.")
+
+
+def _check_alike(study: Study, entry: str, ranking: Ranking) -> None:
+    """Raise StudyError unless all tables measure the same, in one unit and on one split."""
+    kinds = {}
+    for name in ranking.sweeps:
+        table = study.table(name)
+        assert isinstance(table, Table)
+        measured = table.measured
+        kinds[table.measure, getattr(measured, "by", None), getattr(measured, "split", None)] = name
+    if len(kinds) > 1:
+        named = " and ".join(f"sweeps.{name}" for name in kinds.values())
+        raise StudyError(
+            f"{entry}.sweeps names {named}, which differ in their measure, its `by` or its split; "
+            "rank tables of one measure."
+        )
 
 
 def _check_sweep(study: Study, entry: str, name: str) -> None:
@@ -74,19 +104,36 @@ def _check_sweep(study: Study, entry: str, name: str) -> None:
         )
     if table.measured.sources is not None:
         raise StudyError(
-            f"{says}, which asks every vector the same questions; leave its `behaviours` out, so "
-            "that each vector is asked its own."
+            f"{says}, which asks every vector the same questions; remove `behaviours`, so that "
+            "each vector is asked its own."
         )
     if drawn := study.draws_of(study.vectors_of(table.sweep)):
         raise StudyError(
             f"{says}, which injects the draws of vectors.{next(iter(drawn))}, and an arm is of "
             "single vectors; make each a vector with a seed of its own."
         )
-    steered = [value for value in table.sweep.values or (1.0,) if value]
-    if len(steered) != 1:
+    design = table.sweep.inject
+    if isinstance(design, AloneDesign) and (
+        design.layers == "all" or len(design.layers) > 1 or design.several_sources
+    ):
         raise StudyError(
-            f"{says}, which has several coefficients, and arms are compared at one; take it from a "
-            "choice with at_kl, or give one."
+            f"{says}, which injects each vector at several layers or positions, but arms are "
+            "compared at one; name one, or take it from a choice with at_kl."
+        )
+    if table.sweep.candidate and not table.sweep.inject.named:
+        choice = study.choices[table.sweep.candidate]
+        if not isinstance(choice, CandidateChoice) or choice.at_kl is None:
+            raise StudyError(
+                f"{says}, which injects the one candidate of choices.{table.sweep.candidate}; "
+                "use a choice with at_kl, or name `vectors` in its inject."
+            )
+    unsteered_at_0 = all(one.unsteered_at_0 for one in study.designs_of(table.sweep))
+    values = table.sweep.values or (1.0,)
+    steered = [each for each in values if each is not None and (each or not unsteered_at_0)]
+    if len(steered) != 1 or isinstance(table.sweep.coefficients, Refined):
+        raise StudyError(
+            f"{says}, which does not have one coefficient, but arms are compared at one; use "
+            "`coefficients: {choice: …}` of a choice with at_kl, or give one."
         )
 
 
@@ -97,7 +144,7 @@ def _behaviours(study: Study, entry: str, arm: str, vectors: list[str]) -> list[
         if behaviour in found:
             raise StudyError(
                 f"{entry}.arms.{arm} has two vectors for {behaviour}, {found[behaviour]} and "
-                f"{vector}; leave one out."
+                f"{vector}; remove one."
             )
         found[behaviour] = vector
     return list(found)

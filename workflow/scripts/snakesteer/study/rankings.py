@@ -21,7 +21,7 @@ class Ranking(Entry):
     EXAMPLE = """
         rankings:
           methods:
-            sweeps: [tested]
+            sweeps: [compared]
             arms: {difference: [sycophancy, myopia], pca: [sycophancy-pca, myopia-pca]}
     """
 

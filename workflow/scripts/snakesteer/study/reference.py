@@ -50,8 +50,9 @@ keys. A key with the value `null` is removed, and a list is replaced. A model, c
 vector or figure with another `source`, `method` or `kind` is replaced as a whole. So are `inject`
 and `coefficients` of a sweep that are given in another form.
 
-**Mistakes.** A mistake is reported in one sentence before anything runs. It names the entry, and
-what to do.
+**Mistakes.** Mistakes in the file are reported in one sentence before anything runs. The sentence
+names the entry and what to do. Mistakes in the contents of data files are reported by the job that
+reads them.
 
 ## The example study
 
@@ -113,7 +114,7 @@ sweeps:
     measures:
       two_choice: {split: validation}
       divergence: {split: validation}
-  tested:
+  compared:
     model: chat
     inject: {vectors: [sycophancy, myopia, sycophancy-pca, myopia-pca], layers: [8]}
     coefficients: [0, 1]
@@ -128,7 +129,7 @@ effects:
 
 rankings:
   methods:
-    sweeps: [tested]
+    sweeps: [compared]
     arms: {difference: [sycophancy, myopia], pca: [sycophancy-pca, myopia-pca]}
 """
 

@@ -163,8 +163,8 @@ def _comparable(entry: str, *given: tuple[str, Table | PublishedSweep]) -> None:
     (ours, one), (theirs, other) = said
     if one != other:
         raise StudyError(
-            f"{entry} compares sweeps.{ours}, which is {one}, with sweeps.{theirs}, which is "
-            f"{other}; compare sweeps of one kind."
+            f"{entry} compares sweeps.{ours}, which measures {one}, with sweeps.{theirs}, which "
+            f"measures {other}; compare sweeps of one kind."
         )
 
 
@@ -174,20 +174,21 @@ def _has_curves(entry: str, compared: Scorecard, name: str, table: Table | Publi
     known = columns_of(table)
     if compared.column and compared.column not in known:
         raise StudyError(
-            f"{entry}.column names {compared.column}, but sweeps.{name} is {table.measure}, which "
-            f"has {', '.join(known)}; name one of these."
+            f"{entry}.column names {compared.column}, but sweeps.{name} measures {table.measure}, "
+            f"which has {', '.join(known)}; name one of these."
         )
     told = not isinstance(table, Table) or getattr(table.measured, "by_category", False)
     if compared.by_category and not told:
         raise StudyError(
-            f"{entry}.by_category is true, but the measure of sweeps.{name} does not tell "
-            "categories; give that `by_category: true`, or leave it out."
+            f"{entry}.by_category is true, but the measure of sweeps.{name} does not report "
+            "categories; set `by_category: true` there, or remove it here."
         )
     steering = table.kind if isinstance(table, Table) else table.steering
     if compared.along == "layer" and (table.measure == "next_token" or steering != "grid"):
         raise StudyError(
-            f"{entry}.along is layer, but sweeps.{name} is {table.measure} of {KINDS[steering]}, "
-            f"of which no curve runs along the layer; take {KINDS['grid']}, or leave it out."
+            f"{entry}.along is layer, but sweeps.{name} measures {table.measure} of "
+            f"{KINDS[steering]}, which has no curve along the layer; use {KINDS['grid']}, or "
+            "remove along."
         )
 
 
@@ -210,10 +211,11 @@ def _table(study: Study, entry: str, name: str, drawn: Drawn) -> Table | Publish
     table = _known_table(study, entry, name)
     of = drawn.measure in (table.measure, None)
     if not of or drawn.kind not in (table.kind, None):
+        curves = ", or use `kind: curves`" if entry.startswith("figures.") and not of else ""
         kinds = " of ".join(filter(None, (drawn.measure, KINDS.get(drawn.kind or ""))))
         raise StudyError(
-            f"{entry} names sweeps.{name}, which is {table.measure} of {KINDS[table.kind]}; it "
-            f"needs {kinds}."
+            f"{entry} names sweeps.{name}, which measures {table.measure} of {KINDS[table.kind]}, "
+            f"but needs {kinds}; name one{curves}."
         )
     return table
 
@@ -267,12 +269,12 @@ def _enough_questions(study: Study, entry: str, activations: Activations) -> Non
     of = f"{entry} reads behaviours.{activations.behaviour}"
     if behaviour.choices_at_most > 2:
         raise StudyError(
-            f"{of}, whose items may have more than two choices, but activations are of two sides; "
-            "name a behaviour of two."
+            f"{of}, whose items can have more than two choices, but activations have two sides; "
+            "name a behaviour with two."
         )
     _in_splits(study, entry, activations.behaviour, "train")
     if not behaviour.has_split("train"):
-        raise StudyError(f"{of}, whose `train` is 0; say how many of its items are for training.")
+        raise StudyError(f"{of}, whose `train` is 0; set how many of its items are for training.")
 
 
 def _known_format(study: Study, entry: str, read: Formatted, own: bool = False) -> None:
@@ -283,7 +285,7 @@ def _known_format(study: Study, entry: str, read: Formatted, own: bool = False) 
     if form and form.template != CHAT and form.takes_system and not (own or form.system):
         raise StudyError(
             f"{entry}.format has a place for a system prompt in {form.template!r}, but none is "
-            "given; give it `system`, or take {system} out."
+            "given; add `system`, or remove {system} from the template."
         )
 
 
@@ -316,8 +318,8 @@ def _completions(study: Study, entry: str, activations: Activations) -> None:
     ):
         raise StudyError(
             f"{entry}.positions asks for the mean over completions, but "
-            f"corpora.{activations.corpus} has none; give it `completion`, the field that holds "
-            "them."
+            f"corpora.{activations.corpus} has no completions; set its `completion` to the field "
+            "that holds them."
         )
     if activations.behaviour and not study.behaviours[activations.behaviour].answered:
         raise StudyError(
@@ -377,7 +379,8 @@ def _choices(study: Study) -> None:
         _searches(study, entry, choice.grid, grid)
         if choice.by == "propensity" and "propensity" not in grid.measured.COLUMNS:
             raise StudyError(
-                f"choices.{name}.by is propensity, which sweeps.{choice.grid} has not; take score."
+                f"choices.{name}.by is propensity, which sweeps.{choice.grid} has "
+                "not measured; use score."
             )
         if choice.limit:
             _limits(study, f"choices.{name}.limit.table", choice.grid, choice.limit.table)
@@ -388,14 +391,14 @@ def _limits(study: Study, entry: str, grid: str, name: str) -> None:
     table = _table(study, entry, name, Drawn("next_token", "grid"))
     if name.split(".")[0] != grid.split(".")[0]:
         raise StudyError(
-            f"{entry} names sweeps.{name}, which is not of the sweep of {grid}; give that sweep a "
-            "measure next_token."
+            f"{entry} names sweeps.{name}, which is not in the sweep of {grid}; give that sweep "
+            "a measure next_token."
         )
     assert isinstance(table, Table)
     corpora = table.measured.sources or []
     if len(corpora) > 1:
         raise StudyError(
-            f"{entry} names sweeps.{name}, which is on {', '.join(corpora)}; name one on one "
+            f"{entry} names sweeps.{name}, which is on {', '.join(corpora)}; name a table on one "
             "corpus."
         )
 
@@ -404,30 +407,30 @@ def _searches(study: Study, entry: str, name: str, grid: Table) -> None:
     """A grid is one that a choice can be made from."""
     if not isinstance(grid.measured, TwoChoice | ChoiceMeasure):
         raise StudyError(
-            f"{entry} names sweeps.{name}, which is {grid.measure}; name one of two_choice or "
-            "choice."
+            f"{entry} names sweeps.{name}, which measures {grid.measure}; name one of two_choice "
+            "or choice."
         )
     if grid.measured.split == "test":
         raise StudyError(
             f"{entry} names sweeps.{name}, which reads the test split; "
-            "choose on the validation split."
+            "set `split: validation` in its measure."
         )
     _distinct_behaviours(study, f"sweeps.{name}.inject", study.vectors_of(grid.sweep))
     if grid.sweep.inject.several_sources:
         raise StudyError(
             f"{entry} names sweeps.{name}, which has a curve for every source layer or position, "
-            "and a choice takes one at each layer; name one there."
+            "but a choice needs one at each layer; name one there."
         )
     values = grid.sweep.steered
     if not min(values) < 0 < max(values):
         raise StudyError(
-            f"{entry} names sweeps.{name}, whose coefficients are of one sign; give it "
+            f"{entry} names sweeps.{name}, whose coefficients have one sign; set them to "
             "`{magnitudes: […]}`."
         )
     if grid.measured.behaviours is not None:
         raise StudyError(
             f"{entry} names sweeps.{name}, which names behaviours, and a choice takes each "
-            "vector's own; leave behaviours out there."
+            "vector's own; remove behaviours there."
         )
 
 
@@ -541,14 +544,13 @@ def _read(study: Study, entry: str, vector: VectorEntry, field: str, activations
     of = "corpus" if study.activations[activations].corpus else "behaviour"
     if vector.READS[field] == of:
         return
-    says = f"{entry} names activations.{activations}, which are of a {of}, and {vector.method}"
+    names = f"{entry} names activations.{activations}, which come from a {of}"
+    says = f"{names}, but method {vector.method}"
     if fields := [name for name, kind in vector.READS.items() if kind == of]:
-        raise StudyError(f"{says} takes those in {' and '.join(fields)}; name them there.")
+        raise StudyError(f"{says} reads those from {' and '.join(fields)}; name them there.")
     other = next(method for method in METHODS if of in method.READS.values())
     (name,) = get_args(other.model_fields["method"].annotation)
-    raise StudyError(
-        f"{says} takes those of a {vector.READS[field]}; use `method: {name}` for them."
-    )
+    raise StudyError(f"{says} needs activations of a {vector.READS[field]}; use `method: {name}`.")
 
 
 def _control(study: Study, entry: str, control: ControlVector) -> None:
@@ -557,7 +559,7 @@ def _control(study: Study, entry: str, control: ControlVector) -> None:
     if isinstance(of, ControlVector):
         raise StudyError(
             f"{entry}.of names vectors.{control.of}, which is a control itself; name the vector "
-            "that it is of."
+            "that it controls for."
         )
     roles = {role for role, named in of.activations().items() if named}
     if control.how == "labels" and roles not in ({"of"}, {"add", "subtract"}):
@@ -600,14 +602,14 @@ def _read_at(
     positions = study.positions_of(vector)
     if given is None and positions:
         raise StudyError(
-            f"{entry} names vectors.{vector}, of the positions {positions}; say at which it is "
-            "taken, as `source_positions: all`, or in `together` as `source_position: -1`."
+            f"{entry} names vectors.{vector}, which has the positions {positions}; set the one to "
+            "inject, as `source_positions: all`, or in `together` as `source_position: -1`."
         )
     if given is None or given == positions:
         return
     if not positions:
         raise StudyError(
-            f"{entry} has source_positions, but vectors.{vector} is of one position; leave it out."
+            f"{entry} has source_positions, but vectors.{vector} has one position; remove them."
         )
     if given == "all" and not isinstance(positions, list):
         raise StudyError(
@@ -617,7 +619,7 @@ def _read_at(
     for position in given if given != "all" else ():
         if isinstance(positions, list) and position not in positions:
             raise StudyError(
-                f"{entry} takes vectors.{vector} at position {position}, which is none of its "
+                f"{entry} takes vectors.{vector} at position {position}, but it has "
                 f"{positions}; name one of those."
             )
 
@@ -626,7 +628,7 @@ def _one_position(entry: str, named: str, positions: Several | None) -> None:
     """Activations or a vector that an entry names are not of several positions."""
     if positions:
         raise StudyError(
-            f"{entry} names {named}, of the positions {positions}, and takes one; read its "
+            f"{entry} names {named}, which has the positions {positions}, but needs one; read its "
             "activations at one, as `positions: -1`."
         )
 
@@ -638,7 +640,7 @@ def _resamples(study: Study, entry: str, figure: WithIntervals) -> None:
         if not drawn and (not isinstance(table, Table) or not table.sweep.resamples):
             raise StudyError(
                 f"{entry}.intervals is {figure.intervals}, but sweeps.{name} has no resamples of "
-                "its vectors; give it `resamples`, or leave intervals out."
+                "its vectors; set `resamples` there, or remove intervals."
             )
 
 
@@ -669,13 +671,13 @@ def _draws(study: Study, entry: str, sweep: SweepEntry, draws: Mapping[str, int]
         said = " and ".join(f"vectors.{name} has {number}" for name, number in draws.items())
         raise StudyError(
             f"{entry}.inject injects controls with different draws at once, as {said}; give them "
-            "as many."
+            "the same number."
         )
     if draws and sweep.resamples:
         raise StudyError(
-            f"{entry}.resamples draws its vectors anew, and so do the draws of "
-            f"vectors.{next(iter(draws))}; leave resamples out, or inject that in a sweep of its "
-            "own."
+            f"{entry}.resamples draws its vectors again, and so do the draws of "
+            f"vectors.{next(iter(draws))}; remove resamples, or inject that in a separate "
+            "sweep."
         )
 
 
@@ -718,7 +720,7 @@ def _searched(study: Study, entry: str, sweep: SweepEntry, choice: str) -> None:
         if table.sweep.model != sweep.model:
             raise StudyError(
                 f"{entry}.model is {sweep.model}, but choices.{choice} picks from sweeps.{grid}, "
-                f"which steers {table.sweep.model}; search on {sweep.model}, too."
+                f"which steers {table.sweep.model}; search on {sweep.model} as well."
             )
 
 
@@ -772,12 +774,12 @@ def _can_be_asked(
         if behaviour.has_system:
             raise StudyError(
                 f"{entry} would ask behaviours.{name}, whose sides differ in the system "
-                "prompt and are no two-choice questions; name a vector of another behaviour."
+                "prompt and are not two-choice questions; name a vector of another behaviour."
             )
         if not behaviour.has_split(measure.split):
             raise StudyError(
-                f"{entry}.split is validation, but of behaviours.{name} `validation` is 0; say how "
-                "many of its items that is, or ask its test split."
+                f"{entry}.split is validation, but `validation` of behaviours.{name} is 0; set how "
+                "many of its items it has, or ask its test split."
             )
         if why := measure.why_not(behaviour):
             raise StudyError(f"{entry} would ask behaviours.{name}, {why}.")

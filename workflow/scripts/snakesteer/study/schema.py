@@ -194,6 +194,14 @@ class Study(Entry):
         named = published if entry.sources is None else entry.sources
         return {name: self.title_of(entry.SECTION, name) for name in named}
 
+    def titles_in(self, ranking: Ranking) -> dict[str, str]:
+        """What the tables of a ranking are called: the title of the sweep, or its name."""
+        titles: dict[str, str] = {}
+        for name in ranking.sweeps:
+            title = getattr(self.table(name), "title", None) or name.split(".")[0]
+            titles[name] = name if title in titles.values() else title
+        return titles
+
     def origin_of(self, corpus: str) -> CorpusEntry:
         """The corpus that documents are drawn for: of a selection, what it is of in the end."""
         entry = self.corpora[corpus]
@@ -351,8 +359,8 @@ class Study(Entry):
             )
         if not behaviours:
             raise StudyError(
-                f"vectors.{vector} is not made of a behaviour, so it has no questions to ask; "
-                "name the `behaviours` of the measure, or use a vector of the method contrast."
+                f"vectors.{vector} is not made from a behaviour, so the measure has no questions; "
+                "set `behaviours` in the measure (or `corpora`, for divergence)."
             )
         return behaviours[0]
 

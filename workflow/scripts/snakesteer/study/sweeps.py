@@ -191,9 +191,11 @@ def _of_today(entry: Any) -> Any:
     """The entry, unless it is of a form that studies had."""
     if not isinstance(entry, dict) or entry.get("kind") not in FORMER:
         return entry
-    kind = entry["kind"]
+    kind, inject = entry["kind"], entry.get("inject")
+    if "measures" in entry and isinstance(inject, dict):
+        raise ValueError("remove `kind`; `inject` and `measures` replace it")
     said = FORMER[kind]
-    if kind == "skill" and isinstance(entry.get("inject"), dict):
+    if kind == "skill" and isinstance(inject, dict):
         said = said.replace("{{vector: {inject}, layers: {layers}}}", "{{together: {inject}}}")
     if "weighted" in entry:
         said = said.replace("{combine}", "{combine}, weighted: {weighted}")

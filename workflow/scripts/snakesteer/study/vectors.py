@@ -95,7 +95,7 @@ def _listed(named: str | list[str] | None) -> list[str]:
 
 
 class DifferenceVector(VectorEntry):
-    """The sum of some mean activations minus the sum of others. `method` can be left out: `add`
+    """The sum of some mean activations minus the sum of others. `method` is optional: `add`
     and `subtract` imply it."""
 
     EXAMPLE = """

@@ -86,12 +86,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise StudyError(f"{path} has the key `{key}` twice, {where}; keep one.") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
+        if mark and _begins_with_a_tab(text, mark.line):
+            raise StudyError(
+                f"{path} has a tab at the beginning of line {mark.line + 1}; indent with spaces."
+            ) from None
         place = f" in line {mark.line + 1}" if mark else ""
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or error
         raise StudyError(f"{path} is not YAML{place}: {reason}.") from None
     if not isinstance(data, dict):
         raise StudyError(f"{path} holds no study; give it at least `name`.")
     return data
+
+
+def _begins_with_a_tab(text: str, line: int) -> bool:
+    return any(each.lstrip(" ").startswith("\t") for each in text.split("\n")[line : line + 1])
 
 
 def _text(path: Path) -> str:

@@ -153,7 +153,8 @@ def choices_of(injections: Iterable[Injected]) -> tuple[str, ...]:
 
 def _apart(injected: Injected) -> str:
     """What tells injections of candidates apart of which one each is run."""
-    return injected.vector if any(each.each for each in injected.candidates) else ALL
+    first = injected.candidates[:1]
+    return injected.vector if first and first[0].each else ALL
 
 
 @dataclass(frozen=True)

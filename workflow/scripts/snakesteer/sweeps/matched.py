@@ -69,6 +69,7 @@ def at_equal_kl(
     """
     points = _points(best, tables[best.table], "best")
     points = points.merge(_points(dose, tables[dose.table], "kl"), on=[*CURVE, "coefficient"])
+    points = points[points["kl"].notna()]
     rows = []
     for curve, own in points.groupby(CURVE, sort=False, dropna=False):
         for side in (1, -1):
@@ -76,10 +77,15 @@ def at_equal_kl(
             beyond = beyond.iloc[np.argsort(beyond["coefficient"].abs(), kind="stable")]
             values = beyond[["coefficient", "best"]].to_numpy(dtype=float)
             if np.any(values[:, 0]):
-                roots = np.sqrt(beyond["kl"].to_numpy(dtype=float))
+                roots = np.sqrt(np.maximum(beyond["kl"].to_numpy(dtype=float), 0))  # of rounding
                 coefficient, score = reached(roots, values, float(np.sqrt(kl)))
                 at = {"side": side, "coefficient": coefficient, "best": score}
                 rows.append(dict(zip(CURVE, curve, strict=True)) | at)
+    if not rows:
+        raise StudyError(
+            f"{best.table} and {dose.table} have no steered point in common; give the sweep other "
+            "coefficients than 0."
+        )
     curves = pd.DataFrame(rows)
     taken = [
         _taken(str(vector), own, kl, lowest) for vector, own in curves.groupby("vector", sort=False)

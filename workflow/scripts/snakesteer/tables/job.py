@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -55,6 +55,16 @@ class TableJob:
     def layers(self) -> set[str]:
         """The labels of all layers."""
         return {injected.layer for job in self.jobs for injected in job}
+
+
+def of_chosen(
+    tables: Iterable[TableJob], choices: Iterable[Mapping[str, Any]]
+) -> tuple[TableJob, ...]:
+    """The tables with what choices take alone; these are in the order in which tables name them."""
+    listed = list(tables)
+    names = dict.fromkeys(choice for table in listed for choice in table.choices)
+    known = dict(zip(names, choices, strict=True))
+    return tuple(table.of_chosen(known) for table in listed)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Ranked:
 
     Columns of arms, a row for each arm, the largest change first:
         arm (text): The arm's name in the ranking.
-        sweep (text): The table that the arm stands in.
+        sweep (text): The table that has the arm.
         rank (whole number): Its rank, from 1.
         behaviours, questions (whole number): Behaviours of the arm, and their questions.
         change, change_low, change_high (number): Mean over behaviours of the mean change of
@@ -55,7 +55,7 @@ class Ranked:
 
     Columns of pairs, a row for every two arms, the one with the larger change first:
         arm, sweep (as tables.ranking.Ranked.arms)
-        against, against_sweep (text): The other arm, and the table that it stands in.
+        against, against_sweep (text): The other arm, and the table that has it.
         difference, difference_low, difference_high (number): The difference between their changes,
             in nats, with Student's interval over behaviours, paired.
         p (number): Student's p of that difference, two-sided.
@@ -100,13 +100,19 @@ def ranking(job: RankingJob, raw: Sequence[Sequence[pd.DataFrame]]) -> Ranked:
             (behaviour,) = rows["behaviour"].unique()
             named = {"arm": of[injected.vector], "sweep": table.sweep}
             change, about = _change(rows, f"{injected.vector} at {injected.layer}")
-            changes.setdefault((named["arm"], table.sweep), {})[str(behaviour)] = change
+            own_changes = changes.setdefault((named["arm"], table.sweep), {})
+            if behaviour in own_changes:
+                raise StudyError(
+                    f"a ranking compares vectors in one place each, and {injected.vector} is "
+                    f"injected in several in {table.sweep}; keep one."
+                )
+            own_changes[str(behaviour)] = change
             mean, low, high = mean_over(change.to_numpy())
             about |= {"change": mean, "change_low": low, "change_high": high}
             place = {"vector": injected.vector, "layer": injected.layer, **injected.columns}
             listed.append(named | {"behaviour": behaviour} | place | about)
     _same_questions(changes)
-    vectors = pd.DataFrame(listed)
+    vectors = pd.DataFrame(listed).sort_values([*ARM, "behaviour"], kind="stable")
     further = [name for name in vectors if name not in VECTOR_COLUMNS]
     vectors = vectors[[*VECTOR_COLUMNS, *further]].astype(dict.fromkeys(further, "Int64"))
     means = {

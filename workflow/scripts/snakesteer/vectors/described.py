@@ -33,8 +33,8 @@ def of_layers(vector: np.ndarray, samples: ByRole, positions: Positions = None) 
         model (text): The model whose activations it is made of.
         layer (whole number): The layer, from 0.
         norm (number): Length of the vector.
-        accuracy (number): Share of the samples behind the vector that lie, along it, on their
-            class's side of the middle between both means. Empty without two classes.
+        accuracy (number): Share of samples that, projected on the vector, are on their class's
+            side of the midpoint between the two means. Empty without two classes.
         explained_squares (number): Share of the squares of the pairs' differences along the vector.
             Empty without pairs.
         explained_variance (number): Share of the variance of the pairs' differences along the
