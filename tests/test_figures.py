@@ -212,7 +212,10 @@ def ranked() -> dict[str, pd.DataFrame]:
         for other, against in order[place + 1 :]:
             difference = change - changes[other]
             pair = named | {"against": other, "against_sweep": against, "difference": difference}
-            pairs.append(pair | {"p": 0.01, "p_holm": 0.02, "tests": 6, "tie": difference < 0.2})
+            pairs.append(
+                pair
+                | {"p": 0.01, "p_holm": 0.02, "p_bh": 0.02, "tests": 6, "tie": difference < 0.2}
+            )
     return {
         "arms": pd.DataFrame(arms),
         "pairs": pd.DataFrame(pairs),

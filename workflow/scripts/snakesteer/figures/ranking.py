@@ -13,13 +13,16 @@ from matplotlib.patches import Rectangle
 
 from snakesteer.figures.inputs import Inputs, NothingToDraw
 from snakesteer.figures.style import FULL_WIDTH, PALETTE, REFERENCE
+from snakesteer.tables.null import ALPHA
 from snakesteer.tables.ranking import ARM
 
 _ROW = 0.3  # inches of an arm
 _WIDTHS = (1.0, 1.25)  # of the two panels
 _NUMBERED = 16  # arms from which on cells are too narrow for numbers
 _LETTERS = 60  # points of all numbers of a row
-_TIE, _FARTHER, _NEARER = "#ECECEC", "#D6E6F4", "#FBE3D1"
+_TIE = "#ECECEC"
+# Farther and nearer: by Holm's p, or by Benjamini and Hochberg's alone.
+_CLEAR, _PALE = ("#9DC3E6", "#F4B183"), ("#DCE9F5", "#FBE5D6")
 _THIN: dict[str, Any] = {"color": PALETTE[0], "linewidth": 1.0, "zorder": 2}
 _THICK: dict[str, Any] = {"color": PALETTE[0], "linewidth": 3.0, "zorder": 3}
 _DOT: dict[str, Any] = {"color": REFERENCE, "marker": ".", "markersize": 4, "alpha": 0.7}
@@ -28,14 +31,14 @@ _MEAN: dict[str, Any] = {"color": PALETTE[0], "marker": "D", "markersize": 4.5, 
 
 def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """Arms down, the farthest first: at the left the mean change of each with two intervals and the
-    change of each behaviour, at the right its difference from every other, ties in grey.
+    change of each behaviour, at the right its difference from every other, ties in grey or pale.
 
     Settings: `unit` (of propensities), `titles` (of sweeps). The numbers are pairs behind arms.
 
     Columns, a row for each arm, and behind these one for every two:
         * (as tables.ranking.Ranked.arms)
-        against, against_sweep, difference, difference_low, difference_high, p, p_holm, tests, tie
-            (as tables.ranking.Ranked.pairs)
+        against, against_sweep, difference, difference_low, difference_high, p, p_holm, p_bh,
+            tests, tie (as tables.ranking.Ranked.pairs)
     """
     if not inputs.ranking:
         raise NothingToDraw("this figure draws a ranking, but its entry names none.")
@@ -50,7 +53,7 @@ def draw(inputs: Inputs, settings: Mapping[str, Any]) -> tuple[Figure, pd.DataFr
     left.set_xlabel(f"Change of propensity ({settings['unit']})")
     left.grid(axis="y", visible=False)
     _draw_pairs(right, pairs, order)
-    right.set_xlabel("Row minus column; grey: a tie")
+    right.set_xlabel("Row minus column; grey, pale: a tie")
     if title := settings.get("title"):
         figure.suptitle(title)
     return figure, pd.concat([arms, pairs], ignore_index=True)
@@ -91,7 +94,8 @@ def _draw_pairs(axes: Axes, pairs: pd.DataFrame, order: list[tuple[str, str]]) -
             (one, other, pair["difference"]),
             (other, one, -pair["difference"]),
         ):
-            colour = _TIE if pair["tie"] else _FARTHER if value > 0 else _NEARER
+            shades = _PALE if pair["tie"] else _CLEAR
+            colour = _TIE if pair["p_bh"] > ALPHA else shades[value < 0]
             axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="white"))
             if len(order) <= _NUMBERED:
                 text = f"{value:+.2f}".replace("-", "−")

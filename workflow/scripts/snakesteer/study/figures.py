@@ -1502,8 +1502,8 @@ class RankingFigure(Figure):
             "Diamond: the mean over behaviours. Thick line: its interval over questions (95 %, "
             "Welch's). Thin line: over behaviours and their vectors (95 %, Student's). Dots: "
             "single behaviours.",
-            "At the right: the row minus the column, paired by behaviour. Grey: a tie (Holm's p "
-            "over all pairs above 0.05).",
+            "At the right: the row minus the column, paired by behaviour. Grey and pale: a tie "
+            "(Holm's p over all pairs above 0.05). Pale: Benjamini-Hochberg's p is at most 0.05.",
         ]
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from snakesteer.core.errors import StudyError
 from snakesteer.core.student_t import t_p_value, t_quantile
 from snakesteer.tables.job import TableJob
-from snakesteer.tables.null import ALPHA, holm
+from snakesteer.tables.null import ALPHA, benjamini_hochberg, holm
 from snakesteer.tables.raw import by_injection, unsteered_rows
 from snakesteer.tables.slopes import mean_over, propensity
 
@@ -25,7 +25,7 @@ ARM = ["arm", "sweep"]
 ARM_COLUMNS = [*ARM, "rank", "behaviours", "questions", "change", "change_low", "change_high"]
 ARM_COLUMNS += ["questions_low", "questions_high"]
 PAIR_COLUMNS = [*ARM, "against", "against_sweep", "difference", "difference_low"]
-PAIR_COLUMNS += ["difference_high", "p", "p_holm", "tests", "tie"]
+PAIR_COLUMNS += ["difference_high", "p", "p_holm", "p_bh", "tests", "tie"]
 VECTOR_COLUMNS = [*ARM, "behaviour", "vector", "layer", "coefficient", "questions", "unsteered"]
 VECTOR_COLUMNS += ["change", "change_low", "change_high"]
 
@@ -60,6 +60,7 @@ class Ranked:
             in nats, with Student's interval over behaviours, paired.
         p (number): Student's p of that difference, two-sided.
         p_holm (number): The same, adjusted by Holm over all pairs.
+        p_bh (number): The same, adjusted by Benjamini and Hochberg over all pairs.
         tests (whole number): How many pairs there are.
         tie (true or false): Whether `p_holm` is above 0.05.
 
@@ -180,4 +181,5 @@ def _pairs(means: Mapping[tuple[str, str], pd.Series]) -> pd.DataFrame:
         rows.append(row | {"tests": len(order) * (len(order) - 1) // 2})
     table = pd.DataFrame(rows)
     table["p_holm"] = holm(table["p"].to_numpy())
+    table["p_bh"] = benjamini_hochberg(table["p"].to_numpy())
     return table.assign(tie=table["p_holm"] > ALPHA)[PAIR_COLUMNS]
