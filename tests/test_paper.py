@@ -222,7 +222,10 @@ def test_what_the_comments_name_as_other_settings_can_be_set(tmp_path: Path) -> 
     jobs = [job for sweep in plan.sweeps.values() for job in sweep]
     assert {job.settings["dtype"] for job in jobs} == {"bfloat16"}
 
-    (comment,) = re.findall(r"# that extends this one:\n((?:#  .*\n)+)", PAPER.read_text())
+    (comment,) = re.findall(
+        r"# files instead, write in a study that extends this one:\n((?:#  .*\n)+)",
+        PAPER.read_text(),
+    )
     lines = re.sub("^#   ", "", comment, flags=re.M).replace("PATH", str(tmp_path))
     (tmp_path / "prepared.yaml").write_text(f"extends: {PAPER}\n{lines}")
     drawn, prepared = (
@@ -352,7 +355,7 @@ def test_the_whole_study_is_planned_without_network_and_weights(
 
 def test_the_skills_of_the_chat_model_take_the_lines_of_the_comment(tmp_path: Path) -> None:
     """The model that the paper's text names for them."""
-    (comment,) = re.findall(r"To follow the text instead:\n((?:#  .*\n)+)", PAPER.read_text())
+    (comment,) = re.findall(r"# text instead:\n((?:#  .*\n)+)", PAPER.read_text())
     path = tmp_path / "text.yaml"
     path.write_text(f"extends: {PAPER}\nname: text\n" + re.sub("^#   ", "", comment, flags=re.M))
     models = study_file.load(path).models

@@ -32,6 +32,7 @@ def test_every_sweep_of_the_pages_can_be_run() -> None:
     assert len(figures) == 10 and plan.figures.keys() >= figures.keys()
     named = {f"side-effects.{name}" for name in ("own", "others", "documents")}
     assert plan.tables.keys() >= {"layers", "together", "as-one", "search", *named}
-    assert plan.candidates.keys() == {"direction", "place", "strength"}
+    assert plan.candidates.keys() == {"direction", "place", "strength", "equal-kl"}
+    assert plan.rankings.keys() == {"methods"}
     assert {"direction", "at-its-layer"} <= {*plan.vectors}
     assert {"between", "estimate", "in-its-place"} <= plan.sweeps.keys()

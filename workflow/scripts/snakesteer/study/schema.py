@@ -148,7 +148,9 @@ class Study(Entry):
     scorecards: dict[Name, Scorecard] = Field(
         {}, description="Two sets of tables, compared curve by curve."
     )
-    statistics: Statistics = Field(Statistics(), description="How intervals are made.")
+    statistics: Statistics = Field(
+        Statistics(), description="Bootstrap resamples of intervals, and their seed."
+    )
 
     @model_validator(mode="after")
     def _free_names(self) -> Self:
