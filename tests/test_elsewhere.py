@@ -156,7 +156,7 @@ def test_a_module_runs_in_the_folder_of_its_user(elsewhere: Folder) -> None:
 def test_a_module_has_its_report(elsewhere: Folder) -> None:
     printed_by(elsewhere.path, ["--report", "report.html"])
     report = (elsewhere.path / "report.html").read_text()
-    assert "An activation steering study made with snakesteer" in report
+    assert "An activation-steering study made with snakesteer" in report
     assert "Wall time, memory and tokens a second of each job" in report
 
 
