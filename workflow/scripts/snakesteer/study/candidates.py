@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from snakesteer.core.errors import StudyError
 from snakesteer.engine.operator_files import needs_direction
 from snakesteer.study.activations import Several
-from snakesteer.study.choices import AtKl, Best, Bound, CandidateChoice, Choice
+from snakesteer.study.choices import AtKl, Best, Bound, CandidateChoice, Choice, of_one
 from snakesteer.study.coefficients import Refined
 from snakesteer.study.designs import AloneDesign
 from snakesteer.study.figures import columns_of, on_several
@@ -178,7 +178,7 @@ def check_chosen(study: Study, name: str, vector: ChosenVector) -> None:
             f"{entry}.choice names {vector.choice}, which chooses multipliers, not a candidate; "
             "name a choice with `best`."
         )
-    one(f"{entry}.choice", study, vector.choice)
+    of_one(f"{entry}.choice", vector.choice, choice)
     among: dict[str, None] = {}
     for sweep in study.searched(vector.choice).values():
         among |= dict.fromkeys(study.vectors_of(sweep))
@@ -213,16 +213,6 @@ def _needed(study: Study, vector: str) -> list[str]:
             if isinstance(table, Table):
                 needed += study.vectors_of(table.sweep)
     return list(dict.fromkeys(needed))
-
-
-def one(entry: str, study: Study, name: str) -> None:
-    """Raise StudyError for a choice among candidates that takes one for every vector."""
-    choice = study.choices[name]
-    if isinstance(choice, CandidateChoice) and choice.at_kl:
-        raise StudyError(
-            f"{entry} names {name}, which chooses at equal KL for every vector; name a choice of "
-            "one candidate, without at_kl."
-        )
 
 
 def check_steered(study: Study, entry: str, sweep: SweepEntry) -> None:
@@ -266,7 +256,7 @@ def check_injected(study: Study, entry: str, sweep: SweepEntry) -> None:
     assert name is not None
     check_taken(study, f"{entry}.inject.choice", name, sweep.model)
     if isinstance(sweep.coefficients, Refined) or sweep.inject.named:
-        one(f"{entry}.inject.choice", study, name)
+        of_one(f"{entry}.inject.choice", name, study.choices[name])
     searched = study.searched(name)
     read: list[Several | None] = [None]
     for vector in [each for other in searched.values() for each in study.vectors_of(other)]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from snakesteer.core.errors import StudyError
 from snakesteer.study.entries import (
     Count,
     Entry,
@@ -267,3 +268,13 @@ AnyChoice = Annotated[
     Annotated[Choice, Tag("multipliers")] | Annotated[CandidateChoice, Tag("candidates")],
     Discriminator(_kind),
 ]
+
+
+def of_one(entry: str, name: str, choice: AnyChoice) -> None:
+    """Raise StudyError for a choice that takes a candidate for every vector, where an entry needs
+    one."""
+    if isinstance(choice, CandidateChoice) and choice.at_kl:
+        raise StudyError(
+            f"{entry} names {name}, which chooses at equal KL for every vector; name a choice of "
+            "one candidate, without at_kl."
+        )

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from snakesteer.core.errors import StudyError
 from snakesteer.study.activations import Activations
-from snakesteer.study.choices import AnyChoice, CandidateChoice
+from snakesteer.study.choices import AnyChoice, CandidateChoice, of_one
 from snakesteer.study.columns import Better, Column
 from snakesteer.study.designs import AloneDesign, ChosenDesign, OwnDesign, PartEntry, TogetherDesign
 from snakesteer.study.doses import (
@@ -779,11 +779,7 @@ def _with_best(entry: str, study: Shown, name: str) -> CandidateChoice:
             f"{entry} names {name}, which chooses multipliers, so there is no candidate to mark; "
             "name a choice with `best`."
         )
-    if choice.at_kl:
-        raise StudyError(
-            f"{entry} names {name}, which chooses at equal KL for every vector; name a choice of "
-            "one candidate, without at_kl."
-        )
+    of_one(entry, name, choice)
     return choice
 
 

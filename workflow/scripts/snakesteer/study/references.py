@@ -12,7 +12,7 @@ from snakesteer.prompts.formats import CHAT, PLAIN, SYSTEM
 from snakesteer.study import candidates, controls, never_generated, ranked, steered
 from snakesteer.study.activations import Activations, Mean, Several
 from snakesteer.study.behaviours import OfFiles
-from snakesteer.study.choices import CandidateChoice
+from snakesteer.study.choices import CandidateChoice, of_one
 from snakesteer.study.corpora import SelectedCorpus
 from snakesteer.study.designs import AloneDesign, ChosenDesign, CombinedDesign
 from snakesteer.study.figures import Drawn, Figure, LayersFigure, WithIntervals, columns_of
@@ -93,7 +93,7 @@ def check(study: Study) -> None:
                     f"scorecards.{name}.choices names {choice}, which has multipliers and no "
                     "candidate to compare; name one with `best`."
                 )
-            candidates.one(f"scorecards.{name}.choices", study, choice)
+            of_one(f"scorecards.{name}.choices", choice, study.choices[choice])
     for name, effects in study.effects.items():
         for field, tables in (("sweep", [effects.sweep]), ("controls", effects.controls)):
             for table in tables:
@@ -129,7 +129,7 @@ def _injected_by_samples(study: Study, entry: str, samples: Samples) -> None:
     if samples.choice is not None:
         _known(study, f"{entry}.choice", "choices", [samples.choice])
         candidates.check_taken(study, f"{entry}.choice", samples.choice, samples.model)
-        candidates.one(f"{entry}.choice", study, samples.choice)
+        of_one(f"{entry}.choice", samples.choice, study.choices[samples.choice])
         vectors = [study.vectors_of(each) for each in study.searched(samples.choice).values()]
         _same_model(study, entry, samples, chain(*vectors))
         return

@@ -24,11 +24,14 @@ def taken(injections: Iterable[Injected], choices: Choices) -> tuple[Injected, .
         if not injected.candidates:
             found.append(injected)
             continue
-        chosen = [_taken(choices[each.choice], each) for each in injected.candidates]
-        if all(chosen):
+        chosen = []
+        for each in injected.candidates:
+            if taken_of := _taken(choices[each.choice], each):
+                chosen.append(taken_of)
+        if len(chosen) == len(injected.candidates):
             own = injected.coefficients or ()
             first = choices[injected.candidates[0].choice]
-            further = _coefficients(first, chosen[0] or {}, injected.taken)
+            further = _coefficients(first, chosen[0], injected.taken)
             coefficients = (*own, *(value for value in further if value not in own))
             found.append(replace(injected, coefficients=coefficients))
     return tuple(found)
